@@ -1,0 +1,235 @@
+//! The operation at input pin 0, and the record of a program that failed: both canonical DAG-JSON files.
+
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+
+/// Largest operation file, in bytes.
+pub const MAX_OPERATION_BYTES: usize = 128 * 1024;
+/// How much of a failed program's standard error its record keeps, in bytes.
+pub const STDERR_TAIL: usize = 4096;
+/// Fuel of `rings run` unless told otherwise: seconds of work on a usual machine.
+pub const DEFAULT_FUEL: u64 = 50_000_000_000;
+/// Memory of `rings run` unless told otherwise, in bytes.
+pub const DEFAULT_MEMORY: u64 = 256 * 1024 * 1024;
+
+/// What a gate computes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    // Fields stand in the order of their names: this is what makes the encoding canonical.
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// Most units of fuel that one run may use.
+    pub fuel: u64,
+    /// Most bytes of linear memory that one run may have.
+    pub memory: u64,
+    /// How inputs become standard input.
+    pub mode: Mode,
+    /// The WASM module.
+    pub program: Cid,
+}
+
+/// How the inputs behind pin 0 become standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All inputs, in pin order, are one standard input; standard output is output pin 0.
+    Cat,
+    /// One run per input; output `k` from input `k`.
+    Each,
+}
+
+/// Why a program failed. Everything in it is deterministic, so members agree on it as on an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureRecord {
+    /// The exit status, when the reason is [`Reason::Exit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// The number of the input that failed (from 0, operation not counted), in mode `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    /// The kind of failure.
+    pub reason: Reason,
+    /// The end of standard error, [`STDERR_TAIL`] bytes at most.
+    #[serde(with = "serde_bytes")]
+    pub stderr: Vec<u8>,
+    /// The trap's name, when the reason is [`Reason::Trap`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trap: Option<String>,
+}
+
+/// The kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// It ended with a status other than 0.
+    Exit,
+    /// It trapped: unreachable code, a division by zero, memory out of bounds, …
+    Trap,
+    /// It used more fuel than the operation allows.
+    Fuel,
+    /// It needed more memory than the operation allows.
+    Memory,
+    /// An input is not what the operation needs: the operation or the program is malformed.
+    Input,
+}
+
+/// Why an operation or failure record is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// Longer than [`MAX_OPERATION_BYTES`].
+    #[error("the operation has {length} bytes; at most {MAX_OPERATION_BYTES} are accepted")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Not JSON of the right shape.
+    #[error("not a DAG-JSON operation of Rings; `rings run` writes a right one")]
+    Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The right content in other bytes: spaces, another order of keys.
+    #[error(
+        "the DAG-JSON is not canonical: keys must be sorted and nothing may stand between tokens"
+    )]
+    NotCanonical,
+}
+
+impl Operation {
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// [`OperationError::TooLong`] when the arguments are too many.
+    pub fn to_dag_json(&self) -> Result<Vec<u8>, OperationError> {
+        within_bound(encode(self)?)
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`OperationError`] for anything that [`Operation::to_dag_json`] would not have written.
+    pub fn from_dag_json(bytes: &[u8]) -> Result<Self, OperationError> {
+        decode(bytes)
+    }
+}
+
+impl FailureRecord {
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// [`OperationError::TooLong`] when a field was filled beyond its bound.
+    pub fn to_dag_json(&self) -> Result<Vec<u8>, OperationError> {
+        within_bound(encode(self)?)
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`OperationError`] for anything that [`FailureRecord::to_dag_json`] would not have written.
+    pub fn from_dag_json(bytes: &[u8]) -> Result<Self, OperationError> {
+        decode(bytes)
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, OperationError> {
+    serde_ipld_dagjson::to_vec(value).map_err(|error| OperationError::Shape(error.into()))
+}
+
+fn within_bound(bytes: Vec<u8>) -> Result<Vec<u8>, OperationError> {
+    match bytes.len() {
+        length if length > MAX_OPERATION_BYTES => Err(OperationError::TooLong { length }),
+        _ => Ok(bytes),
+    }
+}
+
+fn decode<T: Serialize + for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, OperationError> {
+    if bytes.len() > MAX_OPERATION_BYTES {
+        return Err(OperationError::TooLong {
+            length: bytes.len(),
+        });
+    }
+    let value = serde_ipld_dagjson::from_slice(bytes)
+        .map_err(|error| OperationError::Shape(error.into()))?;
+    if encode(&value)? != bytes {
+        return Err(OperationError::NotCanonical);
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cids::{data_cid, sha256};
+
+    fn operation() -> Operation {
+        Operation {
+            args: vec!["-l".into(), "ünï\"".into()],
+            fuel: DEFAULT_FUEL,
+            memory: 1 << 20,
+            mode: Mode::Cat,
+            program: data_cid(sha256(b"program")),
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_canonical_dag_json() {
+        let bytes = operation().to_dag_json().unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let expected = format!(
+            r#"{{"args":["-l","ünï\""],"fuel":50000000000,"memory":1048576,"mode":"cat","program":{{"/":"{}"}}}}"#,
+            data_cid(sha256(b"program"))
+        );
+        assert_eq!(text, expected);
+        assert_eq!(Operation::from_dag_json(&bytes).unwrap(), operation());
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let text = String::from_utf8(operation().to_dag_json().unwrap()).unwrap();
+        let spaced = text.replace(":[", ": [");
+        assert!(matches!(
+            Operation::from_dag_json(spaced.as_bytes()),
+            Err(OperationError::NotCanonical)
+        ));
+        let unknown = text.replace("{\"args\"", "{\"aaa\":1,\"args\"");
+        assert!(matches!(
+            Operation::from_dag_json(unknown.as_bytes()),
+            Err(OperationError::Shape(_))
+        ));
+        for bad in [
+            text.replace("cat", "dog"),
+            text.replace("50000000000", "-1"),
+            text.replace("50000000000", "1.5"),
+            text + " ",
+            String::new(),
+        ] {
+            assert!(Operation::from_dag_json(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn failure_records_keep_bytes_that_are_not_text() {
+        let record = FailureRecord {
+            code: Some(3),
+            input: None,
+            reason: Reason::Exit,
+            stderr: vec![0xff, b'x'],
+            trap: None,
+        };
+        let bytes = record.to_dag_json().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&bytes),
+            r#"{"code":3,"reason":"exit","stderr":{"/":{"bytes":"/3g"}}}"#
+        );
+        assert_eq!(FailureRecord::from_dag_json(&bytes).unwrap(), record);
+    }
+
+    #[test]
+    fn too_many_arguments_are_refused() {
+        let mut operation = operation();
+        operation.args = vec!["x".repeat(1000); 200];
+        assert!(matches!(
+            operation.to_dag_json(),
+            Err(OperationError::TooLong { .. })
+        ));
+    }
+}
