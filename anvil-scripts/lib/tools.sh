@@ -1,0 +1,166 @@
+# shellcheck shell=bash
+#
+# Puts the pinned tools into the tool cache ($TOOLS). A tool of the right version on PATH is preferred.
+#
+#   $TOOLS/bin/<tool>                 link to the tool
+#   $TOOLS/pkg/<tool>-<version>/      what it needs; appears only when it is complete
+#   $TOOLS/tmp/                       installations in progress; may be deleted when none runs
+#
+# Source common.sh first.
+
+NPM_FLAGS=(--ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --prefer-offline
+    --loglevel=error --fetch-timeout=60000 --fetch-retries=2)
+NPM_SECONDS=300
+GO_SECONDS=1800
+
+# fits TOOL VERSION: whether this version of the tool will do.
+fits() {
+    local want
+    case $1 in
+    anvil | forge | cast) want=$FOUNDRY_VERSION ;;
+    ipfs) want=$KUBO_VERSION ;;
+    solc)
+        [[ $2 == "$SOLC_VERSION" ]] # another compiler makes other bytecode
+        return
+        ;;
+    *) die "no version is pinned for $1" ;;
+    esac
+    [[ ${2%.*} == "${want%.*}" ]] && version_at_least "$2" "$want"
+}
+
+# find_tool TOOL: prints the path of a fitting tool, from PATH or the cache; fails if there is none.
+find_tool() {
+    local path
+    for path in "$(command -v "$1" || true)" "$TOOLS/bin/$1"; do
+        [[ -x $path ]] || continue
+        if fits "$1" "$(version_of "$path")"; then
+            printf '%s\n' "$path"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# ensure_tool TOOL: installs it if it is not there, and says where it is.
+ensure_tool() {
+    local tool=$1 began=$SECONDS path
+    if path=$(find_tool "$tool"); then
+        say "  $tool $(version_of "$path") is there: $path"
+        return 0
+    fi
+    case $tool in
+    anvil | forge | cast) in_staging "$tool" "$FOUNDRY_VERSION" stage_foundry ;;
+    solc) in_staging solc "$SOLC_VERSION" stage_solc ;;
+    ipfs) in_staging ipfs "$KUBO_VERSION" stage_kubo ;;
+    esac
+    path=$(find_tool "$tool") ||
+        die "$tool was installed into $TOOLS but does not run: try $TOOLS/bin/$tool --version"
+    say "  $tool $(version_of "$path") installed in $(seconds_since "$began"): $path"
+}
+
+# in_staging TOOL VERSION STAGE: runs STAGE TOOL in a new directory, where it must make bin/TOOL; moves that
+# directory to its place in one step, so that an interrupted installation leaves nothing half done.
+in_staging() (
+    tool=$1 version=$2 stage=$3
+    mkdir -p "$TOOLS/bin" "$TOOLS/pkg" "$TOOLS/tmp" || die "cannot write to $TOOLS: set RINGS_TOOLS to a directory of yours"
+    staging=$(mktemp -d "$TOOLS/tmp/$tool.XXXXXX")
+    trap 'rm -rf "$staging"' EXIT
+    trap 'exit 130' INT TERM
+    cd "$staging" || exit
+    "$stage" "$tool"
+    place=$TOOLS/pkg/$tool-$version
+    rm -rf "$place"
+    mv "$staging" "$place"
+    ln -s "../pkg/$tool-$version/bin/$tool" "$place/link"
+    mv -f "$place/link" "$TOOLS/bin/$tool"
+)
+
+# npm_quietly WHAT ARGUMENTS...: npm in the current directory, with its output in npm.log.
+npm_quietly() {
+    local what=$1
+    shift
+    have npm || die "npm is missing, needed for $what: install Node.js $NODE_MAJOR or newer with npm"
+    retry 3 limited "$NPM_SECONDS" npm "$@" "${NPM_FLAGS[@]}" >npm.log 2>&1 </dev/null && return 0
+    sed 's/^/  npm: /' npm.log | tail -n 5 >&2
+    die "npm could not get $what: check the connection to the npm registry and try again"
+}
+
+# platform: the name Foundry gives to this operating system and processor.
+platform() {
+    local system machine
+    system=$(uname -s | tr '[:upper:]' '[:lower:]')
+    machine=$(uname -m)
+    case $machine in
+    x86_64 | amd64) machine=amd64 ;;
+    aarch64 | arm64) machine=arm64 ;;
+    esac
+    case $system-$machine in
+    linux-amd64 | linux-arm64 | darwin-amd64 | darwin-arm64) printf '%s-%s\n' "$system" "$machine" ;;
+    *) die "there is no ready-made Foundry for $system-$machine: put anvil, forge and cast $FOUNDRY_VERSION on PATH" ;;
+    esac
+}
+
+stage_foundry() {
+    local name
+    name=$1-$(platform)
+    printf '{"private":true}\n' >package.json
+    npm_quietly "$1 $FOUNDRY_VERSION" install "@foundry-rs/$name@$FOUNDRY_VERSION"
+    check_integrity "$name"
+    mkdir bin
+    ln -s "../node_modules/@foundry-rs/$name/bin/$1" "bin/$1"
+}
+
+# check_integrity NAME: what npm installed here is what foundry.integrity names, if it names it.
+check_integrity() {
+    local want got
+    want=$(sed -n "s/^$1 //p" "$LIB/foundry.integrity")
+    got=$(node -p "require('./node_modules/.package-lock.json').packages['node_modules/@foundry-rs/$1'].integrity")
+    [[ -z $want || $want == "$got" ]] ||
+        die "the npm package @foundry-rs/$1 is not the one that was pinned ($got): do not use it, report this"
+}
+
+stage_solc() {
+    cp "$LIB"/solc/package.json "$LIB"/solc/package-lock.json "$LIB"/solc/solc.mjs .
+    npm_quietly "solc $SOLC_VERSION" ci
+    node solc.mjs --version | sed -n 's/^Version: //p' >version.new
+    mv version.new version.txt
+    mkdir bin
+    ln -s ../solc.mjs bin/solc
+}
+
+stage_kubo() {
+    local version
+    have go || die "go is missing, needed to build Kubo $KUBO_VERSION: install Go $GO_VERSION or newer (https://go.dev/dl)"
+    say "  building Kubo $KUBO_VERSION from source, which takes minutes"
+    mkdir bin module
+    cp "$LIB"/kubo/go.mod "$LIB"/kubo/go.sum "$LIB"/kubo/main.go module/
+    if ! (cd module && retry 3 limited "$GO_SECONDS" go build -trimpath -o ../bin/ipfs . >../go.log 2>&1 </dev/null); then
+        sed 's/^/  go: /' go.log | tail -n 5 >&2
+        die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
+    fi
+}
+
+# ensure_solidity_libraries: what contracts/package-lock.json names, in contracts/node_modules.
+ensure_solidity_libraries() {
+    local began=$SECONDS stamp=$ROOT/contracts/node_modules/.rings-stamp
+    if [[ -f $stamp ]] && cmp -s "$stamp" "$ROOT/contracts/package-lock.json"; then
+        say "  Solidity libraries are there"
+        return 0
+    fi
+    (cd "$ROOT/contracts" && npm_quietly "the Solidity libraries" ci && rm -f npm.log)
+    cp "$ROOT/contracts/package-lock.json" "$stamp"
+    say "  Solidity libraries installed in $(seconds_since "$began")"
+}
+
+# ensure_wasm_target: the standard library for the programs, through rustup.
+ensure_wasm_target() {
+    local began=$SECONDS
+    if [[ -d $(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib ]]; then
+        say "  Rust target $WASM_TARGET is there"
+        return 0
+    fi
+    have rustup || die "rustup is missing, needed for the Rust target $WASM_TARGET: install Rust from https://rustup.rs"
+    retry 3 limited 300 rustup target add "$WASM_TARGET" >/dev/null 2>&1 </dev/null ||
+        die "rustup could not add the target $WASM_TARGET: check the connection and try: rustup target add $WASM_TARGET"
+    say "  Rust target $WASM_TARGET installed in $(seconds_since "$began")"
+}

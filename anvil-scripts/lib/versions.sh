@@ -1,0 +1,12 @@
+# shellcheck shell=bash disable=SC2034  # sourced by common.sh; the variables are used by the other files
+#
+# The pinned tools, in one place. Change a version here, and its lock (solc/package-lock.json,
+# kubo/go.mod) or its line in foundry.integrity with it.
+
+FOUNDRY_VERSION=1.7.1
+SOLC_VERSION=0.8.37
+KUBO_VERSION=0.42.0
+
+NODE_MAJOR=20      # foundry's npm packages ask for it
+GO_VERSION=1.26    # Kubo's go.mod asks for it
+WASM_TARGET=wasm32-wasip1
