@@ -4,7 +4,22 @@
 # Source common.sh first.
 
 require_rust() {
+    local want version
     have cargo || die "cargo is missing: install Rust from https://rustup.rs and open a new terminal"
+    want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    version=$(version_of rustc)
+    version_at_least "$version" "$want" || die "Rust is $version, but $want or newer is needed: rustup update stable"
+    have cc || have gcc || have clang ||
+        die "a C compiler is missing, Rust links with it: on Debian apt-get install gcc, on macOS xcode-select --install"
+}
+
+# require_rust_component COMMAND COMPONENT: clippy and rustfmt are left out of rustup's minimal profile.
+require_rust_component() {
+    cargo "$1" --version >/dev/null 2>&1 && return 0
+    have rustup || die "cargo $1 is missing, and so is rustup: install Rust from https://rustup.rs"
+    retry 3 limited 300 rustup component add "$2" >/dev/null 2>&1 </dev/null ||
+        die "rustup could not add $2: check the connection and try: rustup component add $2"
+    say "  Rust component $2 installed"
 }
 
 require_node() {

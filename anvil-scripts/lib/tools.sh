@@ -129,12 +129,11 @@ stage_solc() {
 }
 
 stage_kubo() {
-    local version
     have go || die "go is missing, needed to build Kubo $KUBO_VERSION: install Go $GO_VERSION or newer (https://go.dev/dl)"
-    say "  building Kubo $KUBO_VERSION from source, which takes minutes"
-    mkdir bin module
-    cp "$LIB"/kubo/go.mod "$LIB"/kubo/go.sum "$LIB"/kubo/main.go module/
-    if ! (cd module && retry 3 limited "$GO_SECONDS" go build -trimpath -o ../bin/ipfs . >../go.log 2>&1 </dev/null); then
+    say "  building Kubo $KUBO_VERSION from source, which takes some minutes the first time"
+    mkdir bin
+    cp "$LIB"/kubo/go.mod "$LIB"/kubo/go.sum .
+    if ! retry 3 limited "$GO_SECONDS" go build -mod=readonly -o bin/ipfs github.com/ipfs/kubo/cmd/ipfs >go.log 2>&1 </dev/null; then
         sed 's/^/  go: /' go.log | tail -n 5 >&2
         die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
     fi
