@@ -9,6 +9,8 @@ pub mod crypto;
 pub mod eip712;
 pub mod gate;
 mod id;
+pub mod log;
+pub mod message;
 pub mod operation;
 pub mod quorum;
 

@@ -1,0 +1,459 @@
+//! One node of a log: its content, its author's signature, and its only encoding.
+
+use super::skip_target;
+use crate::{
+    cids::{digest_of, node_cid, sha256, CidError, DAG_CBOR},
+    crypto::{CryptoError, SecretKey, Signature},
+    eip712::Domain,
+    message::Message,
+    Address, Digest,
+};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Largest serialised node, in bytes.
+pub const MAX_NODE_BYTES: usize = 256 * 1024;
+/// Most messages in one node.
+pub const MAX_BODY_MESSAGES: usize = 1024;
+/// Most heads of other logs in one node: one for each other member of the largest ring.
+pub const MAX_REFS: usize = 255;
+
+/// What the author of a node says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// What it says: one signature covers them all.
+    pub body: Vec<Message>,
+    /// The node before; absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Cid>,
+    /// The heads of other members' logs that the author had seen, sorted by their bytes.
+    pub refs: Vec<Cid>,
+    /// Position in the log: from 0, with no gap.
+    pub seq: u64,
+    /// The node at [`skip_target`] of this position; absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Cid>,
+    /// When the author says it was written, in seconds since 1970. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Serialised {
+    content: Content,
+    #[serde(with = "serde_bytes")]
+    signature: Vec<u8>,
+}
+
+/// A node whose signature was made or checked: there is no other way to have one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogNode {
+    author: Address,
+    cid: Cid,
+    digest: Digest,
+    bytes: Vec<u8>,
+    content: Content,
+}
+
+/// Where a log ends: what the next node must link to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// Sequence number of the newest node.
+    pub seq: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// Why a node is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Larger than [`MAX_NODE_BYTES`].
+    #[error("the node has {length} bytes; at most {MAX_NODE_BYTES} are accepted")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Not DAG-CBOR of the right shape.
+    #[error("not a log node in DAG-CBOR")]
+    Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Right content, other bytes.
+    #[error("the DAG-CBOR of the node is not canonical")]
+    NotCanonical,
+    /// A link is missing, superfluous, of another codec or hash, or links are out of order.
+    #[error("the links of node {seq} are not as its position asks")]
+    Links {
+        /// The node's sequence number.
+        seq: u64,
+    },
+    /// A link that is not a sha2-256 CID.
+    #[error("node {seq} links to something that is no block of Rings")]
+    Cid {
+        /// The node's sequence number.
+        seq: u64,
+        /// What is wrong with the link.
+        #[source]
+        source: CidError,
+    },
+    /// Too many messages or references.
+    #[error(
+        "node {seq} holds too much: at most {MAX_BODY_MESSAGES} messages and {MAX_REFS} references"
+    )]
+    TooMany {
+        /// The node's sequence number.
+        seq: u64,
+    },
+    /// The signature is malformed, or could not be made.
+    #[error("the signature of node {seq} cannot be used")]
+    Signature {
+        /// The node's sequence number.
+        seq: u64,
+        /// What is wrong with it.
+        #[source]
+        source: CryptoError,
+    },
+}
+
+impl Content {
+    /// Checks everything about a node's content that its position decides.
+    fn check(&self) -> Result<(), NodeError> {
+        let seq = self.seq;
+        if self.body.len() > MAX_BODY_MESSAGES || self.refs.len() > MAX_REFS {
+            return Err(NodeError::TooMany { seq });
+        }
+        let links_fit = self.prev.is_some() == (seq > 0) && self.skip.is_some() == (seq > 0);
+        let skip_is_prev = skip_target(seq).map(|target| target + 1) == Some(seq);
+        let sorted = self
+            .refs
+            .windows(2)
+            .all(|pair| pair[0].to_bytes() < pair[1].to_bytes());
+        if !links_fit || !sorted || (skip_is_prev && self.skip != self.prev) {
+            return Err(NodeError::Links { seq });
+        }
+        self.check_codecs()
+    }
+
+    fn check_codecs(&self) -> Result<(), NodeError> {
+        let seq = self.seq;
+        for link in self.refs.iter().chain(&self.prev).chain(&self.skip) {
+            digest_of(link).map_err(|source| NodeError::Cid { seq, source })?;
+            if link.codec() != DAG_CBOR {
+                return Err(NodeError::Links { seq });
+            }
+        }
+        Ok(())
+    }
+
+    /// sha2-256 of the content's canonical DAG-CBOR: what the author signs, with the position.
+    fn digest(&self) -> Result<Digest, NodeError> {
+        let bytes =
+            serde_ipld_dagcbor::to_vec(self).map_err(|error| NodeError::Shape(error.into()))?;
+        Ok(sha256(&bytes))
+    }
+
+    fn signed(&self, domain: &Domain) -> Result<Digest, NodeError> {
+        let prev = match &self.prev {
+            Some(prev) => digest_of(prev).map_err(|source| NodeError::Cid {
+                seq: self.seq,
+                source,
+            })?,
+            None => Digest::ZERO,
+        };
+        Ok(domain.log_node(self.seq, prev, self.digest()?))
+    }
+}
+
+impl LogNode {
+    /// Signs a node.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the content is not what its position asks, or too large.
+    pub fn seal(content: Content, domain: &Domain, key: &SecretKey) -> Result<Self, NodeError> {
+        content.check()?;
+        let seq = content.seq;
+        let signature = key
+            .sign(&content.signed(domain)?)
+            .map_err(|source| NodeError::Signature { seq, source })?;
+        let serialised = Serialised {
+            content,
+            signature: signature.to_bytes().to_vec(),
+        };
+        let bytes = serde_ipld_dagcbor::to_vec(&serialised)
+            .map_err(|error| NodeError::Shape(error.into()))?;
+        if bytes.len() > MAX_NODE_BYTES {
+            return Err(NodeError::TooLong {
+                length: bytes.len(),
+            });
+        }
+        Ok(Self::new(key.address(), bytes, serialised.content))
+    }
+
+    /// Reads a node and recovers its author from the signature: who that is, and whether the node fits the
+    /// author's log, the caller must ask.
+    ///
+    /// # Errors
+    /// [`NodeError`] for anything but the canonical bytes of a well-formed node.
+    pub fn open(bytes: &[u8], domain: &Domain) -> Result<Self, NodeError> {
+        if bytes.len() > MAX_NODE_BYTES {
+            return Err(NodeError::TooLong {
+                length: bytes.len(),
+            });
+        }
+        let serialised: Serialised = serde_ipld_dagcbor::from_slice(bytes)
+            .map_err(|error| NodeError::Shape(error.into()))?;
+        let again = serde_ipld_dagcbor::to_vec(&serialised)
+            .map_err(|error| NodeError::Shape(error.into()))?;
+        if again != bytes {
+            return Err(NodeError::NotCanonical);
+        }
+        serialised.content.check()?;
+        let author = recover(&serialised, domain)?;
+        Ok(Self::new(author, again, serialised.content))
+    }
+
+    fn new(author: Address, bytes: Vec<u8>, content: Content) -> Self {
+        let digest = sha256(&bytes);
+        Self {
+            author,
+            cid: node_cid(digest),
+            digest,
+            bytes,
+            content,
+        }
+    }
+
+    /// Who signed it.
+    pub fn author(&self) -> Address {
+        self.author
+    }
+
+    /// Its name.
+    pub fn cid(&self) -> Cid {
+        self.cid
+    }
+
+    /// The 32 bytes of its name.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its serialised form.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What it says.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Its position.
+    pub fn seq(&self) -> u64 {
+        self.content.seq
+    }
+
+    /// The end of a log that ends with this node.
+    pub fn tip(&self) -> Tip {
+        Tip {
+            seq: self.seq(),
+            digest: self.digest,
+        }
+    }
+}
+
+impl fmt::Debug for LogNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "LogNode({} of {}, {})",
+            self.seq(),
+            self.author,
+            self.cid
+        )
+    }
+}
+
+fn recover(serialised: &Serialised, domain: &Domain) -> Result<Address, NodeError> {
+    let seq = serialised.content.seq;
+    let broken = |source| NodeError::Signature { seq, source };
+    // A `v` of 0 or 1 would be a second encoding of the same node.
+    if !matches!(serialised.signature.last(), Some(27 | 28)) {
+        return Err(broken(CryptoError::Malformed));
+    }
+    let signature = Signature::from_slice(&serialised.signature).map_err(broken)?;
+    let key = signature
+        .recover(&serialised.content.signed(domain)?)
+        .map_err(broken)?;
+    Ok(key.address())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub fn key(seed: u8) -> SecretKey {
+        SecretKey::from_bytes(&sha256(&[seed]).0).unwrap()
+    }
+
+    pub fn domain() -> Domain {
+        Domain::new(31337, Address([7; 20]))
+    }
+
+    /// A log of `length` nodes.
+    pub fn log(author: &SecretKey, length: u64, note: &str) -> Vec<LogNode> {
+        let mut nodes: Vec<LogNode> = Vec::new();
+        for seq in 0..length {
+            let cid_at = |seq: u64| nodes[seq as usize].cid();
+            let content = Content {
+                body: vec![message(note)],
+                prev: seq.checked_sub(1).map(cid_at),
+                refs: vec![],
+                seq,
+                skip: skip_target(seq).map(cid_at),
+                time: None,
+            };
+            nodes.push(LogNode::seal(content, &domain(), author).unwrap());
+        }
+        nodes
+    }
+
+    fn message(note: &str) -> Message {
+        Message {
+            domain: "test".into(),
+            payload: note.as_bytes().to_vec().into(),
+            status: "new".into(),
+            kind: "Note".into(),
+        }
+    }
+
+    #[test]
+    fn a_node_survives_its_bytes() {
+        for node in log(&key(1), 5, "hello") {
+            assert_eq!(LogNode::open(node.bytes(), &domain()).unwrap(), node);
+            assert_eq!(node.author(), key(1).address());
+        }
+    }
+
+    #[test]
+    fn the_signature_is_for_one_ring_and_one_chain() {
+        let node = &log(&key(1), 1, "x")[0];
+        for other in [
+            Domain::new(1, Address([7; 20])),
+            Domain::new(31337, Address([8; 20])),
+        ] {
+            assert_ne!(
+                LogNode::open(node.bytes(), &other).unwrap().author(),
+                key(1).address()
+            );
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_another_author_or_refused() {
+        let node = &log(&key(1), 2, "hello")[1];
+        for bit in 0..8 * node.bytes().len() {
+            let mut bytes = node.bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(other) = LogNode::open(&bytes, &domain()) {
+                assert_ne!(other.author(), key(1).address(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_must_fit_the_position() {
+        let nodes = log(&key(1), 4, "x");
+        let good = nodes[3].content().clone();
+        let cid = nodes[0].cid();
+        let raw = crate::cids::cid_of(crate::cids::RAW, nodes[0].digest());
+        let bad = [
+            Content {
+                prev: None,
+                ..good.clone()
+            },
+            Content {
+                skip: None,
+                ..good.clone()
+            },
+            Content {
+                seq: 0,
+                ..good.clone()
+            },
+            Content {
+                prev: Some(raw),
+                ..good.clone()
+            },
+            Content {
+                refs: vec![cid, cid],
+                ..good.clone()
+            },
+            Content {
+                refs: vec![cid; MAX_REFS + 1],
+                ..good.clone()
+            },
+            // Node 2 is node 1's successor and its skip link is the same node.
+            Content {
+                skip: Some(nodes[0].cid()),
+                ..nodes[2].content().clone()
+            },
+        ];
+        for content in bad {
+            assert!(
+                LogNode::seal(content.clone(), &domain(), &key(1)).is_err(),
+                "{content:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn non_canonical_encodings_are_refused() {
+        let node = &log(&key(1), 1, "x")[0];
+        let mut trailing = node.bytes().to_vec();
+        trailing.push(0);
+        assert!(LogNode::open(&trailing, &domain()).is_err());
+        // A map of two entries with a long header, and an indefinite one.
+        for header in [&[0xb8, 2][..], &[0xbf]] {
+            let bytes = [header, &node.bytes()[1..]].concat();
+            assert!(LogNode::open(&bytes, &domain()).is_err());
+        }
+        // `time: null` instead of no time.
+        let content = Content {
+            time: Some(24),
+            ..node.content().clone()
+        };
+        let sealed = LogNode::seal(content, &domain(), &key(1)).unwrap();
+        let at = sealed
+            .bytes()
+            .windows(4)
+            .position(|w| w == b"time")
+            .unwrap()
+            + 4;
+        let mut null = sealed.bytes().to_vec();
+        null.splice(at..at + 2, [0xf6]);
+        assert!(matches!(
+            LogNode::open(&null, &domain()),
+            Err(NodeError::NotCanonical)
+        ));
+    }
+
+    #[test]
+    fn the_zero_one_form_of_v_is_a_second_encoding() {
+        let node = &log(&key(1), 1, "x")[0];
+        let mut bytes = node.bytes().to_vec();
+        *bytes.last_mut().unwrap() -= 27;
+        assert!(matches!(
+            LogNode::open(&bytes, &domain()),
+            Err(NodeError::Signature { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(LogNode::open(&bytes, &domain()).is_err());
+        }
+    }
+}

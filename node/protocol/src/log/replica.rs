@@ -1,0 +1,143 @@
+//! What a member holds of another's log, and what it does with the next node it is shown.
+
+use super::{skip_target, LogNode, Tip};
+use crate::Digest;
+
+/// A copy of one author's log, as far as its links were followed without a gap from the first node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replica {
+    tip: Option<Tip>,
+}
+
+/// What a node is to a [`Replica`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// The next one: store it, then call [`Replica::advance`].
+    Next,
+    /// Held already.
+    Held,
+    /// Nodes between are missing: ask for them, from this sequence number on.
+    Gap {
+        /// The first that is missing.
+        from: u64,
+    },
+    /// Another node at a position that is held: the author signed two. Keep both: they prove it.
+    Fork {
+        /// The node that is held at that position.
+        held: Digest,
+    },
+    /// Its links do not lead to the nodes held: its author is at fault, or another log was written.
+    Unlinked,
+}
+
+impl Replica {
+    /// A copy that ends at `tip`; `None` for an empty one.
+    pub fn new(tip: Option<Tip>) -> Self {
+        Self { tip }
+    }
+
+    /// Where the copy ends.
+    pub fn tip(&self) -> Option<Tip> {
+        self.tip
+    }
+
+    /// The sequence number that comes next.
+    pub fn next_seq(&self) -> u64 {
+        self.tip.map_or(0, |tip| tip.seq + 1)
+    }
+
+    /// Says what `node` is to this copy. `digest_at` looks up the digest of a node that is held.
+    pub fn offer(&self, node: &LogNode, digest_at: impl Fn(u64) -> Option<Digest>) -> Offer {
+        let (seq, next) = (node.seq(), self.next_seq());
+        if seq > next {
+            return Offer::Gap { from: next };
+        }
+        if seq < next {
+            return match digest_at(seq) {
+                Some(held) if held == node.digest() => Offer::Held,
+                Some(held) => Offer::Fork { held },
+                // The index lost a node that it said it had: let it be fetched again.
+                None => Offer::Gap { from: seq },
+            };
+        }
+        match self.links_here(node, digest_at) {
+            true => Offer::Next,
+            false => Offer::Unlinked,
+        }
+    }
+
+    fn links_here(&self, node: &LogNode, digest_at: impl Fn(u64) -> Option<Digest>) -> bool {
+        let content = node.content();
+        let digest = |cid: &Option<cid::Cid>| {
+            cid.as_ref()
+                .and_then(|cid| crate::cids::digest_of(cid).ok())
+        };
+        let prev_fits = digest(&content.prev) == self.tip.map(|tip| tip.digest);
+        let skip_fits = digest(&content.skip) == skip_target(node.seq()).and_then(digest_at);
+        prev_fits && skip_fits
+    }
+
+    /// The node that [`Replica::offer`] called [`Offer::Next`] is stored.
+    pub fn advance(&mut self, node: &LogNode) {
+        self.tip = Some(node.tip());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::node::tests::{key, log};
+
+    fn replica_of(nodes: &[LogNode]) -> (Replica, Vec<Digest>) {
+        let mut replica = Replica::default();
+        let mut digests: Vec<Digest> = Vec::new();
+        for node in nodes {
+            assert_eq!(
+                replica.offer(node, |seq| digests.get(seq as usize).copied()),
+                Offer::Next
+            );
+            replica.advance(node);
+            digests.push(node.digest());
+        }
+        (replica, digests)
+    }
+
+    #[test]
+    fn a_log_is_followed_in_order() {
+        let nodes = log(&key(1), 40, "x");
+        let (replica, digests) = replica_of(&nodes[..20]);
+        let at = |seq: u64| digests.get(seq as usize).copied();
+        assert_eq!(replica.next_seq(), 20);
+        assert_eq!(replica.offer(&nodes[25], at), Offer::Gap { from: 20 });
+        assert_eq!(replica.offer(&nodes[7], at), Offer::Held);
+    }
+
+    #[test]
+    fn a_second_node_at_a_position_is_a_fork() {
+        let (nodes, other) = (log(&key(1), 5, "x"), log(&key(1), 6, "y"));
+        let (replica, digests) = replica_of(&nodes);
+        let at = |seq: u64| digests.get(seq as usize).copied();
+        assert_eq!(
+            replica.offer(&other[3], at),
+            Offer::Fork {
+                held: nodes[3].digest()
+            }
+        );
+        assert_eq!(
+            replica.offer(&other[5], at),
+            Offer::Unlinked,
+            "a chain that never meets ours"
+        );
+    }
+
+    #[test]
+    fn a_wrong_skip_link_is_seen() {
+        let nodes = log(&key(1), 4, "x");
+        let (replica, mut digests) = replica_of(&nodes[..3]);
+        digests[0] = Digest([9; 32]);
+        assert_eq!(
+            replica.offer(&nodes[3], |seq| digests.get(seq as usize).copied()),
+            Offer::Unlinked
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! What a log node's body says: messages `{domain, type, status, payload}`.
+
+use crate::{crypto::Signature, eip712::Domain, Address, Digest};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// Most output pins that one vote may name.
+pub const MAX_OUTPUTS: usize = 1024;
+/// Longest name of a compute engine, in bytes.
+pub const MAX_ENGINE_BYTES: usize = 128;
+const DOMAIN: &str = "rings";
+const VOTE: &str = "Vote";
+const CAST: &str = "cast";
+
+/// One message of a log node. The payload is DAG-CBOR of a strict type for the messages of Rings, and
+/// opaque bytes for those of applications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Whose message it is: `rings`, or an application's name.
+    pub domain: String,
+    /// The content.
+    pub payload: ByteBuf,
+    /// How far the matter has come.
+    pub status: String,
+    /// The kind of payload within the domain.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A member's signed statement of what a gate's outputs are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// The compute engine that ran the program: version and configuration.
+    pub engine: String,
+    /// The epoch in which the signature counts.
+    pub epoch: u64,
+    /// Fuel that the program used.
+    pub fuel: u64,
+    /// The gate.
+    pub gate: Address,
+    /// Its outputs: pin and digest of the data, in ascending order of pins.
+    pub outputs: Outputs,
+    /// Over [`Domain::outputs`].
+    pub signature: Signature,
+}
+
+/// Outputs of a gate in ascending order of pins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Outputs(Vec<(Pin, Digest)>);
+
+/// A pin (`uint96`) on the wire: 12 bytes, for CBOR integers end at 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Pin(u128);
+
+impl Serialize for Pin {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0.to_be_bytes()[4..])
+    }
+}
+
+impl<'de> Deserialize<'de> for Pin {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let low = serde_bytes::ByteArray::<12>::deserialize(deserializer)?;
+        let mut bytes = [0; 16];
+        bytes[4..].copy_from_slice(&*low);
+        Ok(Self(u128::from_be_bytes(bytes)))
+    }
+}
+
+/// Why a message is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// The payload is not what its type says.
+    #[error("the payload of a {kind} message is malformed")]
+    Payload {
+        /// The message's type.
+        kind: String,
+        /// What the decoder says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Pins are missing, repeated, out of order, above `uint96` or too many.
+    #[error("outputs must name 1 to {MAX_OUTPUTS} distinct pins in ascending order")]
+    Outputs,
+    /// The engine's name is too long.
+    #[error("the engine's name has {length} bytes; at most {MAX_ENGINE_BYTES} are accepted")]
+    Engine {
+        /// Its length in bytes.
+        length: usize,
+    },
+}
+
+impl Outputs {
+    /// Outputs from pins and digests in any order.
+    ///
+    /// # Errors
+    /// [`MessageError::Outputs`] when there are none, too many, or two for one pin.
+    pub fn new(outputs: impl IntoIterator<Item = (u128, Digest)>) -> Result<Self, MessageError> {
+        let mut list: Vec<_> = outputs
+            .into_iter()
+            .map(|(pin, cid)| (Pin(pin), cid))
+            .collect();
+        list.sort_unstable();
+        let outputs = Self(list);
+        outputs.check().map(|()| outputs)
+    }
+
+    fn check(&self) -> Result<(), MessageError> {
+        let ascending = self.0.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let in_range = self.0.iter().all(|(pin, _)| pin.0 < 1 << 96);
+        match self.0.len() {
+            1..=MAX_OUTPUTS if ascending && in_range => Ok(()),
+            _ => Err(MessageError::Outputs),
+        }
+    }
+
+    /// The pins.
+    pub fn pins(&self) -> Vec<u128> {
+        self.0.iter().map(|(pin, _)| pin.0).collect()
+    }
+
+    /// The digests of the data, in the order of the pins.
+    pub fn cids(&self) -> Vec<Digest> {
+        self.0.iter().map(|(_, cid)| *cid).collect()
+    }
+
+    /// Pins and digests.
+    pub fn iter(&self) -> impl Iterator<Item = (u128, Digest)> + '_ {
+        self.0.iter().map(|(pin, cid)| (pin.0, *cid))
+    }
+
+    /// What a member must never contradict: the result, whatever the epoch.
+    pub fn result(&self) -> Digest {
+        let mut bytes = Vec::with_capacity(48 * self.0.len());
+        for (pin, cid) in self.iter() {
+            bytes.extend_from_slice(&pin.to_be_bytes());
+            bytes.extend_from_slice(&cid.0);
+        }
+        crate::cids::keccak256(&bytes)
+    }
+}
+
+impl Vote {
+    /// The digest that the vote's signature is over.
+    pub fn digest(&self, domain: &Domain) -> Digest {
+        domain.outputs(
+            self.gate,
+            self.epoch,
+            &self.outputs.pins(),
+            &self.outputs.cids(),
+        )
+    }
+
+    /// The account that signed the vote, or nothing if the signature is malformed.
+    pub fn signer(&self, domain: &Domain) -> Option<Address> {
+        let key = self.signature.recover(&self.digest(domain)).ok()?;
+        Some(key.address())
+    }
+
+    /// The message that carries this vote.
+    ///
+    /// # Errors
+    /// [`MessageError`] when the vote is out of bounds.
+    pub fn to_message(&self) -> Result<Message, MessageError> {
+        self.check()?;
+        let payload = serde_ipld_dagcbor::to_vec(self).map_err(malformed)?;
+        Ok(Message {
+            domain: DOMAIN.into(),
+            payload: payload.into(),
+            status: CAST.into(),
+            kind: VOTE.into(),
+        })
+    }
+
+    /// The vote in a message, or nothing if the message is something else.
+    ///
+    /// # Errors
+    /// [`MessageError`] when it claims to be a vote and is malformed.
+    pub fn from_message(message: &Message) -> Result<Option<Self>, MessageError> {
+        if message.domain != DOMAIN || message.kind != VOTE {
+            return Ok(None);
+        }
+        let vote: Self = serde_ipld_dagcbor::from_slice(&message.payload).map_err(malformed)?;
+        vote.check().map(|()| Some(vote))
+    }
+
+    fn check(&self) -> Result<(), MessageError> {
+        match self.engine.len() {
+            0..=MAX_ENGINE_BYTES => self.outputs.check(),
+            length => Err(MessageError::Engine { length }),
+        }
+    }
+}
+
+fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> MessageError {
+    MessageError::Payload {
+        kind: VOTE.into(),
+        source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{crypto::SecretKey, gate::FAILURE_PIN};
+
+    fn vote() -> Vote {
+        let key = SecretKey::from_bytes(&[5; 32]).unwrap();
+        let mut vote = Vote {
+            engine: "wasmtime 48".into(),
+            epoch: 3,
+            fuel: 17,
+            gate: Address([9; 20]),
+            outputs: Outputs::new([(FAILURE_PIN, Digest([2; 32])), (0, Digest([1; 32]))]).unwrap(),
+            signature: key.sign(&Digest([1; 32])).unwrap(),
+        };
+        vote.signature = key.sign(&vote.digest(&domain())).unwrap();
+        vote
+    }
+
+    fn domain() -> Domain {
+        Domain::new(1, Address([1; 20]))
+    }
+
+    #[test]
+    fn a_vote_survives_its_message() {
+        let message = vote().to_message().unwrap();
+        assert_eq!(Vote::from_message(&message).unwrap(), Some(vote()));
+        assert_eq!(
+            vote().signer(&domain()),
+            Some(SecretKey::from_bytes(&[5; 32]).unwrap().address())
+        );
+    }
+
+    #[test]
+    fn other_messages_are_left_alone() {
+        let chat = Message {
+            domain: "chat".into(),
+            payload: ByteBuf::from([1]),
+            status: "new".into(),
+            kind: VOTE.into(),
+        };
+        assert_eq!(Vote::from_message(&chat).unwrap(), None);
+    }
+
+    #[test]
+    fn malformed_votes_are_errors() {
+        let good = vote().to_message().unwrap();
+        for cut in 0..good.payload.len() {
+            let message = Message {
+                payload: good.payload[..cut].to_vec().into(),
+                ..good.clone()
+            };
+            assert!(Vote::from_message(&message).is_err(), "{cut}");
+        }
+        let mut long = vote();
+        long.engine = "x".repeat(MAX_ENGINE_BYTES + 1);
+        assert!(matches!(
+            long.to_message(),
+            Err(MessageError::Engine { .. })
+        ));
+    }
+
+    #[test]
+    fn outputs_are_distinct_and_ordered() {
+        let d = Digest::ZERO;
+        assert!(Outputs::new([]).is_err());
+        assert!(Outputs::new([(1, d), (1, d)]).is_err());
+        assert!(Outputs::new([(1 << 96, d)]).is_err());
+        assert_eq!(Outputs::new([(2, d), (1, d)]).unwrap().pins(), [1, 2]);
+        assert!(Outputs(vec![(Pin(2), d), (Pin(1), d)]).check().is_err());
+    }
+
+    #[test]
+    fn the_result_depends_on_pins_and_data_only() {
+        let a = Outputs::new([(0, Digest([1; 32]))]).unwrap();
+        let b = Outputs::new([(1, Digest([1; 32]))]).unwrap();
+        assert_ne!(a.result(), b.result());
+        assert_eq!(a.result(), a.clone().result());
+    }
+}
