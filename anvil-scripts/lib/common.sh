@@ -7,7 +7,7 @@ set -euo pipefail
 
 LIB=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd -P -- "$LIB/../.." && pwd)
-TOOLS=${RINGS_TOOLS:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/rings/tools}
+TOOLS=${RINGS_TOOLS:-${XDG_CACHE_HOME:-${HOME:?is not set, so there is no place for the tool cache: set it, or RINGS_TOOLS}/.cache}/rings/tools}
 
 # shellcheck source=versions.sh
 . "$LIB/versions.sh"
@@ -63,6 +63,13 @@ limited() {
     else
         "$@"
     fi
+}
+
+# logged FILE COMMAND...: without standard input, its output in FILE.
+logged() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null
 }
 
 # retry TIMES COMMAND...: for what goes over the network.

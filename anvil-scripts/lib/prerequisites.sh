@@ -17,7 +17,7 @@ require_rust() {
 require_rust_component() {
     cargo "$1" --version >/dev/null 2>&1 && return 0
     have rustup || die "cargo $1 is missing, and so is rustup: install Rust from https://rustup.rs"
-    retry 3 limited 300 rustup component add "$2" >/dev/null 2>&1 </dev/null ||
+    retry 3 logged /dev/null limited 300 rustup component add "$2" ||
         die "rustup could not add $2: check the connection and try: rustup component add $2"
     say "  Rust component $2 installed"
 }

@@ -7,9 +7,12 @@
 # begin_steps NAME: where the logs go, and the traps.
 begin_steps() {
     TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+    mkdir -p "$TARGET/anvil-scripts" 2>/dev/null || die "cannot write to $TARGET: does it belong to another user?"
+    TARGET=$(cd -P -- "$TARGET" && pwd)
+    [[ -z ${CARGO_TARGET_DIR:-} ]] || export CARGO_TARGET_DIR=$TARGET
     LOGS=$TARGET/anvil-scripts/$1
     rm -rf "$LOGS"
-    mkdir -p "$LOGS" || die "cannot write to $TARGET: does it belong to another user?"
+    mkdir -p "$LOGS"
     STEP_PID=
     STEP_NUMBER=0
     BEGAN=$SECONDS

@@ -62,7 +62,7 @@ ensure_tool() {
 # directory to its place in one step, so that an interrupted installation leaves nothing half done.
 in_staging() (
     tool=$1 version=$2 stage=$3
-    mkdir -p "$TOOLS/bin" "$TOOLS/pkg" "$TOOLS/tmp" || die "cannot write to $TOOLS: set RINGS_TOOLS to a directory of yours"
+    mkdir -p "$TOOLS/bin" "$TOOLS/pkg" "$TOOLS/tmp" 2>/dev/null || die "cannot write to $TOOLS: set RINGS_TOOLS to a directory of yours"
     staging=$(mktemp -d "$TOOLS/tmp/$tool.XXXXXX")
     trap 'rm -rf "$staging"' EXIT
     trap 'exit 130' INT TERM
@@ -80,7 +80,7 @@ npm_quietly() {
     local what=$1
     shift
     have npm || die "npm is missing, needed for $what: install Node.js $NODE_MAJOR or newer with npm"
-    retry 3 limited "$NPM_SECONDS" npm "$@" "${NPM_FLAGS[@]}" >npm.log 2>&1 </dev/null && return 0
+    retry 3 logged npm.log limited "$NPM_SECONDS" npm "$@" "${NPM_FLAGS[@]}" && return 0
     sed 's/^/  npm: /' npm.log | tail -n 5 >&2
     die "npm could not get $what: check the connection to the npm registry and try again"
 }
@@ -133,10 +133,10 @@ stage_kubo() {
     say "  building Kubo $KUBO_VERSION from source, which takes some minutes the first time"
     mkdir bin
     cp "$LIB"/kubo/go.mod "$LIB"/kubo/go.sum .
-    if ! retry 3 limited "$GO_SECONDS" go build -mod=readonly -o bin/ipfs github.com/ipfs/kubo/cmd/ipfs >go.log 2>&1 </dev/null; then
-        sed 's/^/  go: /' go.log | tail -n 5 >&2
-        die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
-    fi
+    retry 3 logged go.log limited "$GO_SECONDS" \
+        go build -mod=readonly -o bin/ipfs github.com/ipfs/kubo/cmd/ipfs && return 0
+    sed 's/^/  go: /' go.log | tail -n 5 >&2
+    die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
 }
 
 # ensure_solidity_libraries: what contracts/package-lock.json names, in contracts/node_modules.
@@ -159,7 +159,7 @@ ensure_wasm_target() {
         return 0
     fi
     have rustup || die "rustup is missing, needed for the Rust target $WASM_TARGET: install Rust from https://rustup.rs"
-    retry 3 limited 300 rustup target add "$WASM_TARGET" >/dev/null 2>&1 </dev/null ||
+    retry 3 logged /dev/null limited 300 rustup target add "$WASM_TARGET" ||
         die "rustup could not add the target $WASM_TARGET: check the connection and try: rustup target add $WASM_TARGET"
     say "  Rust target $WASM_TARGET installed in $(seconds_since "$began")"
 }
