@@ -5,11 +5,14 @@
 //! that a whole ring, with its crashes and its liars, runs in one thread of a test.
 
 pub mod cids;
+pub mod circuit;
 pub mod crypto;
 pub mod eip712;
 pub mod gate;
 mod id;
+pub mod journal;
 pub mod log;
+pub mod member;
 pub mod message;
 pub mod operation;
 pub mod quorum;
