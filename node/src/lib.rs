@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The `rings` binary: the command line, the configuration, and the running member that joins the rooms
+//! protocol, chain, store, compute and network.
+
+pub mod config;
