@@ -1,0 +1,278 @@
+//! Transactions: how blocks lie in the tables, and what the database's errors mean.
+//!
+//! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would
+//! occupy 512 KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
+
+use crate::{
+    block::{Key, KEY_BYTES},
+    error::Cause,
+    StoreError, StoreSize,
+};
+use bytes::Bytes;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
+    TableHandle,
+};
+use std::{io, path::Path};
+
+/// Bytes of a block in one piece: 64 KiB less room for the key and the header of a page.
+const PIECE_BYTES: usize = 64 * 1024 - 128;
+
+/// Codec, digest, and the number of the piece (big-endian).
+type PieceKey = [u8; KEY_BYTES + 2];
+
+const PIECES: TableDefinition<'_, &PieceKey, &[u8]> = TableDefinition::new("rings-store.pieces");
+const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("rings-store.facts");
+
+/// Keys of [`FACTS`].
+const FORMAT: &str = "format";
+const BLOCKS: &str = "blocks";
+const BYTES: &str = "bytes";
+
+/// The format of the tables above. A later one is refused.
+const FORMAT_NOW: u64 = 1;
+
+/// Why a transaction failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Database(Box<redb::Error>),
+    #[error("the file holds other tables")]
+    Foreign,
+    #[error("the file has format {0}")]
+    Later(u64),
+}
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Database(Box::new(error.into()))
+    }
+}
+
+impl Failure {
+    /// Whether redb takes no more work after it.
+    pub(super) fn ends_the_database(&self) -> bool {
+        use redb::Error::{DatabaseClosed, Io, LockPoisoned, PreviousIo};
+        match self {
+            Self::Database(error) => matches!(
+                **error,
+                Io(_) | PreviousIo | LockPoisoned(_) | DatabaseClosed
+            ),
+            Self::Foreign | Self::Later(_) => false,
+        }
+    }
+
+    /// The same for the caller of the store at `path`.
+    pub(super) fn into_error(self, path: &Path) -> StoreError {
+        let path = path.to_path_buf();
+        match self {
+            Self::Foreign => StoreError::ForeignDatabase {
+                path,
+                what: "a database of another program",
+            },
+            Self::Later(found) => StoreError::LaterFormat {
+                path,
+                found,
+                known: FORMAT_NOW,
+            },
+            Self::Database(error) => from_redb(*error, &path),
+        }
+    }
+}
+
+fn from_redb(error: redb::Error, path: &Path) -> StoreError {
+    use redb::Error;
+    let owned = path.to_path_buf();
+    match error {
+        Error::Io(error) => from_io(error, path),
+        Error::DatabaseAlreadyOpen => StoreError::Locked { path: owned },
+        Error::UpgradeRequired(_) => StoreError::ForeignDatabase {
+            path: owned,
+            what: "a database in an outdated file format",
+        },
+        error @ (Error::Corrupted(_)
+        | Error::RepairAborted
+        | Error::TableDoesNotExist(_)
+        | Error::TableTypeMismatch { .. }
+        | Error::TypeDefinitionChanged { .. }) => corrupt(path, error.into()),
+        error => StoreError::Io {
+            path: owned,
+            source: error.into(),
+        },
+    }
+}
+
+/// The meaning of an error of the operating system about the database file.
+pub(super) fn from_io(error: io::Error, path: &Path) -> StoreError {
+    let owned = path.to_path_buf();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            StoreError::DiskFull {
+                place: path.display().to_string(),
+            }
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
+            path: owned,
+            source: error,
+        },
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => corrupt(path, error.into()),
+        _ => StoreError::Io {
+            path: owned,
+            source: error.into(),
+        },
+    }
+}
+
+fn corrupt(path: &Path, source: Cause) -> StoreError {
+    StoreError::CorruptDatabase {
+        path: path.to_path_buf(),
+        source: Some(source),
+    }
+}
+
+/// Makes the tables of an empty database.
+pub(super) fn initialise(database: &Database) -> Result<(), Failure> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(PIECES)?;
+    transaction.open_table(FACTS)?.insert(FORMAT, FORMAT_NOW)?;
+    Ok(transaction.commit()?)
+}
+
+/// Whether the tables are ours, and of a format that we know.
+pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
+    let transaction = database.begin_read()?;
+    let facts = match transaction.open_table(FACTS) {
+        Ok(facts) => facts,
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => return Err(Failure::Foreign),
+    };
+    match facts.get(FORMAT)?.map(|format| format.value()) {
+        Some(FORMAT_NOW) => {}
+        Some(later) if later > FORMAT_NOW => return Err(Failure::Later(later)),
+        _ => return Err(Failure::Foreign),
+    }
+    let known = [PIECES.name(), FACTS.name()];
+    let ours = transaction
+        .list_tables()?
+        .all(|table| known.contains(&table.name()));
+    match ours {
+        true => Ok(()),
+        false => Err(Failure::Foreign),
+    }
+}
+
+/// Stores the blocks in one durable transaction; does nothing when all of them are there.
+pub(super) fn put(database: &Database, blocks: &[(Key, Bytes)]) -> Result<(), Failure> {
+    let transaction = database.begin_write()?;
+    let mut grown = Growth::default();
+    let mut written = false;
+    {
+        let mut pieces = transaction.open_table(PIECES)?;
+        for (key, data) in blocks {
+            written |= put_block(&mut pieces, key, data, &mut grown)?;
+        }
+        if grown.blocks > 0 || grown.bytes != 0 {
+            let mut facts = transaction.open_table(FACTS)?;
+            add(&mut facts, BLOCKS, grown.blocks)?;
+            add(&mut facts, BYTES, grown.bytes)?;
+        }
+    }
+    match written {
+        true => Ok(transaction.commit()?),
+        false => Ok(transaction.abort()?),
+    }
+}
+
+/// By how much a transaction changes the facts.
+#[derive(Default)]
+struct Growth {
+    blocks: i64,
+    bytes: i64,
+}
+
+/// Writes one block unless the same bytes are there; a damaged copy is replaced. Says whether it wrote.
+fn put_block(
+    pieces: &mut Table<'_, &'static PieceKey, &'static [u8]>,
+    key: &Key,
+    data: &[u8],
+    grown: &mut Growth,
+) -> Result<bool, StorageError> {
+    let old = read_block(pieces, key)?;
+    match &old {
+        Some(old) if old == data => return Ok(false),
+        Some(_) => {
+            let (first, last) = pieces_of(key);
+            pieces.retain_in::<&PieceKey, _>(&first..=&last, |_, _| false)?;
+        }
+        None => grown.blocks += 1,
+    }
+    grown.bytes += data.len() as i64 - old.map_or(0, |old| old.len() as i64);
+    // A block of no bytes has one piece of no bytes: it exists.
+    let empty = data.is_empty().then_some(data);
+    for (number, piece) in data.chunks(PIECE_BYTES).chain(empty).enumerate() {
+        pieces.insert(&piece_key(key, number as u16), piece)?;
+    }
+    Ok(true)
+}
+
+fn add(
+    facts: &mut Table<'_, &'static str, u64>,
+    fact: &'static str,
+    change: i64,
+) -> Result<(), StorageError> {
+    let before = facts.get(fact)?.map_or(0, |value| value.value());
+    facts.insert(fact, before.saturating_add_signed(change))?;
+    Ok(())
+}
+
+/// The bytes of the blocks, as they stand; `None` for those that are not there.
+pub(super) fn get_many(database: &Database, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    let transaction = database.begin_read()?;
+    let pieces = transaction.open_table(PIECES)?;
+    Ok(keys
+        .iter()
+        .map(|key| read_block(&pieces, key))
+        .collect::<Result<_, _>>()?)
+}
+
+fn read_block(
+    pieces: &impl ReadableTable<&'static PieceKey, &'static [u8]>,
+    key: &Key,
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let mut data: Option<Vec<u8>> = None;
+    let (first, last) = pieces_of(key);
+    for entry in pieces.range::<&PieceKey>(&first..=&last)? {
+        let (_, piece) = entry?;
+        data.get_or_insert_default()
+            .extend_from_slice(piece.value());
+    }
+    Ok(data)
+}
+
+/// Whether the block is there.
+pub(super) fn has(database: &Database, key: &Key) -> Result<bool, Failure> {
+    let pieces = database.begin_read()?.open_table(PIECES)?;
+    Ok(pieces.get(&piece_key(key, 0))?.is_some())
+}
+
+/// How many blocks there are, and how many bytes in them.
+pub(super) fn size(database: &Database) -> Result<StoreSize, Failure> {
+    let facts = database.begin_read()?.open_table(FACTS)?;
+    let fact = |name| Ok::<_, Failure>(facts.get(name)?.map_or(0, |value| value.value()));
+    Ok(StoreSize {
+        blocks: fact(BLOCKS)?,
+        bytes: fact(BYTES)?,
+    })
+}
+
+fn piece_key(key: &Key, number: u16) -> PieceKey {
+    let mut piece = [0; KEY_BYTES + 2];
+    piece[..KEY_BYTES].copy_from_slice(key);
+    piece[KEY_BYTES..].copy_from_slice(&number.to_be_bytes());
+    piece
+}
+
+/// The first and the last key that pieces of this block may have.
+fn pieces_of(key: &Key) -> (PieceKey, PieceKey) {
+    (piece_key(key, 0), piece_key(key, u16::MAX))
+}

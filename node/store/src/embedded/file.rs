@@ -1,0 +1,130 @@
+//! Opening the database file, and what may be wrong with it.
+
+use super::database::{check_format, from_io, initialise, Failure};
+use crate::StoreError;
+use redb::{Builder, Database};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Bytes that the database may keep in memory. Small, since blocks are large, seldom read twice in a row,
+/// and the operating system caches the file as well.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a redb file begins with.
+const MAGIC: &[u8] = b"redb";
+
+/// Only the owner reads and writes it.
+const MODE: u32 = 0o600;
+
+/// Opens the database at `path`, and makes it if nothing is there.
+pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+    let said = |error| from_io(error, path);
+    let file = match open_existing(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create(path)?;
+            open_existing(path).map_err(said)?
+        }
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            return Err(foreign(path, "a directory"))
+        }
+        opened => opened.map_err(said)?,
+    };
+    check_owner(path, &file)?;
+    check_magic(path, &file)?;
+    let database = builder(path)
+        .create_file(file)
+        .map_err(|error| Failure::from(error).into_error(path))?;
+    check_format(&database).map_err(|failure| failure.into_error(path))?;
+    Ok(database)
+}
+
+fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+fn builder(path: &Path) -> Builder {
+    let mut builder = Builder::new();
+    let shown = path.display().to_string();
+    builder.set_cache_size(CACHE_BYTES).set_repair_callback(move |repair| {
+        let percent = (repair.progress() * 100.0) as u32;
+        tracing::info!(path = %shown, percent, "the block database was not closed in order; checking it");
+    });
+    builder
+}
+
+/// Makes the database under another name and gives it its own when it is whole, so that a crash here leaves
+/// nothing that looks like a damaged database.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let new = new_path(path);
+    let said = |error| from_io(error, path);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(said(error)),
+        _ => {}
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(&new)
+        .map_err(said)?;
+    let database = builder(path)
+        .create_file(file)
+        .map_err(|error| Failure::from(error).into_error(path))?;
+    initialise(&database).map_err(|failure| failure.into_error(path))?;
+    drop(database);
+    fs::rename(&new, path)
+        .and_then(|()| sync_directory(path))
+        .map_err(said)
+}
+
+fn new_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Another user's database is left alone even where the permissions would let us (as root): what we wrote
+/// there, its owner could no longer read.
+fn check_owner(path: &Path, file: &File) -> Result<(), StoreError> {
+    let owner = file.metadata().map_err(|error| from_io(error, path))?.uid();
+    let user = rustix::process::geteuid().as_raw();
+    if owner != user {
+        return Err(StoreError::ForeignOwner {
+            path: path.to_path_buf(),
+            owner,
+            user,
+        });
+    }
+    Ok(())
+}
+
+fn check_magic(path: &Path, mut file: &File) -> Result<(), StoreError> {
+    let mut start = [0; MAGIC.len()];
+    match file.read_exact(&mut start) {
+        Ok(()) if start == MAGIC => Ok(()),
+        Ok(()) => Err(foreign(path, "another kind of file")),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(foreign(path, "another kind of file"))
+        }
+        Err(error) => Err(from_io(error, path)),
+    }
+}
+
+fn foreign(path: &Path, what: &'static str) -> StoreError {
+    StoreError::ForeignDatabase {
+        path: path.to_path_buf(),
+        what,
+    }
+}
