@@ -23,7 +23,6 @@ fits() {
         [[ $2 == "$SOLC_VERSION" ]] # another compiler makes other bytecode
         return
         ;;
-    *) die "no version is pinned for $1" ;;
     esac
     [[ ${2%.*} == "${want%.*}" ]] && version_at_least "$2" "$want"
 }
@@ -44,6 +43,10 @@ find_tool() {
 # ensure_tool TOOL: installs it if it is not there, and says where it is.
 ensure_tool() {
     local tool=$1 began=$SECONDS path
+    case $tool in
+    anvil | forge | cast | solc | ipfs) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc and ipfs are" ;;
+    esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
         return 0
@@ -162,4 +165,16 @@ ensure_wasm_target() {
     retry 3 logged /dev/null limited 300 rustup target add "$WASM_TARGET" ||
         die "rustup could not add the target $WASM_TARGET: check the connection and try: rustup target add $WASM_TARGET"
     say "  Rust target $WASM_TARGET installed in $(seconds_since "$began")"
+}
+
+# export_tools: tells the programs started from here which tools to use, whatever else is on PATH.
+export_tools() {
+    RINGS_ANVIL=$(find_tool anvil)
+    RINGS_FORGE=$(find_tool forge)
+    RINGS_CAST=$(find_tool cast)
+    RINGS_IPFS=$(find_tool ipfs)
+    RINGS_SOLC=$(find_tool solc)
+    export RINGS_ANVIL RINGS_FORGE RINGS_CAST RINGS_IPFS RINGS_SOLC
+    export FOUNDRY_SOLC=$RINGS_SOLC SOLC_PATH=$RINGS_SOLC # what forge and ethers-solc read
+    export PATH="$TOOLS/bin:$PATH"
 }
