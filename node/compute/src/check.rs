@@ -1,0 +1,273 @@
+//! Is this module a program of the profile? Asked before it is published, and again before it is compiled.
+
+use crate::{
+    profile::{
+        features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_MODULE_BYTES,
+        MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
+    },
+    wasi::{signature, Signature, WASI_MODULE},
+};
+use wasmparser::{
+    types::{EntityType, TypesRef},
+    BinaryReaderError, Encoding, FuncType, FunctionBody, Parser, Payload, ValType, Validator,
+    WasmFeatures,
+};
+
+/// First bytes of every module and component.
+const MAGIC: &[u8] = b"\0asm";
+/// Longest name that an error repeats, in characters.
+const MAX_NAME: usize = 80;
+
+/// Why a file is not a program of the profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// Not WebAssembly at all.
+    #[error("not a WASM module: the file does not begin with \\0asm; compile the program for wasm32-wasip1")]
+    NotWasm,
+    /// A component, as `wasm32-wasip2` makes them.
+    #[error("a WASM component; rings run modules: compile the program for wasm32-wasip1")]
+    Component,
+    /// WebAssembly, but malformed.
+    #[error("not a valid WASM module: {message} (at byte {offset})")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// Where, from the start of the file.
+        offset: usize,
+    },
+    /// Uses proposals that are not in the profile.
+    #[error("uses {}, which the profile leaves out; compile without", .names.join(" and "))]
+    Proposal {
+        /// Names of the proposals.
+        names: Vec<&'static str>,
+    },
+    /// Larger than the profile allows.
+    #[error("has {found} {what}; at most {limit} are accepted")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// The most that is accepted.
+        limit: u64,
+    },
+    /// Imports something that WASI preview 1 lacks.
+    #[error("imports {module}.{name}, which WASI preview 1 lacks")]
+    Import {
+        /// The module's name in the import.
+        module: String,
+        /// The import's name.
+        name: String,
+    },
+    /// Imports a function of WASI preview 1 with another type.
+    #[error("imports {WASI_MODULE}.{name} with the wrong type {found}; it is {expected}")]
+    ImportType {
+        /// The function's name.
+        name: String,
+        /// Its type in WASI preview 1.
+        expected: String,
+        /// The type of the import.
+        found: String,
+    },
+    /// No function `_start` is exported: a library, not a command.
+    #[error(
+        "exports no function _start without parameters and results; build a command, not a library"
+    )]
+    Start,
+    /// No memory is exported as `memory`.
+    #[error("exports no memory named \"memory\"")]
+    Memory,
+}
+
+/// Checks that a file is a WASI preview 1 command within the profile.
+///
+/// # Errors
+/// [`ProfileError`], naming the import, the proposal or the limit. The same file gives the same error on
+/// every machine.
+pub fn check_module(module: &[u8]) -> Result<(), ProfileError> {
+    bounded("bytes", module.len() as u64, MAX_MODULE_BYTES as u64)?;
+    check_encoding(module)?;
+    check_sizes(module)?;
+    let types = Validator::new_with_features(features())
+        .validate_all(module)
+        .map_err(|error| explain(module, &error))?;
+    check_imports(&types.as_ref())?;
+    check_exports(&types.as_ref())
+}
+
+fn bounded(what: &'static str, found: u64, limit: u64) -> Result<(), ProfileError> {
+    if found > limit {
+        return Err(ProfileError::TooLarge { what, found, limit });
+    }
+    Ok(())
+}
+
+fn check_encoding(module: &[u8]) -> Result<(), ProfileError> {
+    if !module.starts_with(MAGIC) {
+        return Err(ProfileError::NotWasm);
+    }
+    match Parser::new(0).parse_all(module).next() {
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Component,
+            ..
+        })) => Err(ProfileError::Component),
+        Some(Err(error)) => Err(invalid(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// The named limits, before anything that takes time in proportion to what they bound.
+fn check_sizes(module: &[u8]) -> Result<(), ProfileError> {
+    let mut tables = 0u64;
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(|error| explain(module, &error))? {
+            Payload::FunctionSection(section) => {
+                bounded("functions", section.count().into(), MAX_FUNCTIONS as u64)?;
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let table = table.map_err(|error| explain(module, &error))?;
+                    tables = tables.saturating_add(table.ty.initial);
+                    bounded("table elements", tables, MAX_TABLE_ELEMENTS)?;
+                }
+            }
+            Payload::CodeSectionEntry(body) => check_body(module, &body)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError> {
+    let length = body.range().len() as u64;
+    bounded("bytes in one function", length, MAX_FUNCTION_BYTES as u64)?;
+    let mut locals = 0u64;
+    let reader = body
+        .get_locals_reader()
+        .map_err(|error| explain(module, &error))?;
+    for group in reader {
+        let (count, _) = group.map_err(|error| explain(module, &error))?;
+        locals += u64::from(count);
+        bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
+    }
+    Ok(())
+}
+
+/// Turns a validator's refusal into the names of the proposals that would have made the module valid, if
+/// some would.
+fn explain(module: &[u8], error: &BinaryReaderError) -> ProfileError {
+    let names = missing_proposals(module);
+    if names.is_empty() {
+        return invalid(error);
+    }
+    ProfileError::Proposal { names }
+}
+
+fn invalid(error: &BinaryReaderError) -> ProfileError {
+    ProfileError::Invalid {
+        message: error.message().chars().take(200).collect(),
+        offset: error.offset(),
+    }
+}
+
+/// A smallest set of further proposals with which the module is valid; empty if there is none.
+fn missing_proposals(module: &[u8]) -> Vec<&'static str> {
+    let valid = |set: WasmFeatures| {
+        Validator::new_with_features(set)
+            .validate_all(module)
+            .is_ok()
+    };
+    let mut needed = PROPOSALS_OFF
+        .iter()
+        .fold(features(), |set, (_, flag)| set | *flag);
+    if !valid(needed) {
+        return Vec::new();
+    }
+    for (_, flag) in PROPOSALS_OFF {
+        if valid(needed - *flag) {
+            needed -= *flag;
+        }
+    }
+    PROPOSALS_OFF
+        .iter()
+        .filter(|(_, flag)| needed.contains(*flag))
+        .map(|(name, _)| *name)
+        .collect()
+}
+
+fn check_imports(types: &TypesRef<'_>) -> Result<(), ProfileError> {
+    for (module, name, entity) in types.core_imports().into_iter().flatten() {
+        let expected = Some(name)
+            .filter(|_| module == WASI_MODULE)
+            .and_then(signature)
+            .ok_or_else(|| ProfileError::Import {
+                module: short(module),
+                name: short(name),
+            })?;
+        check_import_type(types, name, expected, entity)?;
+    }
+    Ok(())
+}
+
+fn check_import_type(
+    types: &TypesRef<'_>,
+    name: &str,
+    expected: &Signature,
+    entity: EntityType,
+) -> Result<(), ProfileError> {
+    let found = match function_type(types, entity) {
+        Some(ty) if matches(expected, ty) => return Ok(()),
+        Some(ty) => show(ty.params(), ty.results()),
+        None => "that is not a function".into(),
+    };
+    Err(ProfileError::ImportType {
+        name: short(name),
+        expected: show(&expected.params(), &expected.results()),
+        found,
+    })
+}
+
+fn check_exports(types: &TypesRef<'_>) -> Result<(), ProfileError> {
+    let export = |wanted: &str| {
+        types
+            .core_exports()
+            .into_iter()
+            .flatten()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, entity)| entity)
+    };
+    if !matches!(export("memory"), Some(EntityType::Memory(_))) {
+        return Err(ProfileError::Memory);
+    }
+    let start = export("_start").and_then(|entity| function_type(types, entity));
+    match start {
+        Some(ty) if ty.params().is_empty() && ty.results().is_empty() => Ok(()),
+        _ => Err(ProfileError::Start),
+    }
+}
+
+fn function_type<'a>(types: &TypesRef<'a>, entity: EntityType) -> Option<&'a FuncType> {
+    match entity {
+        EntityType::Func(id) => match &types.get(id)?.composite_type.inner {
+            wasmparser::CompositeInnerType::Func(ty) => Some(ty),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn matches(expected: &Signature, found: &FuncType) -> bool {
+    expected.params() == found.params() && expected.results() == found.results()
+}
+
+fn show(params: &[ValType], results: &[ValType]) -> String {
+    let list = |types: &[ValType]| {
+        let names: Vec<_> = types.iter().map(ToString::to_string).collect();
+        names.join(" ")
+    };
+    format!("({}) -> ({})", list(params), list(results))
+}
+
+fn short(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
+}

@@ -1,0 +1,361 @@
+//! What parent and worker say to each other: frames of a tag, a length and a payload.
+//!
+//! ```text
+//! parent → worker                      worker → parent
+//! Hello {cache}                        Ready {engine}
+//! Run {task}                           NeedModule | NeedInput | Output bytes | Done {report} | Fault {fault}
+//! Module bytes | Abandon               (answers to NeedModule)
+//! Input bytes | End | Abandon          (answers to NeedInput)
+//! ```
+//! The worker never sends a request before the last one is answered, so that neither end can block the other.
+
+use crate::{
+    profile::MAX_MODULE_BYTES,
+    run::{trap_name, Fault},
+    Failure, Outcome, Reason,
+};
+use bytes::Bytes;
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Most bytes of a program's input or output in one frame.
+pub(crate) const CHUNK: usize = 256 * 1024;
+/// Most bytes of an encoded message: a task's arguments are the longest.
+const MAX_MESSAGE: usize = 1 << 20;
+/// Bytes before the payload: tag, and length as little-endian 32-bit number.
+const HEADER: usize = 5;
+
+macro_rules! tags {
+    ($($(#[$doc:meta])* $name:ident = $value:literal, $max:expr;)*) => {
+        /// What a frame is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Tag { $($(#[$doc])* $name = $value,)* }
+
+        impl Tag {
+            fn parse(byte: u8) -> Option<Self> {
+                match byte { $($value => Some(Self::$name),)* _ => None }
+            }
+
+            /// Longest payload, in bytes.
+            fn limit(self) -> usize {
+                match self { $(Self::$name => $max,)* }
+            }
+        }
+    };
+}
+
+tags! {
+    /// First frame to a worker.
+    Hello = 1, MAX_MESSAGE;
+    /// Run a task.
+    Run = 2, MAX_MESSAGE;
+    /// The module that was asked for.
+    Module = 3, MAX_MODULE_BYTES;
+    /// A piece of input.
+    Input = 4, CHUNK;
+    /// The input has ended.
+    End = 5, 0;
+    /// What was asked for cannot be had: give the run up.
+    Abandon = 6, 0;
+    /// First frame from a worker.
+    Ready = 17, MAX_MESSAGE;
+    /// The compiled module is not here: send the bytes.
+    NeedModule = 18, 0;
+    /// The program reads: send input.
+    NeedInput = 19, 0;
+    /// A piece of output.
+    Output = 20, CHUNK;
+    /// The run is complete.
+    Done = 21, MAX_MESSAGE;
+    /// The run could not be completed.
+    Fault = 22, MAX_MESSAGE;
+}
+
+/// Payload of [`Tag::Hello`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// Where compiled modules may be kept.
+    pub cache: Option<PathBuf>,
+}
+
+/// Payload of [`Tag::Ready`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    /// The worker's [`crate::engine_id`].
+    pub engine: String,
+}
+
+/// Payload of [`Tag::Done`]: an [`Outcome`] as it travels.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    failure: Option<ReportedFailure>,
+    fuel: u64,
+    memory: u64,
+    output: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReportedFailure {
+    reason: ReportedReason,
+    stderr: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum ReportedReason {
+    Exit(u32),
+    Trap(String),
+    Fuel,
+    Memory,
+    Input,
+}
+
+/// Payload of [`Tag::Fault`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ReportedFault {
+    /// As was asked by [`Tag::Abandon`].
+    Abandoned,
+    /// See [`Fault::Memory`].
+    Memory(String),
+    /// See [`Fault::Compile`].
+    Compile(String),
+    /// See [`Fault::ModuleHash`].
+    ModuleHash,
+    /// See [`Fault::Internal`].
+    Internal(String),
+}
+
+impl From<Outcome> for Report {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            failure: outcome.result.err().map(|failure| ReportedFailure {
+                reason: failure.reason.into(),
+                stderr: failure.stderr.into(),
+            }),
+            fuel: outcome.fuel,
+            memory: outcome.memory,
+            output: outcome.output,
+        }
+    }
+}
+
+impl From<Reason> for ReportedReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Exit { code } => Self::Exit(code),
+            Reason::Trap { trap } => Self::Trap(trap.into()),
+            Reason::Fuel => Self::Fuel,
+            Reason::Memory => Self::Memory,
+            Reason::Input => Self::Input,
+        }
+    }
+}
+
+impl TryFrom<ReportedReason> for Reason {
+    type Error = String;
+
+    fn try_from(reason: ReportedReason) -> Result<Self, String> {
+        Ok(match reason {
+            ReportedReason::Exit(code) => Self::Exit { code },
+            ReportedReason::Trap(name) => Self::Trap {
+                trap: trap_name(&name).ok_or_else(|| format!("an unknown trap {name:.40}"))?,
+            },
+            ReportedReason::Fuel => Self::Fuel,
+            ReportedReason::Memory => Self::Memory,
+            ReportedReason::Input => Self::Input,
+        })
+    }
+}
+
+impl TryFrom<Report> for Outcome {
+    type Error = String;
+
+    fn try_from(report: Report) -> Result<Self, String> {
+        let failure = report
+            .failure
+            .map(|failure| {
+                Ok::<_, String>(Failure::new(
+                    failure.reason.try_into()?,
+                    failure.stderr.into(),
+                ))
+            })
+            .transpose()?;
+        Ok(Self {
+            result: failure.map_or(Ok(()), Err),
+            fuel: report.fuel,
+            memory: report.memory,
+            output: report.output,
+        })
+    }
+}
+
+impl From<Fault> for ReportedFault {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Abandoned => Self::Abandoned,
+            Fault::Memory(what) => Self::Memory(what),
+            Fault::Compile(what) => Self::Compile(what),
+            Fault::ModuleHash => Self::ModuleHash,
+            Fault::Closed(what) | Fault::Internal(what) => Self::Internal(what),
+        }
+    }
+}
+
+/// Encodes a payload.
+///
+/// # Errors
+/// When it is too long for a frame.
+pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    serde_ipld_dagcbor::to_vec(value).map_err(io::Error::other)
+}
+
+/// Decodes a payload.
+///
+/// # Errors
+/// When it is not what the frame's tag promises.
+pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
+    serde_ipld_dagcbor::from_slice(payload)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+}
+
+fn header(tag: Tag, payload: &[u8]) -> io::Result<[u8; HEADER]> {
+    if payload.len() > tag.limit() {
+        let what = format!("{} bytes are too long for {tag:?}", payload.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let [a, b, c, d] = (payload.len() as u32).to_le_bytes();
+    Ok([tag as u8, a, b, c, d])
+}
+
+fn parse_header(header: [u8; HEADER]) -> io::Result<(Tag, usize)> {
+    let [tag, a, b, c, d] = header;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    match Tag::parse(tag) {
+        Some(tag) if length <= tag.limit() => Ok((tag, length)),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame {tag} of {length} bytes"),
+        )),
+    }
+}
+
+/// The worker's end. Blocking; clones are the same two pipes.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipe {
+    input: Arc<File>,
+    output: Arc<File>,
+}
+
+impl Pipe {
+    /// An end that reads from `input` and writes to `output`.
+    pub(crate) fn new(input: File, output: File) -> Self {
+        Self {
+            input: Arc::new(input),
+            output: Arc::new(output),
+        }
+    }
+
+    /// Sends a frame.
+    pub(crate) fn send(&self, tag: Tag, payload: &[u8]) -> io::Result<()> {
+        let mut frame = Vec::with_capacity(HEADER + payload.len());
+        frame.extend_from_slice(&header(tag, payload)?);
+        frame.extend_from_slice(payload);
+        (&*self.output).write_all(&frame)
+    }
+
+    /// Receives a frame, or `None` when the parent has closed its end between frames.
+    pub(crate) fn receive(&self) -> io::Result<Option<(Tag, Vec<u8>)>> {
+        let mut header = [0; HEADER];
+        if (&*self.input).read(&mut header[..1])? == 0 {
+            return Ok(None);
+        }
+        (&*self.input).read_exact(&mut header[1..])?;
+        let (tag, length) = parse_header(header)?;
+        let mut payload = vec![0; length];
+        (&*self.input).read_exact(&mut payload)?;
+        Ok(Some((tag, payload)))
+    }
+}
+
+/// Sends a frame to a worker.
+pub(crate) async fn send(
+    to: &mut (impl AsyncWrite + Unpin),
+    tag: Tag,
+    payload: &[u8],
+) -> io::Result<()> {
+    let header = header(tag, payload)?;
+    if payload.len() < MAX_MESSAGE {
+        return to.write_all(&[&header, payload].concat()).await;
+    }
+    to.write_all(&header).await?;
+    to.write_all(payload).await
+}
+
+/// Receives a frame from a worker.
+pub(crate) async fn receive(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Tag, Bytes)> {
+    let mut header = [0; HEADER];
+    from.read_exact(&mut header).await?;
+    let (tag, length) = parse_header(header)?;
+    let mut payload = vec![0; length];
+    from.read_exact(&mut payload).await?;
+    Ok((tag, payload.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_travel_both_ways() {
+        let (mut one, mut other) = tokio::io::duplex(64);
+        let payload = vec![7; 1000];
+        let sent = tokio::spawn(async move { send(&mut one, Tag::Output, &payload).await });
+        let (tag, received) = receive(&mut other).await.unwrap();
+        assert_eq!((tag, received.len()), (Tag::Output, 1000));
+        sent.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_long_and_unknown_frames_are_refused() {
+        assert!(header(Tag::Input, &vec![0; CHUNK + 1]).is_err());
+        let mut long: &[u8] = &[Tag::Output as u8, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(
+            receive(&mut long).await.unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert!(receive(&mut [99, 0, 0, 0, 0].as_slice()).await.is_err());
+    }
+
+    #[test]
+    fn every_outcome_survives_the_journey() {
+        for reason in [
+            Reason::Exit { code: 7 },
+            Reason::Trap {
+                trap: "unreachable",
+            },
+            Reason::Fuel,
+            Reason::Memory,
+            Reason::Input,
+        ] {
+            let outcome = Outcome {
+                result: Err(Failure::new(reason, vec![1, 2, 255])),
+                fuel: u64::MAX,
+                memory: 1 << 32,
+                output: 5,
+            };
+            let bytes = encode(&Report::from(outcome.clone())).unwrap();
+            let report: Report = decode(&bytes).unwrap();
+            assert_eq!(Outcome::try_from(report).unwrap(), outcome);
+        }
+    }
+
+    #[test]
+    fn an_invented_trap_is_refused() {
+        assert!(Reason::try_from(ReportedReason::Trap("boom".into())).is_err());
+    }
+}

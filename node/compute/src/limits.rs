@@ -1,0 +1,107 @@
+//! Memory and tables grow by the operation's leave, and for no other reason.
+
+use crate::profile::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
+use wasmtime::ResourceLimiter;
+
+/// The host itself could not give memory that the operation grants: a fault of this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct HostMemory {
+    /// What the system said.
+    pub what: String,
+}
+
+/// Decides about each growth, and remembers what the classification of a failure needs.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    memory: u64,
+    tables: u64,
+    /// Largest size that linear memory had, in bytes.
+    pub high_water: u64,
+    /// Whether a growth of memory was refused.
+    pub refused: bool,
+}
+
+impl Limiter {
+    /// Grants at most `memory` bytes.
+    pub(crate) fn new(memory: u64) -> Self {
+        Self {
+            memory: memory.min(MAX_MEMORY),
+            tables: 0,
+            high_water: 0,
+            refused: false,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let desired = desired as u64;
+        let allowed = desired <= self.memory && maximum.is_none_or(|max| desired <= max as u64);
+        if allowed {
+            self.high_water = self.high_water.max(desired);
+        } else {
+            self.refused = true;
+        }
+        Ok(allowed)
+    }
+
+    // Only called for a growth that was allowed above: what failed is the host.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        let what = format!("{error:#}");
+        Err(HostMemory { what }.into())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.tables + (desired.saturating_sub(current)) as u64;
+        let allowed = total <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|max| desired <= max);
+        if allowed {
+            self.tables = total;
+        }
+        Ok(allowed)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        let what = format!("{error:#}");
+        Err(HostMemory { what }.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_to_the_limit_and_the_mark_follows() {
+        let mut limiter = Limiter::new(1 << 20);
+        assert!(limiter.memory_growing(0, 1 << 20, None).unwrap());
+        assert!(!limiter.memory_growing(0, (1 << 20) + 65536, None).unwrap());
+        assert_eq!((limiter.high_water, limiter.refused), (1 << 20, true));
+    }
+
+    #[test]
+    fn a_declared_maximum_refuses_too() {
+        let mut limiter = Limiter::new(u64::MAX);
+        assert!(!limiter.memory_growing(0, 131072, Some(65536)).unwrap());
+        assert!(!limiter.memory_growing(0, (1 << 32) + 65536, None).unwrap());
+    }
+
+    #[test]
+    fn tables_share_one_limit() {
+        let mut limiter = Limiter::new(0);
+        let half = MAX_TABLE_ELEMENTS as usize / 2;
+        assert!(limiter.table_growing(0, half, None).unwrap());
+        assert!(limiter.table_growing(0, half, None).unwrap());
+        assert!(!limiter.table_growing(half, half + 1, None).unwrap());
+    }
+}

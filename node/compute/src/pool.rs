@@ -1,0 +1,320 @@
+//! A few worker processes, kept warm, and one run on one of them.
+
+use crate::{
+    engine_id,
+    error::ComputeError,
+    frame::{decode, encode, Report, ReportedFault, Tag, CHUNK},
+    profile::MAX_MODULE_BYTES,
+    spawner::Spawner,
+    worker_handle::{Broken, Budget, Worker},
+    Outcome, Task,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use std::{
+    ffi::OsString,
+    io,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{watch, Semaphore};
+
+/// How workers are started and bounded.
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    /// Program and arguments of a worker: something that calls [`crate::worker_main`].
+    pub command: (PathBuf, Vec<OsString>),
+    /// Most workers, and so most runs, at one time. At least one.
+    pub workers: usize,
+    /// Directory in which compiled modules are kept between runs; made when it is missing.
+    pub cache: Option<PathBuf>,
+    /// Wall-clock time that one run may take on a worker, compiling included. Waiting for input and for
+    /// output to be taken does not count.
+    pub wall_limit: Duration,
+}
+
+/// Where a module's bytes come from, if they are needed at all.
+#[async_trait]
+pub trait ModuleSource: Send + Sync {
+    /// The bytes whose sha2-256 the task names.
+    ///
+    /// # Errors
+    /// [`ComputeError::module`] with what was wrong.
+    async fn load(&self) -> Result<Bytes, ComputeError>;
+}
+
+#[async_trait]
+impl ModuleSource for Bytes {
+    async fn load(&self) -> Result<Bytes, ComputeError> {
+        Ok(self.clone())
+    }
+}
+
+/// Where a program's standard output goes.
+#[async_trait]
+pub trait OutputSink: Send {
+    /// Takes the next piece, at most 256 KiB. The program waits until this returns.
+    ///
+    /// # Errors
+    /// Ends the run with [`ComputeError::Output`].
+    async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error>;
+}
+
+#[async_trait]
+impl OutputSink for Vec<u8> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error> {
+        self.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// Worker processes, started when they are needed and kept warm.
+pub struct Pool {
+    config: PoolConfig,
+    engine: String,
+    spawner: Spawner,
+    slots: Semaphore,
+    idle: Mutex<Vec<Worker>>,
+    closing: watch::Sender<bool>,
+}
+
+/// A run that ended while its worker is in order: with an outcome, or with an error of the caller's side.
+type Ended = Result<Outcome, ComputeError>;
+
+impl Pool {
+    /// A pool without workers yet.
+    pub fn new(mut config: PoolConfig) -> Self {
+        config.workers = config.workers.clamp(1, Semaphore::MAX_PERMITS);
+        // Workers live in the root directory.
+        config.cache = config.cache.map(absolute);
+        if config.command.0.components().count() > 1 {
+            config.command.0 = absolute(config.command.0);
+        }
+        Self {
+            engine: engine_id(),
+            spawner: Spawner::new(config.command.clone()),
+            slots: Semaphore::new(config.workers),
+            idle: Mutex::new(Vec::new()),
+            closing: watch::Sender::new(false),
+            config,
+        }
+    }
+
+    /// Runs a task on a worker, waiting for a free one.
+    ///
+    /// `module` is asked only if the worker has not got the compiled module, `input` only when the program
+    /// reads. When the outcome is a failure, `output` may have got a part of what the program wrote.
+    ///
+    /// # Errors
+    /// A fault of this machine or of the caller's streams, never of the program. Nothing is tried again here:
+    /// the caller still has the inputs, and knows whether it is worth it.
+    pub async fn run(
+        &self,
+        task: &Task,
+        module: impl ModuleSource,
+        input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+        output: &mut dyn OutputSink,
+    ) -> Result<Outcome, ComputeError> {
+        let mut closing = self.closing.subscribe();
+        let slot = self.slots.acquire().await;
+        let _slot = slot.map_err(|_| ComputeError::Closed)?;
+        if *closing.borrow() {
+            return Err(ComputeError::Closed);
+        }
+        let mut worker = self.worker(task).await?;
+        let mut session = Session {
+            worker: &mut worker,
+            budget: Budget::new(self.config.wall_limit),
+            task,
+            input: Chunks::new(input),
+            output,
+        };
+        let ended = tokio::select! {
+            ended = session.drive(&module) => ended,
+            // An error means that the pool is gone, which cannot be while it is borrowed.
+            _ = closing.wait_for(|closed| *closed) => Err(Broken::Closed),
+        };
+        match ended {
+            Ok(ended) => {
+                worker.last = Some(task.module);
+                self.idle().push(worker);
+                ended
+            }
+            Err(broken) => Err(worker.bury(broken, self.config.wall_limit).await),
+        }
+    }
+
+    /// Process ids of the workers that are idle now.
+    pub fn idle_workers(&self) -> Vec<u32> {
+        self.idle().iter().filter_map(Worker::id).collect()
+    }
+
+    /// Ends all runs with [`ComputeError::Closed`] and all workers, and waits for that.
+    pub async fn shutdown(&self) {
+        self.closing.send_replace(true);
+        let all = u32::try_from(self.config.workers).unwrap_or(u32::MAX);
+        // All slots are free when no run is left. An error means that another call has been here before.
+        if let Ok(slots) = self.slots.acquire_many(all).await {
+            slots.forget();
+            self.slots.close();
+        }
+        let workers = std::mem::take(&mut *self.idle());
+        futures::future::join_all(workers.into_iter().map(Worker::dismiss)).await;
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle worker, best the one that ran this module last, or a new one.
+    async fn worker(&self, task: &Task) -> Result<Worker, ComputeError> {
+        while let Some(mut worker) = self.take_idle(task) {
+            if worker.is_alive() {
+                return Ok(worker);
+            }
+            tracing::warn!("an idle worker has died; another takes its place");
+        }
+        let (command, cache) = (&self.config.command.0, self.config.cache.as_deref());
+        Worker::start(&self.spawner, command, cache, &self.engine).await
+    }
+
+    fn take_idle(&self, task: &Task) -> Option<Worker> {
+        let mut idle = self.idle();
+        let best = idle
+            .iter()
+            .rposition(|worker| worker.last == Some(task.module));
+        match best {
+            Some(best) => Some(idle.swap_remove(best)),
+            None => idle.pop(),
+        }
+    }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// One run on one worker.
+struct Session<'a, I> {
+    worker: &'a mut Worker,
+    budget: Budget,
+    task: &'a Task,
+    input: Chunks<I>,
+    output: &'a mut dyn OutputSink,
+}
+
+impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
+    /// Answers the worker until the run has ended.
+    async fn drive(&mut self, module: &impl ModuleSource) -> Result<Ended, Broken> {
+        let task = encode(self.task)?;
+        self.send(Tag::Run, &task).await?;
+        loop {
+            let (tag, payload) = self.worker.receive(&mut self.budget).await?;
+            match tag {
+                Tag::NeedModule => match self.module(module).await {
+                    Ok(bytes) => self.send(Tag::Module, &bytes).await?,
+                    Err(error) => return self.abandon(error).await,
+                },
+                Tag::NeedInput => match self.input.next().await {
+                    Ok(Some(bytes)) => self.send(Tag::Input, &bytes).await?,
+                    Ok(None) => self.send(Tag::End, &[]).await?,
+                    Err(error) => return self.abandon(ComputeError::Input(error)).await,
+                },
+                Tag::Output => self.output.write(payload).await.map_err(Broken::Output)?,
+                Tag::Done => return finished(&payload),
+                Tag::Fault => return Ok(Err(self.fault(&payload)?)),
+                tag => return Err(Broken::Protocol(format!("{tag:?} during a run"))),
+            }
+        }
+    }
+
+    async fn send(&mut self, tag: Tag, payload: &[u8]) -> Result<(), Broken> {
+        self.worker.send(&mut self.budget, tag, payload).await
+    }
+
+    async fn module(&self, module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
+        let bytes = module.load().await?;
+        match bytes.len() {
+            length if length > MAX_MODULE_BYTES => Err(ComputeError::ModuleTooLarge {
+                length,
+                limit: MAX_MODULE_BYTES,
+            }),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Tells the worker that its question has no answer, so that it is ready for the next run.
+    async fn abandon(&mut self, error: ComputeError) -> Result<Ended, Broken> {
+        self.send(Tag::Abandon, &[]).await?;
+        loop {
+            match self.worker.receive(&mut self.budget).await? {
+                (Tag::Output, _) => {}
+                (Tag::Fault, _) => return Ok(Err(error)),
+                (tag, _) => return Err(Broken::Protocol(format!("{tag:?} after the end"))),
+            }
+        }
+    }
+
+    fn fault(&self, payload: &[u8]) -> Result<ComputeError, Broken> {
+        Ok(match decode(payload)? {
+            ReportedFault::Memory(what) => ComputeError::Memory { what },
+            ReportedFault::Compile(what) => ComputeError::Compile { what },
+            ReportedFault::ModuleHash => ComputeError::ModuleHash {
+                expected: self.task.module,
+            },
+            ReportedFault::Abandoned => {
+                return Err(Broken::Protocol("it gave up unasked".into()));
+            }
+            ReportedFault::Internal(what) => ComputeError::Protocol { what },
+        })
+    }
+}
+
+fn finished(payload: &[u8]) -> Result<Ended, Broken> {
+    let report: Report = decode(payload)?;
+    Outcome::try_from(report).map(Ok).map_err(Broken::Protocol)
+}
+
+/// A stream in pieces that fit a frame.
+struct Chunks<I> {
+    stream: I,
+    rest: Bytes,
+}
+
+impl<I: Stream<Item = io::Result<Bytes>> + Unpin> Chunks<I> {
+    fn new(stream: I) -> Self {
+        Self {
+            stream,
+            rest: Bytes::new(),
+        }
+    }
+
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        while self.rest.is_empty() {
+            match self.stream.next().await.transpose()? {
+                Some(bytes) => self.rest = bytes,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.rest.split_to(self.rest.len().min(CHUNK))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_fit_a_frame_and_none_is_empty() {
+        let pieces = [0, CHUNK + 1, 0, 5].map(|length| Ok(Bytes::from(vec![1; length])));
+        let mut chunks = Chunks::new(futures::stream::iter(pieces));
+        let mut lengths = Vec::new();
+        while let Some(chunk) = chunks.next().await.unwrap() {
+            lengths.push(chunk.len());
+        }
+        assert_eq!(lengths, [CHUNK, 1, 5]);
+        assert!(chunks.next().await.unwrap().is_none()); // at the end it stays
+    }
+}

@@ -1,0 +1,160 @@
+//! Compiled modules, kept ready: in memory, and on disk.
+
+use crate::{
+    cache::DiskCache,
+    check::check_module,
+    profile,
+    run::Fault,
+    wasi::{self, State},
+    ProfileError,
+};
+use rings_protocol::Digest;
+use sha2::{Digest as _, Sha256};
+use std::{collections::VecDeque, path::Path, sync::Arc};
+use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
+
+/// Most modules that are kept ready.
+const MAX_WARM: usize = 64;
+/// Most bytes of machine code and data that they may have together.
+const MAX_WARM_BYTES: usize = 256 << 20;
+/// Bytes in a page of linear memory.
+const PAGE: u64 = 64 * 1024;
+
+/// A module that only needs to be instantiated.
+pub(crate) struct Program {
+    instance: InstancePre<State>,
+    least_memory: u64,
+    size: usize,
+}
+
+impl Program {
+    fn new(module: &Module, linker: &Linker<State>) -> Result<Self, Fault> {
+        let least_memory = module
+            .get_export("memory")
+            .and_then(|export| export.memory().map(wasmtime::MemoryType::minimum))
+            .map_or(0, |pages| pages.saturating_mul(PAGE));
+        Ok(Self {
+            instance: linker.instantiate_pre(module).map_err(compile_fault)?,
+            least_memory,
+            size: image_size(module),
+        })
+    }
+
+    /// Bytes of linear memory that it has before its first instruction.
+    pub(crate) fn least_memory(&self) -> u64 {
+        self.least_memory
+    }
+
+    /// The engine that it is compiled for.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.instance.module().engine()
+    }
+
+    /// A fresh instance; runs the module's start function, if it has one.
+    pub(crate) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+        self.instance.instantiate(store)
+    }
+}
+
+/// Bytes of the compiled image.
+fn image_size(module: &Module) -> usize {
+    let range = module.image_range();
+    (range.end as usize).saturating_sub(range.start as usize)
+}
+
+/// The engine with all that it has compiled.
+pub(crate) struct Programs {
+    engine: Engine,
+    linker: Linker<State>,
+    disk: Option<DiskCache>,
+    /// Oldest use first.
+    warm: VecDeque<(Digest, Arc<Program>)>,
+}
+
+/// A program, or what is wrong with the module.
+pub(crate) type Loaded = Result<Arc<Program>, ProfileError>;
+
+impl Programs {
+    /// An engine of the profile, with a cache on disk if it is given a directory.
+    ///
+    /// # Errors
+    /// When the engine does not run on this machine.
+    pub(crate) fn new(cache: Option<&Path>) -> Result<Self, Fault> {
+        let config = profile::config().map_err(compile_fault)?;
+        let engine = Engine::new(&config).map_err(compile_fault)?;
+        let linker = wasi::linker(&engine).map_err(compile_fault)?;
+        Ok(Self {
+            engine,
+            linker,
+            disk: cache.map(DiskCache::new),
+            warm: VecDeque::new(),
+        })
+    }
+
+    /// The program of that hash; `fetch` is asked for the module's bytes only if nothing is cached.
+    pub(crate) fn get(
+        &mut self,
+        module: Digest,
+        fetch: impl FnOnce() -> Result<Vec<u8>, Fault>,
+    ) -> Result<Loaded, Fault> {
+        if let Some(program) = self.recall(module) {
+            return Ok(Ok(program));
+        }
+        let compiled = match self.load(module) {
+            Some(compiled) => compiled,
+            None => match self.compile(module, &fetch()?)? {
+                Ok(compiled) => compiled,
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        let program = Arc::new(Program::new(&compiled, &self.linker)?);
+        self.keep(module, Arc::clone(&program));
+        Ok(Ok(program))
+    }
+
+    fn recall(&mut self, module: Digest) -> Option<Arc<Program>> {
+        let at = self.warm.iter().position(|(key, _)| *key == module)?;
+        let entry = self.warm.remove(at)?;
+        let program = Arc::clone(&entry.1);
+        self.warm.push_back(entry);
+        Some(program)
+    }
+
+    fn load(&self, module: Digest) -> Option<Module> {
+        self.disk.as_ref()?.load(&self.engine, module)
+    }
+
+    fn compile(
+        &self,
+        expected: Digest,
+        wasm: &[u8],
+    ) -> Result<Result<Module, ProfileError>, Fault> {
+        if Digest(Sha256::digest(wasm).into()) != expected {
+            return Err(Fault::ModuleHash);
+        }
+        if let Err(error) = check_module(wasm) {
+            return Ok(Err(error));
+        }
+        let compiled = Module::from_binary(&self.engine, wasm).map_err(compile_fault)?;
+        let stored = self
+            .disk
+            .as_ref()
+            .and_then(|disk| disk.store(&self.engine, expected, &compiled));
+        Ok(Ok(stored.unwrap_or(compiled)))
+    }
+
+    fn keep(&mut self, module: Digest, program: Arc<Program>) {
+        self.warm.push_back((module, program));
+        while self.warm.len() > MAX_WARM || self.warm_bytes() > MAX_WARM_BYTES {
+            self.warm.pop_front();
+        }
+    }
+
+    fn warm_bytes(&self) -> usize {
+        self.warm.iter().map(|(_, program)| program.size).sum()
+    }
+}
+
+fn compile_fault(error: wasmtime::Error) -> Fault {
+    Fault::Compile(format!("{error:#}"))
+}

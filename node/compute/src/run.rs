@@ -1,0 +1,158 @@
+//! One run of one program, start to end, wherever it takes its input from.
+
+use crate::{
+    limits::HostMemory,
+    program::Program,
+    wasi::{State, Stop},
+    Failure, Outcome, Reason, Task,
+};
+use bytes::Bytes;
+use wasmtime::{Store, Trap};
+
+/// Where a program's standard input comes from and its standard output goes. Waiting is allowed.
+pub(crate) trait Stdio: Send + 'static {
+    /// The next piece of input, `None` at its end.
+    fn read(&mut self) -> Result<Option<Bytes>, Fault>;
+    /// Passes output on.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+}
+
+/// Why this machine could not complete a run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The other side cannot supply what was asked of it, and knows why.
+    #[error("the run was abandoned")]
+    Abandoned,
+    /// The other side is gone.
+    #[error("the other end is closed: {0}")]
+    Closed(String),
+    /// Not enough memory on this machine.
+    #[error("{0}")]
+    Memory(String),
+    /// The engine could not prepare the module.
+    #[error("{0}")]
+    Compile(String),
+    /// The module's bytes have another hash.
+    #[error("the module has another hash")]
+    ModuleHash,
+    /// Something that cannot happen did.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// The traps that the profile's instructions can cause, and what they are called in a failure record.
+const TRAPS: &[(Trap, &str)] = &[
+    (Trap::UnreachableCodeReached, "unreachable"),
+    (Trap::StackOverflow, "stack-overflow"),
+    (Trap::MemoryOutOfBounds, "memory-out-of-bounds"),
+    (Trap::TableOutOfBounds, "table-out-of-bounds"),
+    (Trap::IndirectCallToNull, "indirect-call-to-null"),
+    (Trap::BadSignature, "indirect-call-type-mismatch"),
+    (Trap::IntegerOverflow, "integer-overflow"),
+    (Trap::IntegerDivisionByZero, "integer-division-by-zero"),
+    (Trap::BadConversionToInteger, "bad-conversion-to-integer"),
+];
+
+/// The name that [`TRAPS`] has for a trap, given any copy of it.
+pub(crate) fn trap_name(name: &str) -> Option<&'static str> {
+    TRAPS
+        .iter()
+        .map(|(_, known)| *known)
+        .find(|known| *known == name)
+}
+
+/// Runs a program.
+///
+/// # Errors
+/// A [`Fault`] of this machine. A failure of the program is in the outcome.
+pub(crate) fn run(program: &Program, task: &Task, stdio: Box<dyn Stdio>) -> Result<Outcome, Fault> {
+    if program.least_memory() > task.limits.memory {
+        return Ok(refused_at_start());
+    }
+    let mut store = Store::new(program.engine(), State::new(task, stdio));
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(task.limits.fuel).map_err(internal)?;
+    let result = start(program, &mut store);
+    let reason = match result {
+        Ok(()) => None,
+        Err(error) => classify(&error, store.data())?,
+    };
+    if reason.is_none() {
+        store.data_mut().flush().map_err(stopped)?;
+    }
+    outcome(store, task, reason)
+}
+
+fn start(program: &Program, store: &mut Store<State>) -> wasmtime::Result<()> {
+    let instance = program.instantiate(&mut *store)?;
+    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+    start.call(store, ())
+}
+
+fn outcome(store: Store<State>, task: &Task, reason: Option<Reason>) -> Result<Outcome, Fault> {
+    let left = match reason {
+        Some(Reason::Fuel) => 0,
+        _ => store.get_fuel().map_err(internal)?,
+    };
+    let state = store.into_data();
+    Ok(Outcome {
+        fuel: task.limits.fuel.saturating_sub(left),
+        memory: state.limiter.high_water,
+        output: state.written,
+        result: match reason {
+            None => Ok(()),
+            Some(reason) => Err(Failure::new(reason, state.into_stderr())),
+        },
+    })
+}
+
+/// A program whose initial memory is more than it may have fails before its first instruction.
+fn refused_at_start() -> Outcome {
+    Outcome {
+        result: Err(Failure::new(Reason::Memory, Vec::new())),
+        fuel: 0,
+        memory: 0,
+        output: 0,
+    }
+}
+
+/// Tells the end of a program (`None`: it succeeded) from a fault of this machine.
+fn classify(error: &wasmtime::Error, state: &State) -> Result<Option<Reason>, Fault> {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return match stop {
+            Stop::Exit(0) => Ok(None),
+            Stop::Exit(code) => Ok(Some(Reason::Exit { code: *code })),
+            Stop::Fault(fault) => Err(fault.clone()),
+        };
+    }
+    if let Some(HostMemory { what }) = error.downcast_ref() {
+        return Err(Fault::Memory(what.clone()));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => trapped(*trap, state).map(Some),
+        None => Err(Fault::Memory(format!("{error:#}"))),
+    }
+}
+
+fn trapped(trap: Trap, state: &State) -> Result<Reason, Fault> {
+    match trap {
+        Trap::OutOfFuel => Ok(Reason::Fuel),
+        Trap::UnreachableCodeReached if state.limiter.refused => Ok(Reason::Memory),
+        _ => TRAPS
+            .iter()
+            .find(|(known, _)| *known == trap)
+            .map(|(_, trap)| Reason::Trap { trap })
+            .ok_or_else(|| Fault::Internal(format!("unexpected trap: {trap}"))),
+    }
+}
+
+fn stopped(stop: Stop) -> Fault {
+    match stop {
+        Stop::Fault(fault) => fault,
+        Stop::Exit(code) => Fault::Internal(format!("exit {code} outside the program")),
+    }
+}
+
+fn internal(error: wasmtime::Error) -> Fault {
+    Fault::Internal(format!("{error:#}"))
+}

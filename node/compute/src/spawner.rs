@@ -1,0 +1,96 @@
+//! Starts worker processes from one thread that lives as long as the pool.
+//!
+//! A worker asks the kernel to be killed when its parent dies, and for the kernel the parent is the thread
+//! that started it. A runtime's threads come and go; this one stays.
+
+use std::{
+    io,
+    path::PathBuf,
+    process::Stdio,
+    sync::{mpsc::SyncSender, Mutex, PoisonError},
+};
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+    sync::oneshot,
+};
+
+/// Requests that may wait for the thread.
+const QUEUE: usize = 16;
+
+/// What the environment of a worker consists of: it tells the allocator to give memory back after compiling.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+];
+
+struct Request {
+    runtime: Handle,
+    reply: oneshot::Sender<io::Result<Child>>,
+}
+
+/// The thread that starts workers; started itself at the first need.
+pub(crate) struct Spawner {
+    command: (PathBuf, Vec<std::ffi::OsString>),
+    thread: Mutex<Option<SyncSender<Request>>>,
+}
+
+impl Spawner {
+    /// Starts workers with that command.
+    pub(crate) fn new(command: (PathBuf, Vec<std::ffi::OsString>)) -> Self {
+        Self {
+            command,
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Starts a worker process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) async fn spawn(&self) -> io::Result<Child> {
+        let (reply, answer) = oneshot::channel();
+        let runtime = Handle::current();
+        self.thread()?
+            .try_send(Request { runtime, reply })
+            .map_err(|_| io::Error::other("the thread that starts workers is stuck"))?;
+        answer
+            .await
+            .map_err(|_| io::Error::other("the thread that starts workers has ended"))?
+    }
+
+    fn thread(&self) -> io::Result<SyncSender<Request>> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = thread.as_ref() {
+            return Ok(sender.clone());
+        }
+        let (sender, requests) = std::sync::mpsc::sync_channel::<Request>(QUEUE);
+        let command = self.command.clone();
+        std::thread::Builder::new()
+            .name("worker-spawner".into())
+            .spawn(move || {
+                for request in requests {
+                    let _runtime = request.runtime.enter();
+                    // A caller that has gone away drops the child, which kills it.
+                    drop(request.reply.send(start(&command)));
+                }
+            })?;
+        *thread = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+fn start((program, arguments): &(PathBuf, Vec<std::ffi::OsString>)) -> io::Result<Child> {
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(ENVIRONMENT.iter().copied())
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+}

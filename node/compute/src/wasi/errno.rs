@@ -1,0 +1,42 @@
+//! Error numbers of WASI preview 1, and the two ways in which a host function does not succeed.
+
+/// An error number, as the program sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(u16);
+
+impl Errno {
+    /// No such descriptor.
+    pub(crate) const BADF: Self = Self(8);
+    /// A pointer leads out of linear memory.
+    pub(crate) const FAULT: Self = Self(21);
+    /// An argument has no meaning.
+    pub(crate) const INVAL: Self = Self(28);
+    /// This host does not have that function: the fixed answer for files, sockets and processes.
+    pub(crate) const NOSYS: Self = Self(52);
+    /// Streams have no position.
+    pub(crate) const SPIPE: Self = Self(70);
+
+    /// As the function returns it.
+    pub(crate) fn code(self) -> i32 {
+        self.0.into()
+    }
+
+    /// As it stands in an event.
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// Why a host function did not do what it was asked.
+pub(crate) enum Halt {
+    /// The program is told, and goes on.
+    Errno(Errno),
+    /// The run is over: exit, trap, or a fault of this machine.
+    End(wasmtime::Error),
+}
+
+impl From<Errno> for Halt {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}

@@ -1,0 +1,132 @@
+//! Descriptors 0, 1 and 2: streams of bytes without a position, and not a terminal.
+
+use super::{memory::Guest, Answer, Arguments, Errno, Halt};
+use std::ops::Range;
+
+/// Length of a `filestat`, in bytes.
+const FILESTAT: usize = 64;
+/// Right to read.
+const RIGHT_READ: u64 = 1 << 1;
+/// Right to write.
+const RIGHT_WRITE: u64 = 1 << 6;
+/// Right to ask for the `filestat`.
+const RIGHT_FILESTAT: u64 = 1 << 21;
+/// Right to wait in `poll_oneoff`.
+const RIGHT_POLL: u64 = 1 << 27;
+
+/// Refuses descriptors that are not open; gives the number.
+pub(super) fn check_open(guest: &mut Guest<'_>, fd: u32) -> Result<usize, Halt> {
+    match guest.state().open.get(fd as usize) {
+        Some(true) => Ok(fd as usize),
+        _ => Err(Errno::BADF.into()),
+    }
+}
+
+/// `fd_close(fd: u32)`
+pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    let fd = check_open(guest, args.u32(0))?;
+    guest.state().open[fd] = false;
+    Ok(())
+}
+
+/// `fd_fdstat_get(fd: u32, stat: *mut fdstat)`: type 0 (unknown), as a pipe has it.
+pub(super) fn fd_fdstat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    let direction = match check_open(guest, args.u32(0))? {
+        0 => RIGHT_READ,
+        _ => RIGHT_WRITE,
+    };
+    let rights = direction | RIGHT_FILESTAT | RIGHT_POLL;
+    let mut stat = [0; 24];
+    stat[8..16].copy_from_slice(&rights.to_le_bytes());
+    guest.write(args.u32(1), &stat)
+}
+
+/// `fd_filestat_get(fd: u32, stat: *mut filestat)`: all zero, one link.
+pub(super) fn fd_filestat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    check_open(guest, args.u32(0))?;
+    let mut stat = [0; FILESTAT];
+    stat[24] = 1;
+    guest.write(args.u32(1), &stat)
+}
+
+/// `fd_prestat_get(fd, …)`, `fd_prestat_dir_name(fd, …)`: there are no directories.
+pub(super) fn fd_prestat_get(_: &mut Guest<'_>, _: &Arguments<'_>) -> Answer {
+    Err(Errno::BADF.into())
+}
+
+/// `fd_seek(fd, …)`, `fd_tell(fd, …)`: streams have no position.
+pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    check_open(guest, args.u32(0))?;
+    Err(Errno::SPIPE.into())
+}
+
+/// `fd_read(fd: u32, vectors: *const iovec, count: u32, read: *mut u32)`
+///
+/// Fills all buffers unless the input ends: how the input came in pieces must not be seen.
+pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    let (vectors, count) = transfer(guest, args, |fd| fd == 0)?;
+    let mut total = 0;
+    for index in 0..count {
+        let range = guest.vector(vectors, index)?;
+        let wanted = range.len();
+        let read = read_into(guest, range)?;
+        total += read;
+        if read < wanted {
+            break;
+        }
+    }
+    guest.write_u32(args.u32(3), total as u32)
+}
+
+/// `fd_write(fd: u32, vectors: *const ciovec, count: u32, written: *mut u32)`: always all of it.
+pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+    let (vectors, count) = transfer(guest, args, |fd| fd != 0)?;
+    let mut total = 0;
+    for index in 0..count {
+        let range = guest.vector(vectors, index)?;
+        total += range.len();
+        guest.charge_bytes(range.len())?;
+        let (memory, state) = guest.split();
+        match args.u32(0) {
+            1 => state.write_output(&memory[range])?,
+            _ => state.write_error(&memory[range]),
+        }
+    }
+    guest.write_u32(args.u32(3), total as u32)
+}
+
+/// The vectors of a transfer, after a look at all of them, so that a transfer which must fail moves nothing.
+fn transfer(
+    guest: &mut Guest<'_>,
+    args: &Arguments<'_>,
+    direction: fn(usize) -> bool,
+) -> Result<(u32, u32), Halt> {
+    if !direction(check_open(guest, args.u32(0))?) {
+        return Err(Errno::BADF.into());
+    }
+    let (vectors, count) = (args.u32(1), args.u32(2));
+    guest.range(args.u32(3), 4)?;
+    guest.charge(count.into())?;
+    let mut total = 0u32;
+    for index in 0..count {
+        let length = guest.vector(vectors, index)?.len() as u32;
+        total = total.checked_add(length).ok_or(Errno::INVAL)?;
+    }
+    Ok((vectors, count))
+}
+
+/// Fills one buffer as far as the input goes.
+fn read_into(guest: &mut Guest<'_>, range: Range<usize>) -> Result<usize, Halt> {
+    let mut at = range.start;
+    while at < range.end {
+        let length = guest.state().fill()?.min(range.end - at);
+        if length == 0 {
+            break;
+        }
+        guest.charge_bytes(length)?;
+        let (memory, state) = guest.split();
+        state.take(&mut memory[at..at + length]);
+        at += length;
+    }
+    Ok(at - range.start)
+}

@@ -1,0 +1,111 @@
+//! The calling program: its memory, with every pointer checked, and its fuel.
+
+use super::{Answer, Errno, Halt, State, BYTE_FUEL};
+use std::ops::Range;
+use wasmtime::{Caller, Memory, Trap};
+
+/// The program in the middle of a call.
+pub(super) struct Guest<'a> {
+    caller: Caller<'a, State>,
+    memory: Memory,
+}
+
+/// The caller exports no memory: the check of the module was left out.
+#[derive(Debug, thiserror::Error)]
+#[error("the module exports no memory")]
+struct NoMemory;
+
+impl<'a> Guest<'a> {
+    /// Finds the caller's memory.
+    pub(super) fn new(mut caller: Caller<'a, State>) -> wasmtime::Result<Self> {
+        let memory = match caller.data().memory {
+            Some(memory) => memory,
+            None => find_memory(&mut caller)?,
+        };
+        caller.data_mut().memory = Some(memory);
+        Ok(Self { caller, memory })
+    }
+
+    /// What the host knows about the run.
+    pub(super) fn state(&mut self) -> &mut State {
+        self.caller.data_mut()
+    }
+
+    /// Linear memory and the state, at the same time.
+    pub(super) fn split(&mut self) -> (&mut [u8], &mut State) {
+        self.memory.data_and_store_mut(&mut self.caller)
+    }
+
+    /// Takes fuel, or ends the run when there is not so much left.
+    pub(super) fn charge(&mut self, fuel: u64) -> Answer {
+        let left = self.caller.get_fuel().map_err(Halt::End)?;
+        let rest = left.checked_sub(fuel);
+        self.caller.set_fuel(rest.unwrap_or(0)).map_err(Halt::End)?;
+        rest.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())
+    }
+
+    /// Takes fuel for bytes about to be moved.
+    pub(super) fn charge_bytes(&mut self, bytes: usize) -> Answer {
+        self.charge((bytes as u64).saturating_mul(BYTE_FUEL))
+    }
+
+    /// `length` bytes at `pointer`, as a range that is within memory.
+    pub(super) fn range(&mut self, pointer: u32, length: u32) -> Result<Range<usize>, Halt> {
+        let (start, end) = (u64::from(pointer), u64::from(pointer) + u64::from(length));
+        if end > self.split().0.len() as u64 {
+            return Err(Errno::FAULT.into());
+        }
+        Ok(start as usize..end as usize)
+    }
+
+    /// Copies bytes into memory.
+    pub(super) fn write(&mut self, pointer: u32, bytes: &[u8]) -> Answer {
+        let length = u32::try_from(bytes.len()).map_err(|_| Errno::INVAL)?;
+        let range = self.range(pointer, length)?;
+        self.split().0[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes a little-endian 32-bit number.
+    pub(super) fn write_u32(&mut self, pointer: u32, value: u32) -> Answer {
+        self.write(pointer, &value.to_le_bytes())
+    }
+
+    /// Writes a little-endian 64-bit number.
+    pub(super) fn write_u64(&mut self, pointer: u32, value: u64) -> Answer {
+        self.write(pointer, &value.to_le_bytes())
+    }
+
+    /// Reads `N` bytes.
+    pub(super) fn read<const N: usize>(&mut self, pointer: u32) -> Result<[u8; N], Halt> {
+        let range = self.range(pointer, N as u32)?;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.split().0[range]);
+        Ok(bytes)
+    }
+
+    /// The `index`-th of the pairs of pointer and length that begin at `vectors`.
+    pub(super) fn vector(&mut self, vectors: u32, index: u32) -> Result<Range<usize>, Halt> {
+        let pointer = element(vectors, index, 8)?;
+        let [a, b, c, d, e, f, g, h] = self.read(pointer)?;
+        self.range(
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+        )
+    }
+}
+
+/// Address of an array's element.
+pub(super) fn element(base: u32, index: u32, size: u32) -> Result<u32, Halt> {
+    index
+        .checked_mul(size)
+        .and_then(|offset| base.checked_add(offset))
+        .ok_or_else(|| Errno::FAULT.into())
+}
+
+fn find_memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
+    caller
+        .get_export("memory")
+        .and_then(wasmtime::Extern::into_memory)
+        .ok_or_else(|| NoMemory.into())
+}

@@ -1,0 +1,117 @@
+//! The types of all functions of WASI preview 1.
+
+use wasmtime::ValType;
+
+/// One function's type, in short: `i` is i32, `l` is i64.
+pub(crate) struct Signature {
+    /// The function's name.
+    pub name: &'static str,
+    params: &'static str,
+    results: &'static str,
+}
+
+const fn function(name: &'static str, params: &'static str) -> Signature {
+    Signature {
+        name,
+        params,
+        results: "i",
+    }
+}
+
+/// All 45 functions, by name.
+pub(super) const SIGNATURES: &[Signature] = &[
+    function("args_get", "ii"),
+    function("args_sizes_get", "ii"),
+    function("clock_res_get", "ii"),
+    function("clock_time_get", "ili"),
+    function("environ_get", "ii"),
+    function("environ_sizes_get", "ii"),
+    function("fd_advise", "illi"),
+    function("fd_allocate", "ill"),
+    function("fd_close", "i"),
+    function("fd_datasync", "i"),
+    function("fd_fdstat_get", "ii"),
+    function("fd_fdstat_set_flags", "ii"),
+    function("fd_fdstat_set_rights", "ill"),
+    function("fd_filestat_get", "ii"),
+    function("fd_filestat_set_size", "il"),
+    function("fd_filestat_set_times", "illi"),
+    function("fd_pread", "iiili"),
+    function("fd_prestat_dir_name", "iii"),
+    function("fd_prestat_get", "ii"),
+    function("fd_pwrite", "iiili"),
+    function("fd_read", "iiii"),
+    function("fd_readdir", "iiili"),
+    function("fd_renumber", "ii"),
+    function("fd_seek", "ilii"),
+    function("fd_sync", "i"),
+    function("fd_tell", "ii"),
+    function("fd_write", "iiii"),
+    function("path_create_directory", "iii"),
+    function("path_filestat_get", "iiiii"),
+    function("path_filestat_set_times", "iiiilli"),
+    function("path_link", "iiiiiii"),
+    function("path_open", "iiiiillii"),
+    function("path_readlink", "iiiiii"),
+    function("path_remove_directory", "iii"),
+    function("path_rename", "iiiiii"),
+    function("path_symlink", "iiiii"),
+    function("path_unlink_file", "iii"),
+    function("poll_oneoff", "iiii"),
+    Signature {
+        name: "proc_exit",
+        params: "i",
+        results: "",
+    },
+    function("proc_raise", "i"),
+    function("random_get", "ii"),
+    function("sched_yield", ""),
+    function("sock_accept", "iii"),
+    function("sock_recv", "iiiiii"),
+    function("sock_send", "iiiii"),
+    function("sock_shutdown", "ii"),
+];
+
+/// The type of a function, if WASI preview 1 has one of that name.
+pub(crate) fn signature(name: &str) -> Option<&'static Signature> {
+    SIGNATURES.iter().find(|signature| signature.name == name)
+}
+
+/// Names of all functions that a program may import.
+pub fn import_names() -> impl Iterator<Item = &'static str> {
+    SIGNATURES.iter().map(|signature| signature.name)
+}
+
+impl Signature {
+    /// Parameters as the validator writes them.
+    pub(crate) fn params(&self) -> Vec<wasmparser::ValType> {
+        self.params.chars().map(parsed).collect()
+    }
+
+    /// Results as the validator writes them.
+    pub(crate) fn results(&self) -> Vec<wasmparser::ValType> {
+        self.results.chars().map(parsed).collect()
+    }
+
+    pub(super) fn engine_params(&self) -> impl Iterator<Item = ValType> {
+        self.params.chars().map(engine)
+    }
+
+    pub(super) fn engine_results(&self) -> impl Iterator<Item = ValType> {
+        self.results.chars().map(engine)
+    }
+}
+
+fn parsed(short: char) -> wasmparser::ValType {
+    match short {
+        'l' => wasmparser::ValType::I64,
+        _ => wasmparser::ValType::I32,
+    }
+}
+
+fn engine(short: char) -> ValType {
+    match short {
+        'l' => ValType::I64,
+        _ => ValType::I32,
+    }
+}

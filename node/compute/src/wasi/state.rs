@@ -1,0 +1,122 @@
+//! What the host knows about one run.
+
+use crate::{limits::Limiter, run::Stdio, Task};
+use bytes::Bytes;
+use rand_chacha::{rand_core::SeedableRng, ChaCha20Rng};
+use rings_protocol::operation::STDERR_TAIL;
+use wasmtime::Memory;
+
+/// Output is passed on in pieces of this many bytes.
+pub(super) const OUTPUT_CHUNK: usize = 256 * 1024;
+/// Nanoseconds in a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// Why the host ends a run, other than by a trap.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The program exited.
+    #[error("exit status {0}")]
+    Exit(u32),
+    /// This machine cannot go on.
+    #[error("{0}")]
+    Fault(crate::run::Fault),
+}
+
+/// Everything behind the host functions of one run.
+pub(crate) struct State {
+    pub(super) args: Vec<String>,
+    /// Nanoseconds since 1970 on every clock: the block's time, and what the program has slept.
+    pub(super) now: u64,
+    pub(super) random: ChaCha20Rng,
+    pub(super) memory: Option<Memory>,
+    /// Which of the descriptors 0, 1 and 2 are still open.
+    pub(super) open: [bool; 3],
+    /// Decides about growth.
+    pub(crate) limiter: Limiter,
+    /// Bytes written to standard output.
+    pub(crate) written: u64,
+    stdio: Box<dyn Stdio>,
+    input: Bytes,
+    ended: bool,
+    output: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl State {
+    /// The state at the start of a run.
+    pub(crate) fn new(task: &Task, stdio: Box<dyn Stdio>) -> Self {
+        Self {
+            args: std::iter::once(&task.program)
+                .chain(&task.args)
+                .cloned()
+                .collect(),
+            now: task.time.saturating_mul(NANOSECONDS),
+            random: ChaCha20Rng::from_seed(task.seed),
+            memory: None,
+            open: [true; 3],
+            limiter: Limiter::new(task.limits.memory),
+            written: 0,
+            stdio,
+            input: Bytes::new(),
+            ended: false,
+            output: Vec::new(),
+            stderr: Vec::new(),
+        }
+    }
+
+    /// The end of standard error.
+    pub(crate) fn into_stderr(self) -> Vec<u8> {
+        self.stderr
+    }
+
+    /// Makes sure that there is input, unless it has ended; gives the number of bytes at hand.
+    pub(super) fn fill(&mut self) -> Result<usize, Stop> {
+        while self.input.is_empty() && !self.ended {
+            match self.stdio.read().map_err(Stop::Fault)? {
+                Some(bytes) => self.input = bytes,
+                None => self.ended = true,
+            }
+        }
+        Ok(self.input.len())
+    }
+
+    /// Moves input that is at hand into `target`, which must not be longer than what [`Self::fill`] gave.
+    pub(super) fn take(&mut self, target: &mut [u8]) {
+        let length = target.len().min(self.input.len());
+        let piece = self.input.split_to(length);
+        target[..length].copy_from_slice(&piece);
+    }
+
+    /// Takes standard output, passing on whole chunks.
+    pub(super) fn write_output(&mut self, mut bytes: &[u8]) -> Result<(), Stop> {
+        self.written += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = OUTPUT_CHUNK - self.output.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.output.extend_from_slice(now);
+            bytes = later;
+            if self.output.len() == OUTPUT_CHUNK {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what output there is.
+    pub(crate) fn flush(&mut self) -> Result<(), Stop> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        self.stdio.write(&self.output).map_err(Stop::Fault)?;
+        self.output.clear();
+        Ok(())
+    }
+
+    /// Takes standard error, of which only the end is kept.
+    pub(super) fn write_error(&mut self, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(STDERR_TAIL)..];
+        let excess = (self.stderr.len() + kept.len()).saturating_sub(STDERR_TAIL);
+        self.stderr.drain(..excess.min(self.stderr.len()));
+        self.stderr.extend_from_slice(kept);
+    }
+}

@@ -1,0 +1,146 @@
+//! The worker process, whole life: greet, then run one task after the other until the parent is gone.
+
+use crate::{
+    check::ProfileError,
+    engine_id,
+    frame::{decode, encode, Hello, Pipe, Ready, Report, ReportedFault, Tag},
+    profile::MAX_WASM_STACK,
+    program::Programs,
+    run::{run, Fault, Stdio},
+    sandbox, Failure, Outcome, Reason, Task,
+};
+use bytes::Bytes;
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    process::ExitCode,
+    thread,
+};
+
+/// Stack of the thread that runs programs: theirs, and room for the host functions that they call.
+const STACK: usize = MAX_WASM_STACK + (4 << 20);
+
+/// The body of a worker process. It speaks with its parent on standard input and output, and ends when the parent
+/// closes them.
+///
+/// What it leaves out is the point: it reads no environment, no file but the cache, and no key. Its parent
+/// clears the environment and sets the working directory; the rest it gives up itself.
+pub fn worker_main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(io::stderr(), "worker: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> io::Result<()> {
+    sandbox::enter()?;
+    let pipe = Pipe::new(
+        File::from(io::stdin().as_fd().try_clone_to_owned()?),
+        File::from(io::stdout().as_fd().try_clone_to_owned()?),
+    );
+    // The main thread's stack is whatever the user's limits say; programs get the same everywhere.
+    thread::Builder::new()
+        .name("program".into())
+        .stack_size(STACK)
+        .spawn(move || attend(&pipe))?
+        .join()
+        .map_err(|_| io::Error::other("the program's thread panicked"))?
+}
+
+/// Serves the parent until it closes its end.
+fn attend(pipe: &Pipe) -> io::Result<()> {
+    let Some((tag, payload)) = pipe.receive()? else {
+        return Ok(());
+    };
+    let hello: Hello = match tag {
+        Tag::Hello => decode(&payload)?,
+        _ => return Err(unexpected(tag)),
+    };
+    let mut programs = Programs::new(hello.cache.as_deref()).map_err(io::Error::other)?;
+    let engine = engine_id();
+    pipe.send(Tag::Ready, &encode(&Ready { engine })?)?;
+    while let Some((tag, payload)) = pipe.receive()? {
+        match tag {
+            Tag::Run => answer(pipe, perform(pipe, &mut programs, &decode(&payload)?))?,
+            _ => return Err(unexpected(tag)),
+        }
+    }
+    Ok(())
+}
+
+fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome, Fault> {
+    sandbox::grant_memory(task.limits.memory)
+        .map_err(|error| Fault::Memory(format!("cannot set the limit: {error}")))?;
+    let loaded = programs.get(task.module, || request_module(pipe))?;
+    match loaded {
+        Ok(program) => run(&program, task, Box::new(pipe.clone())),
+        Err(error) => Ok(outside_profile(&error)),
+    }
+}
+
+/// A module outside the profile fails alike on every machine: it is a result.
+pub(crate) fn outside_profile(error: &ProfileError) -> Outcome {
+    let text = format!("the module {error}").into_bytes();
+    Outcome {
+        result: Err(Failure::new(Reason::Input, text)),
+        fuel: 0,
+        memory: 0,
+        output: 0,
+    }
+}
+
+fn answer(pipe: &Pipe, result: Result<Outcome, Fault>) -> io::Result<()> {
+    match result {
+        Ok(outcome) => pipe.send(Tag::Done, &encode(&Report::from(outcome))?),
+        // Nobody is left to answer to.
+        Err(Fault::Closed(what)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, what)),
+        Err(fault) => pipe.send(Tag::Fault, &encode(&ReportedFault::from(fault))?),
+    }
+}
+
+fn request_module(pipe: &Pipe) -> Result<Vec<u8>, Fault> {
+    match ask(pipe, Tag::NeedModule)? {
+        (Tag::Module, bytes) => Ok(bytes),
+        (tag, _) => Err(refused(tag)),
+    }
+}
+
+fn ask(pipe: &Pipe, question: Tag) -> Result<(Tag, Vec<u8>), Fault> {
+    pipe.send(question, &[])
+        .and_then(|()| pipe.receive())
+        .map_err(closed)?
+        .ok_or_else(|| Fault::Closed("the parent has closed its end".into()))
+}
+
+fn refused(tag: Tag) -> Fault {
+    match tag {
+        Tag::Abandon => Fault::Abandoned,
+        tag => Fault::Closed(unexpected(tag).to_string()),
+    }
+}
+
+fn closed(error: io::Error) -> Fault {
+    Fault::Closed(error.to_string())
+}
+
+fn unexpected(tag: Tag) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected {tag:?}"))
+}
+
+impl Stdio for Pipe {
+    fn read(&mut self) -> Result<Option<Bytes>, Fault> {
+        match ask(self, Tag::NeedInput)? {
+            (Tag::Input, bytes) => Ok(Some(bytes.into())),
+            (Tag::End, _) => Ok(None),
+            (tag, _) => Err(refused(tag)),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.send(Tag::Output, bytes).map_err(closed)
+    }
+}

@@ -1,0 +1,231 @@
+//! The parent's side of one worker process.
+
+use crate::{
+    error::ComputeError,
+    frame::{self, decode, encode, Hello, Ready, Tag},
+    spawner::Spawner,
+};
+use bytes::Bytes;
+use rings_protocol::Digest;
+use std::{io, path::Path, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    task::JoinHandle,
+    time::{timeout, Instant},
+};
+
+/// How long a worker may take to come up.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a worker may take to end after its input was closed, before it is killed.
+const END_LIMIT: Duration = Duration::from_secs(2);
+/// How long a killed process may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// Longest line of a worker's standard error that is logged, in bytes.
+const MAX_LINE: u64 = 1024;
+
+/// Why a worker cannot be used any more.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// Its pipes are closed: it has died.
+    Pipe(io::Error),
+    /// It needed too long.
+    Slow,
+    /// It sent what it should not.
+    Protocol(String),
+    /// Its output could not be kept; it is still sending.
+    Output(io::Error),
+    /// The pool is shutting down.
+    Closed,
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Protocol(error.to_string()),
+            _ => Self::Pipe(error),
+        }
+    }
+}
+
+/// The wall-clock time that a worker may still take. Time in which it waits for its parent does not count.
+pub(crate) struct Budget {
+    left: Duration,
+}
+
+impl Budget {
+    /// A budget.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { left: limit }
+    }
+
+    /// Waits for the worker, at the budget's expense.
+    async fn spend<T>(
+        &mut self,
+        work: impl std::future::Future<Output = io::Result<T>>,
+    ) -> Result<T, Broken> {
+        let start = Instant::now();
+        let result = timeout(self.left, work).await.map_err(|_| Broken::Slow)?;
+        self.left = self.left.saturating_sub(start.elapsed());
+        Ok(result?)
+    }
+}
+
+/// A worker process that has greeted. Dropping it kills it.
+pub(crate) struct Worker {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    log: JoinHandle<String>,
+    /// The module that it ran last: it is certainly compiled there.
+    pub(crate) last: Option<Digest>,
+}
+
+impl Worker {
+    /// Starts a process and waits for its greeting.
+    ///
+    /// # Errors
+    /// When it cannot be started, or is of another engine.
+    pub(crate) async fn start(
+        spawner: &Spawner,
+        command: &Path,
+        cache: Option<&Path>,
+        engine: &str,
+    ) -> Result<Self, ComputeError> {
+        let spawn_error = |source| ComputeError::Spawn {
+            command: command.to_owned(),
+            source,
+        };
+        let mut child = spawner.spawn().await.map_err(spawn_error)?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(to), Some(from), Some(stderr)) = pipes else {
+            return Err(spawn_error(io::Error::other("a pipe is missing")));
+        };
+        let mut worker = Self {
+            log: tokio::spawn(pump(child.id().unwrap_or_default(), stderr)),
+            child,
+            to,
+            from: BufReader::new(from),
+            last: None,
+        };
+        match worker.greet(cache).await {
+            Ok(theirs) if theirs == engine => Ok(worker),
+            Ok(theirs) => Err(ComputeError::Engine {
+                ours: engine.to_owned(),
+                theirs,
+            }),
+            Err(broken) => Err(worker.bury(broken, START_LIMIT).await),
+        }
+    }
+
+    async fn greet(&mut self, cache: Option<&Path>) -> Result<String, Broken> {
+        let budget = &mut Budget::new(START_LIMIT);
+        let hello = Hello {
+            cache: cache.map(Path::to_owned),
+        };
+        self.send(budget, Tag::Hello, &encode(&hello)?).await?;
+        match self.receive(budget).await? {
+            (Tag::Ready, payload) => Ok(decode::<Ready>(&payload)?.engine),
+            (tag, _) => Err(Broken::Protocol(format!("{tag:?} in place of a greeting"))),
+        }
+    }
+
+    /// Sends a frame.
+    pub(crate) async fn send(
+        &mut self,
+        budget: &mut Budget,
+        tag: Tag,
+        payload: &[u8],
+    ) -> Result<(), Broken> {
+        budget.spend(frame::send(&mut self.to, tag, payload)).await
+    }
+
+    /// Receives a frame.
+    pub(crate) async fn receive(&mut self, budget: &mut Budget) -> Result<(Tag, Bytes), Broken> {
+        budget.spend(frame::receive(&mut self.from)).await
+    }
+
+    /// The process id, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Kills the process, waits for its end, and says what was wrong.
+    pub(crate) async fn bury(mut self, broken: Broken, limit: Duration) -> ComputeError {
+        // A process that closed its pipes is about to end by itself: its own status tells more.
+        let own = match &broken {
+            Broken::Pipe(_) => timeout(END_LIMIT, self.child.wait()).await.ok(),
+            _ => None,
+        };
+        let status = match own {
+            Some(status) => status,
+            None => self.kill().await,
+        };
+        let stderr = last_words(self.log).await;
+        match broken {
+            Broken::Pipe(error) => ComputeError::Died {
+                status: status.map_or_else(|_| error.to_string(), |status| status.to_string()),
+                stderr,
+            },
+            Broken::Slow => ComputeError::Timeout { limit },
+            Broken::Protocol(what) => ComputeError::Protocol { what },
+            Broken::Output(error) => ComputeError::Output(error),
+            Broken::Closed => ComputeError::Closed,
+        }
+    }
+
+    async fn kill(&mut self) -> io::Result<std::process::ExitStatus> {
+        self.child.start_kill()?;
+        timeout(KILL_LIMIT, self.child.wait())
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Lets the process end by itself, and kills it if it does not.
+    pub(crate) async fn dismiss(mut self) {
+        drop(self.to);
+        if timeout(END_LIMIT, self.child.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!("a worker did not end by itself and is killed");
+        let killed = match self.child.start_kill() {
+            Ok(()) => timeout(KILL_LIMIT, self.child.wait()).await.is_ok(),
+            Err(_) => false,
+        };
+        if !killed {
+            tracing::error!("a worker could not be killed");
+        }
+    }
+}
+
+/// Logs what a worker writes to its standard error; gives the last line at its end.
+async fn pump(process: u32, stderr: ChildStderr) -> String {
+    let mut reader = BufReader::new(stderr);
+    let mut last = String::new();
+    loop {
+        let mut line = Vec::new();
+        match (&mut reader)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await
+        {
+            Ok(length) if length > 0 => {
+                last = String::from_utf8_lossy(&line).trim_end().to_owned();
+                tracing::warn!(process, "worker: {last}");
+            }
+            _ => return last,
+        }
+    }
+}
+
+async fn last_words(log: JoinHandle<String>) -> String {
+    match timeout(KILL_LIMIT, log).await {
+        Ok(Ok(line)) => line,
+        _ => String::new(),
+    }
+}
