@@ -6,7 +6,7 @@ use futures::{future::join_all, TryStreamExt};
 use rings_protocol::cids::{cid_of, sha256, DAG_PB, RAW};
 use rings_store::{
     file_size, hash, import, links, read_car, read_file, source, Block, BlockSource, BlockStore,
-    Importer, StoreError, CHUNK_BYTES, LINKS_PER_NODE,
+    Importer, StoreError, CHUNK_BYTES,
 };
 use std::{collections::HashSet, sync::Arc};
 
@@ -275,23 +275,4 @@ async fn many_at_a_time(store: &Arc<dyn BlockStore>) {
         .await
         .into_iter()
         .for_each(|task| task.unwrap());
-}
-
-/// The lengths at which the shape of the graph changes, and some beyond.
-pub fn telling_lengths() -> Vec<usize> {
-    let second_level = LINKS_PER_NODE * CHUNK_BYTES;
-    assert_eq!(second_level, 45_613_056);
-    vec![
-        0,
-        1,
-        CHUNK_BYTES - 1,
-        CHUNK_BYTES,
-        CHUNK_BYTES + 1,
-        1_000_000,
-        second_level - 1,
-        second_level,
-        second_level + 1,
-        60_000_000,
-        2 * second_level + CHUNK_BYTES,
-    ]
 }
