@@ -1,1 +1,74 @@
-//! Placeholder.
+//! The contracts, as Rust sees them.
+//!
+//! `json/` holds, for each contract, its ABI with all its custom errors and the bytecode that creates it. The modules
+//! here are bindings made from these files, so they need neither the Solidity sources nor a compiler. With the feature
+//! `generate` there is also `generator`, which makes the files from `contracts/`, and the binary `generate-abi`, which
+//! writes them or, with `--check`, compares.
+//!
+//! ```
+//! use rings_abi::{engine::ENGINE_BYTECODE, ring::RING_ABI};
+//!
+//! assert!(!ENGINE_BYTECODE.is_empty());
+//! assert!(RING_ABI.function("registerOutputs").is_ok());
+//! ```
+
+#[cfg(feature = "generate")]
+pub mod generator;
+
+pub use bindings::{engine, gate, ring, scope};
+
+// What the generated items mean is written in the Solidity interfaces.
+#[allow(missing_docs)]
+mod bindings {
+    use ethers_contract::abigen;
+
+    abigen!(
+        Engine, "json/Engine.json";
+        Gate, "json/Gate.json";
+        Ring, "json/Ring.json";
+        Scope, "json/Scope.json"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{engine, gate, ring, scope};
+    use ethers_core::abi::Abi;
+
+    /// EIP-3860: the most bytes that a transaction may create a contract with.
+    const MAX_INITCODE: usize = 49_152;
+
+    fn selector(abi: &Abi, name: &str) -> [u8; 4] {
+        abi.function(name).unwrap().short_signature()
+    }
+
+    #[test]
+    fn the_selector_of_register_outputs_is_the_published_one() {
+        let signature = "registerOutputs(address,uint96[],bytes32[],bytes32[],bytes32[],uint8[])";
+        let expected = ethers_core::utils::id(signature);
+        assert_eq!(selector(&ring::RING_ABI, "registerOutputs"), expected);
+    }
+
+    #[test]
+    fn an_engine_can_be_created_in_one_transaction() {
+        assert!((1..=MAX_INITCODE).contains(&engine::ENGINE_BYTECODE.len()));
+    }
+
+    #[test]
+    fn every_contract_brings_its_errors() {
+        let abis: [&Abi; 4] = [
+            &engine::ENGINE_ABI,
+            &gate::GATE_ABI,
+            &ring::RING_ABI,
+            &scope::SCOPE_ABI,
+        ];
+        for (abi, error) in abis.into_iter().zip([
+            "NotKeeper",
+            "PinAlreadySet",
+            "QuorumNotReached",
+            "DigestTaken",
+        ]) {
+            assert!(abi.errors.contains_key(error), "{error}");
+        }
+    }
+}

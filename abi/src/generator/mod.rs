@@ -1,0 +1,28 @@
+//! Makes the files in `json/` from the sources in `contracts/`.
+
+mod artifact;
+mod compile;
+mod error;
+
+pub use artifact::{check, write, Artifact};
+pub use compile::compile;
+pub use error::GenerateError;
+
+use std::path::{Path, PathBuf};
+
+/// The contracts that have a file in `json/`.
+pub const CONTRACTS: [&str; 4] = ["Engine", "Gate", "Ring", "Scope"];
+
+/// The top of the project.
+pub fn project() -> PathBuf {
+    let crate_directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_directory
+        .parent()
+        .unwrap_or(crate_directory)
+        .to_path_buf()
+}
+
+/// The compiler to use: `$SOLC`, else `solc` on the path.
+pub fn solc() -> PathBuf {
+    std::env::var_os("SOLC").map_or_else(|| PathBuf::from("solc"), PathBuf::from)
+}

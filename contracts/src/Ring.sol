@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.27;
+
+import {EIP712} from "solady/src/utils/EIP712.sol";
+import {IEngine} from "./interfaces/IEngine.sol";
+import {IGate} from "./interfaces/IGate.sol";
+import {IRing} from "./interfaces/IRing.sol";
+import {Mutability} from "./interfaces/IScope.sol";
+import {MemberSet} from "./libraries/MemberSet.sol";
+import {Members} from "./Members.sol";
+import {RingLogs} from "./RingLogs.sol";
+
+/// @title A ring
+/// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
+/// @dev RingLogs before Members: their variables share a slot.
+contract Ring is IRing, RingLogs, Members, EIP712 {
+    using MemberSet for bytes;
+
+    struct Contact {
+        bytes publicKey;
+        bytes multiaddress;
+    }
+
+    bytes32 private constant OUTPUTS_TYPEHASH =
+        keccak256("Outputs(address gate,uint256 epoch,uint96[] pins,bytes32[] cids)");
+
+    bytes32 private constant RING_NODE_TYPEHASH = keccak256(
+        "RingNode(bytes32 prev,bytes32 cid,uint256 epoch,address[] members,bytes32[] prevHeads,bytes32[] heads)"
+    );
+
+    uint256 private constant MAX_MULTIADDRESS = 256;
+
+    /// @inheritdoc IRing
+    IEngine public immutable engine;
+
+    mapping(address member => Contact) private _contacts;
+
+    modifier onlyEngine() {
+        require(msg.sender == address(engine), NotEngine(msg.sender));
+        _;
+    }
+
+    constructor(IEngine engine_) {
+        engine = engine_;
+    }
+
+    /// @inheritdoc IRing
+    function initialize(address[] calldata members) external onlyEngine {
+        _initialize(members);
+    }
+
+    /// @inheritdoc IRing
+    function enter(address member) external onlyEngine {
+        _enter(member);
+    }
+
+    /// @inheritdoc IRing
+    function exit(address member) external onlyEngine {
+        _exit(member);
+    }
+
+    /// @inheritdoc IRing
+    function announce(bytes calldata publicKey, bytes calldata multiaddress) external {
+        _requireMember(msg.sender);
+        uint256 length = multiaddress.length;
+        require(length <= MAX_MULTIADDRESS, MultiaddressTooLong(length, MAX_MULTIADDRESS));
+        bool isOwnKey = publicKey.length == 64 && address(uint160(uint256(keccak256(publicKey)))) == msg.sender;
+        require(isOwnKey, WrongPublicKey(msg.sender));
+        _contacts[msg.sender] = Contact(publicKey, multiaddress);
+        emit MemberAnnounced(msg.sender, publicKey, multiaddress);
+    }
+
+    /// @inheritdoc IRing
+    function contactOf(address member) external view returns (bytes memory publicKey, bytes memory multiaddress) {
+        if (!isMember(member)) return (publicKey, multiaddress);
+        Contact storage contact = _contacts[member];
+        return (contact.publicKey, contact.multiaddress);
+    }
+
+    /// @inheritdoc IRing
+    /// @dev The ring changes nothing of its own here, so there is nothing that a gate could find half done by re-entering.
+    function registerOutputs(
+        IGate gate,
+        uint96[] calldata pins,
+        bytes32[] calldata cids,
+        bytes32[] calldata r,
+        bytes32[] calldata s,
+        uint8[] calldata v
+    ) external {
+        require(pins.length == cids.length, LengthMismatch(pins.length, cids.length));
+        require(pins.length != 0, NoOutputs());
+        _requireQuorum(_outputsDigest(gate, pins, cids), r, s, v);
+
+        emit OutputsRegistered(address(gate), epoch(), pins, cids);
+
+        gate.output(pins, gate.scope().declareData(cids, Mutability.Constant));
+    }
+
+    /// @inheritdoc IRing
+    function registerRingNode(
+        bytes32 cid,
+        address[] calldata members,
+        bytes32[] calldata heads,
+        bytes32[] calldata r,
+        bytes32[] calldata s,
+        uint8[] calldata v
+    ) external {
+        require(members.length == heads.length, LengthMismatch(members.length, heads.length));
+        bytes32 prev = ringNodeHead();
+        _requireAscendingMembers(_requireQuorum(_ringNodeDigest(prev, cid, members, heads), r, s, v), members);
+
+        _pushRingNode(cid);
+        for (uint256 i = 0; i < members.length; i++) {
+            _moveHead(members[i], heads[i]);
+        }
+
+        emit RingNodeRegistered(cid, prev, epoch());
+    }
+
+    /// @inheritdoc IRing
+    function eip712Domain()
+        public
+        view
+        override(IRing, EIP712)
+        returns (bytes1, string memory, string memory, uint256, address, bytes32, uint256[] memory)
+    {
+        return EIP712.eip712Domain();
+    }
+
+    function _domainNameAndVersion() internal pure override returns (string memory, string memory) {
+        return ("Ring", "1");
+    }
+
+    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids) private view returns (bytes32) {
+        bytes32 pinsHash = keccak256(abi.encodePacked(pins));
+        bytes32 cidsHash = keccak256(abi.encodePacked(cids));
+        return _hashTypedData(keccak256(abi.encode(OUTPUTS_TYPEHASH, gate, epoch(), pinsHash, cidsHash)));
+    }
+
+    function _ringNodeDigest(bytes32 prev, bytes32 cid, address[] calldata members, bytes32[] calldata heads)
+        private
+        view
+        returns (bytes32)
+    {
+        bytes32 membersHash = keccak256(abi.encodePacked(members));
+        bytes32 prevHeadsHash = keccak256(abi.encodePacked(_headsOf(members)));
+        bytes32 headsHash = keccak256(abi.encodePacked(heads));
+        return _hashTypedData(
+            keccak256(abi.encode(RING_NODE_TYPEHASH, prev, cid, epoch(), membersHash, prevHeadsHash, headsHash))
+        );
+    }
+
+    function _headsOf(address[] calldata members) private view returns (bytes32[] memory heads) {
+        heads = new bytes32[](members.length);
+        for (uint256 i = 0; i < members.length; i++) {
+            heads[i] = logNodeHeads[members[i]];
+        }
+    }
+
+    /// @dev Ascending, so that no head moves twice in one step.
+    function _requireAscendingMembers(bytes memory set, address[] calldata members) private pure {
+        uint256 index;
+        for (uint256 i = 0; i < members.length; i++) {
+            require(i == 0 || members[i - 1] < members[i], MembersNotAscending(i, members[i]));
+            index = set.seek(index, members[i]);
+            require(set.isAt(index, members[i]), NotMember(members[i]));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.27;
+
+import {IRingLogs} from "./interfaces/IRingLogs.sol";
+
+/// @title The heads of the logs, and the ring log's newest nodes and checkpoints
+/// @dev The head of the ring log has no slot of its own: it is the newest entry of the buffer.
+abstract contract RingLogs is IRingLogs {
+    /// @inheritdoc IRingLogs
+    uint256 public constant CHECKPOINT_FREQUENCY = 100;
+
+    /// @inheritdoc IRingLogs
+    bytes4 public constant cidPrefix = 0x01711220;
+
+    /// @inheritdoc IRingLogs
+    mapping(address member => bytes32) public logNodeHeads;
+
+    /// @inheritdoc IRingLogs
+    bytes32[CHECKPOINT_FREQUENCY] public ringLogs;
+
+    /// @inheritdoc IRingLogs
+    mapping(uint256 checkpoint => bytes32) public archive;
+
+    /// @dev Last, so that it shares a slot with the variables of the contract that comes after.
+    uint40 private _ringNodeCount;
+
+    /// @inheritdoc IRingLogs
+    function ringNodeCount() external view returns (uint256) {
+        return _ringNodeCount;
+    }
+
+    /// @inheritdoc IRingLogs
+    function ringNodeHead() public view returns (bytes32) {
+        uint256 count = _ringNodeCount;
+        return count == 0 ? bytes32(0) : ringLogs[(count - 1) % CHECKPOINT_FREQUENCY];
+    }
+
+    /// @inheritdoc IRingLogs
+    function ringNodeAt(uint256 number) external view returns (bytes32) {
+        uint256 count = _ringNodeCount;
+        require(number < count, UnknownRingNode(number));
+        if (count - number <= CHECKPOINT_FREQUENCY) return ringLogs[number % CHECKPOINT_FREQUENCY];
+        require(_isCheckpoint(number), UnknownRingNode(number));
+        return archive[number / CHECKPOINT_FREQUENCY];
+    }
+
+    /// @dev Makes `cid` the newest ring node. The slot it takes held the node written `CHECKPOINT_FREQUENCY` before, and
+    /// a node at least as new as that one has been archived.
+    function _pushRingNode(bytes32 cid) internal {
+        require(cid != 0, NullHead());
+        uint256 number = _ringNodeCount++;
+        ringLogs[number % CHECKPOINT_FREQUENCY] = cid;
+        if (!_isCheckpoint(number)) return;
+        archive[number / CHECKPOINT_FREQUENCY] = cid;
+        emit RingNodeArchived(number, cid);
+    }
+
+    /// @dev Not checked: what the head was. The caller has taken it from here and had it signed.
+    function _moveHead(address member, bytes32 head) internal {
+        require(head != 0, NullHead());
+        logNodeHeads[member] = head;
+        emit LogNodeHeadMoved(member, head);
+    }
+
+    function _isCheckpoint(uint256 number) private pure returns (bool) {
+        return number % CHECKPOINT_FREQUENCY == CHECKPOINT_FREQUENCY - 1;
+    }
+}
