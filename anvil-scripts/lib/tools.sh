@@ -149,7 +149,7 @@ ensure_solidity_libraries() {
         say "  Solidity libraries are there"
         return 0
     fi
-    (cd "$ROOT/contracts" && npm_quietly "the Solidity libraries" ci && rm -f npm.log)
+    (cd "$ROOT/contracts" && npm_quietly "the Solidity libraries" ci --include=dev && rm -f npm.log)
     cp "$ROOT/contracts/package-lock.json" "$stamp"
     say "  Solidity libraries installed in $(seconds_since "$began")"
 }
