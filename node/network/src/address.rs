@@ -1,0 +1,310 @@
+//! Addresses: which ones we dial and listen on, and the second form of each.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+use crate::NetworkError;
+
+/// The addresses of one peer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Forms {
+    /// As announced, without a peer id.
+    pub(crate) announced: Vec<Multiaddr>,
+    /// The same places by the other transport: QUIC for TCP and TCP for QUIC.
+    pub(crate) derived: Vec<Multiaddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Tcp(u16),
+    Quic(u16),
+}
+
+impl Transport {
+    fn port(self) -> u16 {
+        match self {
+            Self::Tcp(port) | Self::Quic(port) => port,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Tcp(port) => Self::Quic(port),
+            Self::Quic(port) => Self::Tcp(port),
+        }
+    }
+}
+
+/// A host and how to reach it: the only shape of address that this network uses.
+struct Place<'a> {
+    host: Protocol<'a>,
+    transport: Transport,
+    peer: Option<PeerId>,
+}
+
+impl<'a> Place<'a> {
+    fn read(address: &'a Multiaddr) -> Option<Self> {
+        let mut parts = address.iter();
+        let host = parts.next().filter(is_host)?;
+        let transport = match parts.next()? {
+            Protocol::Tcp(port) => Transport::Tcp(port),
+            Protocol::Udp(port) if parts.next()? == Protocol::QuicV1 => Transport::Quic(port),
+            _ => return None,
+        };
+        let peer = match parts.next() {
+            None => None,
+            Some(Protocol::P2p(peer)) => Some(peer),
+            Some(_) => return None,
+        };
+        parts.next().is_none().then_some(Self {
+            host,
+            transport,
+            peer,
+        })
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        match &self.host {
+            Protocol::Ip4(ip) => Some((*ip).into()),
+            Protocol::Ip6(ip) => Some((*ip).into()),
+            _ => None,
+        }
+    }
+
+    fn can_be_dialed(&self, peer: &PeerId) -> bool {
+        self.transport.port() != 0
+            && !self.ip().is_some_and(|ip| ip.is_unspecified())
+            && self.peer.is_none_or(|named| named == *peer)
+    }
+
+    fn by(&self, transport: Transport) -> Multiaddr {
+        let host = Multiaddr::empty().with(self.host.clone());
+        match transport {
+            Transport::Tcp(port) => host.with(Protocol::Tcp(port)),
+            Transport::Quic(port) => host.with(Protocol::Udp(port)).with(Protocol::QuicV1),
+        }
+    }
+}
+
+/// `/dnsaddr` is left out on purpose: it lets the owner of a name send us through many more lookups.
+fn is_host(part: &Protocol<'_>) -> bool {
+    matches!(
+        part,
+        Protocol::Ip4(_)
+            | Protocol::Ip6(_)
+            | Protocol::Dns(_)
+            | Protocol::Dns4(_)
+            | Protocol::Dns6(_)
+    )
+}
+
+/// Reads the addresses of a peer. They come from other people, so what cannot be used is passed over.
+pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms {
+    let mut forms = Forms::default();
+    let mut others = Vec::new();
+    for bytes in addresses.iter().take(limit) {
+        match Multiaddr::try_from(bytes.clone()) {
+            Ok(address) => add_forms(&mut forms, &mut others, peer, &address),
+            Err(error) => tracing::warn!(%peer, %error, "passing over bytes that are no address"),
+        }
+    }
+    for address in others {
+        if !forms.announced.contains(&address) && !forms.derived.contains(&address) {
+            forms.derived.push(address);
+        }
+    }
+    forms
+}
+
+fn add_forms(forms: &mut Forms, others: &mut Vec<Multiaddr>, peer: &PeerId, address: &Multiaddr) {
+    match Place::read(address).filter(|place| place.can_be_dialed(peer)) {
+        Some(place) => {
+            let announced = place.by(place.transport);
+            if !forms.announced.contains(&announced) {
+                forms.announced.push(announced);
+            }
+            others.push(place.by(place.transport.other()));
+        }
+        None => tracing::warn!(%peer, %address, "passing over an address that cannot be dialed"),
+    }
+}
+
+/// Reads an address to listen on: an IP address (maybe of all interfaces), TCP or QUIC, maybe port 0.
+pub(crate) fn listen(text: &str) -> Result<Multiaddr, NetworkError> {
+    let refuse = |reason| NetworkError::Address {
+        address: text.to_owned(),
+        reason,
+    };
+    let address: Multiaddr = text.parse().map_err(|_| {
+        refuse("it is not a multiaddr; write /ip4/127.0.0.1/tcp/4001 or /ip4/127.0.0.1/udp/4001/quic-v1")
+    })?;
+    let place = Place::read(&address)
+        .filter(|place| place.peer.is_none())
+        .ok_or_else(|| {
+            refuse("listen on /ip4/…/tcp/… or /ip4/…/udp/…/quic-v1, or the same with /ip6")
+        })?;
+    if place.ip().is_none() {
+        return Err(refuse("listening needs an IP address, not a name"));
+    }
+    Ok(address)
+}
+
+/// Binds the port and lets it go again, to learn whether it can be had.
+///
+/// libp2p shares the TCP ports it listens on (`SO_REUSEPORT`), so a second process would silently get
+/// half of the first one's connections instead of an error.
+pub(crate) fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
+    let Some((ip, transport)) = Place::read(address).and_then(|p| Some((p.ip()?, p.transport)))
+    else {
+        return Ok(());
+    };
+    let socket = SocketAddr::new(ip, transport.port());
+    match transport {
+        Transport::Tcp(_) => TcpListener::bind(socket).map(drop),
+        Transport::Quic(_) => UdpSocket::bind(socket).map(drop),
+    }
+    .map_err(|error| listen_error(address, error))
+}
+
+/// The error of listening on this address.
+pub(crate) fn listen_error(address: &Multiaddr, source: std::io::Error) -> NetworkError {
+    let address = address.to_string();
+    if source.kind() == std::io::ErrorKind::AddrInUse {
+        NetworkError::AddressInUse { address }
+    } else {
+        NetworkError::Listen { address, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(peer: &PeerId, texts: &[&str]) -> Forms {
+        let bytes: Vec<_> = texts
+            .iter()
+            .map(|text| text.parse::<Multiaddr>().unwrap().to_vec())
+            .collect();
+        forms(peer, &bytes, 8)
+    }
+
+    fn texts(addresses: &[Multiaddr]) -> Vec<String> {
+        addresses.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_address_has_a_second_form() {
+        let peer = PeerId::random();
+        let forms = read(
+            &peer,
+            &["/ip4/10.0.0.1/tcp/4001", "/dns4/a.example/udp/9/quic-v1"],
+        );
+        assert_eq!(
+            texts(&forms.announced),
+            ["/ip4/10.0.0.1/tcp/4001", "/dns4/a.example/udp/9/quic-v1"]
+        );
+        assert_eq!(
+            texts(&forms.derived),
+            ["/ip4/10.0.0.1/udp/4001/quic-v1", "/dns4/a.example/tcp/9"]
+        );
+    }
+
+    #[test]
+    fn what_is_announced_is_not_derived_again() {
+        let peer = PeerId::random();
+        let forms = read(
+            &peer,
+            &[
+                "/ip4/10.0.0.1/tcp/1",
+                "/ip4/10.0.0.1/tcp/1",
+                "/ip4/10.0.0.1/udp/1/quic-v1",
+            ],
+        );
+        assert_eq!(forms.announced.len(), 2);
+        assert!(forms.derived.is_empty());
+    }
+
+    #[test]
+    fn the_peer_id_of_an_address_is_stripped_and_must_match() {
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let own = format!("/ip4/10.0.0.1/tcp/1/p2p/{peer}");
+        let foreign = format!("/ip4/10.0.0.2/tcp/1/p2p/{other}");
+        let forms = read(&peer, &[&own, &foreign]);
+        assert_eq!(texts(&forms.announced), ["/ip4/10.0.0.1/tcp/1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_dialed_is_passed_over() {
+        let peer = PeerId::random();
+        let useless = [
+            "/ip4/0.0.0.0/tcp/1",
+            "/ip4/10.0.0.1/tcp/0",
+            "/ip4/10.0.0.1/udp/1",
+            "/ip4/10.0.0.1/tcp/1/ws",
+            "/dnsaddr/a.example/tcp/1",
+            "/memory/1",
+        ];
+        assert_eq!(read(&peer, &useless), Forms::default());
+        assert_eq!(forms(&peer, &[vec![0xff; 3]], 8), Forms::default());
+    }
+
+    #[test]
+    fn no_more_addresses_than_the_limit() {
+        let peer = PeerId::random();
+        let many: Vec<_> = (1..100)
+            .map(|port| {
+                format!("/ip4/10.0.0.1/tcp/{port}")
+                    .parse::<Multiaddr>()
+                    .unwrap()
+                    .to_vec()
+            })
+            .collect();
+        assert_eq!(forms(&peer, &many, 8).announced.len(), 8);
+    }
+
+    #[test]
+    fn listening_takes_ip_addresses_only() {
+        assert!(listen("/ip4/0.0.0.0/tcp/0").is_ok());
+        assert!(listen("/ip6/::1/udp/0/quic-v1").is_ok());
+        for wrong in [
+            "127.0.0.1:80",
+            "/ip4/1.2.3.4",
+            "/dns4/a.example/tcp/1",
+            "/ip4/1.2.3.4/udp/1",
+        ] {
+            let error = listen(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_noticed() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let taken = [
+            format!("/ip4/127.0.0.1/tcp/{}", tcp.local_addr().unwrap().port()),
+            format!(
+                "/ip4/127.0.0.1/udp/{}/quic-v1",
+                udp.local_addr().unwrap().port()
+            ),
+        ];
+        for text in taken {
+            let error = probe(&listen(&text).unwrap()).unwrap_err();
+            assert!(
+                matches!(error, NetworkError::AddressInUse { .. }),
+                "{error}"
+            );
+            assert!(error.to_string().contains(&text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_passed_over(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            forms(&PeerId::random(), &[bytes], 8);
+        }
+    }
+}

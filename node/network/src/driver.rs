@@ -1,0 +1,209 @@
+//! The task that owns the swarm. It waits for everything at once and never for one thing: no branch
+//! awaits inside its handler, so neither a slow peer nor a slow consumer can hold up the others.
+
+mod gossip;
+mod peers;
+mod requests;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::stream::FuturesUnordered;
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::gossipsub::TopicHash;
+use libp2p::request_response::{InboundRequestId, OutboundRequestId};
+use libp2p::swarm::SwarmEvent;
+use libp2p::Swarm;
+use tokio::sync::mpsc;
+use tokio::time::{interval_at, sleep_until, timeout, MissedTickBehavior};
+
+use crate::behaviour::{Behaviour, BehaviourEvent};
+use crate::counters::Counters;
+use crate::dialer::Dialer;
+use crate::event::tell;
+use crate::handle::Command;
+use crate::inbox::Inbox;
+use crate::links::Links;
+use crate::outbox::Outbox;
+use crate::{Event, Limits, PeerId};
+
+/// What the task is made of.
+pub(crate) struct Parts {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) listeners: Vec<ListenerId>,
+    pub(crate) topic: TopicHash,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// The network task.
+pub(crate) struct Driver {
+    swarm: Swarm<Behaviour>,
+    listeners: Vec<ListenerId>,
+    topic: TopicHash,
+    limits: Limits,
+    counters: Arc<Counters>,
+    commands: mpsc::Receiver<Command>,
+    outbox: Outbox,
+    dialer: Dialer,
+    links: Links,
+    /// Peers' requests that wait for our answer.
+    inbox: Inbox<InboundRequestId>,
+    answers: FuturesUnordered<requests::Answering>,
+    /// Our requests that wait for a peer's answer.
+    asked: HashMap<OutboundRequestId, requests::Asked>,
+    /// Gossip that waits for the consumer's verdict, and its bytes.
+    verdicts: FuturesUnordered<gossip::Judging>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let limits = parts.limits;
+        Self {
+            dialer: Dialer::new(*parts.swarm.local_peer_id(), &limits),
+            swarm: parts.swarm,
+            listeners: parts.listeners,
+            topic: parts.topic,
+            counters: parts.counters,
+            commands: parts.commands,
+            outbox: Outbox::new(parts.events),
+            links: Links::new(2 * limits.dial_timeout),
+            inbox: Inbox::new(limits.inbound_requests_per_peer),
+            answers: FuturesUnordered::new(),
+            asked: HashMap::new(),
+            verdicts: FuturesUnordered::new(),
+            held: Arc::default(),
+            limits,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let period = self.limits.liveness_interval;
+        let mut upkeep = interval_at(tokio::time::Instant::now() + period, period);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stop = loop {
+            let due = self.dialer.next_due();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Shutdown { done }) => break Some(done),
+                    Some(command) => self.obey(command),
+                    None => break None,
+                },
+                event = self.swarm.select_next_some() => self.on_swarm(event),
+                Some(judged) = self.verdicts.next(), if !self.verdicts.is_empty() => self.on_judged(judged),
+                Some(answered) = self.answers.next(), if !self.answers.is_empty() => self.on_answered(answered),
+                () = at(due), if due.is_some() => self.dial_due(),
+                _ = upkeep.tick() => self.upkeep(),
+                () = self.outbox.deliver(), if self.outbox.is_waiting() => {}
+            }
+        };
+        self.close().await;
+        // The sockets are closed before the caller hears of it.
+        drop(self);
+        if let Some(done) = stop {
+            tell(done, ());
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Publish { data, done } => tell(done, self.publish(data)),
+            Command::Request {
+                peer,
+                data,
+                turn,
+                done,
+            } => self.ask(peer, data, requests::Asked::new(turn, done)),
+            Command::SetPeers { peers, done } => tell(done, self.set_peers(peers)),
+            Command::Connected { done } => tell(done, self.links.ready().map(PeerId).collect()),
+            Command::ListenAddresses { done } => {
+                tell(
+                    done,
+                    self.swarm
+                        .listeners()
+                        .map(|address| address.to_vec())
+                        .collect(),
+                );
+            }
+            // `run` takes it before.
+            Command::Shutdown { done } => tell(done, ()),
+        }
+    }
+
+    fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => self.on_opened(peer_id, connection_id, endpoint.is_listener()),
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                cause,
+                ..
+            } => self.on_closed(peer_id, connection_id, cause),
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => self.on_dial_failed(peer, &error),
+            SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
+                self.on_incoming_failed(peer_id, &error);
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "a listener failed to accept")
+            }
+            SwarmEvent::ListenerClosed {
+                addresses, reason, ..
+            } => tracing::error!(?addresses, ?reason, "a listener has closed"),
+            _ => {}
+        }
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Requests(event) => self.on_request(event),
+            BehaviourEvent::Alive(event) => self.on_alive(event),
+            BehaviourEvent::Allowed(never) | BehaviourEvent::Limits(never) => match never {},
+        }
+    }
+
+    /// Closes all connections in order, so that peers learn of it at once.
+    async fn close(&mut self) {
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
+        for peer in self.links.open() {
+            if self.swarm.disconnect_peer_id(peer).is_err() {
+                tracing::trace!(%peer, "already disconnected");
+            }
+        }
+        let swarm = &mut self.swarm;
+        let closed = async {
+            while swarm.connected_peers().next().is_some() {
+                swarm.select_next_some().await;
+            }
+        };
+        if timeout(self.limits.shutdown_grace, closed).await.is_err() {
+            tracing::debug!("some connections did not close in time");
+        }
+    }
+}
+
+/// Waits until then; for ever if there is no such moment.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,156 @@
+//! Peers: who may connect, dialing them, and noticing when they are gone.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use libp2p::request_response::{self, Message, OutboundFailure};
+use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::{ConnectionError, ConnectionId, DialError, ListenError};
+use libp2p::{Multiaddr, PeerId as Id};
+
+use super::Driver;
+use crate::address::{self, Forms};
+use crate::codec::Response;
+use crate::links::{Closed, Opened};
+use crate::{Event, Peer, PeerId};
+
+impl Driver {
+    pub(super) fn set_peers(&mut self, peers: Vec<Peer>) {
+        let (new, gone) = self.dialer.set(self.read_peers(peers), Instant::now());
+        let allowed = &mut self.swarm.behaviour_mut().allowed;
+        for peer in new {
+            allowed.allow_peer(peer);
+        }
+        for peer in gone {
+            // This closes its connections, too.
+            allowed.disallow_peer(peer);
+        }
+    }
+
+    fn read_peers(&self, peers: Vec<Peer>) -> HashMap<Id, Forms> {
+        let local = *self.swarm.local_peer_id();
+        if peers.len() > self.limits.peers {
+            tracing::error!(
+                peers = peers.len(),
+                limit = self.limits.peers,
+                "too many peers: the rest is left out"
+            );
+        }
+        peers
+            .into_iter()
+            .take(self.limits.peers)
+            .filter(|peer| peer.id.0 != local)
+            .map(|peer| {
+                let forms =
+                    address::forms(&peer.id.0, &peer.addresses, self.limits.addresses_per_peer);
+                (peer.id.0, forms)
+            })
+            .collect()
+    }
+
+    pub(super) fn dial_due(&mut self) {
+        let now = Instant::now();
+        while let Some((peer, address)) = self.dialer.take_due(now) {
+            self.dial(peer, address);
+        }
+    }
+
+    fn dial(&mut self, peer: Id, address: Multiaddr) {
+        tracing::trace!(%peer, %address, "dialing");
+        // From a new port: from the shared listening port, two peers that dial each other would open one
+        // TCP connection with two dialers, and a quick redial would meet its predecessor's remains.
+        let options = DialOpts::peer_id(peer)
+            .addresses(vec![address])
+            .allocate_new_port()
+            .build();
+        if let Err(error) = self.swarm.dial(options) {
+            self.on_dial_failed(peer, &error);
+        }
+    }
+
+    pub(super) fn on_dial_failed(&mut self, peer: Id, error: &DialError) {
+        tracing::debug!(%peer, %error, "a dial failed");
+        self.counters.dials_failed.add_one();
+        self.dialer.failed(&peer, Instant::now());
+    }
+
+    pub(super) fn on_incoming_failed(&mut self, peer: Option<Id>, error: &ListenError) {
+        if matches!(error, ListenError::Denied { .. }) {
+            self.counters.connections_refused.add_one();
+        }
+        tracing::debug!(?peer, %error, "an inbound connection failed");
+    }
+
+    pub(super) fn on_opened(&mut self, peer: Id, id: ConnectionId, inbound: bool) {
+        let now = Instant::now();
+        self.dialer.connected(&peer, now);
+        if self.links.opened(peer, id, inbound, now) == Opened::PeerStartedAnew {
+            tracing::debug!(%peer, "the peer has lost its connections: starting anew");
+            self.disconnect(peer);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, peer: Id, id: ConnectionId, cause: Option<ConnectionError>) {
+        let Closed::Last { was_ready } = self.links.closed(&peer, id) else {
+            return;
+        };
+        tracing::debug!(%peer, ?cause, "disconnected");
+        self.dialer.disconnected(&peer, Instant::now());
+        if was_ready {
+            self.outbox.notify(Event::Disconnected(PeerId(peer)));
+        }
+    }
+
+    /// Asks all peers whether they are there, and drops those that never subscribed: somewhere on the way
+    /// the subscription was lost, and a new connection brings a new one.
+    pub(super) fn upkeep(&mut self) {
+        for peer in self
+            .links
+            .unready_for(self.limits.liveness_timeout, Instant::now())
+        {
+            tracing::debug!(%peer, "the peer has not subscribed: connecting again");
+            self.disconnect(peer);
+        }
+        let alive = &mut self.swarm.behaviour_mut().alive;
+        for peer in self.links.open() {
+            alive.send_request(&peer, Bytes::new());
+        }
+    }
+
+    pub(super) fn on_alive(&mut self, event: request_response::Event<Bytes, Response>) {
+        match event {
+            request_response::Event::Message {
+                message: Message::Request { channel, .. },
+                ..
+            } => {
+                let answer = Response::Answer(Bytes::new());
+                if self
+                    .swarm
+                    .behaviour_mut()
+                    .alive
+                    .send_response(channel, answer)
+                    .is_err()
+                {
+                    tracing::trace!("the peer did not wait");
+                }
+            }
+            request_response::Event::OutboundFailure {
+                peer,
+                connection_id,
+                error: error @ (OutboundFailure::Timeout | OutboundFailure::Io(_)),
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "the peer does not answer: closing its connection");
+                self.swarm.close_connection(connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnect(&mut self, peer: Id) {
+        if self.swarm.disconnect_peer_id(peer).is_err() {
+            tracing::trace!(%peer, "already disconnected");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Requests: ours to peers, and theirs to the consumer.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::FutureExt;
+use libp2p::request_response::{self, InboundRequestId, Message, OutboundFailure, ResponseChannel};
+use libp2p::PeerId as Id;
+use tokio::sync::{oneshot, OwnedSemaphorePermit};
+
+use super::Driver;
+use crate::behaviour::REQUESTS;
+use crate::codec::Response;
+use crate::event::tell;
+use crate::{Event, NetworkError, PeerId, Reply};
+
+/// Where an answer goes, and what it is.
+pub(super) type Answered = (ResponseChannel<Response>, Response);
+pub(super) type Answering = BoxFuture<'static, Answered>;
+
+/// The caller who waits for a peer's answer, and its turn, which ends with the request itself: a caller
+/// that gives up does not make room for more than the peer can take.
+#[derive(Debug)]
+pub(super) struct Asked {
+    done: oneshot::Sender<Result<Bytes, NetworkError>>,
+    turn: OwnedSemaphorePermit,
+}
+
+impl Asked {
+    pub(super) fn new(
+        turn: OwnedSemaphorePermit,
+        done: oneshot::Sender<Result<Bytes, NetworkError>>,
+    ) -> Self {
+        Self { done, turn }
+    }
+
+    fn tell(self, result: Result<Bytes, NetworkError>) {
+        drop(self.turn);
+        tell(self.done, result);
+    }
+}
+
+impl Driver {
+    pub(super) fn ask(&mut self, peer: PeerId, data: Bytes, asked: Asked) {
+        if !self.links.is_open(&peer.0) {
+            return asked.tell(Err(NetworkError::NotConnected { peer }));
+        }
+        let id = self
+            .swarm
+            .behaviour_mut()
+            .requests
+            .send_request(&peer.0, data);
+        self.asked.insert(id, asked);
+    }
+
+    pub(super) fn on_request(&mut self, event: request_response::Event<Bytes, Response>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => match message {
+                Message::Request {
+                    request_id,
+                    request,
+                    channel,
+                } => self.on_asked(peer, request_id, request, channel),
+                Message::Response {
+                    request_id,
+                    response,
+                } => {
+                    if let Some(asked) = self.asked.remove(&request_id) {
+                        asked.tell(read(PeerId(peer), response));
+                    }
+                }
+            },
+            request_response::Event::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                if let Some(asked) = self.asked.remove(&request_id) {
+                    asked.tell(Err(self.failure(PeerId(peer), error)));
+                }
+            }
+            request_response::Event::InboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "could not answer a request");
+                self.inbox.closed(&request_id);
+            }
+            request_response::Event::ResponseSent { request_id, .. } => {
+                self.inbox.closed(&request_id)
+            }
+        }
+    }
+
+    fn on_asked(
+        &mut self,
+        from: Id,
+        id: InboundRequestId,
+        data: Bytes,
+        channel: ResponseChannel<Response>,
+    ) {
+        let room = self.inbox.has_room(&from);
+        let Some(place) = room.then(|| self.outbox.place()).flatten() else {
+            self.counters.requests_refused.add_one();
+            return self.on_answered((channel, Response::Busy));
+        };
+        let (answer, answered) = oneshot::channel();
+        place.send(Event::Request {
+            from: PeerId(from),
+            data,
+            reply: Reply {
+                answer,
+                limit: self.limits.response_bytes,
+            },
+        });
+        self.inbox.opened(from, id);
+        let answering = async move {
+            // A dropped reply declines.
+            (channel, answered.await.unwrap_or(Response::Declined))
+        };
+        self.answers.push(answering.boxed());
+    }
+
+    pub(super) fn on_answered(&mut self, (channel, response): Answered) {
+        let requests = &mut self.swarm.behaviour_mut().requests;
+        if requests.send_response(channel, response).is_err() {
+            tracing::debug!("an answer came too late");
+        }
+    }
+
+    fn failure(&self, peer: PeerId, error: OutboundFailure) -> NetworkError {
+        match error {
+            OutboundFailure::DialFailure => NetworkError::NotConnected { peer },
+            OutboundFailure::ConnectionClosed => NetworkError::ConnectionLost { peer },
+            OutboundFailure::Timeout => NetworkError::Timeout {
+                peer,
+                after: self.limits.request_timeout,
+            },
+            OutboundFailure::UnsupportedProtocols => NetworkError::Unsupported {
+                peer,
+                protocol: REQUESTS,
+            },
+            OutboundFailure::Io(source) => NetworkError::Failed { peer, source },
+        }
+    }
+}
+
+fn read(peer: PeerId, response: Response) -> Result<Bytes, NetworkError> {
+    match response {
+        Response::Answer(data) => Ok(data),
+        Response::Busy => Err(NetworkError::Busy { peer }),
+        Response::Declined => Err(NetworkError::Declined { peer }),
+    }
+}

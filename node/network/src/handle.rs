@@ -1,0 +1,216 @@
+//! The handle by which the rest of the node speaks to the network task.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore};
+
+use crate::counters::Counters;
+use crate::{Limits, NetworkError, Peer, PeerId, Stats};
+
+type Answer<T> = oneshot::Sender<T>;
+
+/// What the handle asks of the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish {
+        data: Bytes,
+        done: Answer<Result<(), NetworkError>>,
+    },
+    Request {
+        peer: PeerId,
+        data: Bytes,
+        turn: OwnedSemaphorePermit,
+        done: Answer<Result<Bytes, NetworkError>>,
+    },
+    SetPeers {
+        peers: Vec<Peer>,
+        done: Answer<()>,
+    },
+    Connected {
+        done: Answer<Vec<PeerId>>,
+    },
+    ListenAddresses {
+        done: Answer<Vec<Vec<u8>>>,
+    },
+    Shutdown {
+        done: Answer<()>,
+    },
+}
+
+/// A handle of the running network; clones speak to the same one. When the last is dropped, the network
+/// shuts down.
+#[derive(Debug, Clone)]
+pub struct Network {
+    local: PeerId,
+    limits: Arc<Limits>,
+    counters: Arc<Counters>,
+    turns: Arc<Turns>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Network {
+    pub(crate) fn new(
+        local: PeerId,
+        limits: Limits,
+        counters: Arc<Counters>,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            local,
+            turns: Arc::new(Turns::new(limits.outbound_requests_per_peer, limits.peers)),
+            limits: Arc::new(limits),
+            counters,
+            commands,
+        }
+    }
+
+    /// Our own name.
+    pub fn local_id(&self) -> PeerId {
+        self.local
+    }
+
+    /// The addresses we listen on, as binary multiaddrs without peer id: ports are the real ones, and a
+    /// wildcard stands for one address per interface. Empty after the shutdown.
+    pub async fn listen_addresses(&self) -> Vec<Vec<u8>> {
+        self.ask(|done| Command::ListenAddresses { done })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Takes the list of peers that may connect, in place of the one before. Those that are gone are
+    /// disconnected; those that are new are dialed, and dialed again whenever they are not connected.
+    /// Addresses that cannot be dialed are passed over; a peer without any has to dial us.
+    pub async fn set_peers(&self, peers: Vec<Peer>) {
+        if self
+            .ask(|done| Command::SetPeers { peers, done })
+            .await
+            .is_err()
+        {
+            tracing::debug!("the list of peers came after the shutdown");
+        }
+    }
+
+    /// Sends a message to all peers that are connected, and through them to the others. `Ok` means that
+    /// it is on its way to at least one.
+    ///
+    /// # Errors
+    /// * [`NetworkError::NoPeers`]: nobody is connected. The message is kept nowhere: publish it again on
+    ///   the next [`crate::Event::Connected`].
+    /// * [`NetworkError::Duplicate`]: the same bytes were published or received within
+    ///   [`Limits::gossip_memory`], and peers would not take them again.
+    /// * [`NetworkError::Overloaded`]: the queues of all peers are full.
+    /// * [`NetworkError::TooLarge`], [`NetworkError::Stopped`].
+    pub async fn publish(&self, data: Bytes) -> Result<(), NetworkError> {
+        check_size("a gossip message", data.len(), self.limits.gossip_bytes)?;
+        self.ask(|done| Command::Publish { data, done }).await?
+    }
+
+    /// Asks a connected peer, and waits for the answer. When
+    /// [`Limits::outbound_requests_per_peer`] of them are under way, it waits for its turn first.
+    ///
+    /// # Errors
+    /// See [`NetworkError`]: all with a `peer`, [`NetworkError::TooLarge`] and [`NetworkError::Stopped`].
+    pub async fn request(&self, peer: &PeerId, data: Bytes) -> Result<Bytes, NetworkError> {
+        check_size("a request", data.len(), self.limits.request_bytes)?;
+        let peer = *peer;
+        let turn = self.turns.take(peer).await?;
+        self.ask(|done| Command::Request {
+            peer,
+            data,
+            turn,
+            done,
+        })
+        .await?
+    }
+
+    /// The peers that are connected: those with a [`crate::Event::Connected`] and no
+    /// [`crate::Event::Disconnected`] after it. In no particular order; empty after the shutdown.
+    pub async fn connected(&self) -> Vec<PeerId> {
+        self.ask(|done| Command::Connected { done })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// What was dropped or refused so far.
+    pub fn stats(&self) -> Stats {
+        self.counters.stats()
+    }
+
+    /// Closes all connections and ends the task; returns when that is done. Requests that are under way
+    /// fail with [`NetworkError::Stopped`].
+    pub async fn shutdown(&self) {
+        if self.ask(|done| Command::Shutdown { done }).await.is_err() {
+            self.commands.closed().await;
+        }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, NetworkError> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.commands.send(command(done)).await;
+        sent.map_err(|_| NetworkError::Stopped)?;
+        answer.await.map_err(|_| NetworkError::Stopped)
+    }
+}
+
+fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), NetworkError> {
+    if size > limit {
+        return Err(NetworkError::TooLarge { what, size, limit });
+    }
+    Ok(())
+}
+
+/// Turns to ask a peer: a peer that does not answer holds up only those who ask it.
+#[derive(Debug)]
+struct Turns {
+    per_peer: usize,
+    peers: usize,
+    waiting: Mutex<HashMap<PeerId, Arc<Semaphore>>>,
+}
+
+impl Turns {
+    fn new(per_peer: usize, peers: usize) -> Self {
+        Self {
+            per_peer,
+            peers,
+            waiting: Mutex::default(),
+        }
+    }
+
+    async fn take(&self, peer: PeerId) -> Result<OwnedSemaphorePermit, NetworkError> {
+        let turns = self.of(peer);
+        turns
+            .acquire_owned()
+            .await
+            .map_err(|_| NetworkError::Stopped)
+    }
+
+    fn of(&self, peer: PeerId) -> Arc<Semaphore> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= self.peers && !waiting.contains_key(&peer) {
+            waiting.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        let turns = waiting.entry(peer);
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(self.per_peer))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_are_per_peer_and_forgotten_when_unused() {
+        let turns = Turns::new(1, 2);
+        let peers: Vec<_> = (0..4).map(|_| PeerId(libp2p::PeerId::random())).collect();
+        let held = turns.take(peers[0]).await.unwrap();
+        for peer in &peers[1..] {
+            drop(turns.take(*peer).await.unwrap());
+        }
+        assert!(turns.waiting.lock().unwrap().len() <= 3);
+        assert_eq!(turns.of(peers[0]).available_permits(), 0);
+        drop(held);
+        assert_eq!(turns.of(peers[0]).available_permits(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Names of peers, and the key pair a name is derived from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use libp2p::identity::{secp256k1, Keypair, PublicKey};
+use zeroize::Zeroizing;
+
+use crate::NetworkError;
+
+/// The name of a peer: the hash-free encoding of its secp256k1 public key, "16Uiu2HA…".
+///
+/// It is derived from the same key as the member's account, so a chain that knows the key knows the name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub(crate) libp2p::PeerId);
+
+/// Bytes or text that are not a peer's name or key.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerIdError {
+    /// Not a compressed point on the curve.
+    #[error("not a compressed secp256k1 public key: give the 33 bytes of a point on the curve")]
+    PublicKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not the text of a peer id.
+    #[error("\"{text}\" is not a peer id: it looks like 16Uiu2HA…")]
+    Text {
+        /// What was given.
+        text: String,
+        /// What the parser said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Not the binary form of a peer id.
+    #[error("these bytes are not a peer id")]
+    Bytes(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl PeerId {
+    /// The name of the peer that holds this compressed public key.
+    ///
+    /// # Errors
+    /// If the bytes are not a point on the curve.
+    pub fn from_public_key(compressed: &[u8; 33]) -> Result<Self, PeerIdError> {
+        secp256k1::PublicKey::try_from_bytes(compressed)
+            .map(|key| Self(PublicKey::from(key).to_peer_id()))
+            .map_err(|error| PeerIdError::PublicKey(error.into()))
+    }
+
+    /// The name in binary form (a multihash).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    /// Reads the binary form.
+    ///
+    /// # Errors
+    /// If the bytes are not a multihash that can name a peer.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PeerIdError> {
+        libp2p::PeerId::from_bytes(bytes)
+            .map(Self)
+            .map_err(|error| PeerIdError::Bytes(error.into()))
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for PeerId {
+    type Err = PeerIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|error| PeerIdError::Text {
+            text: text.to_owned(),
+            source: Box::new(error),
+        })
+    }
+}
+
+/// The key pair of a secret; the copy that the library asks for is wiped.
+pub(crate) fn keypair(secret: &Zeroizing<[u8; 32]>) -> Result<Keypair, NetworkError> {
+    let mut copy = secret.clone();
+    secp256k1::SecretKey::try_from_bytes(copy.as_mut_slice())
+        .map(|key| Keypair::from(secp256k1::Keypair::from(key)))
+        .map_err(|error| NetworkError::Secret(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The secp256k1 pair of the libp2p specification of peer ids.
+    const SECRET: [u8; 32] = [
+        0x53, 0xda, 0xdf, 0x1d, 0x5a, 0x16, 0x4d, 0x6b, 0x4a, 0xcd, 0xb1, 0x5e, 0x24, 0xaa, 0x4c,
+        0x5b, 0x1d, 0x34, 0x61, 0xbd, 0xbd, 0x42, 0xab, 0xed, 0xb0, 0xa4, 0x40, 0x4d, 0x56, 0xce,
+        0xd8, 0xfb,
+    ];
+    const PUBLIC: [u8; 33] = [
+        0x03, 0x77, 0x77, 0xe9, 0x94, 0xe4, 0x52, 0xc2, 0x16, 0x04, 0xf9, 0x1d, 0xe0, 0x93, 0xce,
+        0x41, 0x5f, 0x54, 0x32, 0xf7, 0x01, 0xdd, 0x8c, 0xd1, 0xa7, 0xa6, 0xfe, 0xa0, 0xe6, 0x30,
+        0xbf, 0xca, 0x99,
+    ];
+
+    #[test]
+    fn the_secret_and_the_public_key_give_the_same_name() {
+        let from_secret = keypair(&Zeroizing::new(SECRET))
+            .unwrap()
+            .public()
+            .to_peer_id();
+        let from_public = PeerId::from_public_key(&PUBLIC).unwrap();
+        assert_eq!(from_secret, from_public.0);
+        assert!(from_public.to_string().starts_with("16Uiu2HA"));
+    }
+
+    #[test]
+    fn text_and_bytes_round_trip() {
+        let id = PeerId::from_public_key(&PUBLIC).unwrap();
+        assert_eq!(id.to_string().parse::<PeerId>().unwrap(), id);
+        assert_eq!(PeerId::from_bytes(&id.to_bytes()).unwrap(), id);
+        assert_eq!(format!("{id:?}"), id.to_string());
+    }
+
+    #[test]
+    fn what_is_no_key_or_name_is_refused() {
+        let mut off_curve = [0xff; 33];
+        off_curve[0] = 2;
+        assert!(PeerId::from_public_key(&off_curve).is_err());
+        assert!(PeerId::from_public_key(&[0; 33]).is_err());
+        assert!("16Uiu2HA".parse::<PeerId>().is_err());
+        assert!(PeerId::from_bytes(&[1, 2, 3]).is_err());
+        assert!(keypair(&Zeroizing::new([0; 32])).is_err());
+        assert!(keypair(&Zeroizing::new([0xff; 32])).is_err());
+    }
+}

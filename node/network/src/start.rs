@@ -1,0 +1,191 @@
+//! Starting the network.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::gossipsub::IdentTopic;
+use libp2p::swarm::{self, SwarmEvent};
+use libp2p::{Multiaddr, Swarm, TransportError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+use crate::behaviour::Behaviour;
+use crate::counters::Counters;
+use crate::driver::{Driver, Parts};
+use crate::{address, identity, transport};
+use crate::{Event, Limits, Network, NetworkError, PeerId};
+
+/// How long an interface may take to tell us its address.
+const BIND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections are never idle: members stay connected, and dead ones are found by asking.
+const IDLE_FOR_EVER: Duration = Duration::MAX;
+
+/// What the network needs to start.
+#[derive(Clone)]
+pub struct Config {
+    /// The member's secp256k1 secret; the peer's name follows from it.
+    pub secret: Zeroizing<[u8; 32]>,
+    /// Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/4001` and `/ip4/0.0.0.0/udp/4001/quic-v1`; port
+    /// 0 takes any. With none, the node dials and is not dialed.
+    pub listen: Vec<String>,
+    /// The bounds.
+    pub limits: Limits,
+    /// What gossip is about; only peers with the same topic hear each other. It should name chain and ring.
+    pub topic: String,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("secret", &"…")
+            .field("listen", &self.listen)
+            .field("limits", &self.limits)
+            .field("topic", &self.topic)
+            .finish()
+    }
+}
+
+/// A peer that may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub id: PeerId,
+    /// Binary multiaddrs, the best first. Each is dialed by its own transport, and now and then by the
+    /// other one at the same port: QUIC for TCP, TCP for QUIC.
+    pub addresses: Vec<Vec<u8>>,
+}
+
+/// Starts the network: binds the addresses and runs the task. Nobody can connect before
+/// [`Network::set_peers`].
+///
+/// The task ends with [`Network::shutdown`], or when the last handle is dropped.
+///
+/// # Errors
+/// If the secret is no key, an address cannot be used or is in use, or a part cannot be set up.
+pub async fn start(
+    config: Config,
+) -> Result<(Network, mpsc::Receiver<Event>, JoinHandle<()>), NetworkError> {
+    let Config {
+        secret,
+        listen,
+        limits,
+        topic,
+    } = config;
+    let topic = IdentTopic::new(topic);
+    let mut swarm = swarm(&secret, &topic, &limits)?;
+    let listeners = bind(&mut swarm, &listen).await?;
+
+    let counters = Arc::new(Counters::default());
+    let (commands, command_queue) = mpsc::channel(limits.command_queue);
+    let (event_queue, events) = mpsc::channel(limits.event_queue);
+    let local = PeerId(*swarm.local_peer_id());
+    let network = Network::new(local, limits.clone(), Arc::clone(&counters), commands);
+    let driver = Driver::new(Parts {
+        swarm,
+        listeners,
+        topic: topic.hash(),
+        limits,
+        counters,
+        commands: command_queue,
+        events: event_queue,
+    });
+    Ok((network, events, tokio::spawn(driver.run())))
+}
+
+fn swarm(
+    secret: &Zeroizing<[u8; 32]>,
+    topic: &IdentTopic,
+    limits: &Limits,
+) -> Result<Swarm<Behaviour>, NetworkError> {
+    let keypair = identity::keypair(secret)?;
+    let config = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE_FOR_EVER)
+        .with_max_negotiating_inbound_streams(limits.negotiating_streams);
+    Ok(Swarm::new(
+        transport::build(&keypair, limits)?,
+        Behaviour::new(topic, limits)?,
+        keypair.public().to_peer_id(),
+        config,
+    ))
+}
+
+async fn bind(
+    swarm: &mut Swarm<Behaviour>,
+    listen: &[String],
+) -> Result<Vec<ListenerId>, NetworkError> {
+    let addresses = listen
+        .iter()
+        .map(|text| address::listen(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    addresses.iter().try_for_each(address::probe)?;
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in &addresses {
+        listeners.push(listen_on(swarm, address).await?);
+    }
+    Ok(listeners)
+}
+
+async fn listen_on(
+    swarm: &mut Swarm<Behaviour>,
+    address: &Multiaddr,
+) -> Result<ListenerId, NetworkError> {
+    let refuse = |source| address::listen_error(address, source);
+    let id = swarm
+        .listen_on(address.clone())
+        .map_err(|error| match error {
+            TransportError::Other(source) => refuse(source),
+            TransportError::MultiaddrNotSupported(_) => {
+                refuse(std::io::ErrorKind::Unsupported.into())
+            }
+        })?;
+    let bound = tokio::time::timeout(BIND_PATIENCE, bound(swarm, id)).await;
+    bound
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        .map_err(refuse)?;
+    Ok(id)
+}
+
+/// Waits until the listener has an address.
+async fn bound(swarm: &mut Swarm<Behaviour>, id: ListenerId) -> std::io::Result<()> {
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { listener_id, .. } if listener_id == id => return Ok(()),
+            SwarmEvent::ListenerError { listener_id, error } if listener_id == id => {
+                return Err(error)
+            }
+            SwarmEvent::ListenerClosed {
+                listener_id,
+                reason,
+                ..
+            } if listener_id == id => {
+                return reason.and(Err(std::io::ErrorKind::NotConnected.into()))
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_does_not_print() {
+        let config = Config {
+            secret: Zeroizing::new([0xab; 32]),
+            listen: Vec::new(),
+            limits: Limits::default(),
+            topic: "topic".to_owned(),
+        };
+        let text = format!("{config:?}");
+        assert!(
+            !text.contains("171") && !text.to_lowercase().contains("abab"),
+            "{text}"
+        );
+    }
+}
