@@ -1,0 +1,92 @@
+//! What became of a transaction that was sent.
+
+use super::record::{Message, Outcome};
+use crate::{
+    chain::{At, Chain, Receipt},
+    convert::{count, h160, h256},
+    error::ChainError,
+};
+use ethers_core::types::{Bytes, U256};
+use rings_protocol::{Address, Digest};
+use serde_json::{json, Value};
+
+/// A message as `eth_call` and `eth_estimateGas` want it.
+pub(super) fn request(from: Address, message: &Message) -> Value {
+    let mut request = json!({
+        "from": h160(from),
+        "data": Bytes::from(message.data.clone()),
+        "value": U256::from(message.value),
+    });
+    if let Some(to) = message.to {
+        request["to"] = json!(h160(to));
+    }
+    if message.gas > 0 {
+        request["gas"] = json!(U256::from(message.gas));
+    }
+    request
+}
+
+/// Looks for any of the transactions signed for one nonce, the newest first.
+pub(super) async fn find(
+    chain: &Chain,
+    from: Address,
+    message: &Message,
+    hashes: &[Digest],
+) -> Result<Option<Outcome>, ChainError> {
+    for hash in hashes.iter().rev() {
+        if let Some(receipt) = chain.receipt(h256(*hash)).await? {
+            return of_receipt(chain, from, message, &receipt).await.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+async fn of_receipt(
+    chain: &Chain,
+    from: Address,
+    message: &Message,
+    receipt: &Receipt,
+) -> Result<Outcome, ChainError> {
+    let number = receipt.block_number.as_u64();
+    let header = chain.header_of(number, receipt.block_hash).await?;
+    let gas_used = count(receipt.gas_used);
+    let revert = if receipt.succeeded() {
+        None
+    } else {
+        Some(reason(chain, from, message, number, gas_used).await?)
+    };
+    Ok(Outcome {
+        transaction: receipt.hash(),
+        block: header.block(),
+        gas_used,
+        revert,
+    })
+}
+
+/// Repeats a call that reverted, to hear why. First on the state after its block, where a race that was
+/// lost within that block shows; then on the state before.
+async fn reason(
+    chain: &Chain,
+    from: Address,
+    message: &Message,
+    block: u64,
+    gas_used: u64,
+) -> Result<String, ChainError> {
+    if gas_used >= message.gas {
+        return Ok(format!("out of gas (limit {gas_used})"));
+    }
+    for block in [block, block.saturating_sub(1)] {
+        match chain
+            .call_contract(request(from, message), At::Block(block))
+            .await
+        {
+            Err(ChainError::Reverted { reason }) => return Ok(reason),
+            Err(error) if error.is_transient() && !matches!(error, ChainError::Refused { .. }) => {
+                return Err(error)
+            }
+            // An endpoint may not keep old states: then the reason stays unknown.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok("reason unknown".into())
+}
