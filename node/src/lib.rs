@@ -2,3 +2,4 @@
 //! protocol, chain, store, compute and network.
 
 pub mod config;
+pub mod http;
