@@ -3,3 +3,7 @@
 
 pub mod config;
 pub mod http;
+pub mod node;
+pub mod execute;
+pub mod task;
+pub mod keystore;

@@ -271,3 +271,7 @@ fn show(params: &[ValType], results: &[ValType]) -> String {
 fn short(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -13,6 +13,8 @@
 mod cache;
 mod check;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod frame;
 mod limits;
 mod local;

@@ -213,7 +213,7 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
         loop {
             let (tag, payload) = self.worker.receive(&mut self.budget).await?;
             match tag {
-                Tag::NeedModule => match self.module(module).await {
+                Tag::NeedModule => match load(module).await {
                     Ok(bytes) => self.send(Tag::Module, &bytes).await?,
                     Err(error) => return self.abandon(error).await,
                 },
@@ -232,17 +232,6 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
 
     async fn send(&mut self, tag: Tag, payload: &[u8]) -> Result<(), Broken> {
         self.worker.send(&mut self.budget, tag, payload).await
-    }
-
-    async fn module(&self, module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
-        let bytes = module.load().await?;
-        match bytes.len() {
-            length if length > MAX_MODULE_BYTES => Err(ComputeError::ModuleTooLarge {
-                length,
-                limit: MAX_MODULE_BYTES,
-            }),
-            _ => Ok(bytes),
-        }
     }
 
     /// Tells the worker that its question has no answer, so that it is ready for the next run.
@@ -269,6 +258,17 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
             }
             ReportedFault::Internal(what) => ComputeError::Protocol { what },
         })
+    }
+}
+
+async fn load(module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
+    let bytes = module.load().await?;
+    match bytes.len() {
+        length if length > MAX_MODULE_BYTES => Err(ComputeError::ModuleTooLarge {
+            length,
+            limit: MAX_MODULE_BYTES,
+        }),
+        _ => Ok(bytes),
     }
 }
 

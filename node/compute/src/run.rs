@@ -156,3 +156,7 @@ fn stopped(stop: Stop) -> Fault {
 fn internal(error: wasmtime::Error) -> Fault {
     Fault::Internal(format!("{error:#}"))
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

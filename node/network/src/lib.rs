@@ -44,6 +44,7 @@ mod limits;
 mod links;
 mod outbox;
 mod start;
+mod text;
 mod transport;
 
 pub use counters::Stats;
@@ -53,3 +54,4 @@ pub use handle::Network;
 pub use identity::{PeerId, PeerIdError};
 pub use limits::Limits;
 pub use start::{start, Config, Peer};
+pub use text::address_text;

@@ -85,9 +85,9 @@ pub enum PrepareError<E> {
 }
 
 impl Prepared {
-    /// The node as it will be stored, or nothing when every draft was refused.
-    pub fn to_store(&self) -> Option<&LogNode> {
-        self.node.as_ref()
+    /// The node as it will be stored, and its votes; nothing when every draft was refused.
+    pub fn to_store(&self) -> Option<(&LogNode, &[Vote])> {
+        self.node.as_ref().map(|node| (node, self.votes.as_slice()))
     }
 
     /// The node and its votes, to be sent. To be called when node and results are on disk, and not before.

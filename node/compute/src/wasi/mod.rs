@@ -1,6 +1,6 @@
 //! The host side of WASI preview 1: arguments, one clock, seeded random bytes, three streams.
 //!
-//! All 45 functions exist, because the runtimes of Rust and Go import functions that they never call.
+//! All 46 functions exist, because the runtimes of Rust and Go import functions that they never call.
 //! Those that would need files, sockets or other processes answer [`Errno::NOSYS`], always.
 //! Nothing here asks the machine anything: every answer follows from the task and the input.
 

@@ -18,7 +18,7 @@ const fn function(name: &'static str, params: &'static str) -> Signature {
     }
 }
 
-/// All 45 functions, by name.
+/// All 46 functions, by name.
 pub(super) const SIGNATURES: &[Signature] = &[
     function("args_get", "ii"),
     function("args_sizes_get", "ii"),

@@ -1,1 +1,366 @@
 use super::*;
+use crate::fixture::{run, shown, start, task};
+use crate::Reason;
+use rand_chacha::{
+    rand_core::{RngCore, SeedableRng},
+    ChaCha20Rng,
+};
+use rings_protocol::operation::STDERR_TAIL;
+
+const BADF: u32 = 8;
+const FAULT: u32 = 21;
+const INVAL: u32 = 28;
+const NOSYS: u32 = 52;
+const SPIPE: u32 = 70;
+
+#[test]
+fn all_functions_of_the_standard_are_there() {
+    assert_eq!(import_names().count(), 46);
+    for (name, _) in FUNCTIONS {
+        assert!(signature(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn functions_for_files_sockets_and_processes_answer_nosys() {
+    let absent: Vec<_> = SIGNATURES
+        .iter()
+        .filter(|signature| !FUNCTIONS.iter().any(|(name, _)| *name == signature.name))
+        .collect();
+    assert_eq!(absent.len(), 46 - 19);
+    for signature in absent {
+        let zeros: String = signature
+            .params()
+            .iter()
+            .map(|ty| format!("({ty}.const 0)"))
+            .collect();
+        let body = format!("(call $show (call ${} {zeros}))", signature.name);
+        assert_eq!(shown(&body, b""), [NOSYS], "{}", signature.name);
+    }
+}
+
+#[test]
+fn arguments_are_the_programs_name_and_what_follows() {
+    let module = start(
+        "(call $show (call $args_sizes_get (i32.const 0) (i32.const 4)))
+         (call $show (i32.load (i32.const 0)))
+         (call $show (i32.load (i32.const 4)))
+         (call $show (call $args_get (i32.const 8) (i32.const 100)))
+         (call $show (i32.load (i32.const 8)))
+         (call $show (i32.load (i32.const 12)))
+         (call $put (i32.const 100) (i32.const 9))",
+    );
+    let mut task = task(&module);
+    task.args = vec!["a\u{e9}".into()];
+    let (_, output) = run(&module, &task, b"").unwrap();
+    let expected: Vec<u8> = [0u32, 2, 9, 0, 100, 105]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .chain(*b"test\0a\xc3\xa9\0")
+        .collect();
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn the_environment_is_empty() {
+    let body = "(i32.store (i32.const 0) (i32.const 9))
+        (call $show (call $environ_sizes_get (i32.const 0) (i32.const 4)))
+        (call $show (i32.load (i32.const 0)))
+        (call $show (i32.load (i32.const 4)))
+        (call $show (call $environ_get (i32.const 0) (i32.const 4)))";
+    assert_eq!(shown(body, b""), [0, 0, 0, 0]);
+}
+
+#[test]
+fn every_clock_shows_the_blocks_time_and_stands_still() {
+    for clock in 0..4 {
+        let body = format!(
+            "(call $show (call $clock_time_get (i32.const {clock}) (i64.const 0) (i32.const 0)))
+             (call $show (i32.wrap_i64 (i64.div_u (i64.load (i32.const 0)) (i64.const 1000000000))))
+             (drop (call $clock_time_get (i32.const {clock}) (i64.const 0) (i32.const 8)))
+             (call $show (i64.eq (i64.load (i32.const 0)) (i64.load (i32.const 8))))
+             (call $show (call $clock_res_get (i32.const {clock}) (i32.const 0)))
+             (call $show (i32.wrap_i64 (i64.load (i32.const 0))))"
+        );
+        assert_eq!(shown(&body, b""), [0, 1_700_000_000, 1, 0, 1_000_000_000]);
+    }
+    let body = "(call $show (call $clock_time_get (i32.const 4) (i64.const 0) (i32.const 0)))
+        (call $show (call $clock_res_get (i32.const -1) (i32.const 0)))";
+    assert_eq!(shown(body, b""), [INVAL, INVAL]);
+}
+
+#[test]
+fn random_bytes_are_the_stream_of_the_seed() {
+    let module = start(
+        "(drop (call $random_get (i32.const 0) (i32.const 64)))
+         (drop (call $random_get (i32.const 64) (i32.const 64)))
+         (call $put (i32.const 0) (i32.const 128))",
+    );
+    let mut expected = vec![0; 128];
+    ChaCha20Rng::from_seed([7; 32]).fill_bytes(&mut expected);
+    let (_, output) = run(&module, &task(&module), b"").unwrap();
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn reading_fills_all_buffers_and_is_short_only_at_the_end() {
+    let vectors =
+        "(i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 3))
+        (i32.store (i32.const 8) (i32.const 200)) (i32.store (i32.const 12) (i32.const 4))";
+    let read =
+        "(call $show (call $fd_read (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 16)))
+        (call $show (i32.load (i32.const 16)))";
+    let body = format!("{vectors}{read}{read}{read}(call $show (i32.load (i32.const 200)))");
+    let last = u32::from_le_bytes(*b"defg");
+    assert_eq!(shown(&body, b"abcdefghi"), [0, 7, 0, 2, 0, 0, last]);
+}
+
+#[test]
+fn pieces_of_the_input_cannot_be_seen() {
+    // One read of 65,000 bytes, whatever the source's pieces are.
+    let module = start(
+        "(i32.store (i32.const 65520) (i32.const 0)) (i32.store (i32.const 65524) (i32.const 50000))
+         (drop (call $fd_read (i32.const 0) (i32.const 65520) (i32.const 1) (i32.const 65528)))
+         (call $show (i32.load (i32.const 65528)))",
+    );
+    struct Dripping(usize);
+    impl std::io::Read for Dripping {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.0.min(7);
+            self.0 -= length;
+            buffer[..length].fill(b'x');
+            Ok(length)
+        }
+    }
+    let output = crate::fixture::Kept::default();
+    let mut local = crate::Local::new().unwrap();
+    let slow = local
+        .run(&task(&module), &module, Dripping(60_000), output.clone())
+        .unwrap();
+    let (fast, written) = run(&module, &task(&module), &[b'x'; 60_000]).unwrap();
+    assert_eq!(slow, fast);
+    assert_eq!(written, 50_000u32.to_le_bytes());
+}
+
+#[test]
+fn the_streams_have_their_directions() {
+    let body = "(i32.store (i32.const 4) (i32.const 0))
+        (call $show (call $fd_read (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (call $show (call $fd_write (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (call $show (call $fd_read (i32.const 3) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (call $show (call $fd_write (i32.const -1) (i32.const 0) (i32.const 1) (i32.const 16)))";
+    assert_eq!(shown(body, b""), [BADF; 4]);
+}
+
+#[test]
+fn a_closed_descriptor_is_gone() {
+    let body = "(call $show (call $fd_close (i32.const 0)))
+        (call $show (call $fd_close (i32.const 0)))
+        (call $show (call $fd_read (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 16)))
+        (call $show (call $fd_close (i32.const 3)))";
+    assert_eq!(shown(body, b"x"), [0, BADF, BADF, BADF]);
+}
+
+#[test]
+fn streams_are_no_files_and_no_terminals() {
+    let body =
+        "(call $show (call $fd_seek (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
+        (call $show (call $fd_tell (i32.const 1) (i32.const 0)))
+        (call $show (call $fd_seek (i32.const 3) (i64.const 0) (i32.const 0) (i32.const 0)))
+        (call $show (call $fd_prestat_get (i32.const 3) (i32.const 0)))
+        (call $show (call $fd_prestat_dir_name (i32.const 3) (i32.const 0) (i32.const 0)))
+        (call $show (call $fd_fdstat_get (i32.const 0) (i32.const 0)))
+        (call $show (i32.load (i32.const 0)))
+        (call $show (i32.load (i32.const 8)))
+        (call $show (call $fd_fdstat_get (i32.const 1) (i32.const 0)))
+        (call $show (i32.load (i32.const 8)))
+        (call $show (call $fd_fdstat_get (i32.const 3) (i32.const 0)))
+        (call $show (call $fd_filestat_get (i32.const 2) (i32.const 0)))
+        (call $show (i32.load (i32.const 16)))
+        (call $show (i32.load (i32.const 24)))
+        (call $show (call $fd_filestat_get (i32.const 9) (i32.const 0)))";
+    let poll_and_stat = (1 << 27) | (1 << 21);
+    let (read, write) = (poll_and_stat | 2, poll_and_stat | 64);
+    assert_eq!(
+        shown(body, b""),
+        [SPIPE, SPIPE, BADF, BADF, BADF, 0, 0, read, 0, write, BADF, 0, 0, 1, BADF]
+    );
+}
+
+#[test]
+fn every_pointer_is_checked_and_nothing_moves_when_one_is_wrong() {
+    for (call, name) in [
+        ("$args_sizes_get (i32.const 65533) (i32.const 0)", "count"),
+        ("$args_get (i32.const 0) (i32.const 65534)", "text"),
+        ("$environ_sizes_get (i32.const -1) (i32.const 0)", "environ"),
+        (
+            "$clock_time_get (i32.const 0) (i64.const 0) (i32.const 65529)",
+            "time",
+        ),
+        ("$clock_res_get (i32.const 0) (i32.const -4)", "resolution"),
+        ("$fd_fdstat_get (i32.const 0) (i32.const 65513)", "fdstat"),
+        (
+            "$fd_filestat_get (i32.const 0) (i32.const 65473)",
+            "filestat",
+        ),
+        ("$random_get (i32.const 65000) (i32.const 1000)", "random"),
+        ("$random_get (i32.const 1) (i32.const -1)", "wrap"),
+        (
+            "$fd_read (i32.const 0) (i32.const 65532) (i32.const 1) (i32.const 0)",
+            "vectors",
+        ),
+        (
+            "$fd_read (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 65533)",
+            "read",
+        ),
+        (
+            "$fd_read (i32.const 0) (i32.const 40000) (i32.const 1) (i32.const 0)",
+            "buffer",
+        ),
+        (
+            "$fd_write (i32.const 1) (i32.const 40000) (i32.const 1) (i32.const 0)",
+            "source",
+        ),
+        (
+            "$poll_oneoff (i32.const 65500) (i32.const 0) (i32.const 1) (i32.const 0)",
+            "subscription",
+        ),
+        (
+            "$poll_oneoff (i32.const 0) (i32.const 65510) (i32.const 1) (i32.const 64)",
+            "event",
+        ),
+    ] {
+        // The vector at 40000 begins in memory and ends outside.
+        let body = format!(
+            "(i32.store (i32.const 40000) (i32.const 65000)) (i32.store (i32.const 40004) (i32.const 1000))
+             (call $show (call {call}))"
+        );
+        assert_eq!(shown(&body, b"input"), [FAULT], "{name}");
+    }
+}
+
+#[test]
+fn lengths_that_overflow_are_refused() {
+    // Two vectors of all of memory each are fine; 65,537 of them are more than 32 bits hold.
+    let module = crate::fixture::module(
+        r#"(func (export "_start") (local i32)
+            (loop
+                (i32.store (i32.mul (local.get 0) (i32.const 8)) (i32.const 0))
+                (i32.store (i32.add (i32.mul (local.get 0) (i32.const 8)) (i32.const 4)) (i32.const 65536))
+                (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 70000))))
+            (call $show (call $fd_write (i32.const 1) (i32.const 0) (i32.const 65537) (i32.const 0))))
+           (func $grow (drop (memory.grow (i32.const 15)))) (start $grow)"#,
+    );
+    let (outcome, output) = run(&module, &task(&module), b"").unwrap();
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(output, INVAL.to_le_bytes());
+}
+
+#[test]
+fn sleeping_takes_no_time_but_moves_the_clock() {
+    let body = "(i32.store8 (i32.const 8) (i32.const 0))
+        (i64.store (i32.const 0) (i64.const 77))
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 5000000000))
+        (call $show (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))
+        (call $show (i32.load (i32.const 200)))
+        (call $show (i32.load (i32.const 100)))
+        (call $show (i32.load (i32.const 108)))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $show (i32.wrap_i64 (i64.div_u (i64.load (i32.const 0)) (i64.const 1000000000))))";
+    assert_eq!(shown(body, b""), [0, 1, 77, 0, 1_700_000_005]);
+}
+
+#[test]
+fn of_a_stream_and_a_clock_the_stream_is_ready() {
+    // Subscription 0: a clock in an hour. Subscription 1: standard input.
+    let body = "(i32.store (i32.const 16) (i32.const 0))
+        (i64.store (i32.const 24) (i64.const 3600000000000))
+        (i64.store (i32.const 48) (i64.const 5))
+        (i32.store8 (i32.const 56) (i32.const 1))
+        (call $show (call $poll_oneoff (i32.const 0) (i32.const 200) (i32.const 2) (i32.const 400)))
+        (call $show (i32.load (i32.const 400)))
+        (call $show (i32.load (i32.const 200)))
+        (call $show (i32.load8_u (i32.const 210)))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $show (i32.wrap_i64 (i64.div_u (i64.load (i32.const 0)) (i64.const 1000000000))))";
+    assert_eq!(shown(body, b""), [0, 1, 5, 1, 1_700_000_000]);
+}
+
+#[test]
+fn a_subscription_that_cannot_be_is_answered_with_its_error() {
+    let body = "(i32.store8 (i32.const 8) (i32.const 2))
+        (i32.store (i32.const 16) (i32.const 9))
+        (call $show (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))
+        (call $show (i32.load16_u (i32.const 108)))
+        (i32.store8 (i32.const 8) (i32.const 9))
+        (call $show (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))
+        (call $show (i32.load16_u (i32.const 108)))
+        (call $show (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 0) (i32.const 200)))";
+    assert_eq!(shown(body, b""), [0, BADF, 0, INVAL, INVAL]);
+}
+
+#[test]
+fn yielding_succeeds() {
+    assert_eq!(shown("(call $show (call $sched_yield))", b""), [0]);
+}
+
+#[test]
+fn exit_ends_the_run_with_its_status() {
+    let module = start(r#"(call $show (i32.const 1)) (call $proc_exit (i32.const 0)) unreachable"#);
+    let (outcome, output) = run(&module, &task(&module), b"").unwrap();
+    assert_eq!((outcome.result, output.len()), (Ok(()), 4));
+    let module = start("(call $proc_exit (i32.const -1)) unreachable");
+    let (outcome, _) = run(&module, &task(&module), b"").unwrap();
+    let failure = outcome.result.unwrap_err();
+    assert_eq!(failure.reason, Reason::Exit { code: u32::MAX });
+}
+
+#[test]
+fn the_end_of_standard_error_is_kept() {
+    // 10,000 bytes in pieces of 16: only the last 4 KiB matter.
+    let module = crate::fixture::module(
+        r#"(func (export "_start") (local i32)
+            (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 16))
+            (loop
+                (i32.store8 (i32.const 100) (i32.rem_u (local.get 0) (i32.const 251)))
+                (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 16)))
+                (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 625))))
+            unreachable)"#,
+    );
+    let (outcome, output) = run(&module, &task(&module), b"").unwrap();
+    let failure = outcome.result.unwrap_err();
+    assert_eq!(
+        failure.reason,
+        Reason::Trap {
+            trap: "unreachable"
+        }
+    );
+    assert_eq!(failure.stderr.len(), STDERR_TAIL);
+    let last = &failure.stderr[STDERR_TAIL - 16..];
+    assert_eq!(last[0], (624 % 251) as u8);
+    assert!(output.is_empty());
+}
+
+#[test]
+fn host_calls_cost_fuel_and_bytes_cost_more() {
+    let fuel = |body: &str| {
+        let module = start(body);
+        run(&module, &task(&module), b"").unwrap().0.fuel
+    };
+    let none = fuel("");
+    let call = fuel("(drop (call $sched_yield))");
+    let random = fuel("(drop (call $random_get (i32.const 0) (i32.const 1000)))");
+    assert!(call >= none + CALL_FUEL, "{none} {call}");
+    assert!(random >= call + 1000 * BYTE_FUEL, "{call} {random}");
+}
+
+#[test]
+fn running_out_in_a_host_call_uses_exactly_all() {
+    let module = start("(drop (call $random_get (i32.const 0) (i32.const 60000)))");
+    let mut task = task(&module);
+    task.limits.fuel = 5000;
+    let (outcome, _) = run(&module, &task, b"").unwrap();
+    assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
+    assert_eq!(outcome.fuel, 5000);
+}

@@ -47,7 +47,7 @@ impl Replica {
     }
 
     /// Says what `node` is to this copy. `digest_at` looks up the digest of a node that is held.
-    pub fn offer(&self, node: &LogNode, digest_at: impl Fn(u64) -> Option<Digest>) -> Offer {
+    pub fn offer(&self, node: &LogNode, mut digest_at: impl FnMut(u64) -> Option<Digest>) -> Offer {
         let (seq, next) = (node.seq(), self.next_seq());
         if seq > next {
             return Offer::Gap { from: next };
@@ -66,7 +66,7 @@ impl Replica {
         }
     }
 
-    fn links_here(&self, node: &LogNode, digest_at: impl Fn(u64) -> Option<Digest>) -> bool {
+    fn links_here(&self, node: &LogNode, digest_at: impl FnMut(u64) -> Option<Digest>) -> bool {
         let content = node.content();
         let digest = |cid: &Option<cid::Cid>| {
             cid.as_ref()

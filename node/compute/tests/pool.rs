@@ -1,0 +1,555 @@
+//! The pool with real worker processes, healthy, killed, slow and hostile.
+
+mod common;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use common::{input, module, pool, pool_with, run, task, COPY, SPIN, WALL_LIMIT};
+use futures::{stream, StreamExt};
+use rings_compute::{ComputeError, ModuleSource, OutputSink, Pool, PoolConfig, Reason};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Arc,
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, Notify};
+
+/// Counts how often it is asked.
+struct Counted<'a>(Bytes, &'a AtomicUsize);
+
+#[async_trait]
+impl ModuleSource for Counted<'_> {
+    async fn load(&self) -> Result<Bytes, ComputeError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Ok(self.0.clone())
+    }
+}
+
+/// A line of `/proc/PID/status`, in KiB.
+fn status_kib(pid: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+async fn gone(pid: u32) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(Instant::now() < end, "{pid} is still there");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for the first input of a run, so that the run is certainly on a worker.
+fn stalling(started: Arc<Notify>) -> impl futures::Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    Box::pin(stream::once(async move {
+        started.notify_one();
+        std::future::pending::<io::Result<Bytes>>().await
+    }))
+}
+
+#[tokio::test]
+async fn a_program_runs_in_a_worker_and_gives_the_same_each_time() {
+    let (pool, copy) = (pool(1), module(COPY));
+    let text = vec![b'a'; 300_000];
+    let first = run(&pool, &task(&copy), &copy, &text).await;
+    assert_eq!((first.0.result.clone(), &first.1), (Ok(()), &text));
+    assert_eq!(first.0.output, 300_000);
+    assert_eq!(run(&pool, &task(&copy), &copy, &text).await, first);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_module_is_asked_for_once() {
+    let (pool, copy, asked) = (pool(1), module(COPY), AtomicUsize::new(0));
+    for _ in 0..3 {
+        let source = Counted(copy.clone().into(), &asked);
+        let outcome = pool
+            .run(&task(&copy), source, input(b"x"), &mut Vec::new())
+            .await;
+        assert!(outcome.unwrap().result.is_ok());
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_pool_finds_compiled_modules_on_disk_and_drops_damaged_ones() {
+    let (directory, copy) = (tempfile::tempdir().unwrap(), module(COPY));
+    let asked = AtomicUsize::new(0);
+    let once = || async {
+        let pool = pool_with(1, Some(directory.path().join("modules")), WALL_LIMIT);
+        let source = Counted(copy.clone().into(), &asked);
+        let mut output = Vec::new();
+        let outcome = pool
+            .run(&task(&copy), source, input(b"xyz"), &mut output)
+            .await;
+        pool.shutdown().await;
+        assert_eq!(output, b"xyz");
+        outcome.unwrap()
+    };
+    let (first, second) = (once().await, once().await);
+    assert_eq!(first, second);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+    let mut files = fs::read_dir(directory.path().join("modules")).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none());
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(once().await, first);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_costs_only_time() {
+    let (pool, copy) = (
+        pool_with(1, Some("/proc/no/such/place".into()), WALL_LIMIT),
+        module(COPY),
+    );
+    assert_eq!(run(&pool, &task(&copy), &copy, b"x").await.1, b"x");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn fifty_megabytes_stream_through_with_bounded_memory() {
+    const PIECE: usize = 1_000_000;
+    const PIECES: usize = 50;
+    struct Hashing(Sha256, u64);
+    #[async_trait]
+    impl OutputSink for Hashing {
+        async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+            self.0.update(&bytes);
+            self.1 += bytes.len() as u64;
+            Ok(())
+        }
+    }
+    let (pool, copy) = (pool(1), module(COPY));
+    let piece = |number: usize| Bytes::from(vec![number as u8; PIECE]);
+    let pieces = Box::pin(stream::iter(0..PIECES).map(|number| Ok(piece(number))));
+    let mut output = Hashing(Sha256::new(), 0);
+    let source = Bytes::from(copy.clone());
+    let outcome = pool
+        .run(&task(&copy), source, pieces, &mut output)
+        .await
+        .unwrap();
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(output.1, (PIECE * PIECES) as u64);
+    let mut expected = Sha256::new();
+    (0..PIECES).for_each(|number| expected.update(piece(number)));
+    assert_eq!(output.0.finalize(), expected.finalize());
+    let peak = status_kib(pool.idle_workers()[0], "VmHWM");
+    assert!(peak < 60_000, "{peak} KiB");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_is_small() {
+    let (pool, copy) = (pool(1), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let resident = status_kib(pool.idle_workers()[0], "VmRSS");
+    println!("idle worker: {resident} KiB resident");
+    assert!(resident < 30_000, "{resident} KiB");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_has_nothing_of_its_parent() {
+    let (pool, copy) = (pool(1), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    for variable in environment.split_terminator('\0') {
+        assert!(variable.starts_with("MALLOC_"), "{variable}");
+    }
+    assert_eq!(
+        fs::read_link(format!("/proc/{pid}/cwd")).unwrap(),
+        Path::new("/")
+    );
+    let open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|entry| fs::read_link(entry.unwrap().path()).unwrap())
+        .filter(|target| !target.to_string_lossy().starts_with("pipe:"))
+        .filter(|target| !target.to_string_lossy().contains("memfd:"))
+        .collect();
+    assert!(open.is_empty(), "{open:?}");
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // Its own process group, so that Ctrl-C at the terminal is its parent's business.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2);
+    assert_eq!(group, Some(pid.to_string().as_str()));
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_mid_run_is_an_error_and_the_next_run_works() {
+    let (pool, copy) = (Arc::new(pool(1)), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    let started = Arc::new(Notify::new());
+    let killed = tokio::spawn({
+        let (pool, copy, started) = (Arc::clone(&pool), copy.clone(), Arc::clone(&started));
+        async move {
+            let source = Bytes::from(copy.clone());
+            let input = dying(pid, started);
+            pool.run(&task(&copy), source, input, &mut Vec::new()).await
+        }
+    });
+    started.notified().await;
+    match killed.await.unwrap() {
+        Err(ComputeError::Died { status, .. }) => assert!(status.contains('9'), "{status}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(run(&pool, &task(&copy), &copy, b"again").await.1, b"again");
+    pool.shutdown().await;
+}
+
+/// An input in whose middle the worker is killed.
+fn dying(
+    pid: u32,
+    started: Arc<Notify>,
+) -> impl futures::Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    Box::pin(stream::once(async move {
+        kill(pid);
+        started.notify_one();
+        Ok(Bytes::from_static(b"too late"))
+    }))
+}
+
+#[tokio::test]
+async fn an_idle_worker_that_died_is_replaced() {
+    let (pool, copy) = (pool(1), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    kill(pid);
+    // A zombie until the pool looks at it: wait for the kernel to say so.
+    let end = Instant::now() + Duration::from_secs(20);
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.contains(") Z") {
+            break;
+        }
+        assert!(Instant::now() < end);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(run(&pool, &task(&copy), &copy, b"y").await.1, b"y");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_beyond_the_wall_clock_is_stopped_and_is_no_vote() {
+    let (pool, spin) = (pool_with(1, None, Duration::from_millis(500)), module(SPIN));
+    let mut endless = task(&spin);
+    endless.limits.fuel = u64::MAX / 2;
+    let started = Instant::now();
+    let result = pool
+        .run(&endless, Bytes::from(spin), input(b""), &mut Vec::new())
+        .await;
+    assert!(
+        matches!(result, Err(ComputeError::Timeout { .. })),
+        "{result:?}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(pool.idle_workers().is_empty());
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn waiting_for_input_is_not_the_workers_fault() {
+    let (pool, copy) = (pool_with(1, None, Duration::from_secs(3)), module(COPY));
+    run(&pool, &task(&copy), &copy, b"").await;
+    let slow = Box::pin(stream::once(async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        Ok(Bytes::from_static(b"late"))
+    }));
+    let mut output = Vec::new();
+    let outcome = pool
+        .run(&task(&copy), Bytes::from(copy.clone()), slow, &mut output)
+        .await;
+    assert_eq!(
+        (outcome.unwrap().result, output),
+        (Ok(()), b"late".to_vec())
+    );
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn out_of_fuel_is_a_result_and_the_worker_goes_on() {
+    let (pool, spin) = (pool(1), module(SPIN));
+    let mut short = task(&spin);
+    short.limits.fuel = 1_000_000;
+    let (first, _) = run(&pool, &short, &spin, b"").await;
+    assert_eq!(first.result.clone().unwrap_err().reason, Reason::Fuel);
+    assert_eq!(first.fuel, 1_000_000);
+    let pid = pool.idle_workers();
+    assert_eq!(run(&pool, &short, &spin, b"").await.0, first);
+    assert_eq!(pool.idle_workers(), pid);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn recursion_overflows_the_programs_stack_and_not_the_workers() {
+    let deep = module(
+        r#"(module (memory (export "memory") 1) (func $f (call $f)) (func (export "_start") (call $f)))"#,
+    );
+    let pool = pool(1);
+    let (outcome, _) = run(&pool, &task(&deep), &deep, b"").await;
+    let trap = "stack-overflow";
+    assert_eq!(outcome.result.unwrap_err().reason, Reason::Trap { trap });
+    assert_eq!(pool.idle_workers().len(), 1);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn input_that_cannot_be_read_is_an_error_and_the_worker_goes_on() {
+    let (pool, copy) = (pool(1), module(COPY));
+    let broken = stream::iter([
+        Ok(Bytes::from(vec![0; 600_000])),
+        Err(io::Error::other("the disk is gone")),
+    ]);
+    let source = Bytes::from(copy.clone());
+    let result = pool
+        .run(&task(&copy), source, broken, &mut Vec::new())
+        .await;
+    assert!(matches!(result, Err(ComputeError::Input(_))), "{result:?}");
+    assert_eq!(pool.idle_workers().len(), 1);
+    assert_eq!(run(&pool, &task(&copy), &copy, b"fine").await.1, b"fine");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_module_that_cannot_be_had_or_is_another_is_an_error() {
+    struct Missing;
+    #[async_trait]
+    impl ModuleSource for Missing {
+        async fn load(&self) -> Result<Bytes, ComputeError> {
+            Err(ComputeError::module("no such block"))
+        }
+    }
+    let (pool, copy) = (pool(1), module(COPY));
+    let result = pool
+        .run(&task(&copy), Missing, input(b""), &mut Vec::new())
+        .await;
+    assert!(matches!(result, Err(ComputeError::Module(_))), "{result:?}");
+    let other = Bytes::from(module(SPIN));
+    let result = pool
+        .run(&task(&copy), other, input(b""), &mut Vec::new())
+        .await;
+    assert!(
+        matches!(result, Err(ComputeError::ModuleHash { .. })),
+        "{result:?}"
+    );
+    assert_eq!(run(&pool, &task(&copy), &copy, b"fine").await.1, b"fine");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn output_that_cannot_be_kept_ends_the_run() {
+    struct Full;
+    #[async_trait]
+    impl OutputSink for Full {
+        async fn write(&mut self, _: Bytes) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+    let (pool, copy) = (pool(1), module(COPY));
+    let source = Bytes::from(copy.clone());
+    let result = pool
+        .run(&task(&copy), source, input(&[0; 1_000_000]), &mut Full)
+        .await;
+    assert!(matches!(result, Err(ComputeError::Output(_))), "{result:?}");
+    assert_eq!(run(&pool, &task(&copy), &copy, b"fine").await.1, b"fine");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_the_program_back() {
+    struct Waiting(mpsc::Sender<usize>, Arc<Notify>);
+    #[async_trait]
+    impl OutputSink for Waiting {
+        async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+            self.0.try_send(bytes.len()).map_err(io::Error::other)?;
+            self.1.notified().await;
+            Ok(())
+        }
+    }
+    let (pool, copy) = (pool(1), module(COPY));
+    let (sender, mut received) = mpsc::channel(8);
+    let release = Arc::new(Notify::new());
+    let mut sink = Waiting(sender, Arc::clone(&release));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let pieces = Box::pin(stream::iter(0..20).map(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(Bytes::from(vec![0; 262_144]))
+    }));
+    let task = task(&copy);
+    let running = pool.run(&task, Bytes::from(copy.clone()), pieces, &mut sink);
+    tokio::pin!(running);
+    let first = tokio::select! {
+        _ = &mut running => panic!("it cannot end"),
+        length = received.recv() => length,
+    };
+    assert!(first.is_some());
+    assert!(asked.load(Ordering::SeqCst) <= 3, "the input runs ahead");
+    let releasing = async {
+        loop {
+            release.notify_one();
+            tokio::task::yield_now().await;
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = &mut running => outcome.unwrap(),
+        () = releasing => unreachable!(),
+    };
+    assert_eq!(outcome.output, 20 * 262_144);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn workers_run_side_by_side_and_no_more_than_allowed() {
+    let (pool, copy) = (Arc::new(pool(2)), module(COPY));
+    let runs = (0..12u8).map(|number| {
+        let (pool, copy) = (Arc::clone(&pool), copy.clone());
+        tokio::spawn(async move { run(&pool, &task(&copy), &copy, &[number; 100_000]).await.1 })
+    });
+    for (number, output) in futures::future::join_all(runs)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(output.unwrap(), [number as u8; 100_000]);
+    }
+    assert_eq!(pool.idle_workers().len(), 2);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn shutdown_ends_runs_and_workers_and_is_final() {
+    let (pool, copy) = (Arc::new(pool(2)), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    let started = Arc::new(Notify::new());
+    let running = tokio::spawn({
+        let (pool, copy, input) = (
+            Arc::clone(&pool),
+            copy.clone(),
+            stalling(Arc::clone(&started)),
+        );
+        async move {
+            let source = Bytes::from(copy.clone());
+            pool.run(&task(&copy), source, input, &mut Vec::new()).await
+        }
+    });
+    started.notified().await;
+    pool.shutdown().await;
+    assert!(matches!(running.await.unwrap(), Err(ComputeError::Closed)));
+    gone(pid).await;
+    let source = Bytes::from(copy.clone());
+    let late = pool
+        .run(&task(&copy), source, input(b""), &mut Vec::new())
+        .await;
+    assert!(matches!(late, Err(ComputeError::Closed)));
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_given_up_kills_its_worker_and_frees_its_place() {
+    let (pool, copy) = (pool(1), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    let started = Arc::new(Notify::new());
+    let task = task(&copy);
+    let mut output = Vec::new();
+    tokio::select! {
+        _ = pool.run(&task, Bytes::from(copy.clone()), stalling(Arc::clone(&started)), &mut output) => panic!(),
+        () = started.notified() => {}
+    }
+    gone(pid).await;
+    assert_eq!(run(&pool, &task, &copy, b"y").await.1, b"y");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dropped_pool_leaves_no_worker() {
+    let (pool, copy) = (pool(1), module(COPY));
+    run(&pool, &task(&copy), &copy, b"x").await;
+    let pid = pool.idle_workers()[0];
+    drop(pool);
+    gone(pid).await;
+}
+
+/// A pool whose "worker" is a shell script.
+fn impostor(script: &str) -> Pool {
+    Pool::new(PoolConfig {
+        command: ("/bin/sh".into(), vec!["-c".into(), script.into()]),
+        workers: 1,
+        cache: None,
+        wall_limit: WALL_LIMIT,
+    })
+}
+
+#[tokio::test]
+async fn a_command_that_is_no_worker_is_an_error_with_its_last_words() {
+    let copy = module(COPY);
+    let attempt = |pool: Pool| {
+        let copy = copy.clone();
+        async move {
+            let source = Bytes::from(copy.clone());
+            let result = pool
+                .run(&task(&copy), source, input(b""), &mut Vec::new())
+                .await;
+            pool.shutdown().await;
+            result.unwrap_err()
+        }
+    };
+    let died = attempt(impostor("echo out of luck >&2; exit 3")).await;
+    assert!(matches!(died, ComputeError::Died { .. }), "{died:?}");
+    assert!(died.to_string().contains("out of luck"), "{died}");
+    let babbled = attempt(impostor("echo hello, this is a shell; cat >/dev/null")).await;
+    assert!(
+        matches!(babbled, ComputeError::Protocol { .. }),
+        "{babbled:?}"
+    );
+    let missing = Pool::new(PoolConfig {
+        command: ("/no/such/program".into(), vec![]),
+        workers: 1,
+        cache: None,
+        wall_limit: WALL_LIMIT,
+    });
+    let missing = attempt(missing).await;
+    assert!(matches!(missing, ComputeError::Spawn { .. }), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_worker_of_another_engine_is_refused() {
+    // The greeting {"engine": "other"}, as DAG-CBOR in a frame.
+    let script = r"printf '\021\016\000\000\000\241\146engine\145other'; cat >/dev/null";
+    let (pool, copy) = (impostor(script), module(COPY));
+    let source = Bytes::from(copy.clone());
+    let result = pool
+        .run(&task(&copy), source, input(b""), &mut Vec::new())
+        .await;
+    match result {
+        Err(ComputeError::Engine { theirs, .. }) => assert_eq!(theirs, "other"),
+        other => panic!("{other:?}"),
+    }
+}

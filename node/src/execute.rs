@@ -1,0 +1,371 @@
+//! Running a gate's operation over its inputs: one function for the member that votes and for whoever verifies.
+//!
+//! What comes out is a function of the blocks and of the [`TaskContext`] alone. Whatever else goes wrong (a block
+//! that nobody has, a worker that dies, a full disk) is an [`ExecuteError`], and no vote follows from it.
+
+use crate::task::task;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures::{stream, Stream, StreamExt, TryStreamExt};
+use rings_compute::{
+    ComputeError, Failure, ModuleSource, Outcome, OutputSink, Pool, Reason as Ended, Task,
+    MAX_MODULE_BYTES,
+};
+use rings_protocol::{
+    cids::{digest_of, sha256, CidError},
+    gate::FAILURE_PIN,
+    operation::{FailureRecord, Mode, Operation, OperationError, Reason, MAX_OPERATION_BYTES},
+    Address, Digest,
+};
+use rings_store::{read_file, BlockSource, BlockStore, ErrorClass, Importer, StoreError};
+use std::{io, sync::Arc};
+
+/// Inputs of mode `each` that are worked on at the same time; the pool's workers bound it further.
+pub const EACH_IN_FLIGHT: usize = 4;
+
+/// What the chain says about the gate that is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskContext {
+    /// Chain id.
+    pub chain_id: u64,
+    /// The ring that computes.
+    pub ring: Address,
+    /// The gate.
+    pub gate: Address,
+    /// Time of the block that made the gate ready, in Unix seconds.
+    pub ready_timestamp: u64,
+    /// How many output pins the gate has.
+    pub outputs: u128,
+    /// Most bytes of memory that this machine gives to one run.
+    pub max_memory: u64,
+}
+
+/// A result that can be voted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// The digest of the data on each output pin; one pin, [`FAILURE_PIN`], when the program failed.
+    pub outputs: Vec<(u128, Digest)>,
+    /// Why it failed.
+    pub failure: Option<FailureRecord>,
+    /// Units of fuel used by all runs together.
+    pub fuel: u64,
+    /// Most bytes of linear memory that one run had.
+    pub memory: u64,
+}
+
+/// A fault of this machine: nothing is known about the program, and no vote follows.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// A block could not be read, or an output could not be kept.
+    #[error("the blocks of the gate could not be read or written")]
+    Store(#[source] StoreError),
+    /// The worker failed.
+    #[error("the program could not be run to its end")]
+    Compute(#[source] ComputeError),
+    /// The operation may use more memory than this machine gives to one run.
+    #[error("the operation may use {asked} bytes of memory and this machine gives {limit} to one run; raise [compute] memory")]
+    Memory {
+        /// What the operation asks for.
+        asked: u64,
+        /// What this machine gives.
+        limit: u64,
+    },
+    /// A CID of the wrong kind came out of the importer.
+    #[error("the output has a CID that cannot go on chain")]
+    Cid(#[from] CidError),
+    /// The failure record could not be written.
+    #[error("the failure record could not be encoded")]
+    Record(#[from] OperationError),
+}
+
+/// Why a run did not give an output.
+enum Stop {
+    /// A result like any other.
+    Failed(Box<FailureRecord>, Usage),
+    /// A fault of this machine.
+    Fault(ExecuteError),
+}
+
+/// What runs have used.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usage {
+    fuel: u64,
+    memory: u64,
+}
+
+impl Usage {
+    fn and(self, other: Self) -> Self {
+        Self {
+            fuel: self.fuel.saturating_add(other.fuel),
+            memory: self.memory.max(other.memory),
+        }
+    }
+}
+
+impl From<ExecuteError> for Stop {
+    fn from(error: ExecuteError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl Stop {
+    /// The operation, the program or an input is malformed, and always will be.
+    fn malformed(what: &str, input: Option<u64>) -> Self {
+        let record = FailureRecord {
+            code: None,
+            input,
+            reason: Reason::Input,
+            stderr: what.as_bytes().to_vec(),
+            trap: None,
+        };
+        Self::Failed(Box::new(record), Usage::default())
+    }
+}
+
+/// Runs the operation in the file `operation` over `inputs` (the gate's input pins behind pin 0, in order).
+///
+/// Outputs, and the record of a failure, go into `store`; without one, only their digests are computed.
+///
+/// # Errors
+/// [`ExecuteError`] for faults of this machine only. A malformed operation or program, like a program that traps,
+/// is an [`Execution`] with a failure.
+pub async fn execute(
+    pool: &Pool,
+    source: Arc<dyn BlockSource>,
+    store: Option<Arc<dyn BlockStore>>,
+    operation: Cid,
+    inputs: &[Cid],
+    context: TaskContext,
+) -> Result<Execution, ExecuteError> {
+    let run = Run {
+        pool,
+        source,
+        store,
+        context,
+    };
+    match run.all(operation, inputs).await {
+        Ok((outputs, usage)) => Ok(Execution {
+            outputs: (0..).zip(outputs).collect(),
+            failure: None,
+            fuel: usage.fuel,
+            memory: usage.memory,
+        }),
+        Err(Stop::Failed(record, usage)) => run.failed(*record, usage).await,
+        Err(Stop::Fault(error)) => Err(error),
+    }
+}
+
+/// One gate's work.
+struct Run<'a> {
+    pool: &'a Pool,
+    source: Arc<dyn BlockSource>,
+    store: Option<Arc<dyn BlockStore>>,
+    context: TaskContext,
+}
+
+/// The program of an operation, ready to be handed to a worker.
+struct Program {
+    task: Task,
+    module: Bytes,
+}
+
+impl Run<'_> {
+    async fn all(&self, operation: Cid, inputs: &[Cid]) -> Result<(Vec<Digest>, Usage), Stop> {
+        let operation = self.operation(operation, inputs.len()).await?;
+        let program = self.program(&operation).await?;
+        match operation.mode {
+            Mode::Cat => {
+                let (output, usage) = self.one(&program, inputs, None).await?;
+                Ok((vec![output], usage))
+            }
+            Mode::Each => self.each(&program, inputs).await,
+        }
+    }
+
+    async fn operation(&self, cid: Cid, inputs: usize) -> Result<Operation, Stop> {
+        let bytes = self
+            .small_file(cid, MAX_OPERATION_BYTES, "operation")
+            .await?;
+        let operation = Operation::from_dag_json(&bytes).map_err(|_| {
+            Stop::malformed("the operation is not canonical DAG-JSON of Rings", None)
+        })?;
+        let pins = match operation.mode {
+            Mode::Cat => 1,
+            Mode::Each => inputs as u128,
+        };
+        if pins != self.context.outputs {
+            let wrong = "the operation does not fill the gate's output pins";
+            return Err(Stop::malformed(wrong, None));
+        }
+        let (asked, limit) = (operation.memory, self.context.max_memory);
+        if asked > limit {
+            return Err(ExecuteError::Memory { asked, limit }.into());
+        }
+        Ok(operation)
+    }
+
+    async fn program(&self, operation: &Operation) -> Result<Program, Stop> {
+        let bytes = self
+            .small_file(operation.program, MAX_MODULE_BYTES, "program")
+            .await?;
+        let TaskContext {
+            chain_id,
+            ring,
+            gate,
+            ready_timestamp,
+            ..
+        } = self.context;
+        let module = sha256(&bytes);
+        Ok(Program {
+            task: task(chain_id, ring, gate, operation, module, ready_timestamp),
+            module: bytes.into(),
+        })
+    }
+
+    /// The whole of a file that must not be longer than `limit` bytes.
+    async fn small_file(&self, cid: Cid, limit: usize, what: &str) -> Result<Vec<u8>, Stop> {
+        let mut content = read_file(Arc::clone(&self.source), cid);
+        let mut bytes = Vec::new();
+        while let Some(piece) = content.next().await {
+            let piece = piece.map_err(|error| match error.class() {
+                ErrorClass::Invalid => Stop::malformed(&format!("the {what} is not a file"), None),
+                _ => ExecuteError::Store(error).into(),
+            })?;
+            if bytes.len() + piece.len() > limit {
+                let wrong = format!("the {what} has more than {limit} bytes");
+                return Err(Stop::malformed(&wrong, None));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    /// One run per input. Of several failures, the one of the lowest input counts.
+    async fn each(&self, program: &Program, inputs: &[Cid]) -> Result<(Vec<Digest>, Usage), Stop> {
+        // Collected, for a stream over a borrowing closure is not `Send` for every lifetime.
+        let runs: Vec<_> = (0u64..)
+            .zip(inputs.chunks(1))
+            .map(|(index, input)| self.one(program, input, Some(index)))
+            .collect();
+        let mut runs = stream::iter(runs).buffered(EACH_IN_FLIGHT);
+        let (mut outputs, mut total) = (Vec::with_capacity(inputs.len()), Usage::default());
+        while let Some(run) = runs.next().await {
+            let (output, usage) = run.map_err(|stop| match stop {
+                Stop::Failed(record, usage) => Stop::Failed(record, total.and(usage)),
+                fault => fault,
+            })?;
+            outputs.push(output);
+            total = total.and(usage);
+        }
+        Ok((outputs, total))
+    }
+
+    /// One run, with `inputs` one after the other as standard input.
+    async fn one(
+        &self,
+        program: &Program,
+        inputs: &[Cid],
+        index: Option<u64>,
+    ) -> Result<(Digest, Usage), Stop> {
+        let mut sink = Sink(self.importer());
+        let input = self.content(inputs);
+        let outcome = self
+            .pool
+            .run(&program.task, program.module.clone(), input, &mut sink)
+            .await
+            .map_err(|error| stop_of(error, index))?;
+        let usage = Usage {
+            fuel: outcome.fuel,
+            memory: outcome.memory,
+        };
+        match outcome {
+            Outcome { result: Ok(()), .. } => Ok((sink.finish().await?, usage)),
+            Outcome {
+                result: Err(failure),
+                ..
+            } => Err(Stop::Failed(Box::new(record(failure, index)), usage)),
+        }
+    }
+
+    /// The bytes of all inputs, one after the other.
+    fn content(
+        &self,
+        inputs: &[Cid],
+    ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin + 'static {
+        let source = Arc::clone(&self.source);
+        stream::iter(inputs.to_vec())
+            .map(move |cid| read_file(Arc::clone(&source), cid))
+            .flatten()
+            .map_err(io::Error::other)
+            .boxed()
+    }
+
+    fn importer(&self) -> Importer {
+        match &self.store {
+            Some(store) => Importer::new(Arc::clone(store)),
+            None => Importer::hasher(),
+        }
+    }
+
+    async fn failed(&self, record: FailureRecord, usage: Usage) -> Result<Execution, ExecuteError> {
+        let mut sink = Sink(self.importer());
+        let bytes = record.to_dag_json()?;
+        sink.0.write(&bytes).await.map_err(ExecuteError::Store)?;
+        Ok(Execution {
+            outputs: vec![(FAILURE_PIN, sink.finish().await?)],
+            failure: Some(record),
+            fuel: usage.fuel,
+            memory: usage.memory,
+        })
+    }
+}
+
+/// What a fault during a run means: an input that is malformed is a result, all else is not.
+fn stop_of(error: ComputeError, index: Option<u64>) -> Stop {
+    match error {
+        ComputeError::Input(cause) if is_invalid(&cause) => {
+            Stop::malformed("an input is not a file", index)
+        }
+        error => ExecuteError::Compute(error).into(),
+    }
+}
+
+fn is_invalid(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|e| e.downcast_ref::<StoreError>());
+    cause.is_some_and(|error| error.class() == ErrorClass::Invalid)
+}
+
+fn record(failure: Failure, input: Option<u64>) -> FailureRecord {
+    let (reason, code, trap) = match failure.reason {
+        Ended::Exit { code } => (Reason::Exit, Some(code), None),
+        Ended::Trap { trap } => (Reason::Trap, None, Some(trap.to_owned())),
+        Ended::Fuel => (Reason::Fuel, None, None),
+        Ended::Memory => (Reason::Memory, None, None),
+        Ended::Input => (Reason::Input, None, None),
+    };
+    FailureRecord {
+        code,
+        input,
+        reason,
+        stderr: failure.stderr,
+        trap,
+    }
+}
+
+/// Standard output, on its way to being a file.
+struct Sink(Importer);
+
+#[async_trait]
+impl OutputSink for Sink {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error> {
+        self.0.write(&bytes).await.map_err(io::Error::other)
+    }
+}
+
+impl Sink {
+    async fn finish(self) -> Result<Digest, ExecuteError> {
+        let imported = self.0.finish().await.map_err(ExecuteError::Store)?;
+        Ok(digest_of(&imported.cid)?)
+    }
+}

@@ -1,0 +1,179 @@
+//! Blocks from the own store, and from other members what is missing there.
+
+use super::wire::{encode, Request, Response, WireError, MAX_BLOCKS};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures::{stream::FuturesUnordered, StreamExt};
+use rings_network::{Network, NetworkError, PeerId};
+use rings_store::{Block, BlockSource, BlockStore, StoreError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The own store with the ring's other members behind it. What comes from them is kept.
+pub struct MemberBlocks {
+    store: Arc<dyn BlockStore>,
+    network: Network,
+    /// Who had the last block that was missing here: it likely has the next one.
+    provider: Mutex<Option<PeerId>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error("{peer} cannot be asked for blocks")]
+    Network {
+        peer: PeerId,
+        #[source]
+        source: NetworkError,
+    },
+    #[error("{peer} answered badly")]
+    Wire {
+        peer: PeerId,
+        #[source]
+        source: WireError,
+    },
+}
+
+impl MemberBlocks {
+    /// A source over this store and this network.
+    pub fn new(store: Arc<dyn BlockStore>, network: Network) -> Self {
+        Self {
+            store,
+            network,
+            provider: Mutex::new(None),
+        }
+    }
+
+    fn provider(&self) -> Option<PeerId> {
+        self.provider
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn remember(&self, peer: PeerId) {
+        *self.provider.lock().unwrap_or_else(PoisonError::into_inner) = Some(peer);
+    }
+
+    /// The blocks that are here; a damaged copy counts as missing, and is healed when another is stored.
+    async fn held(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
+        match self.store.get_many(cids).await {
+            Err(StoreError::Corrupt { .. }) => self.held_one_by_one(cids).await,
+            other => other,
+        }
+    }
+
+    async fn held_one_by_one(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
+        let mut blocks = Vec::with_capacity(cids.len());
+        for cid in cids {
+            blocks.push(match self.store.get(cid).await {
+                Ok(data) => data.map(|data| Block::new(*cid, data)).transpose()?,
+                Err(StoreError::Corrupt { cid }) => {
+                    tracing::warn!(%cid, "the copy of a block on this disk is damaged; it is fetched again");
+                    None
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(blocks)
+    }
+
+    /// Asks the last provider, then everybody at once, until all are there or nobody has more.
+    async fn fetch(&self, mut missing: Vec<Cid>) -> Result<(), StoreError> {
+        while !missing.is_empty() {
+            let wanted = &missing[..missing.len().min(MAX_BLOCKS)];
+            let mut found = match self.provider() {
+                Some(peer) => self.ask_and_log(peer, wanted).await,
+                None => Vec::new(),
+            };
+            if found.is_empty() {
+                found = self.ask_everybody(wanted).await;
+            }
+            if found.is_empty() {
+                return Err(StoreError::NotFound { cid: missing[0] });
+            }
+            missing.retain(|cid| found.iter().all(|block| block.cid() != cid));
+            self.store.put(found).await?;
+        }
+        Ok(())
+    }
+
+    /// The first answer that holds anything.
+    async fn ask_everybody(&self, wanted: &[Cid]) -> Vec<Block> {
+        let peers = self.network.connected().await;
+        let mut answers: FuturesUnordered<_> = peers
+            .into_iter()
+            .map(|peer| async move { (peer.clone(), self.ask_and_log(peer, wanted).await) })
+            .collect();
+        while let Some((peer, found)) = answers.next().await {
+            if !found.is_empty() {
+                self.remember(peer);
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    async fn ask_and_log(&self, peer: PeerId, wanted: &[Cid]) -> Vec<Block> {
+        match self.ask(peer, wanted).await {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a member gave no blocks"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// What `peer` has of them. Each block is hashed; one that is not what it was asked for is dropped.
+    async fn ask(&self, peer: PeerId, wanted: &[Cid]) -> Result<Vec<Block>, FetchError> {
+        let wire = |source| FetchError::Wire {
+            peer: peer.clone(),
+            source,
+        };
+        let request = encode(&Request::Blocks(wanted.to_vec())).map_err(wire)?;
+        let answer = self.network.request(&peer, request.into()).await;
+        let answer = answer.map_err(|source| FetchError::Network {
+            peer: peer.clone(),
+            source,
+        })?;
+        let Response::Blocks(blocks) = Response::decode(&answer).map_err(wire)? else {
+            return Err(wire(WireError::Unexpected));
+        };
+        let named = wanted.iter().zip(blocks);
+        let checked = named.filter_map(|(cid, data)| {
+            let data = Bytes::from(data?.into_vec());
+            match Block::new(*cid, data) {
+                Ok(block) => Some(block),
+                Err(error) => {
+                    tracing::warn!(%peer, %cid, error = &error as &dyn std::error::Error, "a member sent a wrong block");
+                    None
+                }
+            }
+        });
+        Ok(checked.collect())
+    }
+}
+
+#[async_trait]
+impl BlockSource for MemberBlocks {
+    async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Block>, StoreError> {
+        let held = self.held(cids).await?;
+        let missing: Vec<_> = cids
+            .iter()
+            .zip(&held)
+            .filter(|(_, block)| block.is_none())
+            .map(|(cid, _)| *cid)
+            .collect();
+        if missing.is_empty() {
+            return Ok(held.into_iter().flatten().collect());
+        }
+        self.fetch(missing).await?;
+        let all = self.store.get_many(cids).await?;
+        let named = cids.iter().zip(all);
+        named
+            .map(|(cid, block)| block.ok_or(StoreError::NotFound { cid: *cid }))
+            .collect()
+    }
+}
