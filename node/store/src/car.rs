@@ -16,10 +16,10 @@ use futures::{
 use std::{collections::HashSet, sync::Arc};
 
 /// Most blocks of one archive (as `ipfs add` cuts files, 64 GiB).
-pub const MAX_CAR_BLOCKS: usize = 256 * 1024;
+pub const MAX_CAR_BLOCKS: u32 = 256 * 1024;
 
 /// Most links between the root of an archive and one of its blocks: a log is a chain.
-pub const MAX_CAR_DEPTH: usize = MAX_CAR_BLOCKS;
+pub const MAX_CAR_DEPTH: u32 = MAX_CAR_BLOCKS;
 
 /// The graph below `root` as a CARv1 stream: the header, then every block once, depth first, in the order of
 /// the links. Ends after the first error, which leaves the archive incomplete.
@@ -96,7 +96,7 @@ impl Visitor for CarVisitor {
 
     fn leave_out(&mut self, cid: &Cid) -> Result<bool, StoreError> {
         let new = self.seen.insert(key_of(cid)?);
-        if self.seen.len() > MAX_CAR_BLOCKS {
+        if self.seen.len() > MAX_CAR_BLOCKS as usize {
             return Err(StoreError::TooBig {
                 cid: self.root,
                 what: "blocks",

@@ -37,7 +37,7 @@ pub enum StoreError {
     },
     /// A CID that Rings does not accept, or bytes that are not those it names.
     #[error("the block is refused")]
-    Cid(#[from] CidError),
+    Cid(#[source] Box<CidError>),
     /// The block is longer than [`MAX_BLOCK_BYTES`](crate::MAX_BLOCK_BYTES).
     #[error(
         "block {cid} has {length} bytes, more than the {limit} that a block may have; split it"
@@ -56,7 +56,7 @@ pub enum StoreError {
         /// Which block.
         cid: Cid,
         /// The rule that it breaks.
-        reason: String,
+        reason: Box<str>,
     },
     /// A file was asked for, and the CID names something else.
     #[error("{cid} is {kind}, not a file; name a file in it")]
@@ -74,7 +74,7 @@ pub enum StoreError {
         /// What there are too many of.
         what: &'static str,
         /// The most that is accepted.
-        limit: usize,
+        limit: u32,
     },
     /// A block source did not answer with the blocks it was asked for, in order.
     #[error("the source of blocks answered with something other than {cid}; use another source")]
@@ -207,5 +207,32 @@ impl StoreError {
             | Denied { .. }
             | Url { .. } => ErrorClass::Fatal,
         }
+    }
+}
+
+impl From<CidError> for StoreError {
+    fn from(error: CidError) -> Self {
+        Self::Cid(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_enough_to_be_returned_everywhere() {
+        assert!(size_of::<StoreError>() < 128, "{}", size_of::<StoreError>());
+    }
+
+    #[test]
+    fn a_message_does_not_repeat_its_source() {
+        let source = io::Error::other("the disk says no");
+        let error = StoreError::Io {
+            path: "blocks".into(),
+            source: source.into(),
+        };
+        assert!(!error.to_string().contains("the disk says no"));
+        assert_eq!(error.source().unwrap().to_string(), "the disk says no");
     }
 }

@@ -12,7 +12,7 @@ use rings_protocol::cids::{DAG_PB, RAW};
 use std::sync::Arc;
 
 /// Most links between the root of a file and one of its leaves. `ipfs add` reaches 4 at 60 TB.
-pub const MAX_FILE_DEPTH: usize = 32;
+pub const MAX_FILE_DEPTH: u32 = 32;
 
 /// The content of the UnixFS file `cid`, in order, in pieces of at most one block; ends after the first error.
 ///
@@ -107,7 +107,7 @@ impl<'a> Part<'a> {
                 );
                 Err(StoreError::Malformed {
                     cid: link.cid,
-                    reason,
+                    reason: reason.into(),
                 })
             }
             _ => Ok(part),
@@ -115,9 +115,9 @@ impl<'a> Part<'a> {
     }
 
     fn decode_dag_pb(link: &Link, block: &'a Block) -> Result<Self, StoreError> {
-        let malformed = |reason| StoreError::Malformed {
+        let malformed = |reason: String| StoreError::Malformed {
             cid: link.cid,
-            reason,
+            reason: reason.into(),
         };
         let node = Node::decode(block.data()).map_err(malformed)?;
         let message = node

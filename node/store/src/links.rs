@@ -20,7 +20,7 @@ pub fn links(block: &Block) -> Result<Vec<Cid>, StoreError> {
     };
     let links = found.map_err(|reason| StoreError::Malformed {
         cid: *block.cid(),
-        reason,
+        reason: reason.into(),
     })?;
     for link in &links {
         cids::digest_of(link)?;

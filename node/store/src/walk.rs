@@ -21,7 +21,7 @@ pub const READ_AHEAD_BLOCKS: usize = 16;
 pub const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most links that wait to be followed at one time.
-pub const MAX_PENDING_LINKS: usize = 128 * 1024;
+pub const MAX_PENDING_LINKS: u32 = 128 * 1024;
 
 /// A block to visit.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Link {
     /// Its name.
     pub(crate) cid: Cid,
     /// Links between it and the root.
-    pub(crate) depth: usize,
+    pub(crate) depth: u32,
     /// Bytes of the file below it, where the parent says so.
     pub(crate) size: Option<u64>,
 }
@@ -146,7 +146,7 @@ impl<V: Visitor> Walk<V> {
                 None => break,
             }
         }
-        if self.slots.len() + front.len() > MAX_PENDING_LINKS {
+        if self.slots.len() + front.len() > MAX_PENDING_LINKS as usize {
             let cid = self.first_cid(&front).unwrap_or_default();
             return Err(StoreError::TooBig {
                 cid,

@@ -162,7 +162,10 @@ pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
 }
 
 /// Stores the blocks in one durable transaction; does nothing when all of them are there.
-pub(super) fn put(database: &Database, blocks: &[(Key, Bytes)]) -> Result<(), Failure> {
+pub(super) fn put<'a>(
+    database: &Database,
+    blocks: impl IntoIterator<Item = &'a (Key, Bytes)>,
+) -> Result<(), Failure> {
     let transaction = database.begin_write()?;
     let mut grown = Growth::default();
     let mut written = false;

@@ -12,7 +12,7 @@ use std::{
 
 /// Bytes that the database may keep in memory. Small, since blocks are large, seldom read twice in a row,
 /// and the operating system caches the file as well.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb";

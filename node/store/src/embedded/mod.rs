@@ -1,26 +1,33 @@
 //! The embedded store: one redb database in one file.
 //!
 //! All work on the database runs off the asynchronous threads, at most [`READERS`] reads and one write at a
-//! time. After a failed write redb refuses all further work, so the database is closed then, and opened anew
-//! by the next call: what was acknowledged is on disk, and a disk that was full may have room again.
+//! time; puts that come while another is written share the next transaction. After a failed write redb
+//! refuses all further work, so the database is closed then, and opened anew by the next call: what was
+//! acknowledged is on disk, and a disk that was full may have room again.
 
 mod database;
 mod file;
+mod queue;
 
 use crate::{
     block::{key_of, Key},
+    error::Cause,
     Block, BlockStore, StoreError, StoreSize,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use database::Failure;
+use queue::{Job, Queue};
 use redb::Database;
 use std::{
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 /// How many reads run at a time; more wait.
 const READERS: usize = 4;
@@ -29,7 +36,7 @@ const READERS: usize = 4;
 pub(crate) struct Embedded {
     shared: Arc<Shared>,
     readers: Arc<Semaphore>,
-    writer: Arc<Semaphore>,
+    queue: Queue,
 }
 
 impl Embedded {
@@ -41,31 +48,28 @@ impl Embedded {
         });
         let store = Self {
             shared,
-            readers: permits(READERS),
-            writer: permits(1),
+            readers: Arc::new(Semaphore::new(READERS)),
+            queue: Queue::new(),
         };
-        store.run(&store.writer, |shared| shared.reopen()).await?;
+        let turn = permit(store.queue.turn()).await?;
+        store.run(turn, |shared| shared.reopen()).await?;
         Ok(store)
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run(&self.readers, |shared| shared.with(work)).await
+        self.run(permit(&self.readers).await?, work).await
     }
 
     /// Runs `work` on a thread that may block. The permit goes with it, so that a caller who stops waiting
     /// does not let more in than the limit.
     async fn run<T: Send + 'static>(
         &self,
-        permits: &Arc<Semaphore>,
+        permit: OwnedSemaphorePermit,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = Arc::clone(permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Stopped)?;
         let shared = Arc::clone(&self.shared);
         let done = task::spawn_blocking(move || {
             let result = work(&shared);
@@ -74,18 +78,33 @@ impl Embedded {
         });
         match done.await {
             Ok(result) => result,
-            // redb panics on some kinds of damage that its checksums do not cover.
-            Err(error) if error.is_panic() => Err(StoreError::CorruptDatabase {
-                path: self.shared.path.clone(),
-                source: Some(error.into()),
-            }),
+            Err(error) if error.is_panic() => Err(self.damaged(Some(error.into()))),
             Err(_) => Err(StoreError::Stopped),
+        }
+    }
+
+    async fn write(&self, turn: OwnedSemaphorePermit, batch: Vec<Job>) -> Result<(), StoreError> {
+        let work = move |shared: &Shared| {
+            queue::write(shared, batch);
+            Ok(())
+        };
+        self.run(turn, work).await
+    }
+
+    /// redb panics on some kinds of damage that its checksums do not cover.
+    fn damaged(&self, source: Option<Cause>) -> StoreError {
+        StoreError::CorruptDatabase {
+            path: self.shared.path.clone(),
+            source,
         }
     }
 }
 
-fn permits(count: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(count))
+async fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    Arc::clone(permits)
+        .acquire_owned()
+        .await
+        .map_err(|_| StoreError::Stopped)
 }
 
 /// What the threads that do the work have in common.
@@ -151,10 +170,23 @@ impl BlockStore for Embedded {
             .into_iter()
             .map(|block| Ok((key_of(block.cid())?, block.into_data())))
             .collect::<Result<Vec<(Key, Bytes)>, StoreError>>()?;
-        self.run(&self.writer, move |shared| {
-            shared.with(|database| database::put(database, &keyed))
-        })
-        .await
+        let _room = self
+            .queue
+            .room()
+            .acquire()
+            .await
+            .map_err(|_| StoreError::Stopped)?;
+        let mut answer = self.queue.join(keyed);
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return answered.unwrap_or_else(|_| Err(self.damaged(None))),
+                turn = permit(self.queue.turn()) => {
+                    let batch = self.queue.next_batch();
+                    self.write(turn?, batch).await?;
+                }
+            }
+        }
     }
 
     async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
@@ -164,12 +196,12 @@ impl BlockStore for Embedded {
 
     async fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         let key = key_of(cid)?;
-        self.read(move |database| database::has(database, &key))
+        self.read(move |shared| shared.with(|database| database::has(database, &key)))
             .await
     }
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
-        self.read(database::size).await
+        self.read(|shared| shared.with(database::size)).await
     }
 
     fn kind(&self) -> &'static str {
@@ -179,7 +211,7 @@ impl BlockStore for Embedded {
     async fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
         let keys = cids.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
         let cids = cids.to_vec();
-        self.run(&self.readers, move |shared| {
+        self.read(move |shared| {
             let found = shared.with(|database| database::get_many(database, &keys))?;
             cids.iter()
                 .zip(found)

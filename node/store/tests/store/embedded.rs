@@ -1,7 +1,6 @@
 //! The embedded store: what every store does, and what can happen to its file.
 
-mod suite;
-
+use crate::suite::{self, bytes, node, raw};
 use redb::{Database, TableDefinition};
 use rings_store::{
     hash, import, open, read_file, source, Block, BlockStore, ErrorClass, StoreConfig, StoreError,
@@ -14,7 +13,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use suite::{bytes, node, raw};
 use tempfile::TempDir;
 
 async fn open_at(path: &Path) -> Result<Arc<dyn BlockStore>, StoreError> {

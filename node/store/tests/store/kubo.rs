@@ -3,8 +3,7 @@
 //! The binary is `$RINGS_IPFS`, else `ipfs` on PATH, else the one that `./anvil-scripts/test` installs. Without
 //! one these tests fail; they are never passed over.
 
-mod suite;
-
+use crate::suite::{self, bytes, node, raw};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use rings_store::{
@@ -19,7 +18,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use suite::{bytes, node, raw};
 use tempfile::TempDir;
 
 /// How long Kubo may take to start.
@@ -98,12 +96,8 @@ impl Kubo {
     /// `http://127.0.0.1:port`, once the daemon has said so.
     fn api(&self) -> Option<String> {
         let multiaddr = fs::read_to_string(self.api_file()).ok()?;
-        Some(
-            multiaddr
-                .trim()
-                .strip_prefix("/ip4/127.0.0.1/tcp/")
-                .map(|port| format!("http://127.0.0.1:{port}"))?,
-        )
+        let port = multiaddr.trim().strip_prefix("/ip4/127.0.0.1/tcp/")?;
+        Some(format!("http://127.0.0.1:{port}"))
     }
 
     fn answers(&self) -> bool {

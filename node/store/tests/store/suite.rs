@@ -1,4 +1,4 @@
-//! What every store must do. `tests/embedded.rs` and `tests/kubo.rs` run all of it.
+//! What every store must do. `embedded` and `kubo` run all of it.
 
 use bytes::Bytes;
 use cid::Cid;

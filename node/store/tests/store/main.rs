@@ -1,0 +1,13 @@
+//! The stores and the files in them, from outside: one suite that every store passes (`suite`), each store by
+//! itself, crashes and full disks, and files that lie.
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod embedded;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod kubo;
+#[cfg(test)]
+mod suite;
