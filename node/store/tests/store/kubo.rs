@@ -12,16 +12,12 @@ use rings_store::{
 };
 use std::{
     env, fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// How long Kubo may take to start.
-const START: Duration = Duration::from_secs(60);
 
 fn binary() -> PathBuf {
     if let Some(named) = env::var_os("RINGS_IPFS") {
@@ -45,6 +41,8 @@ fn binary() -> PathBuf {
 struct Kubo {
     repository: TempDir,
     daemon: Option<Child>,
+    /// Kept open, since the daemon would die of a closed pipe.
+    said: Option<BufReader<ChildStdout>>,
 }
 
 impl Kubo {
@@ -53,6 +51,7 @@ impl Kubo {
         let kubo = Self {
             repository,
             daemon: None,
+            said: None,
         };
         kubo.ipfs(&["init", "--profile=test"], b"");
         kubo
@@ -64,22 +63,24 @@ impl Kubo {
         kubo
     }
 
+    /// Starts the daemon, and reads what it says until it says that it is ready.
     fn start(&mut self) {
-        drop(fs::remove_file(self.api_file()));
-        let daemon = self
-            .command(&["daemon", "--offline"])
-            .stdout(Stdio::null())
+        let mut command = self.command(&["daemon", "--offline"]);
+        let mut daemon = command
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
-        self.daemon = Some(daemon.expect("Kubo starts"));
-        let started = Instant::now();
-        while self.api().is_none() || !self.answers() {
+            .spawn()
+            .expect("Kubo starts");
+        let mut said = BufReader::new(daemon.stdout.take().unwrap());
+        self.daemon = Some(daemon);
+        let mut all = String::new();
+        while !all.contains("Daemon is ready") {
             assert!(
-                started.elapsed() < START,
-                "Kubo is not ready after {START:?}"
+                said.read_line(&mut all).unwrap() > 0,
+                "Kubo ends at once: {all}"
             );
-            std::thread::yield_now();
         }
+        self.said = Some(said);
     }
 
     fn stop(&mut self) {
@@ -98,15 +99,6 @@ impl Kubo {
         let multiaddr = fs::read_to_string(self.api_file()).ok()?;
         let port = multiaddr.trim().strip_prefix("/ip4/127.0.0.1/tcp/")?;
         Some(format!("http://127.0.0.1:{port}"))
-    }
-
-    fn answers(&self) -> bool {
-        self.command(&["version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-            && self.api().is_some_and(|api| {
-                std::net::TcpStream::connect(api.trim_start_matches("http://")).is_ok()
-            })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
