@@ -12,6 +12,35 @@ const MAX_FILE_BYTES: u64 = 5 << 30;
 /// Writable memory that a worker may have besides the program's: the compiler's, mostly.
 const OWN_MEMORY: u64 = 2 << 30;
 
+/// Closes every file but the three standard ones: what this process's parent has inherited without the
+/// close-on-exec flag is not for a worker. Must be called before this process opens anything.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // Closing by number is unsafe because somebody may own the number; see below.
+pub(crate) fn close_inherited() -> std::io::Result<()> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(std::io::Error::other(
+            "a worker must begin before any thread is started",
+        ));
+    }
+    let numbers: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in numbers {
+        // SAFETY: this process has one thread, which is here, and has opened nothing, so that nobody owns these.
+        // The directory above was one of them; it is closed already, and closing it again is harmless.
+        unsafe { rustix::io::close(number) };
+    }
+    Ok(())
+}
+
+/// Elsewhere it is left to the flag, which the standard library sets on all that it opens.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn close_inherited() -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Lowers the process's limits, and ties its life to its parent's.
 ///
 /// # Errors

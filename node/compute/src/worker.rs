@@ -25,7 +25,8 @@ const STACK: usize = MAX_WASM_STACK + (4 << 20);
 /// closes them.
 ///
 /// What it leaves out is the point: it reads no environment, no file but the cache, and no key. Its parent
-/// clears the environment and sets the working directory; the rest it gives up itself.
+/// clears the environment and sets the working directory; the rest it gives up itself, open files included.
+/// Call it first thing in `main`, before anything is opened and any thread is started.
 pub fn worker_main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +38,7 @@ pub fn worker_main() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    sandbox::close_inherited()?;
     sandbox::enter()?;
     let pipe = Pipe::new(
         File::from(io::stdin().as_fd().try_clone_to_owned()?),

@@ -59,27 +59,3 @@ pub async fn run(pool: &Pool, task: &Task, module: &[u8], bytes: &[u8]) -> (Outc
         .unwrap();
     (outcome, output)
 }
-
-/// A command that copies its input to its output, 4 KiB at a time.
-pub const COPY: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (func (export "_start")
-        (loop $more
-            (i32.store (i32.const 0) (i32.const 1024))
-            (i32.store (i32.const 4) (i32.const 4096))
-            (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-            (i32.store (i32.const 4) (i32.load (i32.const 8)))
-            (if (i32.load (i32.const 8)) (then
-                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-                (br $more))))))"#;
-
-/// A command that never ends.
-pub const SPIN: &str =
-    r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
-
-/// The bytes of a module written as text.
-pub fn module(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
-}
