@@ -3,14 +3,14 @@
 use crate::{
     profile::{
         features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_MODULE_BYTES,
-        MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
+        MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
     },
     wasi::{signature, Signature, WASI_MODULE},
 };
 use wasmparser::{
     types::{EntityType, TypesRef},
-    BinaryReaderError, Encoding, FuncType, FunctionBody, Parser, Payload, ValType, Validator,
-    WasmFeatures,
+    BinaryReaderError, Encoding, FuncType, FunctionBody, Operator, Parser, Payload, ValType,
+    Validator, WasmFeatures,
 };
 
 /// First bytes of every module and component.
@@ -141,16 +141,40 @@ fn check_sizes(module: &[u8]) -> Result<(), ProfileError> {
 fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError> {
     let length = body.range().len() as u64;
     bounded("bytes in one function", length, MAX_FUNCTION_BYTES as u64)?;
+    let malformed = |error: BinaryReaderError| explain(module, &error);
     let mut locals = 0u64;
-    let reader = body
-        .get_locals_reader()
-        .map_err(|error| explain(module, &error))?;
-    for group in reader {
-        let (count, _) = group.map_err(|error| explain(module, &error))?;
+    for group in body.get_locals_reader().map_err(malformed)? {
+        let (count, _) = group.map_err(malformed)?;
         locals += u64::from(count);
         bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
     }
-    Ok(())
+    check_nesting(body).map_err(malformed)?
+}
+
+/// Bounds the depth of `if` and `loop`. The outer error is one of the reader.
+fn check_nesting(body: &FunctionBody<'_>) -> Result<Result<(), ProfileError>, BinaryReaderError> {
+    let mut deep = 0;
+    // Whether each open block counts.
+    let mut open = Vec::new();
+    let mut reader = body.get_operators_reader()?;
+    while !reader.eof() {
+        let counts = match reader.read()? {
+            Operator::If { .. } | Operator::Loop { .. } => true,
+            Operator::Block { .. } => false,
+            Operator::End => {
+                deep -= usize::from(open.pop() == Some(true));
+                continue;
+            }
+            _ => continue,
+        };
+        open.push(counts);
+        deep += usize::from(counts);
+        let nested = bounded("nested ifs and loops", deep as u64, MAX_NESTING as u64);
+        if nested.is_err() {
+            return Ok(nested);
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Turns a validator's refusal into the names of the proposals that would have made the module valid, if

@@ -165,6 +165,16 @@ fn sizes_are_bounded_by_name() {
     assert_eq!(too_large(&command(&locals)), "locals in one function");
     let long = format!("(func {})", "nop ".repeat(MAX_FUNCTION_BYTES));
     assert_eq!(too_large(&command(&long)), "bytes in one function");
+    let nested = |kind: &str, depth: usize| {
+        let (open, close) = (format!("({kind}").repeat(depth), ")".repeat(depth));
+        command(&format!("(func {open}{close})"))
+    };
+    assert_eq!(
+        too_large(&nested("loop ", MAX_NESTING + 1)),
+        "nested ifs and loops"
+    );
+    assert_eq!(check_module(&nested("loop ", MAX_NESTING)), Ok(()));
+    assert_eq!(check_module(&nested("block ", 20 * MAX_NESTING)), Ok(()));
     let table = format!("(table {} funcref)", MAX_TABLE_ELEMENTS + 1);
     assert_eq!(too_large(&command(&table)), "table elements");
     let mut huge = command("");

@@ -98,6 +98,8 @@ pub(crate) struct Report {
     fuel: u64,
     memory: u64,
     output: u64,
+    /// Whether the worker has grown and should be replaced.
+    pub retire: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -130,8 +132,9 @@ pub(crate) enum ReportedFault {
     Internal(String),
 }
 
-impl From<Outcome> for Report {
-    fn from(outcome: Outcome) -> Self {
+impl Report {
+    /// A report of that outcome.
+    pub(crate) fn new(outcome: Outcome, retire: bool) -> Self {
         Self {
             failure: outcome.result.err().map(|failure| ReportedFailure {
                 reason: failure.reason.into(),
@@ -140,6 +143,7 @@ impl From<Outcome> for Report {
             fuel: outcome.fuel,
             memory: outcome.memory,
             output: outcome.output,
+            retire,
         }
     }
 }
@@ -348,7 +352,7 @@ mod tests {
                 memory: 1 << 32,
                 output: 5,
             };
-            let bytes = encode(&Report::from(outcome.clone())).unwrap();
+            let bytes = encode(&Report::new(outcome.clone(), false)).unwrap();
             let report: Report = decode(&bytes).unwrap();
             assert_eq!(Outcome::try_from(report).unwrap(), outcome);
         }

@@ -138,8 +138,7 @@ impl Pool {
         };
         match ended {
             Ok(ended) => {
-                worker.last = Some(task.module);
-                self.idle().push(worker);
+                self.keep(worker, task).await;
                 ended
             }
             Err(broken) => Err(worker.bury(broken, self.config.wall_limit).await),
@@ -178,6 +177,14 @@ impl Pool {
         }
         let (command, cache) = (&self.config.command.0, self.config.cache.as_deref());
         Worker::start(&self.spawner, command, cache, &self.engine).await
+    }
+
+    async fn keep(&self, mut worker: Worker, task: &Task) {
+        if worker.retires {
+            return worker.dismiss().await;
+        }
+        worker.last = Some(task.module);
+        self.idle().push(worker);
     }
 
     fn take_idle(&self, task: &Task) -> Option<Worker> {
@@ -223,7 +230,11 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
                     Err(error) => return self.abandon(ComputeError::Input(error)).await,
                 },
                 Tag::Output => self.output.write(payload).await.map_err(Broken::Output)?,
-                Tag::Done => return finished(&payload),
+                Tag::Done => {
+                    let report: Report = decode(&payload)?;
+                    self.worker.retires = report.retire;
+                    return Outcome::try_from(report).map(Ok).map_err(Broken::Protocol);
+                }
                 Tag::Fault => return Ok(Err(self.fault(&payload)?)),
                 tag => return Err(Broken::Protocol(format!("{tag:?} during a run"))),
             }
@@ -270,11 +281,6 @@ async fn load(module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
         }),
         _ => Ok(bytes),
     }
-}
-
-fn finished(payload: &[u8]) -> Result<Ended, Broken> {
-    let report: Report = decode(payload)?;
-    Outcome::try_from(report).map(Ok).map_err(Broken::Protocol)
 }
 
 /// A stream in pieces that fit a frame.

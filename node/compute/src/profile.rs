@@ -19,6 +19,9 @@ pub const MAX_FUNCTIONS: usize = 100_000;
 pub const MAX_FUNCTION_BYTES: usize = 1 << 20;
 /// Most locals of one function, parameters not counted.
 pub const MAX_FUNCTION_LOCALS: u32 = 20_000;
+/// Deepest nesting of `if` and `loop` in one function: the compiler's time grows with its square. (Plain blocks
+/// are not counted; compilers make thousands of them for one `switch`.)
+pub const MAX_NESTING: usize = 1_000;
 /// Most elements of all tables together.
 pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 /// Native stack that a program's calls may use, in bytes. Machine code is compiled for a fixed
@@ -181,7 +184,7 @@ fn description() -> String {
     let mut text = format!(
         "wasmtime {WASMTIME_VERSION}\ncpu {CPU}\nnan canonical\nopt speed\nstack {MAX_WASM_STACK}\n\
          module {MAX_MODULE_BYTES} functions {MAX_FUNCTIONS} body {MAX_FUNCTION_BYTES} \
-         locals {MAX_FUNCTION_LOCALS} tables {MAX_TABLE_ELEMENTS}\n\
+         locals {MAX_FUNCTION_LOCALS} nesting {MAX_NESTING} tables {MAX_TABLE_ELEMENTS}\n\
          fuel grow {GROW_FUEL} page {GROW_PAGE_FUEL} call {} byte {}\nwasi {}\n",
         wasi::CALL_FUEL,
         wasi::BYTE_FUEL,

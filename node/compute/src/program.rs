@@ -69,6 +69,8 @@ pub(crate) struct Programs {
     disk: Option<DiskCache>,
     /// Oldest use first.
     warm: VecDeque<(Digest, Arc<Program>)>,
+    /// Whether something was compiled here that is now on disk.
+    stored: bool,
 }
 
 /// A program, or what is wrong with the module.
@@ -88,6 +90,7 @@ impl Programs {
             linker,
             disk: cache.map(DiskCache::new),
             warm: VecDeque::new(),
+            stored: false,
         })
     }
 
@@ -124,8 +127,13 @@ impl Programs {
         self.disk.as_ref()?.load(&self.engine, module)
     }
 
+    /// Whether something was compiled here that another process would find on disk.
+    pub(crate) fn has_stored(&self) -> bool {
+        self.stored
+    }
+
     fn compile(
-        &self,
+        &mut self,
         expected: Digest,
         wasm: &[u8],
     ) -> Result<Result<Module, ProfileError>, Fault> {
@@ -140,6 +148,7 @@ impl Programs {
             .disk
             .as_ref()
             .and_then(|disk| disk.store(&self.engine, expected, &compiled));
+        self.stored |= stored.is_some();
         Ok(Ok(stored.unwrap_or(compiled)))
     }
 

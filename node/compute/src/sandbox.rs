@@ -95,3 +95,13 @@ fn die_with_parent() -> Result<(), Errno> {
 fn die_with_parent() -> Result<(), Errno> {
     Ok(())
 }
+
+/// Memory of this process that is not of a file, in bytes. 0 where that is not known.
+pub(crate) fn own_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .map_or(0, |kibibytes: u64| kibibytes << 10)
+}

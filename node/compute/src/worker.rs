@@ -21,6 +21,10 @@ use std::{
 /// Stack of the thread that runs programs: theirs, and room for the host functions that they call.
 const STACK: usize = MAX_WASM_STACK + (4 << 20);
 
+/// A worker that has compiled, and whose own memory is more than this afterwards, is replaced by one that finds the
+/// compiled module on disk: the compiler's memory does not come back by itself.
+const RETIRE_BYTES: u64 = 16 << 20;
+
 /// The body of a worker process. It speaks with its parent on standard input and output, and ends when the parent
 /// closes them.
 ///
@@ -67,7 +71,11 @@ fn attend(pipe: &Pipe) -> io::Result<()> {
     pipe.send(Tag::Ready, &encode(&Ready { engine })?)?;
     while let Some((tag, payload)) = pipe.receive()? {
         match tag {
-            Tag::Run => answer(pipe, perform(pipe, &mut programs, &decode(&payload)?))?,
+            Tag::Run => {
+                let result = perform(pipe, &mut programs, &decode(&payload)?);
+                let retire = programs.has_stored() && sandbox::own_memory() > RETIRE_BYTES;
+                answer(pipe, result, retire)?;
+            }
             _ => return Err(unexpected(tag)),
         }
     }
@@ -95,9 +103,9 @@ pub(crate) fn outside_profile(error: &ProfileError) -> Outcome {
     }
 }
 
-fn answer(pipe: &Pipe, result: Result<Outcome, Fault>) -> io::Result<()> {
+fn answer(pipe: &Pipe, result: Result<Outcome, Fault>, retire: bool) -> io::Result<()> {
     match result {
-        Ok(outcome) => pipe.send(Tag::Done, &encode(&Report::from(outcome))?),
+        Ok(outcome) => pipe.send(Tag::Done, &encode(&Report::new(outcome, retire))?),
         // Nobody is left to answer to.
         Err(Fault::Closed(what)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, what)),
         Err(fault) => pipe.send(Tag::Fault, &encode(&ReportedFault::from(fault))?),

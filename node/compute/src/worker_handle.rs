@@ -79,6 +79,8 @@ pub(crate) struct Worker {
     log: JoinHandle<String>,
     /// The module that it ran last: it is certainly compiled there.
     pub(crate) last: Option<Digest>,
+    /// Whether it has asked to be replaced.
+    pub(crate) retires: bool,
 }
 
 impl Worker {
@@ -107,6 +109,7 @@ impl Worker {
             to,
             from: BufReader::new(from),
             last: None,
+            retires: false,
         };
         match worker.greet(cache).await {
             Ok(theirs) if theirs == engine => Ok(worker),

@@ -148,6 +148,24 @@ async fn a_new_pool_finds_compiled_modules_on_disk_and_drops_damaged_ones() {
 }
 
 #[tokio::test]
+async fn a_worker_that_grew_by_compiling_is_replaced() {
+    let large = module(&format!(
+        r#"(module (memory (export "memory") 1)
+            (func (param i32) (result i32) (local.get 0) {}) (func (export "_start")))"#,
+        "(i32.load)".repeat(80_000)
+    ));
+    let directory = tempfile::tempdir().unwrap();
+    let pool = pool_with(1, Some(directory.path().into()), WALL_LIMIT);
+    let (first, _) = run(&pool, &task(&large), &large, b"").await;
+    assert_eq!(first.result, Ok(()));
+    assert!(pool.idle_workers().is_empty());
+    assert_eq!(run(&pool, &task(&large), &large, b"").await.0, first);
+    let resident = status_kib(pool.idle_workers()[0], "VmRSS");
+    assert!(resident < 30_000, "{resident} KiB");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_cache_that_cannot_be_written_costs_only_time() {
     let (pool, copy) = (
         pool_with(1, Some("/proc/no/such/place".into()), WALL_LIMIT),
