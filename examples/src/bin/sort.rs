@@ -13,7 +13,10 @@ use std::{
 
 fn main() -> ExitCode {
     let options: Vec<String> = env::args().skip(1).collect();
-    if let Some(unknown) = options.iter().find(|option| *option != "-r" && *option != "-u") {
+    if let Some(unknown) = options
+        .iter()
+        .find(|option| *option != "-r" && *option != "-u")
+    {
         eprintln!("sort: unknown option {unknown}; there are -r and -u");
         return ExitCode::from(2);
     }

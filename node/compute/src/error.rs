@@ -93,7 +93,7 @@ impl ComputeError {
     pub fn is_transient(&self) -> bool {
         !matches!(
             self,
-            Self::Engine { .. } | Self::ModuleTooLarge { .. } | Self::Closed
+            Self::Engine { .. } | Self::Compile { .. } | Self::ModuleTooLarge { .. } | Self::Closed
         )
     }
 }

@@ -244,6 +244,25 @@ fn the_same_run_gives_the_same_outcome() {
     assert_eq!(runs[0], runs[2]);
 }
 
+// If one of these changes, members with the old and the new build disagree: `engine_id` must change too.
+#[test]
+fn fuel_is_what_it_was() {
+    let golden = [
+        ("", 1),
+        ("(drop (i32.const 1))", 2),
+        ("(call $show (i32.const 1))", 127),
+        ("(memory.fill (i32.const 0) (i32.const 1) (i32.const 1000))", 1005),
+        ("(drop (memory.grow (i32.const 3)))", 394),
+        ("(local i32) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))", 7001),
+        ("(f64.store (i32.const 0) (f64.sqrt (f64.const 2)))", 5),
+    ];
+    let used = golden.map(|(body, _)| {
+        let module = start(body);
+        run(&module, &task(&module), b"").unwrap().0.fuel
+    });
+    assert_eq!(used, golden.map(|(_, fuel)| fuel));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
