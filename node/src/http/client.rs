@@ -18,6 +18,8 @@ use tokio_util::io::ReaderStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for one JSON-RPC call, from the first byte to the last.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an unused connection is kept: shorter than a member keeps it, so that none is used while it closes.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a file that are read at once when it is added.
 const READ_BYTES: usize = 256 * 1024;
 /// Characters of an unexpected answer that are shown.
@@ -339,7 +341,9 @@ fn base(text: &str) -> Result<Url, ClientError> {
 
 /// No proxy stands between this machine and itself, whatever the environment says.
 fn builder(url: &Url) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_TIMEOUT);
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     match local {

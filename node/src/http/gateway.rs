@@ -179,7 +179,7 @@ fn body(
     let held = stream::unfold((content.boxed(), hold), |(mut content, hold)| async move {
         let item = content.next().await?;
         if let Err(error) = &item {
-            tracing::warn!(error = %chain(error), "content was broken off");
+            tracing::debug!(error = %chain(error), "content was broken off");
         }
         Some((item, (content, hold)))
     });

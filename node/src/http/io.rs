@@ -23,6 +23,8 @@ pub(super) struct GuardedIo<S> {
     read_timer: Pin<Box<Sleep>>,
     /// Runs while the other side does not take what is written.
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// The other side did not take what was written: nothing is read from it any more either.
+    dead: bool,
     /// A reader that waits for the writer.
     reader: Option<Waker>,
 }
@@ -36,6 +38,7 @@ impl<S> GuardedIo<S> {
             moved: Instant::now(),
             read_timer: Box::pin(sleep(idle)),
             write_timer: None,
+            dead: false,
             reader: None,
         }
     }
@@ -63,6 +66,7 @@ impl<S> GuardedIo<S> {
             .write_timer
             .get_or_insert_with(|| Box::pin(sleep(idle)));
         ready!(timer.as_mut().poll(cx));
+        self.dead = true;
         Poll::Ready(Err(stood_still(idle)))
     }
 
@@ -99,6 +103,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.dead {
+            return Poll::Ready(Err(stood_still(self.idle)));
+        }
         if self.write_timer.is_some() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
@@ -186,6 +193,8 @@ mod tests {
         let (mut ours, _theirs) = guarded(8);
         let _working = ours.slot.connection().work();
         let error = ours.write_all(&[0; 9]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let error = ours.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 

@@ -130,7 +130,7 @@ impl Server {
 
     fn admit(&self, stream: TcpStream) {
         let Some(slot) = self.connections.admit() else {
-            tracing::warn!("all HTTP connections are at work; a new one was refused");
+            tracing::debug!("all HTTP connections are at work; a new one was refused");
             return;
         };
         if let Err(error) = stream.set_nodelay(true) {

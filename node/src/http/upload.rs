@@ -26,7 +26,10 @@ pub(super) async fn post(
     let place = match admit(&app, &parts.headers) {
         Ok(place) => place,
         Err(refusal) => {
-            discard(body.into_data_stream()).await;
+            // Who asks first does not send a body that was not called for.
+            if !parts.headers.contains_key(header::EXPECT) {
+                discard(body.into_data_stream()).await;
+            }
             return Err(refusal);
         }
     };

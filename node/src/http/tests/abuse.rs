@@ -230,6 +230,39 @@ async fn a_download_that_nobody_reads_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn a_session_that_does_not_read_is_not_read_from_and_closed() {
+    let limits = HttpLimits {
+        idle_timeout: Duration::from_millis(300),
+        ..HttpLimits::default()
+    };
+    let server = TestServer::with(limits).await;
+    let mut stream = server.connect().await;
+    let upgrade =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut switched = [0; 12];
+    stream.read_exact(&mut switched).await.unwrap();
+    assert_eq!(&switched, b"HTTP/1.1 101");
+    // A text frame, masked with zeros. Its answer is a hundred times as long.
+    let call = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.discover\"}";
+    let mut frame = vec![0x81, 0x80 | call.len() as u8, 0, 0, 0, 0];
+    frame.extend(call.as_bytes());
+    let thousand = frame.repeat(1000);
+    let mut sent = 0;
+    let flood = async {
+        while stream.write_all(&thousand).await.is_ok() {
+            sent += thousand.len();
+        }
+    };
+    timeout(PATIENCE, flood).await.unwrap();
+    // What was taken fits into the buffers of two sockets.
+    assert!(sent < 64 * 1024 * 1024, "{sent}");
+    assert_eq!(server.get("/health").await.status(), 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn headers_without_end_are_refused() {
     let server = TestServer::start().await;
     let huge = format!(

@@ -386,3 +386,20 @@ async fn an_upload_that_breaks_off_leaves_the_server_well() {
     assert_eq!(cids::normalise(&cid), Ok(cid));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn who_asks_first_is_refused_without_sending() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = TestServer::start().await;
+    let mut stream = server.connect().await;
+    let request = "POST /ipfs HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 401"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    server.stop().await;
+}
