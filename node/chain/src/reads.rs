@@ -25,8 +25,8 @@ impl Chain {
     /// # Errors
     /// [`ChainError::NotAContract`] when there is no gate; others when the chain cannot be asked.
     pub async fn gate_spec(&self, gate: Address) -> Result<GateSpec, ChainError> {
-        let spec: gate::GateSpec = self.read("gate", gate, gate::SpecCall).await?;
-        Ok(from_spec(spec))
+        let spec: gate::SpecReturn = self.read("gate", gate, gate::SpecCall).await?;
+        Ok(from_spec(spec.0))
     }
 
     /// The address of the one gate of this specification, made or not.

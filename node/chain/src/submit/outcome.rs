@@ -20,9 +20,6 @@ pub(super) fn request(from: Address, message: &Message) -> Value {
     if let Some(to) = message.to {
         request["to"] = json!(h160(to));
     }
-    if message.gas > 0 {
-        request["gas"] = json!(U256::from(message.gas));
-    }
     request
 }
 
@@ -64,7 +61,8 @@ async fn of_receipt(
 }
 
 /// Repeats a call that reverted, to hear why. First on the state after its block, where a race that was
-/// lost within that block shows; then on the state before.
+/// lost within that block shows; then on the state before. There is no gas limit on it: if it goes
+/// through, the limit was the reason.
 async fn reason(
     chain: &Chain,
     from: Address,
@@ -72,21 +70,19 @@ async fn reason(
     block: u64,
     gas_used: u64,
 ) -> Result<String, ChainError> {
-    if gas_used >= message.gas {
-        return Ok(format!("out of gas (limit {gas_used})"));
-    }
     for block in [block, block.saturating_sub(1)] {
-        match chain
-            .call_contract(request(from, message), At::Block(block))
-            .await
-        {
+        let repeated = chain.call_contract(request(from, message), At::Block(block));
+        match repeated.await {
             Err(ChainError::Reverted { reason }) => return Ok(reason),
-            Err(error) if error.is_transient() && !matches!(error, ChainError::Refused { .. }) => {
-                return Err(error)
-            }
             // An endpoint may not keep old states: then the reason stays unknown.
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(ChainError::Refused { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok("reason unknown".into())
+    // A call within the transaction gets 63/64 of the gas, so some of it may be left.
+    let starved = gas_used >= message.gas / 10 * 9;
+    Ok(match starved {
+        true => format!("out of gas (limit {})", message.gas),
+        false => "reason unknown".into(),
+    })
 }
