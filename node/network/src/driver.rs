@@ -8,7 +8,7 @@ mod requests;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::stream::FuturesUnordered;
 use futures::StreamExt;
@@ -29,6 +29,9 @@ use crate::inbox::Inbox;
 use crate::links::Links;
 use crate::outbox::Outbox;
 use crate::{Event, Limits, PeerId};
+
+/// A dial that began before the peer heard of ours may end this much later than its timeout.
+const SIMULTANEOUS_SLACK: Duration = Duration::from_secs(1);
 
 /// What the task is made of.
 pub(crate) struct Parts {
@@ -73,7 +76,7 @@ impl Driver {
             counters: parts.counters,
             commands: parts.commands,
             outbox: Outbox::new(parts.events),
-            links: Links::new(2 * limits.dial_timeout),
+            links: Links::new(limits.dial_timeout + SIMULTANEOUS_SLACK),
             inbox: Inbox::new(limits.inbound_requests_per_peer),
             answers: FuturesUnordered::new(),
             asked: HashMap::new(),
@@ -120,7 +123,10 @@ impl Driver {
                 turn,
                 done,
             } => self.ask(peer, data, requests::Asked::new(turn, done)),
-            Command::SetPeers { peers, done } => tell(done, self.set_peers(peers)),
+            Command::SetPeers { peers, done } => {
+                self.set_peers(peers);
+                tell(done, ());
+            }
             Command::Connected { done } => tell(done, self.links.ready().map(PeerId).collect()),
             Command::ListenAddresses { done } => {
                 tell(

@@ -12,9 +12,9 @@ pub(crate) enum Opened {
     /// It is the only one, or both sides dialed at the same moment: keep it. (Closing one of the two
     /// could lose what was already written to it, such as the subscription.)
     Good,
-    /// The peer dials although it has had a connection for long: it has lost that one, having been killed
-    /// or cut off. All its connections must go. Keeping the new one beside the dead would leave the peer
-    /// without our subscription, as gossipsub tells it on the first connection only.
+    /// The peer dials although it has a connection: it has lost that one, having been killed or cut off.
+    /// All its connections must go. Keeping the new one beside the dead would leave the peer without our
+    /// subscription, as gossipsub tells it on the first connection only.
     PeerStartedAnew,
 }
 
@@ -31,15 +31,32 @@ pub(crate) enum Closed {
 }
 
 #[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    since: Instant,
+    inbound: bool,
+}
+
+#[derive(Debug, Default)]
 struct Link {
-    connections: Vec<(ConnectionId, Instant)>,
+    connections: Vec<Connection>,
     ready: bool,
+}
+
+impl Link {
+    /// Peers dial only while they have no connection. So beside one that the peer dialed before, a second
+    /// can only be its successor; beside one that we dialed, both may have dialed at the same moment.
+    fn is_dead_to_its_peer(&self, now: Instant, simultaneous: Duration) -> bool {
+        let mut connections = self.connections.iter();
+        connections
+            .any(|old| old.inbound || now.saturating_duration_since(old.since) > simultaneous)
+    }
 }
 
 /// The connections to all peers.
 #[derive(Debug)]
 pub(crate) struct Links {
-    /// Connections that are opened within this time of each other were dialed by both sides at once.
+    /// Longest time between the opening of two connections that both sides dialed at once.
     simultaneous: Duration,
     peers: HashMap<PeerId, Link>,
 }
@@ -59,17 +76,14 @@ impl Links {
         inbound: bool,
         now: Instant,
     ) -> Opened {
-        let link = self.peers.entry(peer).or_insert_with(|| Link {
-            connections: Vec::new(),
-            ready: false,
+        let link = self.peers.entry(peer).or_default();
+        let anew = inbound && link.is_dead_to_its_peer(now, self.simultaneous);
+        link.connections.push(Connection {
+            id,
+            since: now,
+            inbound,
         });
-        let age = |at: &Instant| now.saturating_duration_since(*at);
-        let old = link
-            .connections
-            .iter()
-            .any(|(_, at)| age(at) > self.simultaneous);
-        link.connections.push((id, now));
-        if inbound && old {
+        if anew {
             Opened::PeerStartedAnew
         } else {
             Opened::Good
@@ -80,7 +94,7 @@ impl Links {
         let Some(link) = self.peers.get_mut(peer) else {
             return Closed::OthersRemain;
         };
-        link.connections.retain(|(other, _)| *other != id);
+        link.connections.retain(|other| other.id != id);
         if !link.connections.is_empty() {
             return Closed::OthersRemain;
         }
@@ -114,7 +128,7 @@ impl Links {
     /// Peers that are connected for this long and have not subscribed.
     pub(crate) fn unready_for(&self, age: Duration, now: Instant) -> Vec<PeerId> {
         let waits = |link: &Link| {
-            let oldest = link.connections.iter().map(|(_, at)| *at).min();
+            let oldest = link.connections.iter().map(|open| open.since).min();
             !link.ready && oldest.is_some_and(|at| now.saturating_duration_since(at) > age)
         };
         self.peers
@@ -153,11 +167,21 @@ mod tests {
     #[test]
     fn an_inbound_connection_beside_an_old_one_means_a_new_start() {
         let (mut links, peer, now) = (Links::new(WINDOW), PeerId::random(), Instant::now());
-        links.opened(peer, id(1), true, now);
+        links.opened(peer, id(1), false, now);
         let later = now + WINDOW + Duration::from_millis(1);
         assert_eq!(links.opened(peer, id(2), false, later), Opened::Good);
         assert_eq!(
             links.opened(peer, id(3), true, later),
+            Opened::PeerStartedAnew
+        );
+    }
+
+    #[test]
+    fn a_second_inbound_connection_means_a_new_start_at_once() {
+        let (mut links, peer, now) = (Links::new(WINDOW), PeerId::random(), Instant::now());
+        assert_eq!(links.opened(peer, id(1), true, now), Opened::Good);
+        assert_eq!(
+            links.opened(peer, id(2), true, now),
             Opened::PeerStartedAnew
         );
     }

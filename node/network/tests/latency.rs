@@ -1,6 +1,9 @@
 //! Figures: how long a message takes over the loopback interface, and what an idle ring costs. Run with
 //! `--nocapture` to see them. Alone in its process, so that nothing else is measured.
 
+// Helpers of tests may unwrap as tests may; clippy only knows the functions marked `#[test]`.
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

@@ -1,5 +1,8 @@
 //! Several real networks in one process, on the loopback interface.
 
+// Helpers of tests may unwrap as tests may; clippy only knows the functions marked `#[test]`.
+#![allow(clippy::unwrap_used)]
+
 mod gossip;
 mod membership;
 mod pressure;
