@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {LibClone} from "solady/src/utils/LibClone.sol";
+import {Gate} from "./Gate.sol";
+import {Ring} from "./Ring.sol";
+import {Scope} from "./Scope.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {GateSpec, IGate, Input} from "./interfaces/IGate.sol";
 import {IRing} from "./interfaces/IRing.sol";
 import {IScope} from "./interfaces/IScope.sol";
 import {GateCode} from "./libraries/GateCode.sol";
-import {Gate} from "./Gate.sol";
-import {Ring} from "./Ring.sol";
-import {Scope} from "./Scope.sol";
+import {LibClone} from "solady/src/utils/LibClone.sol";
 
 /// @title The engine
 /// @notice Has no owner and no setting: who deploys it keeps no power over it.

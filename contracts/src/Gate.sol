@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {LibClone} from "solady/src/utils/LibClone.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {GateSpec, IGate, Input} from "./interfaces/IGate.sol";
 import {IScope} from "./interfaces/IScope.sol";
 import {GateCode} from "./libraries/GateCode.sol";
 import {GateSet} from "./libraries/GateSet.sol";
+import {LibClone} from "solady/src/utils/LibClone.sol";
 
 /// @title A gate
 /// @notice The gates are clones of one contract. Behind a clone's code is its spec, in the form of `GateCode`.
 contract Gate is IGate {
     using GateCode for bytes;
     using GateSet for GateSet.Set;
+
+    /// @dev A struct, so that the place of a pin is computed once for a look and a write.
+    struct Output {
+        uint256 tokenId;
+    }
 
     /// @inheritdoc IGate
     uint96 public constant FAILURE = type(uint96).max;
@@ -30,7 +35,7 @@ contract Gate is IGate {
     bool private _isFloodgateOpen;
     bool private _hasFailed;
 
-    mapping(uint96 pin => uint256) private _outputs;
+    mapping(uint96 pin => Output) private _outputs;
 
     constructor(IEngine engine_) {
         engine = engine_;
@@ -81,7 +86,7 @@ contract Gate is IGate {
 
     /// @inheritdoc IGate
     function outputOf(uint96 pin) external view returns (uint256 tokenId) {
-        return _outputs[pin];
+        return _outputs[pin].tokenId;
     }
 
     /// @inheritdoc IGate
@@ -125,7 +130,7 @@ contract Gate is IGate {
     }
 
     function _fail(uint96[] calldata pins, uint256 tokenId) private {
-        require(pins.length == 1 && _partialOutputs == 0 && _outputs[0] == 0, FailureIsNotAnOutput());
+        require(pins.length == 1 && _partialOutputs == 0 && _outputs[0].tokenId == 0, FailureIsNotAnOutput());
         _setPin(FAILURE, tokenId);
         _hasFailed = true;
         emit GateFailed(msg.sender, tokenId);
@@ -134,8 +139,9 @@ contract Gate is IGate {
 
     function _setOutputs(uint96 outputs, uint96[] calldata pins, uint256[] calldata tokenIds) private {
         for (uint256 i = 0; i < pins.length; i++) {
-            require(pins[i] < outputs, UnknownPin(pins[i], outputs));
-            _setPin(pins[i], tokenIds[i]);
+            uint96 pin = pins[i];
+            require(pin < outputs, UnknownPin(pin, outputs));
+            _setPin(pin, tokenIds[i]);
         }
         // Each pin was below `outputs` and not set before, so there are no more than `outputs` in all.
         uint96 count = _partialOutputs + uint96(pins.length);
@@ -145,8 +151,9 @@ contract Gate is IGate {
 
     function _setPin(uint96 pin, uint256 tokenId) private {
         require(tokenId != 0 && tokenId & 1 == 0, NotAConstant(tokenId));
-        require(_outputs[pin] == 0, PinAlreadySet(pin));
-        _outputs[pin] = tokenId;
+        Output storage place = _outputs[pin];
+        require(place.tokenId == 0, PinAlreadySet(pin));
+        place.tokenId = tokenId;
         emit OutputSet(pin, tokenId);
     }
 
@@ -169,7 +176,7 @@ contract Gate is IGate {
     /// @dev With all outputs in one call the count stays 0 and pin 0 tells; else the count does.
     function _isResolved(uint96 outputs) private view returns (bool) {
         if (_hasFailed || _partialOutputs == outputs) return true;
-        return _partialOutputs == 0 && _outputs[0] != 0;
+        return _partialOutputs == 0 && _outputs[0].tokenId != 0;
     }
 
     function _addUnsetFutures(GateSet.Set memory gates, bytes memory code) private view {

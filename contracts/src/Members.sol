@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {LibSort} from "solady/src/utils/LibSort.sol";
-import {SSTORE2} from "solady/src/utils/SSTORE2.sol";
 import {IMembers} from "./interfaces/IMembers.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {LibSort} from "solady/src/utils/LibSort.sol";
+import {SSTORE2} from "solady/src/utils/SSTORE2.sol";
 
 /// @title The members of a ring and the tally of their signatures
 /// @dev Properties of the list, at any time after `_initialize` between two transactions:
@@ -109,16 +109,8 @@ abstract contract Members is IMembers {
         require(r.length == s.length && r.length == v.length, SignatureLengthMismatch(r.length, s.length, v.length));
         require(members != 0 && 3 * r.length >= 2 * members, QuorumNotReached(r.length, members));
         set = _readSnapshot();
-        uint256 index;
-        for (uint256 i = 0; i < r.length; i++) {
-            address signer = Signatures.recover(digest, r[i], s[i], v[i]);
-            require(signer != address(0), InvalidSignature(i));
-            index = set.seek(index, signer);
-            if (!set.isAt(index, signer)) _revertSigner(set, index, i, signer);
-            unchecked {
-                ++index; // at most `members`
-            }
-        }
+        (uint256 good, address signer) = Signatures.countGood(set, digest, r, s, v);
+        if (good != r.length) _revertSigner(set, good, signer);
     }
 
     function _requireMember(address account) internal view {
@@ -132,11 +124,10 @@ abstract contract Members is IMembers {
         require(_next[account] == address(0), AlreadyMember(account));
     }
 
-    /// @dev Says what is wrong with a signer that is not where it should be. Members before `index` have signed or been
-    /// passed over, so a signer who is one of them is out of order.
-    function _revertSigner(bytes memory set, uint256 index, uint256 signature, address signer) private pure {
-        uint256 place = set.lowerBound(signer);
-        require(!(place < index && set.isAt(place, signer)), SignersNotAscending(signature, signer));
+    /// @dev Says what is wrong with the signature that is not good. A member would be, if it came later than those before.
+    function _revertSigner(bytes memory set, uint256 signature, address signer) private pure {
+        require(signer != address(0), InvalidSignature(signature));
+        require(!set.contains(signer), SignersNotAscending(signature, signer));
         revert SignerNotMember(signature, signer);
     }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {EIP712} from "solady/src/utils/EIP712.sol";
+import {Members} from "./Members.sol";
+import {RingLogs} from "./RingLogs.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {IGate} from "./interfaces/IGate.sol";
 import {IRing} from "./interfaces/IRing.sol";
 import {Mutability} from "./interfaces/IScope.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
-import {Members} from "./Members.sol";
-import {RingLogs} from "./RingLogs.sol";
+import {EIP712} from "solady/src/utils/EIP712.sol";
 
 /// @title A ring
 /// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
@@ -131,7 +131,11 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
         return ("Ring", "1");
     }
 
-    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids) private view returns (bytes32) {
+    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids)
+        private
+        view
+        returns (bytes32)
+    {
         bytes32 pinsHash = keccak256(abi.encodePacked(pins));
         bytes32 cidsHash = keccak256(abi.encodePacked(cids));
         return _hashTypedData(keccak256(abi.encode(OUTPUTS_TYPEHASH, gate, epoch(), pinsHash, cidsHash)));
@@ -159,11 +163,12 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
 
     /// @dev Ascending, so that no head moves twice in one step.
     function _requireAscendingMembers(bytes memory set, address[] calldata members) private pure {
-        uint256 index;
+        address previous;
         for (uint256 i = 0; i < members.length; i++) {
-            require(i == 0 || members[i - 1] < members[i], MembersNotAscending(i, members[i]));
-            index = set.seek(index, members[i]);
-            require(set.isAt(index, members[i]), NotMember(members[i]));
+            address member = members[i];
+            require(previous < member, MembersNotAscending(i, member)); // zero is no member either
+            require(set.contains(member), NotMember(member));
+            previous = member;
         }
     }
 }

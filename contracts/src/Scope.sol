@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
+import {IScope, Mutability} from "./interfaces/IScope.sol";
 import {ERC721} from "solady/src/tokens/ERC721.sol";
 import {Base58} from "solady/src/utils/Base58.sol";
 import {LibBytes} from "solady/src/utils/LibBytes.sol";
 import {LibClone} from "solady/src/utils/LibClone.sol";
-import {IScope, Mutability} from "./interfaces/IScope.sol";
 
 /// @title A scope
 /// @notice The scopes are clones of one contract. Behind a clone's code are its names: one byte that says how long the name

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {LibBytes} from "solady/src/utils/LibBytes.sol";
 import {GateSpec, IGate, Input} from "../interfaces/IGate.sol";
 import {IRing} from "../interfaces/IRing.sol";
 import {IScope} from "../interfaces/IScope.sol";
+import {LibBytes} from "solady/src/utils/LibBytes.sol";
 
 /// @title A gate's spec as bytes: what follows the clone's code, and what its address commits to
 /// @notice Every field has one place, so that two specs have the same bytes only if they are the same:
@@ -101,7 +101,11 @@ library GateCode {
     function _putInput(bytes memory code, uint256 place, Input memory value) private pure {
         bool isToken = value.tokenId != 0;
         _put(code, place, isToken ? TOKEN : FUTURE);
-        _put(code, place + 1, isToken ? bytes32(value.tokenId) : bytes32(bytes20(address(value.gate))) | bytes32(uint256(value.pin)));
+        _put(
+            code,
+            place + 1,
+            isToken ? bytes32(value.tokenId) : bytes32(bytes20(address(value.gate))) | bytes32(uint256(value.pin))
+        );
     }
 
     function _word(bytes memory code, uint256 offset) private pure returns (bytes32) {

@@ -14,8 +14,7 @@ library MemberSet {
     }
 
     /// @notice Address `index` of `set`.
-    /// @dev Not checked: `index` is less than `size(set)`. Callers compare before they ask. The assembly saves the bounds
-    /// check of every byte, in the loop that walks the set for each signature.
+    /// @dev Not checked: `index` is less than `size(set)`. Callers compare before they ask.
     function get(bytes memory set, uint256 index) internal pure returns (address member) {
         assembly ("memory-safe") {
             member := shr(96, mload(add(add(set, 32), mul(index, WIDTH))))
@@ -48,21 +47,14 @@ library MemberSet {
         }
     }
 
-    /// @notice The index of the first address from `start` on that is not less than `member`, found by walking: for who
-    /// looks up ascending addresses one after the other, the whole walk is `size(set)` steps.
-    function seek(bytes memory set, uint256 start, address member) internal pure returns (uint256 index) {
-        uint256 end = size(set);
-        index = start;
-        while (index < end && get(set, index) < member) {
-            unchecked {
-                ++index; // less than `end`
-            }
-        }
-    }
-
     /// @notice Whether address `index` of `set` exists and is `member`.
     function isAt(bytes memory set, uint256 index, address member) internal pure returns (bool) {
         return index < size(set) && get(set, index) == member;
+    }
+
+    /// @notice Whether `member` is in `set`.
+    function contains(bytes memory set, address member) internal pure returns (bool) {
+        return isAt(set, lowerBound(set, member), member);
     }
 
     /// @notice `set` with `member` before address `index`.

@@ -6,11 +6,41 @@ library Signatures {
     /// @dev Half of the order of secp256k1, rounded down.
     uint256 internal constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
-    /// @notice The account that signed `digest`, or zero if this is no signature.
-    /// @dev Every signature has a twin: `s` subtracted from the order of the curve, and the other `v`. Only the one with
-    /// the lower `s` is accepted. `ecrecover` itself gives zero for a `v` other than 27 and 28 and for `r` or `s` out of range.
-    function recover(bytes32 digest, bytes32 r, bytes32 s, uint8 v) internal pure returns (address) {
-        if (uint256(s) > MAX_S) return address(0);
-        return ecrecover(digest, v, r, s);
+    /// @notice How many signatures of `digest`, from the first on, are by members of `set` in ascending order, each once; and
+    /// the signer of the one after these, zero if it is no signature. If all are good, `good` is the length of `r`.
+    /// @dev Every signature has a twin: `s` subtracted from the order of the curve, and the other `v`. Only the one with the
+    /// lower `s` is accepted. The precompile itself gives nothing for a `v` other than 27 and 28 (in all 256 bits, so a word
+    /// that is no `uint8` fails too) and for `r` or `s` out of range; the word that its answer would replace is zero. Zero is
+    /// not in `set`.
+    ///
+    /// Signers and members both ascend, so each member is looked at once in all. Not checked: that `s` and `v` are as long
+    /// as `r`.
+    ///
+    /// The assembly costs 4,500 gas for each signature, where Solidity (`test/utils/PlainSignatures.sol`) takes 5,500; the
+    /// precompile and the calldata are 4,264 of these.
+    function countGood(bytes memory set, bytes32 digest, bytes32[] calldata r, bytes32[] calldata s, uint8[] calldata v)
+        internal
+        view
+        returns (uint256 good, address signer)
+    {
+        assembly ("memory-safe") {
+            let m := mload(0x40)
+            let place := add(set, 32)
+            let end := add(place, mload(set))
+            mstore(m, digest)
+            for {} lt(good, r.length) { good := add(good, 1) } {
+                let sWord := calldataload(add(s.offset, shl(5, good)))
+                mstore(add(m, 0x20), calldataload(add(v.offset, shl(5, good))))
+                mstore(add(m, 0x40), calldataload(add(r.offset, shl(5, good))))
+                mstore(add(m, 0x60), sWord)
+                mstore(0, 0)
+                pop(staticcall(gas(), 1, m, 0x80, 0, 0x20))
+                signer := mul(mload(0), iszero(gt(sWord, MAX_S)))
+
+                for {} and(lt(place, end), lt(shr(96, mload(place)), signer)) {} { place := add(place, 20) }
+                if iszero(and(lt(place, end), eq(shr(96, mload(place)), signer))) { break }
+                place := add(place, 20)
+            }
+        }
     }
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.27;
+
+import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
+import {IRing} from "../src/interfaces/IRing.sol";
+import {Fixture, Signatures} from "./utils/Fixture.sol";
+
+/// @notice What things cost, each as a transaction of its own: with its 21,000 gas and its calldata, on cold slots.
+/// @dev The figures are in `contracts/snapshots`, and the tests fail when they change.
+/// forge-config: default.isolate = true
+contract GasTest is Fixture {
+    function snapshot(string memory name) private {
+        newerVm.snapshotGasLastCall("Gas", name);
+    }
+
+    /// @dev The ring has declared a constant before, as every ring has but once.
+    function warmRing(uint256 members) private returns (IRing ring) {
+        ring = makeRing(members);
+        resolve(ring, makeGate(ring, 3));
+    }
+
+    function registerOutputs(uint256 members, uint256 signatures, uint96 outputs) private {
+        IRing ring = warmRing(members);
+        IGate gate = makeGate(ring, outputs);
+        uint96[] memory pins = pinsFrom(0, outputs);
+        bytes32[] memory cids = digests("outputs", outputs);
+        register(ring, gate, pins, cids, sign(ring, outputsDigest(ring, gate, pins, cids), signatures));
+    }
+
+    function test_registerOutputs_4of5_1output() public {
+        registerOutputs(5, 4, 1);
+        snapshot("registerOutputs: 5 members, 4 signatures, 1 output");
+    }
+
+    function test_registerOutputs_5of5_1output() public {
+        registerOutputs(5, 5, 1);
+        snapshot("registerOutputs: 5 members, 5 signatures, 1 output");
+    }
+
+    function test_registerOutputs_4of5_2outputs() public {
+        registerOutputs(5, 4, 2);
+        snapshot("registerOutputs: 5 members, 4 signatures, 2 outputs");
+    }
+
+    function test_registerOutputs_4of5_10outputs() public {
+        registerOutputs(5, 4, 10);
+        snapshot("registerOutputs: 5 members, 4 signatures, 10 outputs");
+    }
+
+    function test_registerOutputs_4of5_firstOfRing() public {
+        IRing ring = makeRing(5);
+        resolve(ring, makeGate(ring, 1));
+        snapshot("registerOutputs: 5 members, 4 signatures, 1 output, the ring's first");
+    }
+
+    function test_registerOutputs_4of5_failure() public {
+        IRing ring = warmRing(5);
+        fail(ring, makeGate(ring, 1));
+        snapshot("registerOutputs: 5 members, 4 signatures, failure");
+    }
+
+    function test_registerOutputs_171of256_1output() public {
+        registerOutputs(256, 171, 1);
+        snapshot("registerOutputs: 256 members, 171 signatures, 1 output");
+    }
+
+    function test_registerRingNode_4of5_4heads() public {
+        IRing ring = makeRing(5);
+        address[] memory movers = new address[](4);
+        for (uint256 i = 0; i < 4; i++) {
+            movers[i] = ring.getMembers()[i];
+        }
+        for (uint256 i = 0; i <= 101; i++) {
+            registerNode(ring, keccak256(abi.encode(i)), movers, digests(bytes32(i), 4));
+        }
+        snapshot("registerRingNode: 5 members, 4 signatures, 4 heads, warm buffer");
+    }
+
+    function test_createGate_2tokens_1future() public {
+        IRing ring = makeRing(5);
+        GateSpec memory spec = makeSpec(ring, 1, 2);
+        spec.inputs[1] = token(declare(keccak256("data")));
+        spec.inputs[2] = future(makeGate(ring, 1), 0);
+        engine.createGate(spec);
+        snapshot("createGate: 2 tokens, 1 future, 1 output");
+        engine.createGate(spec);
+        snapshot("createGate: the same again");
+    }
+
+    function test_createGate_2tokens() public {
+        GateSpec memory spec = makeSpec(makeRing(5), 1, 1);
+        spec.inputs[1] = token(declare(keccak256("data")));
+        engine.createGate(spec);
+        snapshot("createGate: 2 tokens, 1 output");
+    }
+
+    function test_createRing() public {
+        makeRing(5);
+        snapshot("createRing: 5 members");
+        makeRing(256);
+        snapshot("createRing: 256 members");
+    }
+
+    function test_membership31() public {
+        IRing ring = makeRing(30);
+        address last = account(31);
+        vm.prank(keeper);
+        engine.enter(ring, last);
+        snapshot("enter: the 31st member");
+        last = account(17);
+        vm.prank(keeper);
+        engine.exit(ring, last);
+        snapshot("exit: one of 31 members");
+    }
+
+    function test_createScope() public {
+        engine.createScope("Data", "DATA");
+        snapshot("createScope");
+    }
+
+    function test_declareData() public {
+        declare(keccak256("first"));
+        declare(keccak256("second"));
+        snapshot("declareData: a new constant");
+        declare(keccak256("second"));
+        snapshot("declareData: a constant that exists");
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.27;
+
+import {IGate} from "../../src/interfaces/IGate.sol";
+import {IRing} from "../../src/interfaces/IRing.sol";
+import {IScope} from "../../src/interfaces/IScope.sol";
+import {PlainSignatures} from "../utils/PlainSignatures.sol";
+import {RingHandler} from "./RingHandler.sol";
+import {Test} from "forge-std/Test.sol";
+import {console2} from "forge-std/console2.sol";
+import {LibSort} from "solady/src/utils/LibSort.sol";
+
+/// @notice What holds whatever is done, in whatever order.
+contract RingInvariantTest is Test {
+    RingHandler private handler;
+    IRing private ring;
+
+    function setUp() public {
+        handler = new RingHandler();
+        ring = handler.ring();
+        bytes4[] memory selectors = new bytes4[](9);
+        selectors[0] = RingHandler.enterOrExit.selector;
+        selectors[1] = RingHandler.createGate.selector;
+        selectors[2] = RingHandler.registerOutputs.selector;
+        selectors[3] = RingHandler.keepSignatures.selector;
+        selectors[4] = RingHandler.sendKeptSignatures.selector;
+        selectors[5] = RingHandler.registerWithTooFew.selector;
+        selectors[6] = RingHandler.registerRingNode.selector;
+        selectors[7] = RingHandler.registerManyRingNodes.selector;
+        selectors[8] = RingHandler.intrude.selector;
+        targetSelector(FuzzSelector(address(handler), selectors));
+        targetContract(address(handler));
+    }
+
+    /// One invariant for all, so that all are checked along each sequence of actions.
+    function invariant_ring() public view {
+        checkMembers();
+        checkOutputs();
+        checkRingLog();
+        checkHeads();
+        checkNoEther();
+    }
+
+    /// Membership is what the keeper made it: list, snapshot, count and epoch say the same.
+    function checkMembers() private view {
+        address[] memory expected = handler.modelMembers();
+        LibSort.sort(expected);
+        assertEq(ring.getMembers(), expected);
+        assertEq(ring.memberCount(), expected.length);
+        assertEq(ring.epoch(), handler.epoch());
+        address[] memory people = handler.everyone();
+        for (uint256 i = 0; i < people.length; i++) {
+            assertEq(ring.isMember(people[i]), PlainSignatures.isAmong(expected, people[i]));
+        }
+        assertFalse(ring.isMember(address(0)) || ring.isMember(address(1)));
+    }
+
+    /// A pin has what two thirds of the members put there first, for ever, and nothing else.
+    function checkOutputs() private view {
+        IGate[] memory gates = handler.modelGates();
+        for (uint256 i = 0; i < gates.length; i++) {
+            bytes32 result = handler.resultOf(gates[i]);
+            bool hasFailed = gates[i].outputOf(gates[i].FAILURE()) != 0;
+            uint256 tokenId = gates[i].outputOf(hasFailed ? gates[i].FAILURE() : 0);
+            assertEq(tokenId, uint256(result) & ~uint256(1));
+            assertEq(gates[i].isResolved(), tokenId != 0);
+            if (tokenId != 0) assertEq(gates[i].scope().readData(tokenId), result);
+            if (hasFailed) assertEq(gates[i].outputOf(0), 0);
+            if (hasFailed) assertTrue(gates[i].isFailed());
+            assertFalse(gates[i].isReady() && gates[i].isFailed() && !hasFailed);
+        }
+    }
+
+    /// The buffer and its archive are the whole ring log as far as they should be.
+    function checkRingLog() private view {
+        bytes32[] memory nodes = handler.modelNodes();
+        assertEq(ring.ringNodeCount(), nodes.length);
+        assertEq(ring.ringNodeHead(), nodes.length == 0 ? bytes32(0) : nodes[nodes.length - 1]);
+        for (uint256 i = 0; i < nodes.length; i++) {
+            if (nodes.length - i <= 100 || i % 100 == 99) assertEq(ring.ringNodeAt(i), nodes[i]);
+        }
+    }
+
+    /// Heads are where the last ring node that named them put them.
+    function checkHeads() private view {
+        address[] memory people = handler.everyone();
+        for (uint256 i = 0; i < people.length; i++) {
+            assertEq(ring.logNodeHeads(people[i]), handler.headOf(people[i]));
+        }
+    }
+
+    function checkNoEther() private view {
+        assertEq(address(ring).balance, 0);
+    }
+
+    /// No action may revert, and few may have nothing to do: else the invariants hold of nothing.
+    function afterInvariant() public view {
+        bytes32[9] memory actions = [
+            bytes32("enterOrExit"),
+            "createGate",
+            "registerOutputs",
+            "keepSignatures",
+            "sendKeptSignatures",
+            "registerWithTooFew",
+            "registerRingNode",
+            "registerManyRingNodes",
+            "intrude"
+        ];
+        for (uint256 i = 0; i < actions.length; i++) {
+            console2.log(string(abi.encodePacked(actions[i])), handler.calls(actions[i]), handler.idle(actions[i]));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.27;
+
+import {IRing} from "../../src/interfaces/IRing.sol";
+
+/// @notice EIP-712, written a second time, from the specification: what members sign.
+library Digests {
+    function domain(uint256 chainId, address ring) internal pure returns (bytes32) {
+        bytes32 typeHash =
+            keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+        return keccak256(abi.encode(typeHash, keccak256("Ring"), keccak256("1"), chainId, ring));
+    }
+
+    function typed(uint256 chainId, address ring, bytes32 structHash) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked("\x19\x01", domain(chainId, ring), structHash));
+    }
+
+    function outputs(
+        IRing ring,
+        uint256 chainId,
+        address gate,
+        uint256 epoch,
+        uint96[] memory pins,
+        bytes32[] memory cids
+    ) internal pure returns (bytes32) {
+        bytes32 typeHash = keccak256("Outputs(address gate,uint256 epoch,uint96[] pins,bytes32[] cids)");
+        bytes memory words;
+        for (uint256 i = 0; i < pins.length; i++) {
+            words = bytes.concat(words, bytes32(uint256(pins[i])));
+        }
+        bytes32 structHash = keccak256(abi.encode(typeHash, gate, epoch, keccak256(words), hash(cids)));
+        return typed(chainId, address(ring), structHash);
+    }
+
+    /// @dev After the ring's present state.
+    function ringNode(IRing ring, bytes32 cid, address[] memory members, bytes32[] memory heads)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32[] memory prevHeads = new bytes32[](members.length);
+        for (uint256 i = 0; i < members.length; i++) {
+            prevHeads[i] = ring.logNodeHeads(members[i]);
+        }
+        return ringNodeAfter(ring, ring.ringNodeHead(), cid, members, prevHeads, heads);
+    }
+
+    function ringNodeAfter(
+        IRing ring,
+        bytes32 prev,
+        bytes32 cid,
+        address[] memory members,
+        bytes32[] memory prevHeads,
+        bytes32[] memory heads
+    ) internal view returns (bytes32) {
+        bytes32 typeHash = keccak256(
+            "RingNode(bytes32 prev,bytes32 cid,uint256 epoch,address[] members,bytes32[] prevHeads,bytes32[] heads)"
+        );
+        bytes memory words;
+        for (uint256 i = 0; i < members.length; i++) {
+            words = bytes.concat(words, bytes32(uint256(uint160(members[i]))));
+        }
+        bytes32 structHash =
+            keccak256(abi.encode(typeHash, prev, cid, ring.epoch(), keccak256(words), hash(prevHeads), hash(heads)));
+        return typed(block.chainid, address(ring), structHash);
+    }
+
+    function hash(bytes32[] memory values) private pure returns (bytes32) {
+        bytes memory words;
+        for (uint256 i = 0; i < values.length; i++) {
+            words = bytes.concat(words, values[i]);
+        }
+        return keccak256(words);
+    }
+}
