@@ -1,10 +1,11 @@
 //! Who is connected: a bounded register, in which whoever dawdles makes room for whoever comes.
 
+use super::session::Session;
 use std::{
     collections::BTreeMap,
     sync::{
         atomic::{AtomicUsize, Ordering},
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     },
 };
 use tokio::sync::watch;
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     /// Requests at work that the other side has sent completely, or is entitled to go on sending.
     work: AtomicUsize,
     closed: CancellationToken,
+    /// There when the connection has become a WebSocket session.
+    session: OnceLock<Arc<Session>>,
 }
 
 /// A place among the open connections, given back when dropped.
@@ -122,9 +125,14 @@ impl Connection {
         Working(self.clone())
     }
 
-    /// Counts as working for good: a WebSocket session, which has limits and pings of its own.
-    pub(super) fn keep(&self) {
+    /// Becomes a WebSocket session, which counts as working for good: it has limits and pings of its own.
+    pub(super) fn begin(&self, session: Arc<Session>) {
         self.work.fetch_add(1, Ordering::Relaxed);
+        self.session.get_or_init(|| session);
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.get().map(Arc::as_ref)
     }
 
     pub(super) fn is_working(&self) -> bool {

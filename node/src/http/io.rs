@@ -87,6 +87,9 @@ impl<S> GuardedIo<S> {
             Poll::Pending => ready!(self.wait_to_write(cx)),
             Poll::Ready(result) => result,
         };
+        if let (Some(session), Ok(bytes)) = (self.slot.connection().session(), &result) {
+            session.wrote(*bytes);
+        }
         self.written();
         Poll::Ready(result)
     }
@@ -105,6 +108,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
     ) -> Poll<io::Result<()>> {
         if self.dead {
             return Poll::Ready(Err(stood_still(self.idle)));
+        }
+        let session = self.slot.connection().session();
+        if session.is_some_and(|session| !session.may_read(cx)) {
+            return Poll::Pending;
         }
         if self.write_timer.is_some() {
             self.reader = Some(cx.waker().clone());

@@ -43,7 +43,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections: 512,
-            sessions: 64,
+            sessions: 32,
             calls: 64,
             call_timeout: Duration::from_secs(10),
             rpc_request_bytes: 1 << 20,

@@ -26,6 +26,7 @@ mod reply;
 mod routes;
 mod rpc;
 mod server;
+mod session;
 mod source;
 #[cfg(test)]
 mod tests;

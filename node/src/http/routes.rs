@@ -6,6 +6,7 @@ use super::{
     gateway,
     reply::{discard, Refusal},
     rpc::{self, Rpc},
+    session::Session,
     upload, HttpLimits, Token,
 };
 use axum::{
@@ -31,6 +32,11 @@ use tokio::sync::Semaphore;
 /// Content type of the metrics: the text format that Prometheus reads, in its later edition.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Bytes of a JSON-RPC request that every connection may send.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+/// JSON-RPC requests above that which may come in at one moment; further ones get 429.
+const LARGE_BODIES: usize = 16;
+
 /// What the handlers share.
 #[derive(Clone)]
 pub(super) struct App(Arc<Shared>);
@@ -42,6 +48,7 @@ pub(super) struct Shared {
     pub(super) limits: HttpLimits,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) downloads: Arc<Semaphore>,
+    large_bodies: Semaphore,
     rpc: Rpc,
 }
 
@@ -52,6 +59,7 @@ impl App {
             token,
             uploads: Arc::new(Semaphore::new(limits.uploads)),
             downloads: Arc::new(Semaphore::new(limits.downloads)),
+            large_bodies: Semaphore::new(LARGE_BODIES),
             limits,
             rpc,
         }))
@@ -134,10 +142,14 @@ async fn json_rpc(
 }
 
 async fn session(app: &App, peer: &Peer, request: Request) -> HttpResponse {
-    let answered = app.rpc.session(request.map(HttpBody::new)).await;
+    let session = Arc::new(Session::default());
+    let answered = app
+        .rpc
+        .session(request.map(HttpBody::new), session.clone())
+        .await;
     let response = answered.unwrap_or_else(|_| rpc_response::internal_error());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        peer.connection.keep();
+        peer.connection.begin(session);
     }
     response
 }
@@ -168,8 +180,16 @@ async fn collect(app: &App, body: Body) -> Result<Bytes, HttpResponse> {
     let limit = app.limits.rpc_request_bytes;
     let mut chunks = body.into_data_stream();
     let mut bytes = BytesMut::new();
+    let mut place = None;
     while let Some(chunk) = chunks.next().await {
         bytes.extend(chunk.map_err(|_| rpc_response::malformed())?);
+        if bytes.len() > SMALL_BODY_BYTES && place.is_none() {
+            place = Some(
+                app.large_bodies
+                    .try_acquire()
+                    .map_err(|_| rpc_response::too_many_requests())?,
+            );
+        }
         if bytes.len() > limit as usize {
             discard(chunks).await;
             return Err(rpc_response::too_large(limit));

@@ -4,10 +4,11 @@ use super::{
     api::{ApiError, NodeApi},
     openrpc,
     server::HttpError,
+    session::{InFlight, InTurn, Session},
     HttpLimits,
 };
 use jsonrpsee::{
-    core::{BoxError, RegisterMethodError},
+    core::{middleware::RpcServiceBuilder, BoxError, RegisterMethodError},
     server::{
         http::response as http_response, stop_channel, BatchRequestConfig, HttpBody, HttpRequest,
         HttpResponse, Methods, PingConfig, RpcModule, ServerBuilder, ServerConfig, ServerHandle,
@@ -78,12 +79,18 @@ impl Rpc {
             .await
     }
 
-    /// Begins a WebSocket session.
+    /// Begins a WebSocket session, in which `session` keeps reader, calls and writer in step.
     pub(super) async fn session(
         &self,
-        request: HttpRequest<HttpBody>,
+        mut request: HttpRequest<HttpBody>,
+        session: Arc<Session>,
     ) -> Result<HttpResponse, BoxError> {
-        let service = self.sessions.clone();
+        request
+            .extensions_mut()
+            .insert(InFlight::new(session.clone()));
+        let in_turn = move |service| InTurn::new(service, session.clone());
+        let middleware = RpcServiceBuilder::new().layer_fn(in_turn);
+        let service = self.sessions.clone().set_rpc_middleware(middleware);
         service
             .build(self.methods.clone(), self.stop.clone())
             .call(request)

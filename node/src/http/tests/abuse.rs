@@ -229,6 +229,27 @@ async fn a_download_that_nobody_reads_gives_its_place_back() {
     server.stop().await;
 }
 
+/// Begins a WebSocket session on a bare socket.
+async fn open_session(server: &TestServer) -> TcpStream {
+    let mut stream = server.connect().await;
+    let upgrade =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"));
+    stream
+}
+
+/// A text message as a client sends it: masked, here with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let head = [0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    [&head[..], text.as_bytes()].concat()
+}
+
 #[tokio::test]
 async fn a_session_that_does_not_read_is_not_read_from_and_closed() {
     let limits = HttpLimits {
@@ -236,19 +257,10 @@ async fn a_session_that_does_not_read_is_not_read_from_and_closed() {
         ..HttpLimits::default()
     };
     let server = TestServer::with(limits).await;
-    let mut stream = server.connect().await;
-    let upgrade =
-        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(upgrade.as_bytes()).await.unwrap();
-    let mut switched = [0; 12];
-    stream.read_exact(&mut switched).await.unwrap();
-    assert_eq!(&switched, b"HTTP/1.1 101");
-    // A text frame, masked with zeros. Its answer is a hundred times as long.
-    let call = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.discover\"}";
-    let mut frame = vec![0x81, 0x80 | call.len() as u8, 0, 0, 0, 0];
-    frame.extend(call.as_bytes());
-    let thousand = frame.repeat(1000);
+    let mut stream = open_session(&server).await;
+    // The answer is a hundred times as long.
+    let call = frame("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.discover\"}");
+    let thousand = call.repeat(1000);
     let mut sent = 0;
     let flood = async {
         while stream.write_all(&thousand).await.is_ok() {
@@ -260,6 +272,52 @@ async fn a_session_that_does_not_read_is_not_read_from_and_closed() {
     assert!(sent < 64 * 1024 * 1024, "{sent}");
     assert_eq!(server.get("/health").await.status(), 200);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_is_read_no_faster_than_it_is_answered() {
+    let server = TestServer::start().await;
+    let (mut reader, writer) = open_session(&server).await.into_split();
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "rings_getGate", "params": {"gate": SLOW_GATE}});
+    let message = frame(&call.to_string());
+    // The first call waits in the node; after some more, the server stops reading and the socket fills.
+    let full = async {
+        let mut sent = 0;
+        loop {
+            match writer.try_write(&message[sent % message.len()..]) {
+                Ok(bytes) => sent += bytes,
+                Err(_) if is_full(&writer).await => return,
+                Err(_) => {}
+            }
+        }
+    };
+    timeout(PATIENCE, full).await.unwrap();
+    assert_eq!(server.node.waiting.load(Ordering::Relaxed), 1);
+    server.node.gates.add_permits(1_000_000);
+    let drain = async {
+        while reader
+            .read(&mut [0; 65536])
+            .await
+            .is_ok_and(|read| read > 0)
+        {}
+    };
+    let on = async {
+        while server.node.waiting.load(Ordering::Relaxed) < 1000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = drain => panic!("closed"),
+        done = timeout(PATIENCE, on) => done.unwrap(),
+    }
+    server.stop().await;
+}
+
+/// Whether the socket stays full for a while: the other side does not read.
+async fn is_full(writer: &tokio::net::tcp::OwnedWriteHalf) -> bool {
+    timeout(Duration::from_millis(300), writer.writable())
+        .await
+        .is_err()
 }
 
 #[tokio::test]
