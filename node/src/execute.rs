@@ -9,8 +9,7 @@ use bytes::Bytes;
 use cid::Cid;
 use futures::{stream, Stream, StreamExt, TryStreamExt};
 use rings_compute::{
-    ComputeError, Failure, ModuleSource, Outcome, OutputSink, Pool, Reason as Ended, Task,
-    MAX_MODULE_BYTES,
+    ComputeError, Failure, Outcome, OutputSink, Pool, Reason as Ended, Task, MAX_MODULE_BYTES,
 };
 use rings_protocol::{
     cids::{digest_of, sha256, CidError},

@@ -1,0 +1,36 @@
+//! The signals that ask a command to end.
+
+use super::failure::{Context, Failure, Status};
+use tokio::signal::unix::{signal, Signal, SignalKind};
+
+/// Ctrl-C, a request to end, and the end of the terminal.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on these signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).context(Status::Internal, "cannot listen for signals");
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next of them.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
