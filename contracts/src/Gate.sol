@@ -2,7 +2,7 @@
 pragma solidity ^0.8.27;
 
 import {IEngine} from "./interfaces/IEngine.sol";
-import {GateSpec, IGate, Input} from "./interfaces/IGate.sol";
+import {GateSpec, IGate} from "./interfaces/IGate.sol";
 import {IScope} from "./interfaces/IScope.sol";
 import {GateCode} from "./libraries/GateCode.sol";
 import {GateSet} from "./libraries/GateSet.sol";
@@ -166,9 +166,10 @@ contract Gate is IGate {
     }
 
     function _isReady(bytes memory code) private view returns (bool) {
-        uint256 inputs = code.inputCount();
-        for (uint256 i = 0; i < inputs; i++) {
-            if (!_isSet(code.input(i))) return false;
+        uint256 step = GateCode.INPUT_WIDTH;
+        for (uint256 place = code.nextFuture(0); place < code.length; place = code.nextFuture(place + step)) {
+            (IGate gate, uint96 pin) = code.futureAt(place);
+            if (gate.outputOf(pin) == 0) return false;
         }
         return true;
     }
@@ -180,15 +181,11 @@ contract Gate is IGate {
     }
 
     function _addUnsetFutures(GateSet.Set memory gates, bytes memory code) private view {
-        uint256 inputs = code.inputCount();
-        for (uint256 i = 0; i < inputs; i++) {
-            Input memory input = code.input(i);
-            if (!_isSet(input)) gates.add(input.gate);
+        uint256 step = GateCode.INPUT_WIDTH;
+        for (uint256 place = code.nextFuture(0); place < code.length; place = code.nextFuture(place + step)) {
+            (IGate gate, uint96 pin) = code.futureAt(place);
+            if (gate.outputOf(pin) == 0) gates.add(gate);
         }
-    }
-
-    function _isSet(Input memory input) private view returns (bool) {
-        return input.tokenId != 0 || input.gate.outputOf(input.pin) != 0;
     }
 
     function _code() private view returns (bytes memory) {

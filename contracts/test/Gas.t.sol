@@ -59,6 +59,34 @@ contract GasTest is Fixture {
         snapshot("registerOutputs: 5 members, 4 signatures, failure");
     }
 
+    function registerAfter(uint256 tokens, uint256 futures) private {
+        IRing ring = warmRing(5);
+        GateSpec memory spec = makeSpec(ring, 1, tokens + futures);
+        for (uint256 i = 0; i < tokens + futures; i++) {
+            bytes32 salt = keccak256(abi.encode(i));
+            if (i < tokens) {
+                spec.inputs[1 + i] = token(declare(salt));
+                continue;
+            }
+            GateSpec memory upstream = makeSpec(ring, 1, 0);
+            upstream.salt = salt;
+            IGate gate = engine.createGate(upstream);
+            resolve(ring, gate);
+            spec.inputs[1 + i] = future(gate, 0);
+        }
+        resolve(ring, engine.createGate(spec));
+    }
+
+    function test_registerOutputs_4of5_100tokens() public {
+        registerAfter(100, 0);
+        snapshot("registerOutputs: 5 members, 4 signatures, 1 output of 101 tokens");
+    }
+
+    function test_registerOutputs_4of5_10futures() public {
+        registerAfter(0, 10);
+        snapshot("registerOutputs: 5 members, 4 signatures, 1 output of 1 token and 10 futures");
+    }
+
     function test_registerOutputs_171of256_1output() public {
         registerOutputs(256, 171, 1);
         snapshot("registerOutputs: 256 members, 171 signatures, 1 output");

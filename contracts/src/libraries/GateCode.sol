@@ -21,7 +21,7 @@ import {LibBytes} from "solady/src/utils/LibBytes.sol";
 library GateCode {
     uint256 private constant RINGS = 65;
     uint256 private constant RING_WIDTH = 20;
-    uint256 private constant INPUT_WIDTH = 33;
+    uint256 internal constant INPUT_WIDTH = 33;
     bytes32 private constant TOKEN = 0;
     bytes32 private constant FUTURE = bytes32(uint256(1) << 248);
 
@@ -84,9 +84,21 @@ library GateCode {
     /// @notice Input `index`, which is less than `inputCount(code)`.
     function input(bytes memory code, uint256 index) internal pure returns (Input memory result) {
         uint256 place = _inputs(code) + index * INPUT_WIDTH;
+        if (_isFuture(code, place)) (result.gate, result.pin) = futureAt(code, place);
+        else result.tokenId = uint256(_word(code, place + 1));
+    }
+
+    /// @notice The place of the first input that is a future, or, from a `place` that is not 0, of the first from there on;
+    /// the length of `code` when there is none. Places are `INPUT_WIDTH` apart.
+    function nextFuture(bytes memory code, uint256 place) internal pure returns (uint256 next) {
+        next = place == 0 ? _inputs(code) : place;
+        while (next < code.length && !_isFuture(code, next)) next += INPUT_WIDTH;
+    }
+
+    /// @notice The future at `place`, which `nextFuture` gave.
+    function futureAt(bytes memory code, uint256 place) internal pure returns (IGate gate, uint96 pin) {
         uint256 word = uint256(_word(code, place + 1));
-        if (_isFuture(code, place)) (result.gate, result.pin) = (IGate(address(uint160(word >> 96))), uint96(word));
-        else result.tokenId = word;
+        return (IGate(address(uint160(word >> 96))), uint96(word));
     }
 
     /// @dev Where the inputs begin.

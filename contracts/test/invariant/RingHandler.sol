@@ -92,7 +92,7 @@ contract RingHandler is Fixture {
         if (!isFree) spec.inputs[1] = future(gates[seed % gates.length], 0);
         IGate gate = engine.createGate(spec);
         for (uint256 i = 0; i < gates.length; i++) {
-            if (gates[i] == gate) return;
+            if (address(gates[i]) == address(gate)) return;
         }
         gates.push(gate);
     }
