@@ -9,6 +9,7 @@ mod fees;
 mod flight;
 mod journal;
 mod outcome;
+mod probe;
 mod record;
 mod repair;
 mod sign;
@@ -29,6 +30,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use journal::KEPT_OUTCOMES;
+pub use probe::bare_transactions;
 
 /// Submissions that wait to be taken up; beyond that `submit` waits itself.
 pub const SUBMIT_QUEUE: usize = 256;

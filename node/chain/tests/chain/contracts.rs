@@ -1,0 +1,330 @@
+//! The contracts through this crate, on a real chain.
+
+use crate::support::{member_key, purpose, rich_key, World};
+use rings_chain::{calls, Call, Chain, ChainError, GateState, Submitted, Submitter};
+use rings_protocol::{
+    cids::sha256,
+    crypto::SecretKey,
+    gate::{GateInput, GateSpec, FAILURE_PIN},
+    Address, Digest,
+};
+
+#[tokio::test]
+async fn a_ring_as_it_was_deployed() {
+    let world = World::new(5, &[]).await;
+    let state = world.chain.ring_state(world.at.ring).await.unwrap();
+    let mut members: Vec<_> = world.members.iter().map(SecretKey::address).collect();
+    let mut found = state.members.clone();
+    members.sort();
+    found.sort();
+    assert_eq!(found, members);
+    assert_eq!((state.epoch, state.quorum), (1, 4));
+    assert_eq!(state.engine, world.at.engine);
+    assert_eq!(state.heads, vec![Digest::ZERO; 5]);
+    assert_eq!(state.ring_node_head, Digest::ZERO);
+    let keeper = world.chain.keeper(world.at.engine, world.at.ring).await;
+    assert_eq!(keeper.unwrap(), rich_key().address());
+    let first = members[0];
+    assert!(world.chain.is_member(world.at.ring, first).await.unwrap());
+    let nobody = Address([9; 20]);
+    assert!(!world.chain.is_member(world.at.ring, nobody).await.unwrap());
+
+    // The same deployment from the same journal is the same one.
+    let listed: Vec<_> = world.members.iter().map(SecretKey::address).collect();
+    let again = rings_chain::deploy(&world.chain, &world.submitter, &listed).await;
+    assert_eq!(again.unwrap(), world.at);
+}
+
+#[tokio::test]
+async fn a_gate_from_creation_to_result() {
+    let mut world = World::new(5, &[]).await;
+    let (gate, spec) = world.gate(2).await;
+    assert_eq!(world.chain.gate_spec(gate).await.unwrap(), spec);
+    assert!(world.chain.is_gate(world.at.engine, gate).await.unwrap());
+    let waiting = GateState {
+        ready: true,
+        ..GateState::default()
+    };
+    assert_eq!(world.chain.gate_state(gate).await.unwrap(), waiting);
+    assert_eq!(world.chain.output_of(gate, 0).await.unwrap(), None);
+    assert_eq!(
+        world.chain.registration(world.at.ring, gate).await.unwrap(),
+        None
+    );
+
+    let (pins, cids) = ([0, 1], [sha256(b"out 0"), sha256(b"out 1")]);
+    let signatures = world.sign(gate, 1, &pins, &cids, 4);
+    let register = calls::register_outputs(world.at.ring, gate, &pins, &cids, &signatures);
+    let Submitted::Mined {
+        transaction,
+        block,
+        gas_used,
+    } = world.send(register).await
+    else {
+        unreachable!("sent");
+    };
+    assert!(world.chain.gate_state(gate).await.unwrap().resolved);
+    let token = world.chain.output_of(gate, 1).await.unwrap().unwrap();
+    assert_eq!(token, cids[1].token_id());
+    let data = world.chain.read_data(world.at.scope, token).await.unwrap();
+    assert_eq!(data, cids[1]);
+
+    let found = world.chain.registration(world.at.ring, gate).await.unwrap();
+    let found = found.unwrap();
+    assert_eq!(found.transaction, transaction);
+    assert_eq!((found.block, found.gas_used), (block, gas_used));
+    assert_eq!((&found.pins[..], &found.cids[..]), (&pins[..], &cids[..]));
+    assert_eq!((found.epoch, &found.signatures), (1, &signatures));
+    let mut signers: Vec<_> = world.members[..4].iter().map(SecretKey::address).collect();
+    signers.sort();
+    assert_eq!(found.signers, signers);
+}
+
+#[tokio::test]
+async fn the_history_of_gates_that_wait_for_one_another() {
+    let mut world = World::new(3, &[]).await;
+    let (first, spec) = world.gate(1).await;
+    let future = GateInput::Output {
+        gate: first,
+        pin: 0,
+    };
+    let second_spec = GateSpec {
+        inputs: vec![spec.inputs[0], future],
+        ..spec.clone()
+    };
+    let second = world.create(&second_spec).await;
+    assert_eq!(world.chain.gate_spec(second).await.unwrap(), second_spec);
+    assert!(!world.chain.gate_state(second).await.unwrap().ready);
+    let waiting = world.chain.gate_history(world.at.engine, second).await;
+    assert_eq!(waiting.unwrap().ready, None);
+
+    let register = world.registration(first, 1, 1);
+    let Submitted::Mined { block, .. } = world.send(register).await else {
+        unreachable!("sent");
+    };
+    let history = world
+        .chain
+        .gate_history(world.at.engine, second)
+        .await
+        .unwrap();
+    assert_eq!(history.ready, Some(block));
+    assert_eq!(history.spec, second_spec);
+    assert_eq!(history.requesters, [rich_key().address()]);
+    let history = world
+        .chain
+        .gate_history(world.at.engine, first)
+        .await
+        .unwrap();
+    assert_eq!(history.ready, Some(history.created));
+
+    let stranger = world
+        .chain
+        .gate_history(world.at.engine, Address([7; 20]))
+        .await;
+    assert!(matches!(stranger, Err(ChainError::NotAContract { .. })));
+}
+
+#[tokio::test]
+async fn a_circuit_in_one_transaction() {
+    let mut world = World::new(3, &[]).await;
+    let (_, spec) = world.gate(1).await;
+    let source = GateSpec {
+        salt: Digest([1; 32]),
+        ..spec.clone()
+    };
+    let placeholder = {
+        let mut bytes = [0; 20];
+        bytes[19] = 1;
+        Address(bytes)
+    };
+    let sink = |gate| GateSpec {
+        inputs: vec![spec.inputs[0], GateInput::Output { gate, pin: 0 }],
+        ..spec.clone()
+    };
+    let specs = [source.clone(), sink(placeholder)];
+    world
+        .send(calls::create_circuit(world.at.engine, &specs))
+        .await;
+    let source = world.chain.gate_of(world.at.engine, &source).await.unwrap();
+    let sink_spec = sink(source);
+    let sink = world
+        .chain
+        .gate_of(world.at.engine, &sink_spec)
+        .await
+        .unwrap();
+    assert_eq!(world.chain.gate_spec(sink).await.unwrap(), sink_spec);
+}
+
+#[tokio::test]
+async fn failure_is_a_result_and_gates_behind_it_fail_too() {
+    let mut world = World::new(3, &[]).await;
+    let (gate, spec) = world.gate(1).await;
+    let future = GateInput::Output { gate, pin: 0 };
+    let behind = GateSpec {
+        inputs: vec![spec.inputs[0], future],
+        ..spec
+    };
+    let behind = world.create(&behind).await;
+    let (pins, cids) = ([FAILURE_PIN], [sha256(b"failure record")]);
+    let signatures = world.sign(gate, 1, &pins, &cids, 3);
+    let call = calls::register_outputs(world.at.ring, gate, &pins, &cids, &signatures);
+    world.send(call).await;
+    let state = world.chain.gate_state(gate).await.unwrap();
+    assert!(state.resolved && state.failed);
+    let state = world.chain.gate_state(behind).await.unwrap();
+    assert!(!state.ready && !state.resolved && state.failed);
+    let record = world.chain.output_of(gate, FAILURE_PIN).await.unwrap();
+    assert_eq!(record, Some(cids[0].token_id()));
+}
+
+#[tokio::test]
+async fn members_come_and_go_and_say_where_they_are() {
+    let mut world = World::new(3, &[]).await;
+    let newcomer = member_key(77);
+    let (engine, ring) = (world.at.engine, world.at.ring);
+    world
+        .send(calls::enter(engine, ring, newcomer.address()))
+        .await;
+    let gone = world.members[0].address();
+    world.send(calls::exit(engine, ring, gone)).await;
+    let state = world.chain.ring_state(ring).await.unwrap();
+    assert_eq!((state.epoch, state.members.len()), (3, 3));
+    assert!(state.members.contains(&newcomer.address()) && !state.members.contains(&gone));
+
+    assert_eq!(
+        world.chain.contact(ring, newcomer.address()).await.unwrap(),
+        None
+    );
+    let ether = 1_000_000_000_000_000_000;
+    let accounts = [newcomer.address()];
+    rings_chain::fund(&world.chain, &world.submitter, &accounts, ether)
+        .await
+        .unwrap();
+    assert_eq!(world.chain.balance(accounts[0]).await.unwrap(), ether);
+    let journal = world.directory.path().join("newcomer.journal");
+    let own = Submitter::open(journal, world.chain.clone(), newcomer.clone())
+        .await
+        .unwrap();
+    let multiaddress = [4, 127, 0, 0, 1, 6, 0x1f, 0x90];
+    let announce = calls::announce(ring, &newcomer.public_key(), &multiaddress);
+    own.submit(purpose("announce"), announce).await.unwrap();
+    let contact = world.chain.contact(ring, newcomer.address()).await.unwrap();
+    let contact = contact.unwrap();
+    assert_eq!(contact.public_key, newcomer.public_key());
+    assert_eq!(contact.multiaddress, multiaddress);
+}
+
+#[tokio::test]
+async fn refusals_come_in_words() {
+    let mut world = World::new(4, &[]).await;
+    let (gate, _) = world.gate(1).await;
+    let (pins, cids) = ([0], [sha256(b"x")]);
+
+    // Found by an estimate, so that nothing is sent.
+    let few = world.sign(gate, 1, &pins, &cids, 2);
+    let call = Call {
+        gas: None,
+        ..calls::register_outputs(world.at.ring, gate, &pins, &cids, &few)
+    };
+    let refused = world.submitter.submit(purpose("few"), call.clone()).await;
+    let reason = "QuorumNotReached(signatures = 2, members = 4)";
+    assert!(
+        matches!(&refused, Err(ChainError::Reverted { reason: r }) if r == reason),
+        "{refused:?}"
+    );
+
+    // With a gas limit it is sent, and reverts in its block.
+    let gas = Some(2_000_000);
+    let refused = world
+        .submitter
+        .submit(purpose("few"), Call { gas, ..call })
+        .await;
+    assert!(
+        matches!(&refused, Ok(Submitted::Reverted { reason: r, .. }) if r == reason),
+        "{refused:?}"
+    );
+
+    // The second of two equal registrations.
+    let register = world.registration(gate, 1, 1);
+    world.send(register.clone()).await;
+    let late = world
+        .submitter
+        .submit(purpose("late"), register.clone())
+        .await;
+    assert!(
+        matches!(&late, Ok(Submitted::Reverted { reason, .. }) if reason == "AlreadyResolved()" || reason == "PinAlreadySet(pin = 0)"),
+        "{late:?}"
+    );
+
+    let (gate, _) = world.gate(1).await;
+    let starved = Call {
+        gas: Some(60_000),
+        ..world.registration(gate, 1, 1)
+    };
+    let starved = world.submitter.submit(purpose("starved"), starved).await;
+    assert!(
+        matches!(&starved, Ok(Submitted::Reverted { reason, .. }) if reason.contains("out of gas")),
+        "{starved:?}"
+    );
+
+    // No contract at all.
+    let nothing = world.chain.ring_state(Address([3; 20])).await;
+    assert!(matches!(
+        nothing,
+        Err(ChainError::NotAContract { what: "ring", .. })
+    ));
+}
+
+#[tokio::test]
+async fn the_gas_formula_is_a_bound() {
+    let mut world = World::new(31, &[]).await;
+    for (signers, outputs) in [(21, 1), (31, 1), (21, 10), (31, 40)] {
+        let (gate, _) = world.gate(outputs).await;
+        let pins: Vec<_> = (0..outputs).collect();
+        let cids: Vec<_> = pins
+            .iter()
+            .map(|pin| sha256(&[&gate.0[..], &pin.to_be_bytes()].concat()))
+            .collect();
+        let signatures = world.sign(gate, 1, &pins, &cids, signers);
+        let call = calls::register_outputs(world.at.ring, gate, &pins, &cids, &signatures);
+        let Submitted::Mined { gas_used, .. } = world.send(call).await else {
+            unreachable!("sent");
+        };
+        let bound = calls::register_gas(signers, outputs as usize, 0);
+        println!("{signers} signatures, {outputs} outputs: {gas_used} of {bound} gas");
+        assert!(gas_used < bound && bound < calls::MAX_GAS);
+    }
+    // Futures: every input but the operation, as many as the formula allows for.
+    let (first, spec) = world.gate(1).await;
+    let register = world.registration(first, 1, 1);
+    world.send(register).await;
+    let mut futures = spec.clone();
+    let future = GateInput::Output {
+        gate: first,
+        pin: 0,
+    };
+    futures.inputs.extend(vec![future; calls::FUTURES_COVERED]);
+    let gate = world.create(&futures).await;
+    let register = world.registration(gate, 1, 1);
+    let Submitted::Mined { gas_used, .. } = world.send(register).await else {
+        unreachable!("sent");
+    };
+    let bound = calls::register_gas(31, 1, calls::FUTURES_COVERED);
+    println!("64 futures: {gas_used} of {bound} gas");
+    assert!(gas_used < bound);
+}
+
+#[tokio::test]
+async fn blocks_and_what_is_not_there() {
+    let world = World::new(1, &[]).await;
+    let head = world.chain.head().await.unwrap();
+    assert_eq!(world.chain.block(head.number).await.unwrap(), head);
+    assert_eq!(world.chain.block_number().await.unwrap(), head.number);
+    let above = world.chain.block(head.number + 1000).await;
+    assert!(matches!(above, Err(ChainError::NoSuchBlock { .. })));
+    assert!(world.chain.has_code(world.at.ring).await.unwrap());
+    assert!(!world.chain.has_code(Address([1; 20])).await.unwrap());
+    assert!(world.chain.is_reachable());
+    let nobody = Chain::connect("http://127.0.0.1:1").await;
+    assert!(matches!(nobody, Err(ChainError::Unreachable { .. })));
+}
