@@ -22,6 +22,14 @@ pub use bindings::{engine, gate, ring, scope};
 mod bindings {
     use ethers_contract::abigen;
 
+    // `abigen!` reads the files without telling the compiler, which would not compile again when they change.
+    const _: [&[u8]; 4] = [
+        include_bytes!("../json/Engine.json"),
+        include_bytes!("../json/Gate.json"),
+        include_bytes!("../json/Ring.json"),
+        include_bytes!("../json/Scope.json"),
+    ];
+
     abigen!(
         Engine, "json/Engine.json";
         Gate, "json/Gate.json";

@@ -146,6 +146,18 @@ contract GasTest is Fixture {
         snapshot("createScope");
     }
 
+    /// The largest block that `ipfs add` makes of a file: a chunk of 256 KiB and what is around it.
+    function test_proveData() public {
+        bytes memory data = new bytes(262_158);
+        for (uint256 i = 0; i < data.length; i += 32) {
+            assembly {
+                mstore(add(add(data, 32), i), not(0))
+            }
+        }
+        scope.proveData(data);
+        snapshot("proveData: 256 KiB");
+    }
+
     function test_declareData() public {
         declare(keccak256("first"));
         declare(keccak256("second"));

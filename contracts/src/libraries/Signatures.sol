@@ -16,8 +16,8 @@ library Signatures {
     /// Signers and members both ascend, so each member is looked at once in all. Not checked: that `s` and `v` are as long
     /// as `r`.
     ///
-    /// The assembly costs 4,500 gas for each signature, where Solidity (`test/utils/PlainSignatures.sol`) takes 5,500; the
-    /// precompile and the calldata are 4,264 of these.
+    /// The assembly costs 4,576 gas for each signature, where a loop in Solidity took 5,534; the
+    /// precompile and the calldata are 4,264 of these. Its twin for the tests is `test/utils/PlainSignatures.sol`.
     function countGood(bytes memory set, bytes32 digest, bytes32[] calldata r, bytes32[] calldata s, uint8[] calldata v)
         internal
         view
