@@ -41,7 +41,7 @@ impl fmt::Display for GenerateError {
             Self::File { path, .. } => write!(f, "cannot access {}", path.display()),
             Self::Solc { path, .. } => write!(
                 f,
-                "cannot run the Solidity compiler `{}`: install it with ./anvil-scripts/install-tools, or name one in $SOLC",
+                "cannot run the Solidity compiler `{}`: install it with ./anvil-scripts/install-tools, or name one in $SOLC_PATH",
                 path.display()
             ),
             Self::Compile(messages) => write!(f, "the contracts do not compile:\n{messages}"),

@@ -22,7 +22,7 @@ pub fn project() -> PathBuf {
         .to_path_buf()
 }
 
-/// The compiler to use: `$SOLC`, else `solc` on the path.
+/// The compiler to use: `$SOLC_PATH`, else `solc` on the path.
 pub fn solc() -> PathBuf {
-    std::env::var_os("SOLC").map_or_else(|| PathBuf::from("solc"), PathBuf::from)
+    std::env::var_os("SOLC_PATH").map_or_else(|| PathBuf::from("solc"), PathBuf::from)
 }
