@@ -27,6 +27,7 @@ use crate::event::tell;
 use crate::handle::Command;
 use crate::inbox::Inbox;
 use crate::links::Links;
+use crate::liveness::Liveness;
 use crate::outbox::Outbox;
 use crate::{Event, Limits, PeerId};
 
@@ -55,6 +56,7 @@ pub(crate) struct Driver {
     outbox: Outbox,
     dialer: Dialer,
     links: Links,
+    liveness: Liveness<OutboundRequestId>,
     /// Peers' requests that wait for our answer.
     inbox: Inbox<InboundRequestId>,
     answers: FuturesUnordered<requests::Answering>,
@@ -77,6 +79,7 @@ impl Driver {
             commands: parts.commands,
             outbox: Outbox::new(parts.events),
             links: Links::new(limits.dial_timeout + SIMULTANEOUS_SLACK),
+            liveness: Liveness::new(limits.liveness_timeout),
             inbox: Inbox::new(limits.inbound_requests_per_peer),
             answers: FuturesUnordered::new(),
             asked: HashMap::new(),
@@ -91,7 +94,7 @@ impl Driver {
         let mut upkeep = interval_at(tokio::time::Instant::now() + period, period);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = loop {
-            let due = self.dialer.next_due();
+            let due = earlier(self.dialer.next_due(), self.liveness.next_due());
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Shutdown { done }) => break Some(done),
@@ -101,7 +104,7 @@ impl Driver {
                 event = self.swarm.select_next_some() => self.on_swarm(event),
                 Some(judged) = self.verdicts.next(), if !self.verdicts.is_empty() => self.on_judged(judged),
                 Some(answered) = self.answers.next(), if !self.answers.is_empty() => self.on_answered(answered),
-                () = at(due), if due.is_some() => self.dial_due(),
+                () = at(due), if due.is_some() => self.on_due(),
                 _ = upkeep.tick() => self.upkeep(),
                 () = self.outbox.deliver(), if self.outbox.is_waiting() => {}
             }
@@ -204,6 +207,10 @@ impl Driver {
             tracing::debug!("some connections did not close in time");
         }
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 /// Waits until then; for ever if there is no such moment.

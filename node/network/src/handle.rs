@@ -116,13 +116,16 @@ impl Network {
         check_size("a request", data.len(), self.limits.request_bytes)?;
         let peer = *peer;
         let turn = self.turns.take(peer).await?;
-        self.ask(|done| Command::Request {
+        let answer = self.ask(|done| Command::Request {
             peer,
             data,
             turn,
             done,
-        })
-        .await?
+        });
+        // libp2p's own timeout begins only when the stream is agreed upon.
+        let after = self.limits.request_timeout;
+        let in_time = tokio::time::timeout(after, answer).await;
+        in_time.map_err(|_| NetworkError::Timeout { peer, after })??
     }
 
     /// The peers that are connected: those with a [`crate::Event::Connected`] and no

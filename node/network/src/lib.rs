@@ -42,6 +42,7 @@ mod identity;
 mod inbox;
 mod limits;
 mod links;
+mod liveness;
 mod outbox;
 mod start;
 mod text;

@@ -48,7 +48,7 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Bytes of one response.
     pub response_bytes: usize,
-    /// From opening the stream to the last byte of the response.
+    /// From the request's turn to the last byte of the response.
     pub request_timeout: Duration,
     /// Requests of one peer that are being answered; those beyond are answered "busy".
     pub inbound_requests_per_peer: usize,
@@ -69,7 +69,7 @@ pub struct Limits {
     /// How often a silent peer is asked whether it is there: TCP alone notices a lost machine after
     /// many minutes.
     pub liveness_interval: Duration,
-    /// How long it may take to answer; then its connection is closed.
+    /// How long it may take to answer, and to subscribe; then its connections are closed.
     pub liveness_timeout: Duration,
     /// How long connections may take to close when the network is shut down.
     pub shutdown_grace: Duration,

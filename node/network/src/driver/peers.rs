@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use libp2p::request_response::{self, Message, OutboundFailure};
+use libp2p::request_response::{self, Message, OutboundFailure, ResponseChannel};
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{ConnectionError, ConnectionId, DialError, ListenError};
 use libp2p::{Multiaddr, PeerId as Id};
@@ -49,11 +49,19 @@ impl Driver {
             .collect()
     }
 
-    pub(super) fn dial_due(&mut self) {
+    pub(super) fn on_due(&mut self) {
         let now = Instant::now();
         while let Some((peer, address)) = self.dialer.take_due(now) {
             self.dial(peer, address);
         }
+        while let Some(peer) = self.liveness.take_overdue(now) {
+            self.on_silent(peer);
+        }
+    }
+
+    fn on_silent(&mut self, peer: Id) {
+        tracing::debug!(%peer, "the peer does not answer: closing its connections");
+        self.disconnect(peer);
     }
 
     fn dial(&mut self, peer: Id, address: Multiaddr) {
@@ -97,6 +105,7 @@ impl Driver {
         };
         tracing::debug!(%peer, ?cause, "disconnected");
         self.dialer.disconnected(&peer, Instant::now());
+        self.liveness.forget(&peer);
         if was_ready {
             self.outbox.notify(Event::Disconnected(PeerId(peer)));
         }
@@ -112,39 +121,42 @@ impl Driver {
             tracing::debug!(%peer, "the peer has not subscribed: connecting again");
             self.disconnect(peer);
         }
+        let now = Instant::now();
         let alive = &mut self.swarm.behaviour_mut().alive;
         for peer in self.links.open() {
-            alive.send_request(&peer, Bytes::new());
+            if !self.liveness.is_asked(&peer) {
+                let question = alive.send_request(&peer, Bytes::new());
+                self.liveness.asked(peer, question, now);
+            }
         }
     }
 
     pub(super) fn on_alive(&mut self, event: request_response::Event<Bytes, Response>) {
         match event {
-            request_response::Event::Message {
-                message: Message::Request { channel, .. },
-                ..
-            } => {
-                let answer = Response::Answer(Bytes::new());
-                if self
-                    .swarm
-                    .behaviour_mut()
-                    .alive
-                    .send_response(channel, answer)
-                    .is_err()
-                {
-                    tracing::trace!("the peer did not wait");
-                }
-            }
+            request_response::Event::Message { message, .. } => match message {
+                Message::Request { channel, .. } => self.say_alive(channel),
+                Message::Response { request_id, .. } => self.liveness.answered(&request_id),
+            },
             request_response::Event::OutboundFailure {
                 peer,
-                connection_id,
-                error: error @ (OutboundFailure::Timeout | OutboundFailure::Io(_)),
+                error: OutboundFailure::Timeout,
                 ..
-            } => {
-                tracing::debug!(%peer, %error, "the peer does not answer: closing its connection");
-                self.swarm.close_connection(connection_id);
+            } => self.on_silent(peer),
+            // Whoever refuses a stream is there. If its connection is gone, we are told so.
+            request_response::Event::OutboundFailure { request_id, .. } => {
+                self.liveness.answered(&request_id);
             }
             _ => {}
+        }
+    }
+
+    fn say_alive(&mut self, channel: ResponseChannel<Response>) {
+        let alive = &mut self.swarm.behaviour_mut().alive;
+        if alive
+            .send_response(channel, Response::Answer(Bytes::new()))
+            .is_err()
+        {
+            tracing::trace!("the peer did not wait");
         }
     }
 
