@@ -33,7 +33,9 @@ pub use rpc::{
     CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
     REQUEST_TIMEOUT,
 };
-pub use submit::{bare_transactions, Submitted, Submitter, SubmitterConfig, KEPT_OUTCOMES, SUBMIT_QUEUE};
+pub use submit::{
+    bare_transactions, Submitted, Submitter, SubmitterConfig, KEPT_OUTCOMES, SUBMIT_QUEUE,
+};
 pub use types::{
     BlockRef, Call, ChainEvent, Contact, Cursor, GateHistory, GateState, Located, Registration,
     RingState,

@@ -18,7 +18,7 @@ use std::{
 
 /// HTTP does not show when a connection is replaced, so the chain id is read again after each failure
 /// and whenever it has not been read for so long.
-const VERIFY_INTERVAL: Duration = Duration::from_secs(30);
+const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Http {
     client: HttpClient,

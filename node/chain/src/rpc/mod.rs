@@ -6,6 +6,7 @@
 mod backoff;
 mod failure;
 mod http;
+mod prompt;
 mod ws;
 
 use crate::error::ChainError;
@@ -82,9 +83,13 @@ impl ToRpcParams for RawParams {
 /// Scheme and host of a URL, without what may hold a secret: user, path and query.
 fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    format!("{scheme}://{}", host(rest))
+}
+
+/// Host and port of what follows the scheme of a URL.
+fn host(rest: &str) -> &str {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}")
+    authority.rsplit('@').next().unwrap_or_default()
 }
 
 impl Rpc {

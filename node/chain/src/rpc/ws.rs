@@ -1,8 +1,9 @@
 //! JSON-RPC over a websocket that is made again when it breaks.
 
 use super::{
-    failure::RpcFailure, Backoff, ExpectedId, RawParams, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS,
-    MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,
+    failure::RpcFailure, host, prompt::PromptStream, Backoff, ExpectedId, RawParams,
+    CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
+    REQUEST_TIMEOUT,
 };
 use crate::chain::Header;
 use ethers_core::types::U64;
@@ -112,12 +113,36 @@ impl Ws {
             .max_concurrent_requests(MAX_CONCURRENT_REQUESTS)
             .max_buffer_capacity_per_subscription(HEAD_BUFFER)
             .enable_ws_ping(pings);
-        let client = timeout(CONNECT_TIMEOUT, builder.build(&self.url))
+        let client = timeout(CONNECT_TIMEOUT, self.handshake(builder))
             .await
             .map_err(|_| RpcFailure::Timeout)??;
         let found: U64 = client.request("eth_chainId", rpc_params![]).await?;
         self.expected.check(found)?;
         Ok(client)
+    }
+}
+
+impl Ws {
+    /// Opens the socket. Without TLS it is ours, so that it can acknowledge at once.
+    async fn handshake(&self, builder: WsClientBuilder) -> Result<WsClient, RpcFailure> {
+        let Some(rest) = self.url.strip_prefix("ws://") else {
+            return Ok(builder.build(&self.url).await?);
+        };
+        let host = host(rest);
+        let has_port = host.rsplit(':').next().is_some_and(|port| {
+            port.len() < host.len() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let authority = match has_port {
+            true => host.to_owned(),
+            false => format!("{host}:80"),
+        };
+        let stream =
+            PromptStream::connect(&authority)
+                .await
+                .map_err(|error| RpcFailure::Unreachable {
+                    source: Arc::new(error),
+                })?;
+        Ok(builder.build_with_stream(&self.url, stream).await?)
     }
 }
 

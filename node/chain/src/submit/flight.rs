@@ -37,8 +37,10 @@ pub(super) struct Flight {
     pub waiters: Vec<Reply>,
     /// When it was taken up.
     pub since: Instant,
-    /// When its newest transaction was sent last, and the chain's height then.
-    pub sent: Option<(Instant, u64)>,
+    /// When its newest transaction was sent last.
+    pub sent: Option<Instant>,
+    /// The chain's height when its newest transaction was sent first.
+    pub height: Option<u64>,
     /// When to send it again.
     pub retry_at: Option<Instant>,
     /// Whether to send it with higher fees then.
@@ -86,6 +88,7 @@ impl Flight {
             waiters: Vec::new(),
             since: Instant::now(),
             sent: None,
+            height: None,
             retry_at: None,
             raise: false,
             tries: 0,
@@ -184,7 +187,8 @@ impl Writer {
             return;
         };
         let (chain, raw) = (self.chain.clone(), Bytes::from(variant.raw.clone()));
-        flight.sent = Some((Instant::now(), height));
+        flight.sent = Some(Instant::now());
+        flight.height.get_or_insert(height);
         flight.retry_at = None;
         let sending = async move {
             let result = chain.request("eth_sendRawTransaction", json!([raw])).await;
@@ -305,6 +309,7 @@ impl Writer {
         if let Some(flight) = self.flights.get_mut(&nonce) {
             flight.record.state = State::Pending;
             flight.since = Instant::now();
+            flight.height = None;
             self.mined = self.mined.min(nonce);
             self.dirty.insert(nonce);
             self.broadcast(nonce);
@@ -347,6 +352,9 @@ impl Writer {
 
     /// Asks how many of the account's transactions are mined.
     pub(super) fn count(&mut self) {
+        if std::mem::replace(&mut self.counting, true) {
+            return;
+        }
         let (chain, account): (Chain, _) = (self.chain.clone(), self.account);
         let counting = async move { Done::Counted(chain.nonce(account).await) };
         self.work.push(counting.boxed());

@@ -51,7 +51,7 @@ impl Writer {
     /// Whether it is time to send this nonce's transaction again.
     fn is_due(&self, nonce: u64, now: Instant) -> bool {
         self.flights.get(&nonce).is_some_and(|flight| {
-            let silent = |(at, _): (Instant, u64)| now >= at + self.config.rebroadcast;
+            let silent = |at: Instant| now >= at + self.config.rebroadcast;
             flight.retry_at.is_some_and(|at| now >= at) || flight.sent.is_some_and(silent)
         })
     }
@@ -74,8 +74,8 @@ impl Writer {
     async fn push_through(&mut self, nonce: u64, now: Instant) {
         let height = self.height();
         let stuck = self.flights.get(&nonce).is_some_and(|flight| {
-            let passed_over = |(_, at): (Instant, u64)| height >= at + STUCK_BLOCKS;
-            now >= flight.since + self.config.stuck && flight.sent.is_some_and(passed_over)
+            let passed_over = |at: u64| height >= at + STUCK_BLOCKS;
+            now >= flight.since + self.config.stuck && flight.height.is_some_and(passed_over)
         });
         if now >= self.gap_check_at(nonce) {
             self.count();
@@ -133,6 +133,7 @@ impl Writer {
             .or_insert_with(|| Flight::new(record.clone()));
         flight.record = record;
         flight.since = Instant::now();
+        flight.height = None;
         true
     }
 
@@ -207,6 +208,7 @@ impl Writer {
     }
 
     pub(super) async fn on_counted(&mut self, count: Result<u64, ChainError>) {
+        self.counting = false;
         let count = match count {
             Ok(count) => count,
             Err(error) => {

@@ -60,6 +60,8 @@ pub(super) struct Writer {
     pub next_nonce: u64,
     /// The account's transactions that are mined, as far as is known.
     pub mined: u64,
+    /// Whether that is being asked for.
+    pub counting: bool,
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.
     pub head_asked: Instant,
@@ -102,6 +104,7 @@ impl Writer {
             ready: Vec::new(),
             next_nonce: pending.max(mined),
             mined,
+            counting: false,
             head: None,
             head_asked: Instant::now(),
             dirty: BTreeSet::new(),

@@ -237,7 +237,8 @@ async fn what_was_written_but_not_sent_is_sent_at_the_next_opening() {
     let second = submitter(&fake, &journal).await;
     mined(spawn(&second, "a")).await;
     mined(spawn(&second, "b")).await;
-    assert_eq!((fake.state().nonce, fake.state().mined.len()), (2, 2));
+    assert_eq!(fake.state().nonce, 2);
+    assert_eq!(fake.state().mined.len(), 2);
     second.shutdown().await;
 
     // And the outcome is known for good.
