@@ -75,6 +75,9 @@ pub enum Command {
         after_help = "Example: rings deploy --rpc https://chain.example --key key.json --members members.txt"
     )]
     Deploy(DeployArgs),
+    /// Measure this machine: what a result costs, beside what it could not cost less
+    #[command(after_help = "Example: rings bench --json > bench.json")]
+    Bench(BenchArgs),
     /// Look at the ring
     #[command(subcommand)]
     Ring(RingCommand),
@@ -247,6 +250,17 @@ pub struct DeployArgs {
     /// File with the members' addresses, one a line
     #[arg(long, value_name = "FILE")]
     pub members: PathBuf,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Number of members of the throw-away ring
+    #[arg(long, default_value_t = super::up::DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(super::up::MAX_MEMBERS)))]
+    pub members: u16,
     /// Write JSON
     #[arg(long)]
     pub json: bool,

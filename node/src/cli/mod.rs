@@ -2,6 +2,7 @@
 
 mod anvil;
 mod args;
+mod bench;
 mod failure;
 mod member;
 mod out;
@@ -9,6 +10,7 @@ mod ports;
 mod process;
 mod ringdir;
 mod rings;
+mod run;
 mod signals;
 mod up;
 
@@ -48,7 +50,9 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Fail
         Command::Worker => return Ok(rings_compute::worker_main()),
         Command::Node(args) => wait(node_runtime()?, member::run(args, faults)),
         Command::Up(args) => wait(runtime()?, rings::up(args, out)),
+        Command::Bench(args) => wait(runtime()?, bench::bench(args, out)),
         Command::Down(args) => wait(runtime()?, rings::down(args, out)),
+        Command::Run(args) => wait(runtime()?, run::run(args, out)),
         Command::Deploy(args) => wait(runtime()?, rings::deploy(args, out)),
         Command::Completions { shell } => completions(shell, out),
         _ => Err(Failure::internal("not there yet")),
