@@ -51,8 +51,8 @@ pub fn kill(pid: u32) {
 
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = named(pid) {
-        // It may have ended just now, which is what was wanted.
-        drop(kill_process(pid, signal));
+        // An error means that it has ended just now, which is what was wanted.
+        kill_process(pid, signal).unwrap_or_default();
     }
 }
 

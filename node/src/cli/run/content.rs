@@ -1,0 +1,208 @@
+//! What `rings run` and `rings add` bring: files and standard input, hashed before anything is sent.
+
+use crate::{
+    cli::{
+        failure::{Context, Failure, Status},
+        out::{Out, Step},
+    },
+    http::{Client, ClientError},
+};
+use bytes::Bytes;
+use cid::Cid;
+use futures::TryStreamExt;
+use rings_store::Imported;
+use std::{
+    fs::{self, File},
+    io::{self, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+/// From so many bytes on, a bar shows how far an upload is.
+const BAR_FROM: u64 = 4 * 1024 * 1024;
+
+/// A file that may become one of the ring's, and its CID.
+#[derive(Debug)]
+pub struct Content {
+    /// What it is to the user.
+    pub name: String,
+    /// Its CID, and its length.
+    pub imported: Imported,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Memory(Bytes),
+    Path(PathBuf),
+    /// What came through a pipe, in a file without a name.
+    Spooled(File),
+}
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+impl Content {
+    /// Bytes that are there.
+    ///
+    /// # Errors
+    /// Never on their account.
+    pub async fn memory(name: &str, bytes: impl Into<Bytes>) -> Result<Self, Failure> {
+        Self::hashed(name.into(), Body::Memory(bytes.into())).await
+    }
+
+    /// A file, or a pipe with a name.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read.
+    pub async fn path(path: &Path) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let unread = || format!("cannot read {name}; check the path");
+        let kind = fs::metadata(path).context(Status::Usage, unread())?;
+        if kind.is_dir() {
+            return Err(Failure::usage(format!(
+                "{name} is a directory; name a file"
+            )));
+        }
+        if kind.is_file() {
+            return Self::hashed(name, Body::Path(path.into())).await;
+        }
+        let file = tokio::fs::File::open(path).await;
+        let body = spool(file.context(Status::Usage, unread())?, &name).await?;
+        Self::hashed(name, body).await
+    }
+
+    /// Standard input, to its end.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read.
+    pub async fn stdin() -> Result<Self, Failure> {
+        let name = "standard input".to_owned();
+        let body = spool(tokio::io::stdin(), &name).await?;
+        Self::hashed(name, body).await
+    }
+
+    async fn hashed(name: String, body: Body) -> Result<Self, Failure> {
+        let imported = rings_store::hash(body.reader(&name).await?).await?;
+        Ok(Self {
+            name,
+            imported,
+            body,
+        })
+    }
+
+    /// The CID.
+    pub fn cid(&self) -> Cid {
+        self.imported.cid
+    }
+
+    /// Puts it into the store of a member, and compares the CID that comes back.
+    ///
+    /// # Errors
+    /// When the member does not take it, or names it otherwise.
+    pub async fn add_to(&self, client: &Client, out: Out) -> Result<(), Failure> {
+        let step = self.bar(out);
+        let reader = self.body.reader(&self.name).await?;
+        let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
+            step.iter()
+                .for_each(|step| step.advance(piece.len() as u64))
+        });
+        let added = client
+            .add_stream(pieces)
+            .await
+            .map_err(|error| match error {
+                ClientError::Input(error) => {
+                    Failure::usage(format!("cannot read {}", self.name)).because(error)
+                }
+                error => error.into(),
+            })?;
+        if added.cid == self.cid() {
+            return Ok(());
+        }
+        let (name, ours, theirs) = (&self.name, self.cid(), added.cid);
+        Err(Failure::unavailable(format!(
+            "the member at {} names {name} {theirs}, and it was {ours} when it was read; was it changed meanwhile?",
+            client.url()
+        )))
+    }
+
+    fn bar(&self, out: Out) -> Option<Step> {
+        let bytes = self.imported.bytes;
+        (bytes >= BAR_FROM).then(|| out.transfer(format_args!("adding {}", self.name), bytes))
+    }
+}
+
+impl Body {
+    async fn reader(&self, name: &str) -> Result<Reader, Failure> {
+        let opened: io::Result<Reader> = match self {
+            Self::Memory(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+            Self::Path(path) => match tokio::fs::File::open(path).await {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) => Err(error),
+            },
+            Self::Spooled(file) => from_start(file),
+        };
+        opened.context(Status::Usage, format!("cannot read {name}; check the path"))
+    }
+}
+
+fn from_start(file: &File) -> io::Result<Reader> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(Box::new(tokio::fs::File::from_std(file)))
+}
+
+/// Keeps what comes once: it is needed twice, for its CID and for the member.
+async fn spool(mut from: impl AsyncRead + Unpin, name: &str) -> Result<Body, Failure> {
+    let kept = async {
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
+        tokio::io::copy(&mut from, &mut file).await?;
+        file.sync_data().await?;
+        Ok(Body::Spooled(file.into_std().await))
+    };
+    let what = format!("cannot keep {name}; is there space for temporary files?");
+    kept.await.context(Status::Unavailable, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    async fn all(content: &Content) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut reader = content.body.reader("x").await.unwrap();
+        reader.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn the_same_bytes_have_the_same_cid_from_wherever_they_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hello");
+        fs::write(&path, "hello worlds\n").unwrap();
+        let file = Content::path(&path).await.unwrap();
+        let memory = Content::memory("m", "hello worlds\n").await.unwrap();
+        let body = spool(&b"hello worlds\n"[..], "s").await.unwrap();
+        let spooled = Content::hashed("s".into(), body).await.unwrap();
+        for content in [&file, &memory, &spooled] {
+            assert_eq!(content.cid(), memory.cid());
+            assert_eq!(all(content).await, b"hello worlds\n");
+            assert_eq!(all(content).await, b"hello worlds\n", "a second time");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_a_mistake_of_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = Content::path(&directory.path().join("no"))
+            .await
+            .unwrap_err();
+        assert_eq!(missing.status(), Status::Usage);
+        assert!(missing.to_string().contains("No such file"), "{missing}");
+        let folder = Content::path(directory.path()).await.unwrap_err();
+        assert!(folder.to_string().contains("directory"), "{folder}");
+    }
+}

@@ -1,0 +1,250 @@
+//! The receipt of `rings run`: what is known about a result, for programs.
+
+use crate::{
+    cli::failure::Failure,
+    http::{
+        api::{GateView, VoteView},
+        Pin,
+    },
+};
+use cid::Cid;
+use rings_protocol::{operation::FailureRecord, Address, Digest};
+use serde::{Serialize, Serializer};
+use std::path::Path;
+
+/// The file that `--receipt` names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Version of this form.
+    pub version: u32,
+    /// Chain id.
+    pub chain_id: u64,
+    /// The engine's contract.
+    pub engine: Address,
+    /// The scope's contract.
+    pub scope: Address,
+    /// The ring's contract.
+    pub ring: Address,
+    /// The gate.
+    pub gate: Address,
+    /// Epoch of the signatures.
+    pub epoch: u64,
+    /// What was computed.
+    pub operation: OperationPart,
+    /// The inputs.
+    #[serde(serialize_with = "texts")]
+    pub inputs: Vec<Cid>,
+    /// The outputs; none when the program failed.
+    pub outputs: Vec<OutputPart>,
+    /// Why the program failed.
+    pub failure: Option<FailurePart>,
+    /// Who signed the result.
+    pub signers: Vec<Address>,
+    /// Signatures needed.
+    pub quorum: u64,
+    /// Number of members.
+    pub members: usize,
+    /// Transaction that registered the result.
+    pub transaction: Option<Digest>,
+    /// Its block.
+    pub block: Option<u64>,
+    /// Gas that it used.
+    pub gas_used: Option<u64>,
+    /// Votes seen, when there was no quorum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub votes: Option<Vec<VoteView>>,
+    /// Members without a vote, when there was no quorum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Vec<Address>>,
+    /// How long each part took.
+    pub milliseconds: Milliseconds,
+}
+
+/// The operation.
+#[derive(Debug, Serialize)]
+pub struct OperationPart {
+    /// Its own CID.
+    #[serde(serialize_with = "text")]
+    pub cid: Cid,
+    /// The CID of the program.
+    #[serde(serialize_with = "text")]
+    pub program: Cid,
+}
+
+/// One output.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputPart {
+    /// The output pin.
+    pub pin: Pin,
+    /// The token on it.
+    pub token_id: Digest,
+    /// The data.
+    #[serde(serialize_with = "text")]
+    pub cid: Cid,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Why the program failed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailurePart {
+    /// The record.
+    #[serde(serialize_with = "text")]
+    pub cid: Cid,
+    /// Its token, on the failure pin.
+    pub token_id: Digest,
+    /// `exit`, `trap`, `fuel`, `memory` or `input`.
+    pub reason: rings_protocol::operation::Reason,
+    /// The exit status.
+    pub code: Option<u32>,
+    /// The trap's name.
+    pub trap: Option<String>,
+    /// Which input, in mode `each`.
+    pub input: Option<u64>,
+    /// The end of standard error; what is not text in it is replaced.
+    pub stderr: String,
+}
+
+impl FailurePart {
+    /// From the record in the store.
+    pub fn new(cid: Cid, token_id: Digest, record: &FailureRecord) -> Self {
+        Self {
+            cid,
+            token_id,
+            reason: record.reason,
+            code: record.code,
+            trap: record.trap.clone(),
+            input: record.input,
+            stderr: String::from_utf8_lossy(&record.stderr).into_owned(),
+        }
+    }
+}
+
+/// How long each part took; `null` for what was not done or is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Milliseconds {
+    /// Putting files into a member's store.
+    pub store: Option<u64>,
+    /// Declaring the data and making the gate.
+    pub create: Option<u64>,
+    /// From ready to the vote of the member that was asked.
+    pub compute: Option<u64>,
+    /// From that vote to two thirds.
+    pub quorum: Option<u64>,
+    /// From two thirds to the registration.
+    pub register: Option<u64>,
+    /// All of it.
+    pub total: u64,
+}
+
+impl Milliseconds {
+    /// Takes over what a member has measured.
+    pub fn of_member(&mut self, view: &GateView) {
+        let times = view.milliseconds;
+        self.compute = times.compute;
+        self.quorum = times.quorum;
+        self.register = times.register;
+    }
+}
+
+impl Receipt {
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| Failure::internal("the receipt cannot be written").because(error))?;
+        std::fs::write(path, text + "\n").map_err(|error| {
+            let what = format!(
+                "cannot write the receipt {}; name another file",
+                path.display()
+            );
+            Failure::usage(what).because(error)
+        })
+    }
+}
+
+fn text<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(cid)
+}
+
+fn texts<S: Serializer>(cids: &[Cid], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(cids.iter().map(ToString::to_string))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rings_protocol::{cids::data_cid, operation::Reason};
+
+    #[test]
+    fn it_has_the_form_of_the_interface() {
+        let cid = data_cid(Digest([7; 32]));
+        let receipt = Receipt {
+            version: 1,
+            chain_id: 31337,
+            engine: Address([1; 20]),
+            scope: Address([2; 20]),
+            ring: Address([3; 20]),
+            gate: Address([4; 20]),
+            epoch: 1,
+            operation: OperationPart { cid, program: cid },
+            inputs: vec![cid],
+            outputs: vec![OutputPart {
+                pin: Pin(0),
+                token_id: Digest([6; 32]),
+                cid,
+                bytes: 123,
+            }],
+            failure: None,
+            signers: vec![Address([5; 20])],
+            quorum: 4,
+            members: 5,
+            transaction: Some(Digest([8; 32])),
+            block: Some(12),
+            gas_used: Some(181_234),
+            votes: None,
+            silent: None,
+            milliseconds: Milliseconds {
+                store: Some(3),
+                create: Some(8),
+                compute: Some(11),
+                quorum: Some(9),
+                register: Some(8),
+                total: 39,
+            },
+        };
+        let json = serde_json::to_value(&receipt).unwrap();
+        let expected = serde_json::json!({
+            "version": 1, "chainId": 31337, "engine": Address([1; 20]), "scope": Address([2; 20]),
+            "ring": Address([3; 20]), "gate": Address([4; 20]), "epoch": 1,
+            "operation": {"cid": cid.to_string(), "program": cid.to_string()}, "inputs": [cid.to_string()],
+            "outputs": [{"pin": 0, "tokenId": Digest([6; 32]), "cid": cid.to_string(), "bytes": 123}],
+            "failure": null, "signers": [Address([5; 20])], "quorum": 4, "members": 5,
+            "transaction": Digest([8; 32]), "block": 12, "gasUsed": 181234,
+            "milliseconds": {"store": 3, "create": 8, "compute": 11, "quorum": 9, "register": 8, "total": 39}
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_failure_says_why() {
+        let record = FailureRecord {
+            code: Some(3),
+            input: None,
+            reason: Reason::Exit,
+            stderr: b"no\xff".to_vec(),
+            trap: None,
+        };
+        let cid = data_cid(Digest([7; 32]));
+        let part = FailurePart::new(cid, Digest([6; 32]), &record);
+        let json = serde_json::to_value(part).unwrap();
+        assert_eq!(json["reason"], "exit");
+        assert_eq!(json["code"], 3);
+        assert_eq!(json["stderr"], "no\u{fffd}");
+    }
+}
