@@ -420,39 +420,50 @@ impl Member {
         }
     }
 
-    /// Submits when two thirds agree and the turn has come. Signatures are checked here, where they are needed;
-    /// a forged one is dropped, and the tally goes on without it.
+    /// Submits when two thirds agree and the turn has come. Signatures are checked here, where they are needed,
+    /// and not by those whose turn never comes; a forged one is dropped, and the tally goes on without it.
     fn submit(&mut self, gate: Address, now: u64) -> Option<Effect> {
-        let registration = self.agreed(gate, now)?;
+        self.agree(gate, now);
         if self.turn_at(gate)? > now {
             return None;
         }
-        self.works.get_mut(&gate)?.submission = Submission::Sent;
-        Some(Effect::Submit(registration))
-    }
-
-    /// What two thirds agree on, if they do and this member may submit it.
-    fn agreed(&mut self, gate: Address, now: u64) -> Option<Registration> {
-        let (domain, epoch, needed) = (self.setup.domain, self.epoch, quorum(self.members.len()));
-        let due =
-            |work: &&mut Work| work.submission == Submission::Due && work.phase != Phase::Unknown;
-        let work = self.works.get_mut(&gate).filter(due)?;
-        let votes = work.tally.two_thirds(&domain, epoch, needed, &self.members);
-        let first = votes.as_ref().and_then(|votes| votes.first());
-        let Some(outputs) = first.map(|(_, vote)| vote.outputs.clone()) else {
+        let (domain, epoch, needed) = self.rules();
+        let work = self.works.get_mut(&gate)?;
+        let Some(votes) = work.tally.two_thirds(&domain, epoch, needed, &self.members) else {
             work.timings.quorum = None;
             return None;
         };
-        work.timings.quorum.get_or_insert(now);
-        if contradicts(&work.phase, outputs.result()) {
-            work.submission = Submission::Barred;
-        }
-        Some(Registration {
+        work.submission = Submission::Sent;
+        let outputs = votes.first()?.1.outputs.clone();
+        Some(Effect::Submit(Registration {
             gate,
             epoch,
             outputs,
-            votes: votes?,
-        })
+            votes,
+        }))
+    }
+
+    /// Notes when two thirds agree, and whether on what this member found to be wrong.
+    fn agree(&mut self, gate: Address, now: u64) {
+        let (_, epoch, needed) = self.rules();
+        let due =
+            |work: &&mut Work| work.submission == Submission::Due && work.phase != Phase::Unknown;
+        let Some(work) = self.works.get_mut(&gate).filter(due) else {
+            return;
+        };
+        match work.tally.leading(epoch, needed, &self.members) {
+            None => work.timings.quorum = None,
+            Some(result) if contradicts(&work.phase, result) => {
+                work.submission = Submission::Barred
+            }
+            Some(_) => {
+                work.timings.quorum.get_or_insert(now);
+            }
+        }
+    }
+
+    fn rules(&self) -> (Domain, u64, usize) {
+        (self.setup.domain, self.epoch, quorum(self.members.len()))
     }
 
     /// When this member submits: at once if it is first in the gate's order, else after those before it who can

@@ -86,7 +86,7 @@ impl Tally {
     }
 
     /// The result that has at least `needed` votes. There is one at most, for two thirds and two thirds overlap.
-    fn leading(&self, epoch: u64, needed: usize, members: &[Address]) -> Option<Digest> {
+    pub fn leading(&self, epoch: u64, needed: usize, members: &[Address]) -> Option<Digest> {
         let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
         for (_, vote) in self.counting(epoch, members) {
             *counts.entry(vote.outputs.result()).or_default() += 1;
