@@ -95,3 +95,71 @@ fn show(value: &Token) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ethers_core::{abi::AbiEncode, types::H160, utils::id};
+
+    fn data(signature: &str, arguments: impl AbiEncode) -> Bytes {
+        let mut data = id(signature).to_vec();
+        data.extend(arguments.encode());
+        data.into()
+    }
+
+    #[test]
+    fn the_contracts_errors_name_their_values() {
+        let member = H160([0x11; 20]);
+        let described = describe(&data("NotMember(address)", member));
+        let shown = "0x1111111111111111111111111111111111111111";
+        assert_eq!(described, format!("NotMember(account = {shown})"));
+        let described = describe(&data(
+            "QuorumNotReached(uint256,uint256)",
+            (U256::from(3), U256::from(5)),
+        ));
+        assert_eq!(described, "QuorumNotReached(signatures = 3, members = 5)");
+        let described = describe(&data("NotAConstant(uint256)", U256::MAX));
+        assert_eq!(
+            described,
+            format!("NotAConstant(tokenId = 0x{})", "f".repeat(64))
+        );
+    }
+
+    #[test]
+    fn what_every_contract_may_say() {
+        let described = describe(&data("Error(string)", "too late".to_owned()));
+        assert_eq!(described, "too late");
+        let described = describe(&data("Panic(uint256)", U256::from(0x11)));
+        assert_eq!(described, "arithmetic overflow (panic 0x11)");
+    }
+
+    #[test]
+    fn what_is_not_known_is_shown_as_it_is() {
+        assert_eq!(describe(&Bytes::new()), "no reason given");
+        let strange = Bytes::from(vec![1, 2, 3]);
+        assert_eq!(describe(&strange), "unknown error 0x010203");
+        // A known selector with too few arguments.
+        let cut = Bytes::from(id("NotMember(address)").to_vec());
+        assert!(describe(&cut).starts_with("unknown error 0x"));
+    }
+
+    #[test]
+    fn only_a_revert_is_read_as_one() {
+        let error = |message: &str, data: &str| JsonRpcError {
+            code: 3,
+            message: message.into(),
+            data: Some(data.into()),
+        };
+        let revert = error(
+            "execution reverted",
+            "0x4e487b710000000000000000000000000000000000000000000000000000000000000012",
+        );
+        assert_eq!(
+            from_response(&revert).unwrap(),
+            "division by zero (panic 0x12)"
+        );
+        assert_eq!(from_response(&error("header not found", "")), None);
+        let bare = error("execution reverted", "0x");
+        assert_eq!(from_response(&bare).unwrap(), "execution reverted");
+    }
+}

@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often transactions in flight are looked after where new heads are pushed.
 const TICK: Duration = Duration::from_millis(250);
+/// The same where they are not: for a transaction of the last seconds, and for one of the last half minute.
+const FAST_TICK: Duration = Duration::from_millis(5);
+const SLOW_TICK: Duration = Duration::from_millis(100);
 /// How often new heads are asked for where they are not pushed.
 pub(super) const HEAD_POLL: Duration = Duration::from_secs(1);
 
@@ -301,7 +304,7 @@ impl Writer {
             return;
         }
         if !self.is_active() {
-            self.tick_at = Instant::now() + self.tick_interval();
+            self.tick_at = Instant::now() + self.first_tick();
         }
         let batch = std::mem::take(&mut self.ready);
         let purposes: Vec<_> = batch.iter().map(|prepared| prepared.purpose).collect();
@@ -360,16 +363,25 @@ impl Writer {
         answer(waiters, Err(error.clone()));
     }
 
+    /// How soon to look after a transaction that has just been sent.
+    fn first_tick(&self) -> Duration {
+        match self.chain.pushes() {
+            true => TICK,
+            false => FAST_TICK,
+        }
+    }
+
+    /// How soon to look again. Where heads are not pushed, often at first, for a block may come at once.
     pub(super) fn tick_interval(&self) -> Duration {
         if self.chain.pushes() {
             return TICK;
         }
-        let youngest = self.flights.values().filter(|f| f.record.is_pending());
-        let age = youngest.map(|flight| flight.since.elapsed()).min();
-        match age {
-            Some(age) if age < Duration::from_secs(2) => Duration::from_millis(8),
-            Some(age) if age < Duration::from_secs(30) => Duration::from_millis(100),
-            _ => Duration::from_secs(1),
+        let pending = self.flights.values().filter(|f| f.record.is_pending());
+        let youngest = pending.map(|flight| flight.since.elapsed()).min();
+        match youngest {
+            Some(age) if age < Duration::from_secs(2) => FAST_TICK,
+            Some(age) if age < Duration::from_secs(30) => SLOW_TICK,
+            _ => HEAD_POLL,
         }
     }
 

@@ -271,12 +271,9 @@ impl Watcher {
     /// Logs from a height up to a block; a single block that is too much for one answer comes in parts.
     async fn fetch(&self, from: u64, last: &Header) -> Result<Vec<Log>, ChainError> {
         let whole = self.fetch_topics(from, last, topics()).await;
-        let too_much = matches!(
-            whole,
-            Err(ChainError::TooLarge { .. } | ChainError::Unreachable { .. })
-        );
-        if !too_much || from < last.height() {
-            return whole;
+        match &whole {
+            Err(error) if is_too_much(error) && from == last.height() => {}
+            _ => return whole,
         }
         let mut logs = Vec::new();
         for topic in topics() {

@@ -38,6 +38,8 @@ pub struct State {
     pub logs: Vec<Value>,
     /// Pages of logs with more blocks are refused.
     pub page_limit: u64,
+    /// Refuses to look for more than one kind of event at once.
+    pub narrow: bool,
     /// Blocks of each page that was answered.
     pub pages: Vec<u64>,
     pub pool: Pool,
@@ -171,6 +173,10 @@ impl State {
             Some(topics) => topics.contains(&log["topics"][0]),
             None => true,
         };
+        let kinds = filter["topics"][0].as_array().map_or(1, Vec::len);
+        if self.narrow && kinds > 1 {
+            return Err(refuse("response is too big"));
+        }
         if let Some(hash) = filter.get("blockHash") {
             if !self.blocks.iter().any(|block| block["hash"] == *hash) {
                 return Err(refuse("unknown block"));
@@ -224,6 +230,7 @@ impl Fake {
             blocks: Vec::new(),
             logs: Vec::new(),
             page_limit: u64::MAX,
+            narrow: false,
             pages: Vec::new(),
             pool: Pool::Mines,
             waiting: BTreeMap::new(),

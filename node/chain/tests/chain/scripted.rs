@@ -48,6 +48,14 @@ async fn reach(updates: &mut mpsc::Receiver<Update>, block: u64) -> Vec<Update> 
     }
 }
 
+fn events(updates: &[Update]) -> usize {
+    let events = updates.iter().map(|update| match update {
+        Update::Page { events, .. } => events.len(),
+        Update::Rewind { .. } => 0,
+    });
+    events.sum()
+}
+
 /// `MemberEntered` of the ring, in the newest block.
 fn entered(fake: &Fake, member: u8) {
     let topic = keccak256(b"MemberEntered(address,uint256)");
@@ -74,6 +82,16 @@ async fn refused_pages_are_halved_until_they_pass() {
 }
 
 #[tokio::test]
+async fn a_block_that_is_too_much_for_one_answer_comes_in_parts() {
+    let fake = Fake::start(3).await;
+    entered(&fake, 1);
+    fake.state().narrow = true;
+    let (mut updates, _) = follow(&fake.ws(), config()).await;
+    let seen = reach(&mut updates, 3).await;
+    assert_eq!(events(&seen), 1);
+}
+
+#[tokio::test]
 async fn a_lost_websocket_comes_back_and_nothing_is_missed() {
     let fake = Fake::start(10).await;
     let (mut updates, _) = follow(&fake.ws(), config()).await;
@@ -87,11 +105,7 @@ async fn a_lost_websocket_comes_back_and_nothing_is_missed() {
         .await;
     entered(&fake, 9);
     let seen = reach(&mut updates, 60).await;
-    let events = seen.iter().filter_map(|update| match update {
-        Update::Page { events, .. } => Some(events.len()),
-        Update::Rewind { .. } => None,
-    });
-    assert_eq!(events.sum::<usize>(), 1);
+    assert_eq!(events(&seen), 1);
     fake.state().push(0);
     reach(&mut updates, 61).await;
 }
