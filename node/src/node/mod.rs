@@ -63,6 +63,8 @@ const PAGE: u64 = 2_000;
 /// Wall-clock time that a worker gets for one run. Fuel is the limit that members agree on; this one only frees a
 /// worker of this machine, and the member abstains.
 const WALL_LIMIT: Duration = Duration::from_secs(600);
+/// The file of a member's memory, below `[store] path`.
+const STATE: &str = "state.redb";
 /// Bounds of a turn: how long the next in line waits for a submitter.
 const TURN_MIN: Duration = Duration::from_secs(1);
 const TURN_MAX: Duration = Duration::from_secs(30);
@@ -112,6 +114,16 @@ pub enum NodeError {
         account: Address,
         /// The ring.
         ring: Address,
+    },
+    /// It ran before, and what it signed is not known any more.
+    #[error(
+        "{path} has no state.redb, though {account} was in its ring before: what it signed is not known, so it could contradict it; restore the data directory, or let the keeper exchange this member for one with a new key"
+    )]
+    LostMemory {
+        /// The data directory.
+        path: PathBuf,
+        /// The account.
+        account: Address,
     },
     /// The core.
     #[error(transparent)]
@@ -176,13 +188,19 @@ impl Opened {
                 ring: address,
             });
         }
+        // A member announces itself when it first runs, after its memory was made.
+        if !path.join(STATE).exists() && chain.contact(address, me).await?.is_some() {
+            return Err(NodeError::LostMemory {
+                path: path.clone(),
+                account: me,
+            });
+        }
         let identity = Identity {
             chain_id: chain.id(),
             ring: address,
             member: me,
         };
-        let state =
-            tokio::task::block_in_place(|| State::open(&path.join("state.redb"), &identity))?;
+        let state = tokio::task::block_in_place(|| State::open(&path.join(STATE), &identity))?;
         let store = rings_store::open(&store_config(config)).await?;
         let submitter =
             Submitter::open(path.join("submitter.redb"), chain.clone(), key.clone()).await?;

@@ -72,11 +72,21 @@ impl Core {
     }
 
     fn refresh_peers(&mut self) {
-        let (network, peers) = (self.parts.network.clone(), self.parts.shared.peers());
-        tokio::spawn(async move { network.set_peers(peers).await });
+        self.peers_changed = true;
         self.parts
             .member
             .connected(self.parts.shared.connected_members());
+    }
+
+    /// Tells the network who may connect. In the core's own order: two of these side by side could leave the older
+    /// list in force.
+    pub(super) async fn tell_peers(&mut self) {
+        if std::mem::take(&mut self.peers_changed) {
+            self.parts
+                .network
+                .set_peers(self.parts.shared.peers())
+                .await;
+        }
     }
 
     fn on_rewind(&mut self, to: Option<Cursor>) -> Result<(), CoreError> {

@@ -181,6 +181,7 @@ pub struct Core {
     effects: VecDeque<Effect>,
     diverged: Vec<(Address, Address)>,
     syncing: HashSet<Address>,
+    peers_changed: bool,
     tokens: Tokens,
     finished: VecDeque<(Address, Timings)>,
     attempts: HashMap<Address, u64>,
@@ -208,6 +209,7 @@ impl Core {
             effects: VecDeque::new(),
             diverged: Vec::new(),
             syncing: HashSet::new(),
+            peers_changed: false,
             tokens: Tokens::default(),
             finished: VecDeque::new(),
             attempts: HashMap::new(),
@@ -306,6 +308,7 @@ impl Core {
 
     /// Does what the mind wants, and writes what came of it, until nothing is left to do.
     async fn settle(&mut self) -> Result<(), CoreError> {
+        self.tell_peers().await;
         loop {
             while let Some(effect) = self.effects.pop_front() {
                 self.perform(effect);
