@@ -4,18 +4,24 @@ mod anvil;
 mod args;
 mod bench;
 mod failure;
+mod files;
+mod key;
 mod member;
 mod out;
 mod ports;
 mod process;
+mod reference;
 mod ringdir;
 mod rings;
 mod run;
+mod show;
 mod signals;
+mod status;
 mod up;
+mod verify;
 
 use crate::node::Faults;
-use args::{Cli, Command};
+use args::{Cli, Command, GateCommand, LogCommand, RingCommand};
 use clap::{CommandFactory, Parser};
 use failure::{Failure, Status};
 use out::Out;
@@ -55,7 +61,15 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Fail
         Command::Run(args) => wait(runtime()?, run::run(args, out)),
         Command::Deploy(args) => wait(runtime()?, rings::deploy(args, out)),
         Command::Completions { shell } => completions(shell, out),
-        _ => Err(Failure::internal("not there yet")),
+        Command::Status(args) => wait(runtime()?, status::status(args, out)),
+        Command::Verify(args) => wait(runtime()?, verify::verify(args, out)),
+        Command::Add(args) => wait(runtime()?, files::add(args, out)),
+        Command::Cat(args) => wait(runtime()?, files::cat(args, out)),
+        Command::Ring(RingCommand::Show(args)) => wait(runtime()?, show::ring(args, out)),
+        Command::Gate(GateCommand::Show(args)) => wait(runtime()?, show::gate(args, out)),
+        Command::Log(LogCommand::Show(args)) => wait(runtime()?, show::log(args, out)),
+        Command::Key(command) => key::key(command, out),
+        Command::Reference => out.bytes(reference::markdown().as_bytes()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -128,11 +128,6 @@ impl Step {
         }
     }
 
-    /// What is being done now; on a terminal only.
-    pub fn say(&self, what: impl Display) {
-        self.bar.set_message(what.to_string());
-    }
-
     /// So many bytes more are done.
     pub fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);

@@ -5,6 +5,7 @@ use crate::{
     http::{Client, Token},
     keystore,
 };
+use rings_chain::Chain;
 use rings_protocol::{crypto::SecretKey, Address};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -229,19 +230,21 @@ impl RingFile {
         VERSION
     }
 
-    /// The URLs of all members.
-    pub fn urls(&self) -> Vec<&str> {
-        let members = self.members.iter();
-        members.map(|member| member.rpc_url.as_str()).collect()
+    /// The chain. Ours tells of new blocks by itself over its WebSocket, so that nothing waits for a poll.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn chain(&self) -> Result<Chain, Failure> {
+        let own = self
+            .rpc_url
+            .strip_prefix("http://")
+            .filter(|_| self.own_chain);
+        let url = own.map_or_else(|| self.rpc_url.clone(), |rest| format!("ws://{rest}"));
+        Ok(Chain::connect(&url).await?)
     }
 }
 
 impl MemberDir {
-    /// The directory itself.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Makes the directory, for its owner only.
     ///
     /// # Errors

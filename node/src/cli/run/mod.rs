@@ -17,7 +17,7 @@ use super::{
     up::{check_chain, Plan, Session},
 };
 use crate::http::{Client, GatewaySource, Pin};
-use futures::{future::try_join_all, StreamExt};
+use futures::{stream, StreamExt, TryStreamExt};
 use gate::Gate;
 use job::{Job, Program};
 use rand::RngCore;
@@ -38,6 +38,8 @@ use votes::{answering, Votes};
 
 /// Version of the receipt.
 const RECEIPT_VERSION: u32 = 1;
+/// Files that are added at one moment; a member takes a few at once and sends others away.
+const UPLOADS_AT_ONCE: usize = 4;
 /// Time for a member to see the registration that we have seen, so that it can tell how long each part took.
 const TIMES_LIMIT: Duration = Duration::from_secs(1);
 
@@ -123,7 +125,7 @@ impl<'a> Run<'a> {
             let what = format!("the ring in {root} does not run; start it with `rings up`");
             return Err(Failure::unavailable(what));
         }
-        let chain = Chain::connect(&file.rpc_url).await?;
+        let chain = file.chain().await?;
         check_chain(dir, &file, &chain).await?;
         Ok(Self {
             ring: chain.ring_state(file.ring).await?,
@@ -189,12 +191,11 @@ impl<'a> Run<'a> {
     async fn publish(&self, members: &[&Client]) -> Result<(), Failure> {
         let mut last = None;
         for member in members {
-            let added = self
-                .job
-                .contents()
-                .map(|content| content.add_to(member, self.out));
-            match try_join_all(added).await {
-                Ok(_) => return Ok(()),
+            let contents = self.job.contents();
+            let added = contents.map(|content| content.add_to(member, self.out));
+            let added = stream::iter(added).buffer_unordered(UPLOADS_AT_ONCE);
+            match added.try_collect().await {
+                Ok(()) => return Ok(()),
                 Err(failure) if failure.status() == Status::Usage => return Err(failure),
                 Err(failure) => last = Some(failure),
             }

@@ -156,7 +156,7 @@ impl Session {
             }
         }
         if !file.own_chain || anvil::running(&self.dir).is_some() {
-            return Ok(Chain::connect(&file.rpc_url).await?);
+            return file.chain().await;
         }
         let step = self.out.step("starting the chain");
         let before = file.rpc_url.rsplit_once(':').map(|(_, port)| port.parse());
