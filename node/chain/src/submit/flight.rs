@@ -49,6 +49,10 @@ pub(super) struct Flight {
     /// Whether a pool has taken it, so that it may be mined at any time.
     pub accepted: bool,
     pub checking: bool,
+    /// Whether the pool was found not to count it, and it was sent again for that.
+    pub nudged: bool,
+    /// How often it was replaced for that.
+    pub replaced: u32,
     /// Since when its nonce has been used by none of its transactions.
     pub lost_since: Option<Instant>,
 }
@@ -76,6 +80,11 @@ pub(super) enum Done {
         result: Result<Option<Outcome>, ChainError>,
     },
     Counted(Result<u64, ChainError>),
+    /// The account's next nonce as the pool sees it.
+    Pooled {
+        nonce: u64,
+        next: Result<u64, ChainError>,
+    },
     Headed(Result<Header, ChainError>),
     /// Whether the chain was reorganised.
     Compared(Result<bool, ChainError>),
@@ -94,6 +103,8 @@ impl Flight {
             tries: 0,
             accepted: false,
             checking: false,
+            nudged: false,
+            replaced: 0,
             lost_since: None,
         }
     }
@@ -131,6 +142,7 @@ impl Writer {
             Done::Sent { nonce, result } => self.on_sent(nonce, Verdict::of(result)).await,
             Done::Checked { nonce, result } => self.on_checked(nonce, result).await,
             Done::Counted(count) => self.on_counted(count).await,
+            Done::Pooled { nonce, next } => self.on_pooled(nonce, next).await,
             Done::Headed(head) => self.on_head(head),
             Done::Compared(reorganised) => self.on_compared(reorganised),
         }

@@ -19,6 +19,9 @@ use tokio::time::Instant;
 
 /// Blocks that must have passed a transaction over before it counts as stuck.
 const STUCK_BLOCKS: u64 = 2;
+/// A transaction that a pool has taken is in it as the account's next after so long, unless the pool has lost
+/// or misplaced it. Four times as long after each replacement, for some pools do not tell.
+const MISPLACED: Duration = Duration::from_secs(1);
 /// After a failure of the journal, the next attempt waits so long.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -80,10 +83,54 @@ impl Writer {
         if now >= self.gap_check_at(nonce) {
             self.count();
         }
+        self.ask_pool(nonce, now);
         if stuck && self.raise(nonce).await {
             tracing::info!(nonce, "a transaction is stuck; sent again with higher fees");
             self.broadcast(nonce);
         }
+    }
+
+    /// Asks whether the pool counts the lowest nonce as the account's next.
+    fn ask_pool(&mut self, nonce: u64, now: Instant) {
+        let due = self.flights.get(&nonce).is_some_and(|flight| {
+            let patience = MISPLACED.saturating_mul(4u32.saturating_pow(flight.replaced));
+            flight.accepted && now >= flight.since + patience
+        });
+        if !due {
+            return;
+        }
+        let (chain, account) = (self.chain.clone(), self.account);
+        let asking = async move {
+            let next = chain.pending_nonce(account).await;
+            Done::Pooled { nonce, next }
+        };
+        self.work.push(asking.boxed());
+    }
+
+    /// A pool that took a transaction and does not count it has dropped it, or keeps it among those that wait for
+    /// another one (anvil does, when that other one was mined at that moment). Sending it again mends the
+    /// first, replacing it the second.
+    pub(super) async fn on_pooled(&mut self, nonce: u64, next: Result<u64, ChainError>) {
+        let counted = next.map_or(true, |next| next > nonce);
+        let Some(flight) = self.flights.get_mut(&nonce) else {
+            return;
+        };
+        if counted || !flight.record.is_pending() {
+            flight.nudged = false;
+            return;
+        }
+        if std::mem::replace(&mut flight.nudged, true) {
+            flight.nudged = false;
+            flight.replaced += 1;
+            tracing::info!(
+                nonce,
+                "a transaction is misplaced in the pool; replacing it"
+            );
+            if !self.raise(nonce).await {
+                return;
+            }
+        }
+        self.broadcast(nonce);
     }
 
     /// When to ask whether something below this nonce is missing.

@@ -26,6 +26,8 @@ pub enum Pool {
     Keeps,
     /// Says that it took it, and loses it.
     Loses,
+    /// Takes it, and puts it where it stays until it is replaced.
+    Misplaces,
     /// Refuses with these words.
     Refuses(String),
     /// Refuses what offers less than so much for one gas.
@@ -137,6 +139,12 @@ impl State {
     fn send(&mut self, raw: &Bytes) -> Result<String, ErrorObjectOwned> {
         let hash = format!("0x{}", hex::encode(keccak256(raw)));
         let (nonce, fee) = decode(raw);
+        let before = self
+            .sent
+            .iter()
+            .filter(|(n, _)| *n == nonce)
+            .map(|(_, fee)| *fee)
+            .min();
         self.sent.push((nonce, fee));
         if self.mined.contains_key(&hash) {
             return Err(refuse("already known"));
@@ -148,10 +156,12 @@ impl State {
             Pool::Refuses(words) => return Err(refuse(&words)),
             Pool::Wants(price) if fee < price => return Err(refuse("transaction underpriced")),
             Pool::Loses => return Ok(hash),
+            Pool::Misplaces if before.is_none() => return Ok(hash),
+            Pool::Misplaces if before >= Some(fee) => return Err(refuse("already known")),
             _ => {}
         }
         self.waiting.insert(nonce, (hash.clone(), raw.clone()));
-        if matches!(self.pool, Pool::Mines | Pool::Wants(_)) {
+        if matches!(self.pool, Pool::Mines | Pool::Wants(_) | Pool::Misplaces) {
             self.mine();
         }
         Ok(hash)
@@ -302,8 +312,14 @@ fn module(state: Shared) -> RpcModule<Shared> {
     method("eth_blockNumber", |s, _| Ok(json!(U64::from(s.height()))));
     method("eth_getBlockByNumber", |s, p| Ok(s.block(&p[0])));
     method("eth_getLogs", |s, p| s.logs(&p[0]));
-    method("eth_getTransactionCount", |s, _| {
-        Ok(json!(U64::from(s.nonce)))
+    method("eth_getTransactionCount", |s, p| {
+        let pending = s.waiting.keys().zip(s.nonce..).take_while(|(a, b)| *a == b);
+        let pending = if p[1] == "pending" {
+            pending.count()
+        } else {
+            0
+        };
+        Ok(json!(U64::from(s.nonce + pending as u64)))
     });
     method("eth_getTransactionReceipt", |s, p| {
         Ok(s.receipt(p[0].as_str().unwrap()))

@@ -275,6 +275,19 @@ async fn a_transaction_that_a_pool_lost_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_a_pool_misplaced_is_replaced_without_waiting_for_blocks() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    fake.state().pool = Pool::Misplaces;
+    let submitter = submitter(&fake, &directory.path().join("journal")).await;
+    mined(spawn(&submitter, "a")).await;
+    let sent = fake.state().sent.clone();
+    let (_, first) = sent[0];
+    let (_, last) = sent[sent.len() - 1];
+    assert!(8 * last >= 9 * first && last < 2 * first, "{sent:?}");
+}
+
+#[tokio::test]
 async fn a_stuck_transaction_is_replaced_with_an_eighth_more() {
     let directory = tempfile::tempdir().unwrap();
     let fake = Fake::start(3).await;
