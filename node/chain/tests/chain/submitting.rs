@@ -205,3 +205,40 @@ async fn another_chain_on_the_same_port_is_noticed() {
         );
     }
 }
+
+/// anvil looks at a queued transaction again only when the one before it arrives. Under load it can be queued
+/// though that one is mined already; here the account's nonce is set to make it so.
+#[tokio::test]
+async fn queued_for_ever_is_not_for_ever() {
+    let anvil = Anvil::start(&[]);
+    let account = json!(rich_key().address());
+    let set_nonce = |nonce: &'static str| {
+        let (anvil, account) = (&anvil, account.clone());
+        async move {
+            anvil
+                .ask("anvil_setNonce", vec![account, json!(nonce)])
+                .await
+        }
+    };
+    set_nonce("0x1").await;
+    let directory = tempfile::tempdir().unwrap();
+    let submitter = open(&anvil.ws(), directory.path()).await;
+    set_nonce("0x0").await;
+    let call = Call {
+        gas: Some(21_000),
+        ..Call::transfer(SINK, 7)
+    };
+    let waiting = tokio::spawn(async move { submitter.submit(purpose("a"), call).await });
+    let since = Instant::now();
+    while anvil.ask("txpool_status", vec![]).await["queued"] != json!("0x1") {
+        assert!(since.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    set_nonce("0x1").await;
+    let submitted = timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert!(
+        matches!(submitted, Ok(Submitted::Mined { .. })),
+        "{submitted:?}"
+    );
+    println!("mended after {:?}", since.elapsed());
+}
