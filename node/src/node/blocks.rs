@@ -7,7 +7,16 @@ use cid::Cid;
 use futures::{stream::FuturesUnordered, StreamExt};
 use rings_network::{Network, NetworkError, PeerId};
 use rings_store::{Block, BlockSource, BlockStore, StoreError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// How long the last provider may take before everybody else is asked too.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// And for each block more, for they may be large.
+const PATIENCE_PER_BLOCK: Duration = Duration::from_millis(100);
 
 /// The own store with the ring's other members behind it. What comes from them is kept.
 pub struct MemberBlocks {
@@ -44,10 +53,7 @@ impl MemberBlocks {
     }
 
     fn provider(&self) -> Option<PeerId> {
-        self.provider
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        *self.provider.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, peer: PeerId) {
@@ -77,19 +83,13 @@ impl MemberBlocks {
         Ok(blocks)
     }
 
-    /// Asks the last provider, then everybody at once, until all are there or nobody has more.
+    /// Asks until all are there or nobody has more.
     async fn fetch(&self, mut missing: Vec<Cid>) -> Result<(), StoreError> {
-        while !missing.is_empty() {
+        while let Some(first) = missing.first().copied() {
             let wanted = &missing[..missing.len().min(MAX_BLOCKS)];
-            let mut found = match self.provider() {
-                Some(peer) => self.ask_and_log(peer, wanted).await,
-                None => Vec::new(),
-            };
+            let found = self.ask_around(wanted).await;
             if found.is_empty() {
-                found = self.ask_everybody(wanted).await;
-            }
-            if found.is_empty() {
-                return Err(StoreError::NotFound { cid: missing[0] });
+                return Err(StoreError::NotFound { cid: first });
             }
             missing.retain(|cid| found.iter().all(|block| block.cid() != cid));
             self.store.put(found).await?;
@@ -97,13 +97,26 @@ impl MemberBlocks {
         Ok(())
     }
 
-    /// The first answer that holds anything.
-    async fn ask_everybody(&self, wanted: &[Cid]) -> Vec<Block> {
-        let peers = self.network.connected().await;
-        let mut answers: FuturesUnordered<_> = peers
+    /// Asks the last provider; when it has nothing or is slow, everybody at once. The first answer that holds
+    /// anything counts, so that a member that is gone without a word costs that patience and no more.
+    async fn ask_around(&self, wanted: &[Cid]) -> Vec<Block> {
+        let provider = self.provider();
+        let mut answers: FuturesUnordered<_> = provider
             .into_iter()
-            .map(|peer| async move { (peer.clone(), self.ask_and_log(peer, wanted).await) })
+            .map(|peer| self.ask_named(peer, wanted))
             .collect();
+        let patience = PATIENCE + wanted.len() as u32 * PATIENCE_PER_BLOCK;
+        if let Ok(Some((_, found))) = timeout(patience, answers.next()).await {
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        let others = self.network.connected().await.into_iter();
+        answers.extend(
+            others
+                .filter(|peer| Some(*peer) != provider)
+                .map(|peer| self.ask_named(peer, wanted)),
+        );
         while let Some((peer, found)) = answers.next().await {
             if !found.is_empty() {
                 self.remember(peer);
@@ -111,6 +124,10 @@ impl MemberBlocks {
             }
         }
         Vec::new()
+    }
+
+    async fn ask_named(&self, peer: PeerId, wanted: &[Cid]) -> (PeerId, Vec<Block>) {
+        (peer, self.ask_and_log(peer, wanted).await)
     }
 
     async fn ask_and_log(&self, peer: PeerId, wanted: &[Cid]) -> Vec<Block> {

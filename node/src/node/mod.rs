@@ -377,7 +377,7 @@ impl Opened {
         let (ring, key) = (self.domain.ring, self.key.public_key());
         async move {
             let addresses = network.listen_addresses().await;
-            let address = addresses.into_iter().next().unwrap_or_default();
+            let address = preferred(addresses);
             let known = chain.contact(ring, key.address()).await?;
             if known
                 .is_some_and(|contact| contact.multiaddress == address && contact.public_key == key)
@@ -412,6 +412,19 @@ fn pool_config(config: &NodeConfig) -> PoolConfig {
         workers: config.compute.workers,
         cache: Some(config.store.path.join("modules")),
         wall_limit: WALL_LIMIT,
+    }
+}
+
+/// The address to announce: one over TCP if there is one, for it tells at once when the process behind it is gone.
+/// Peers try QUIC at the same port by themselves.
+fn preferred(mut addresses: Vec<Vec<u8>>) -> Vec<u8> {
+    let is_tcp = |address: &Vec<u8>| {
+        rings_network::address_text(address).is_some_and(|text| text.contains("/tcp/"))
+    };
+    let first = addresses.iter().position(is_tcp).unwrap_or(0);
+    match addresses.is_empty() {
+        true => Vec::new(),
+        false => addresses.swap_remove(first),
     }
 }
 
