@@ -316,7 +316,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     )
 }
 
-/// The end of a log file, for an error message: its last lines, as one.
+/// The end of a log file, for an error message: its error if that is what it ends with, else its last lines, as one.
 pub fn log_end(path: &Path) -> String {
     const LINES: usize = 3;
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -324,6 +324,10 @@ pub fn log_end(path: &Path) -> String {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
+    let error = lines.last().and_then(|line| line.strip_prefix("error: "));
+    if let Some(error) = error {
+        return error.to_owned();
+    }
     match lines.len() {
         0 => "it wrote nothing".into(),
         count => lines[count.saturating_sub(LINES)..].join(" | "),
@@ -399,5 +403,7 @@ mod tests {
         assert_eq!(log_end(&path), "it wrote nothing");
         fs::write(&path, "a\nb\n\nc\nd\n").unwrap();
         assert_eq!(log_end(&path), "b | c | d");
+        fs::write(&path, "a\nerror: no luck\n").unwrap();
+        assert_eq!(log_end(&path), "no luck");
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::config::{HttpUrl, VARIABLES};
 use launch::Launched;
 use rings_chain::{Chain, ChainError};
-use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 use tokio::process::Child;
 
 /// Most members of a ring on one machine.
@@ -93,8 +93,6 @@ pub struct Session {
     out: Out,
     anvil: Option<Child>,
     children: Vec<Launched>,
-    /// Members that ended because they were asked to.
-    stopped: BTreeSet<usize>,
 }
 
 impl Session {
@@ -105,7 +103,6 @@ impl Session {
             out,
             anvil: None,
             children: Vec::new(),
-            stopped: BTreeSet::new(),
         }
     }
 
@@ -207,7 +204,7 @@ pub async fn check_chain(dir: &RingDir, file: &RingFile, chain: &Chain) -> Resul
     let (root, endpoint) = (dir.root().display(), chain.endpoint());
     if chain.id() != file.chain_id {
         return Err(Failure::unavailable(format!(
-            "the ring in {root} is on chain {}, and {endpoint} serves chain {}; give the right chain with --rpc",
+            "the ring in {root} is on chain {}, and {endpoint} serves chain {}; use the directory of a ring on that chain, or start the right chain",
             file.chain_id,
             chain.id()
         )));

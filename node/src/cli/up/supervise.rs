@@ -40,16 +40,8 @@ impl Session {
 
     /// Forgets children that have ended, so that none stays as a zombie.
     fn reap(&mut self) {
-        let stopped = &mut self.stopped;
         self.children
-            .retain_mut(|launched| match launched.child.try_wait() {
-                Ok(None) => true,
-                Ok(Some(status)) if status.success() => {
-                    stopped.insert(launched.index);
-                    false
-                }
-                _ => false,
-            });
+            .retain_mut(|launched| matches!(launched.child.try_wait(), Ok(None)));
         if let Some(child) = &mut self.anvil {
             if !matches!(child.try_wait(), Ok(None)) {
                 self.anvil = None;
@@ -57,18 +49,21 @@ impl Session {
         }
     }
 
-    /// Says which members have ended or were started by somebody else since the last look.
-    fn report(&mut self, file: &mut RingFile, now: &[Option<u32>]) -> bool {
+    /// Says which members have ended or were started by somebody else since the last look. Whoever stops a member on
+    /// purpose takes its process out of `ring.json` first.
+    fn report(&self, file: &mut RingFile, now: &[Option<u32>]) -> bool {
+        let written = self.dir.find().ok().flatten();
         let mut changed = false;
         for (index, (member, pid)) in file.members.iter_mut().zip(now).enumerate() {
             if member.pid == *pid {
                 continue;
             }
             changed = true;
+            let on_purpose = written
+                .as_ref()
+                .is_some_and(|file| file.members[index].pid.is_none());
             match (member.pid, pid) {
-                (Some(_), None) if self.stopped.remove(&index) => {
-                    self.out.note(format_args!("member {index} was stopped"));
-                }
+                (Some(_), None) if on_purpose => self.out.note(format_args!("member {index} was stopped")),
                 (Some(old), None) => self.out.warn(format_args!(
                     "member {index} ({}, process {old}) has ended; `rings up` starts it again, {} says more",
                     member.address,
@@ -153,15 +148,17 @@ pub async fn stop(dir: &RingDir, out: Out) -> Result<(), Failure> {
     let _lock = process::wait_lock(&dir.lock(), waiting).await?;
     let mut file = dir.read()?;
     let _step = out.step("stopping the members");
+    // A member that is not in the file any more is seen to be stopped on purpose.
+    for member in &mut file.members {
+        member.pid = None;
+    }
+    dir.write(&file)?;
     let members: Vec<_> = (0..file.members.len())
         .map(|i| dir.member(i).lock())
         .collect();
     let running = || members.iter().filter_map(|lock| process::holder(lock));
     end(out, || running().collect()).await;
     end(out, || anvil::running(dir).into_iter().collect()).await;
-    for member in &mut file.members {
-        member.pid = None;
-    }
     file.chain_pid = None;
     dir.write(&file)
 }
