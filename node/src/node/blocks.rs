@@ -145,16 +145,10 @@ impl MemberBlocks {
 
     /// What `peer` has of them. Each block is hashed; one that is not what it was asked for is dropped.
     async fn ask(&self, peer: PeerId, wanted: &[Cid]) -> Result<Vec<Block>, FetchError> {
-        let wire = |source| FetchError::Wire {
-            peer: peer.clone(),
-            source,
-        };
+        let wire = |source| FetchError::Wire { peer, source };
         let request = encode(&Request::Blocks(wanted.to_vec())).map_err(wire)?;
         let answer = self.network.request(&peer, request.into()).await;
-        let answer = answer.map_err(|source| FetchError::Network {
-            peer: peer.clone(),
-            source,
-        })?;
+        let answer = answer.map_err(|source| FetchError::Network { peer, source })?;
         let Response::Blocks(blocks) = Response::decode(&answer).map_err(wire)? else {
             return Err(wire(WireError::Unexpected));
         };

@@ -323,3 +323,6 @@ fn cut_trail(transaction: &redb::WriteTransaction, to: Option<Cursor>) -> Result
     meta.insert(TRAIL, table::encode(&trail)?.as_slice())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
