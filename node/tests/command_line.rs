@@ -23,9 +23,9 @@ fn rings(directory: &Path, arguments: &[&str]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .expect("the program starts");
     drop(child.stdin.take());
-    child.wait_with_output().unwrap()
+    child.wait_with_output().expect("the program ends")
 }
 
 /// The one line of an error, with the status that came with it.

@@ -103,6 +103,21 @@ impl Session {
                 child.id().into_iter().for_each(process::kill);
             }
         }
+        self.note_what_runs();
+    }
+
+    /// What is written about processes is true again after a start that failed.
+    fn note_what_runs(&self) {
+        let Ok(Some(mut file)) = self.dir.find() else {
+            return;
+        };
+        let now = pids(&self.dir, &file);
+        for (member, pid) in file.members.iter_mut().zip(now) {
+            member.pid = pid;
+        }
+        if let Err(failure) = note_pids(&self.dir, &file) {
+            self.out.failure(&failure);
+        }
     }
 
     /// Stops all of the ring, also what others have started, in order.
