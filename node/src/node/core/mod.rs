@@ -182,6 +182,7 @@ pub struct Core {
     diverged: Vec<(Address, Address)>,
     syncing: HashSet<Address>,
     peers_changed: bool,
+    postponed: Option<Instant>,
     tokens: Tokens,
     finished: VecDeque<(Address, Timings)>,
     attempts: HashMap<Address, u64>,
@@ -210,6 +211,7 @@ impl Core {
             diverged: Vec::new(),
             syncing: HashSet::new(),
             peers_changed: false,
+            postponed: None,
             tokens: Tokens::default(),
             finished: VecDeque::new(),
             attempts: HashMap::new(),
@@ -262,7 +264,8 @@ impl Core {
             .map(|at| self.started + Duration::from_millis(at));
         // A deadline is a whole millisecond: one more, so that it has surely passed.
         let deadline = deadline.map(|at| at.max(Instant::now()) + Duration::from_millis(1));
-        deadline.map_or(compare, |at| at.min(compare))
+        let wakes = [Some(compare), deadline, self.postponed];
+        wakes.into_iter().flatten().min().unwrap_or(compare)
     }
 
     fn compare_pause(&self) -> Duration {
@@ -313,11 +316,23 @@ impl Core {
             while let Some(effect) = self.effects.pop_front() {
                 self.perform(effect);
             }
-            if self.entries.is_empty() && self.drafts.is_empty() && self.diverged.is_empty() {
+            if self.is_postponed() || !self.has_news() {
                 return Ok(());
             }
             self.write().await?;
         }
+    }
+
+    /// Whether a round waits for the store to take blocks again.
+    fn is_postponed(&mut self) -> bool {
+        if self.postponed.is_some_and(|until| until <= Instant::now()) {
+            self.postponed = None;
+        }
+        self.postponed.is_some()
+    }
+
+    fn has_news(&self) -> bool {
+        !(self.entries.is_empty() && self.drafts.is_empty() && self.diverged.is_empty())
     }
 
     fn perform(&mut self, effect: Effect) {

@@ -8,8 +8,11 @@ use rings_protocol::{
     log::{LogNode, MAX_REFS},
     message::Vote,
 };
-use rings_store::Block;
-use std::time::{SystemTime, UNIX_EPOCH};
+use rings_store::{Block, ErrorClass, StoreError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long a round is put off when the store takes nothing: a full disk, a Kubo that is being restarted.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Stores blocks, then results, indexes and heads in one transaction, then publishes the own node and counts
@@ -21,7 +24,9 @@ impl Core {
             false => Some(self.prepare(&drafts)?),
         };
         let entries = std::mem::take(&mut self.entries);
-        self.store_blocks(prepared.as_ref(), &entries).await?;
+        if let Err(error) = self.store_blocks(prepared.as_ref(), &entries).await {
+            return self.postpone(drafts, entries, error);
+        }
         let diverged = std::mem::take(&mut self.diverged);
         tokio::task::block_in_place(|| -> Result<(), CoreError> {
             self.parts.state.append(prepared.as_ref(), &entries)?;
@@ -37,6 +42,29 @@ impl Core {
         for Entry { node, votes } in entries {
             self.count(node.author(), votes)?;
         }
+        Ok(())
+    }
+
+    /// The store does not take blocks now: nothing of the round was signed for others to see, and all of it is done
+    /// again in a moment. A store that will never take them stops the member.
+    fn postpone(
+        &mut self,
+        drafts: Vec<Draft>,
+        entries: Vec<Entry>,
+        error: StoreError,
+    ) -> Result<(), CoreError> {
+        if error.class() != ErrorClass::Transient {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the store takes nothing now; it is tried again"
+        );
+        for draft in drafts.into_iter().rev() {
+            self.drafts.push_front(draft);
+        }
+        self.entries = entries;
+        self.postponed = Some(Instant::now() + STORE_PAUSE);
         Ok(())
     }
 
@@ -81,7 +109,7 @@ impl Core {
         &self,
         prepared: Option<&Prepared>,
         entries: &[Entry],
-    ) -> Result<(), CoreError> {
+    ) -> Result<(), StoreError> {
         let own = prepared
             .and_then(|prepared| prepared.to_store())
             .map(|(node, _)| node);
