@@ -11,6 +11,7 @@ use super::{
     args::RunArgs,
     failure::{Failure, Status},
     out::Out,
+    process::{Pauses, LONGEST_PAUSE},
     ringdir::{RingDir, RingFile},
     rings::start,
     signals::Signals,
@@ -40,6 +41,8 @@ use votes::{answering, Votes};
 const RECEIPT_VERSION: u32 = 1;
 /// Files that are added at one moment; a member takes a few at once and sends others away.
 const UPLOADS_AT_ONCE: usize = 4;
+/// Time for an endpoint to find in its logs what its state shows already.
+const LOGS_LIMIT: Duration = Duration::from_secs(5);
 /// Time for a member to see the registration that we have seen, so that it can tell how long each part took.
 const TIMES_LIMIT: Duration = Duration::from_secs(1);
 
@@ -210,16 +213,7 @@ impl<'a> Run<'a> {
 
     /// The result: its bytes, or why the program failed.
     async fn show(mut self, gate: &Gate) -> Result<(), Failure> {
-        let registered = self
-            .chain
-            .registration(self.file.ring, gate.address)
-            .await?;
-        let registered = registered.ok_or_else(|| {
-            Failure::unavailable(format!(
-                "the registration of gate {} cannot be found; does the chain keep its history?",
-                gate.address
-            ))
-        })?;
+        let registered = self.registration(gate).await?;
         let clients = self.clients.clone();
         let members = answering(&clients).await;
         let source = self.source(&members.unwrap_or_else(|| clients.iter().collect()))?;
@@ -239,6 +233,28 @@ impl<'a> Run<'a> {
         self.times.total = milliseconds(self.began);
         self.write_receipt(gate, receipt).await?;
         failure.map_or(Ok(()), Err)
+    }
+
+    /// How the result was registered. An endpoint may show the gate's state before it finds the event in its logs.
+    async fn registration(&self, gate: &Gate) -> Result<Registration, Failure> {
+        let deadline = Instant::now() + LOGS_LIMIT;
+        let mut pauses = Pauses::new(LONGEST_PAUSE);
+        loop {
+            let found = self
+                .chain
+                .registration(self.file.ring, gate.address)
+                .await?;
+            if let Some(registration) = found {
+                return Ok(registration);
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::unavailable(format!(
+                    "the registration of gate {} cannot be found; does the chain keep its history?",
+                    gate.address
+                )));
+            }
+            pauses.next().await;
+        }
     }
 
     async fn outputs(
@@ -351,7 +367,7 @@ impl<'a> Run<'a> {
     /// What a member has measured; it may see the registration a moment after us.
     async fn member_times(&mut self, gate: &Gate) {
         let deadline = Instant::now() + TIMES_LIMIT;
-        let mut pauses = super::process::Pauses::new(super::process::LONGEST_PAUSE);
+        let mut pauses = Pauses::new(LONGEST_PAUSE);
         let clients = self.clients.clone();
         let Some(members) = answering(&clients).await else {
             return;
