@@ -55,7 +55,8 @@ pub struct WatchConfig {
 pub enum Update {
     /// Everything up to a cursor.
     Page {
-        /// Events since the cursor before, in the order of the chain.
+        /// Events since the cursor before, in the order of the chain. The first page after a start may have none, and
+        /// the cursor that is known already.
         events: Vec<Located>,
         /// The position after them.
         cursor: Cursor,
@@ -206,9 +207,18 @@ impl Watcher {
                 None => self.config.start_block,
             };
             if from > target {
-                return Ok(());
+                return self.tell_once().await;
             }
             self.read_page(from, target, head).await?;
+        }
+    }
+
+    /// After a start the consumer is told where it stands even if nothing is new: else it could not tell a chain
+    /// that rests from one that it does not follow.
+    async fn tell_once(&mut self) -> Result<(), Stop> {
+        match self.position {
+            Some(cursor) if self.last_sent.is_none() => self.send_page(Vec::new(), cursor).await,
+            _ => Ok(()),
         }
     }
 

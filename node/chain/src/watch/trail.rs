@@ -22,6 +22,9 @@ impl Trail {
     }
 
     pub(super) fn push(&mut self, cursor: Cursor) {
+        if self.newest() == Some(cursor) {
+            return;
+        }
         self.0.push_back(cursor);
         if self.0.len() > TRAIL_LENGTH {
             self.0.pop_front();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 struct Follower {
     updates: mpsc::Receiver<Update>,
     events: Vec<Located>,
+    pages: usize,
     trail: Vec<Cursor>,
     rewinds: Vec<Option<Cursor>>,
     stop: CancellationToken,
@@ -39,6 +40,7 @@ impl Follower {
         Self {
             updates,
             events: Vec::new(),
+            pages: 0,
             trail,
             rewinds: Vec::new(),
             stop,
@@ -54,12 +56,13 @@ impl Follower {
                 head,
             } => {
                 assert!(head >= cursor.number);
-                assert!(self
-                    .trail
-                    .last()
-                    .is_none_or(|last| last.number < cursor.number));
+                let last = self.trail.last().copied();
+                assert!(last.is_none_or(|last| last.number < cursor.number || last == cursor));
+                self.pages += 1;
                 self.events.extend(events);
-                self.trail.push(cursor);
+                if last != Some(cursor) {
+                    self.trail.push(cursor);
+                }
             }
             Update::Rewind { to } => {
                 let height = to.map_or(0, |cursor| cursor.number);
@@ -103,6 +106,20 @@ async fn result(world: &mut World) {
     let (gate, _) = world.gate(1).await;
     let register = world.registration(gate, 1, 1);
     world.send(register).await;
+}
+
+#[tokio::test]
+async fn who_has_missed_nothing_is_told_so() {
+    let world = World::new(3, &[]).await;
+    let head = world.chain.block_number().await.unwrap();
+    let mut follower = Follower::start(&world.anvil.ws(), config(&world), Vec::new()).await;
+    follower.reach(head).await;
+    let (_, trail) = follower.stop().await;
+    for url in [world.anvil.ws(), world.anvil.http()] {
+        let mut again = Follower::start(&url, config(&world), trail.clone()).await;
+        again.until(|f| f.pages == 1).await;
+        assert_eq!(again.stop().await, (Vec::new(), trail.clone()));
+    }
 }
 
 #[tokio::test]
