@@ -1,0 +1,90 @@
+//! A real Kubo with a repository of its own.
+
+use super::{call::Call, tools::tool};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// A running Kubo; it ends with this value.
+#[derive(Debug)]
+pub struct Kubo {
+    repository: TempDir,
+    daemon: Child,
+    /// Kept open, since the daemon would die of a closed pipe.
+    _said: BufReader<ChildStdout>,
+}
+
+impl Kubo {
+    /// Starts one that talks to nobody, and waits for its word that it is ready.
+    pub fn start() -> Self {
+        let repository = TempDir::new().unwrap();
+        let command = || {
+            let mut command = Command::new(Self::program());
+            command
+                .env("IPFS_PATH", repository.path())
+                .env("IPFS_TELEMETRY", "off");
+            command
+        };
+        let made = command().args(["init", "--profile=test"]).output().unwrap();
+        assert!(made.status.success(), "ipfs init: {made:?}");
+        let mut daemon = command()
+            .args(["daemon", "--offline"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Kubo starts");
+        let mut said = BufReader::new(daemon.stdout.take().unwrap());
+        let mut all = String::new();
+        while !all.contains("Daemon is ready") {
+            assert!(
+                said.read_line(&mut all).unwrap() > 0,
+                "Kubo ends at once: {all}"
+            );
+        }
+        Self {
+            repository,
+            daemon,
+            _said: said,
+        }
+    }
+
+    fn program() -> PathBuf {
+        tool("ipfs", "RINGS_IPFS", |version| version.contains("0.42."))
+    }
+
+    /// URL of its RPC endpoint.
+    pub fn url(&self) -> String {
+        let api = fs::read_to_string(self.repository.path().join("api")).unwrap();
+        let port = api
+            .trim()
+            .strip_prefix("/ip4/127.0.0.1/tcp/")
+            .unwrap()
+            .to_owned();
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// A call of `ipfs` on this repository.
+    pub fn ipfs(&self, args: &[&str]) -> Call {
+        let call = Call::of(Self::program()).args(args);
+        call.env("IPFS_PATH", self.repository.path())
+            .env("IPFS_TELEMETRY", "off")
+    }
+
+    /// The CID that `ipfs add` gives to these bytes, without keeping them.
+    pub fn cid_of(&self, bytes: &[u8]) -> String {
+        let call = self.ipfs(&["add", "--only-hash", "--quieter"]).stdin(bytes);
+        call.text().trim().to_owned()
+    }
+}
+
+impl Drop for Kubo {
+    fn drop(&mut self) {
+        self.daemon.kill().expect("Kubo can be stopped");
+        self.daemon.wait().expect("Kubo has ended");
+    }
+}

@@ -1,0 +1,132 @@
+//! The rooms keep to themselves: which crate may depend on which.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+/// What `package` is built with, without what only its tests and build scripts need.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    tree(package, &[])
+}
+
+fn tree(package: &str, options: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}",
+        ])
+        .args(["--locked", "--offline"])
+        .args(options)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    assert!(names.contains(package));
+    names
+}
+
+fn rooms(package: &str) -> BTreeSet<String> {
+    let mut names = dependencies(package);
+    names.retain(|name| (name == "rings" || name.starts_with("rings-")) && name != package);
+    names
+}
+
+fn starts_with(names: &BTreeSet<String>, prefix: &str) -> Vec<String> {
+    names
+        .iter()
+        .filter(|name| name.starts_with(prefix))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn the_protocol_is_built_without_io() {
+    let names = dependencies("rings-protocol");
+    for prefix in [
+        "tokio",
+        "ethers",
+        "libp2p",
+        "jsonrpsee",
+        "redb",
+        "reqwest",
+        "hyper",
+        "wasmtime",
+        "futures",
+        "async-",
+    ] {
+        assert_eq!(
+            starts_with(&names, prefix),
+            Vec::<String>::new(),
+            "{prefix}"
+        );
+    }
+}
+
+#[test]
+fn a_room_depends_on_the_protocol_at_most() {
+    let set = |names: &[&str]| -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    };
+    assert_eq!(rooms("rings-protocol"), set(&[]));
+    assert_eq!(rooms("rings-abi"), set(&[]));
+    assert_eq!(rooms("rings-chain"), set(&["rings-abi", "rings-protocol"]));
+    for room in ["rings-store", "rings-compute", "rings-network"] {
+        assert!(
+            rooms(room).is_subset(&set(&["rings-protocol"])),
+            "{room}: {:?}",
+            rooms(room)
+        );
+    }
+    let all = set(&[
+        "rings-abi",
+        "rings-chain",
+        "rings-compute",
+        "rings-network",
+        "rings-protocol",
+        "rings-store",
+    ]);
+    assert_eq!(rooms("rings"), all);
+}
+
+#[test]
+fn ethers_and_libp2p_stay_in_their_rooms() {
+    for room in [
+        "rings-protocol",
+        "rings-store",
+        "rings-compute",
+        "rings-network",
+    ] {
+        assert_eq!(
+            starts_with(&dependencies(room), "ethers"),
+            Vec::<String>::new(),
+            "{room}"
+        );
+    }
+    for room in [
+        "rings-protocol",
+        "rings-store",
+        "rings-compute",
+        "rings-chain",
+        "rings-abi",
+    ] {
+        assert_eq!(
+            starts_with(&dependencies(room), "libp2p"),
+            Vec::<String>::new(),
+            "{room}"
+        );
+    }
+    for prefix in ["ethers", "libp2p"] {
+        let direct = tree("rings", &["--depth", "1"]);
+        assert_eq!(
+            starts_with(&direct, prefix),
+            Vec::<String>::new(),
+            "of the binary itself"
+        );
+    }
+}
