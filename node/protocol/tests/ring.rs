@@ -41,11 +41,12 @@ fn gate(n: u8) -> Address {
 
 /// What the program of a gate gives.
 fn truth(gate: Address) -> Outputs {
-    Outputs::new([(0, sha256(&gate.0))]).unwrap()
+    Outputs::new([(0, sha256(&gate.0))]).expect("the simulation makes only what is well-formed")
 }
 
 fn lie(gate: Address, liar: u64) -> Outputs {
-    Outputs::new([(0, sha256(&[&gate.0[..], &liar.to_be_bytes()].concat()))]).unwrap()
+    Outputs::new([(0, sha256(&[&gate.0[..], &liar.to_be_bytes()].concat()))])
+        .expect("the simulation makes only what is well-formed")
 }
 
 /// What survives a crash.
@@ -139,7 +140,12 @@ impl Chain {
         let digest = domain().outputs(*gate, *epoch, &outputs.pins(), &outputs.cids());
         let signers: Vec<_> = votes
             .iter()
-            .map(|(_, vote)| vote.signature.recover(&digest).unwrap().address())
+            .map(|(_, vote)| {
+                vote.signature
+                    .recover(&digest)
+                    .expect("the simulation makes only what is well-formed")
+                    .address()
+            })
             .collect();
         assert!(
             signers.windows(2).all(|pair| pair[0] < pair[1]),
@@ -175,7 +181,8 @@ impl World {
     fn new(seed: u64, characters: &[Character]) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
         let peers = characters.iter().enumerate().map(|(n, character)| Peer {
-            key: SecretKey::from_bytes(&sha256(&[n as u8, 7]).0).unwrap(),
+            key: SecretKey::from_bytes(&sha256(&[n as u8, 7]).0)
+                .expect("the simulation makes only what is well-formed"),
             character: *character,
             disk: Disk::default(),
             mind: None,
@@ -326,7 +333,8 @@ impl World {
         }));
         // The gates and the membership come from the table of events; votes from the logs on disk.
         let cursor = self.peers[peer].disk.cursor;
-        for event in self.chain.events[..cursor].to_vec() {
+        let past: Vec<_> = self.chain.events[..cursor].to_vec();
+        for event in past {
             match event {
                 Event::Ready(gate) if self.own_vote(peer, gate).is_some() => {
                     self.restore(peer, gate)
@@ -348,8 +356,7 @@ impl World {
         let nodes = self.peers[peer].disk.nodes.range((me, 0)..=(me, u64::MAX));
         nodes
             .flat_map(|(_, node)| votes_of(node))
-            .filter(|vote| vote.gate == gate)
-            .last()
+            .rfind(|vote| vote.gate == gate)
     }
 
     fn restore(&mut self, peer: usize, gate: Address) {
@@ -429,7 +436,7 @@ impl World {
             &domain(),
             &key,
         )
-        .unwrap();
+        .expect("the simulation makes only what is well-formed");
         let crash = if self.stormy() { self.below(12) } else { 99 };
         if crash == 0 {
             return self.happen(peer, Happening::Crash);
@@ -488,7 +495,8 @@ impl World {
         if self.peers[peer].mind.is_none() {
             return;
         }
-        let node = LogNode::open(bytes, &domain()).unwrap();
+        let node =
+            LogNode::open(bytes, &domain()).expect("the simulation makes only what is well-formed");
         let disk = &self.peers[peer].disk;
         let author = node.author();
         let replica = Replica::new(disk.tip(author));
@@ -515,8 +523,11 @@ impl World {
             .any(|p| p.key.address() == node.author() && p.character == Character::Forger);
         for vote in votes.iter_mut().filter(|_| forged) {
             // Well-formed, by a key that is nobody's.
-            let stranger = SecretKey::from_bytes(&[9; 32]).unwrap();
-            vote.signature = stranger.sign(&vote.digest(&domain())).unwrap();
+            let stranger = SecretKey::from_bytes(&[9; 32])
+                .expect("the simulation makes only what is well-formed");
+            vote.signature = stranger
+                .sign(&vote.digest(&domain()))
+                .expect("the simulation makes only what is well-formed");
         }
         self.feed(peer, node.author(), votes);
     }
@@ -575,7 +586,9 @@ fn votes_of(node: &LogNode) -> Vec<Vote> {
     node.content()
         .body
         .iter()
-        .filter_map(|message| Vote::from_message(message).unwrap())
+        .filter_map(|message| {
+            Vote::from_message(message).expect("the simulation makes only what is well-formed")
+        })
         .collect()
 }
 
