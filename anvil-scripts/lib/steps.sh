@@ -29,7 +29,7 @@ step() {
     shift
     STEP_NUMBER=$((STEP_NUMBER + 1))
     log=$LOGS/$(printf '%02d-%s.log' "$STEP_NUMBER" "${name//[^a-zA-Z0-9]/-}")
-    in_group "$@" >"$log" 2>&1 || status=$?
+    in_group "$log" "$@" || status=$?
     if ((status != 0)); then
         say "----- the end of the log:"
         tail -n 60 "$log" >&2
@@ -48,16 +48,21 @@ visible_step() {
         return
     fi
     shift
-    in_group "$@" || status=$?
+    in_group '' "$@" || status=$?
     ((status == 0)) || die "$name failed (exit status $status), see above"
     say "ok      $name ($(seconds_since "$began"))"
 }
 
-# in_group COMMAND...: runs it as a process group, which end_steps ends.
+# in_group LOG COMMAND...: runs it as a process group, which end_steps ends; its output goes to LOG, if that is named.
 in_group() {
-    local status=0
+    local log=$1 status=0
+    shift
     set -m
-    "$@" </dev/null &
+    if [[ -n $log ]]; then # redirected here and not around the function: traps run with a function's redirections
+        "$@" >"$log" 2>&1 </dev/null &
+    else
+        "$@" </dev/null &
+    fi
     STEP_PID=$!
     set +m
     wait "$STEP_PID" || status=$?
