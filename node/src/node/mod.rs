@@ -117,7 +117,7 @@ pub enum NodeError {
     },
     /// It ran before, and what it signed is not known any more.
     #[error(
-        "{path} has no state.redb, though {account} was in its ring before: what it signed is not known, so it could contradict it; restore the data directory, or let the keeper exchange this member for one with a new key"
+        "{path} has no state.redb, or an empty one, though {account} was in its ring before: what it signed is not known, so it could contradict it; restore the data directory, or let the keeper exchange this member for one with a new key"
     )]
     LostMemory {
         /// The data directory.
@@ -164,6 +164,11 @@ pub async fn run(
     parts.run(config, faults, listener, token, shutdown).await
 }
 
+/// Whether a member ran in this directory before. An empty file remembers nothing.
+fn has_memory(path: &Path) -> bool {
+    std::fs::metadata(path.join(STATE)).is_ok_and(|file| file.len() > 0)
+}
+
 /// Everything that a member rests on, open.
 struct Opened {
     key: SecretKey,
@@ -189,7 +194,7 @@ impl Opened {
             });
         }
         // A member announces itself when it first runs, after its memory was made.
-        if !path.join(STATE).exists() && chain.contact(address, me).await?.is_some() {
+        if !has_memory(path) && chain.contact(address, me).await?.is_some() {
             return Err(NodeError::LostMemory {
                 path: path.clone(),
                 account: me,

@@ -35,7 +35,7 @@ fn texts(ring: &Ring) -> Vec<PathBuf> {
 }
 
 /// Lines of numbers that look random and are the same every time.
-fn numbers(bytes: usize) -> Vec<u8> {
+pub fn numbers(bytes: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes + 32);
     let mut state = 1u64;
     while text.len() < bytes {

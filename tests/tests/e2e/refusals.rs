@@ -1,6 +1,7 @@
 //! What does not work: each with one clear line and its status, and nothing left running.
 
 use super::{
+    files::numbers,
     programs::{hungry, trapping, unknown_import},
     quick::wc,
 };
@@ -277,6 +278,16 @@ fn databases_that_are_damaged_or_of_others() {
         let swap = |path: &Path| assert!(fs::copy(path.with_file_name(other), path).unwrap() > 0);
         with_file(&ring, 1, name, swap, says("of another kind"));
     }
+    // A member that forgot what it signed does not begin anew.
+    let empty = |path: &Path| fs::write(path, "").unwrap();
+    with_file(&ring, 0, "state.redb", empty, |path| {
+        let line = ring.rings(["up", "--detach"]).refused(5);
+        let directory = path.parent().unwrap().to_str().unwrap();
+        assert!(
+            line.contains(directory) && line.contains("state.redb"),
+            "{line}"
+        );
+    });
     let neighbour = |path: &Path| {
         let other = ring
             .member_dir(2)
@@ -399,7 +410,7 @@ fn a_full_disk() {
         return files_may_not_grow(&ring);
     };
     ring.start(&["--members", "3"]);
-    let large = ring.write("large", vec![b'x'; 100 * MEGABYTE]);
+    let large = ring.write("large", numbers(100 * MEGABYTE));
     let done = ring.rings(["--quiet", "add"]).arg(&large).call();
     done.ends_with(5);
     assert!(

@@ -4,7 +4,7 @@ use super::{
     StateError, CACHE_BYTES, CHANGED, DEPENDANTS, DIVERGED, FORKS, GATES, JOURNAL, META, NODES,
     OPEN, REGISTERED, TIPS, VOTES,
 };
-use redb::{Database, DatabaseError, ReadableTable, WriteTransaction};
+use redb::{Database, DatabaseError, ReadableTable, TableHandle, WriteTransaction};
 use rings_protocol::Address;
 use std::{fmt, io::ErrorKind, path::Path};
 
@@ -66,6 +66,9 @@ fn explain(path: &Path, error: DatabaseError) -> StateError {
 }
 
 fn check_format(transaction: &WriteTransaction, path: &Path) -> Result<(), StateError> {
+    // A new database is empty: one with other tables is not ours, and must not pass for a member without a past.
+    let mut tables = transaction.list_tables()?;
+    let in_use = tables.any(|table| table.name() != META.name());
     let mut meta = transaction.open_table(META)?;
     let found = meta.get(FORMAT_KEY)?.map(|bytes| {
         bytes
@@ -80,6 +83,10 @@ fn check_format(transaction: &WriteTransaction, path: &Path) -> Result<(), State
             path: path.into(),
             found,
             known: FORMAT,
+        }),
+        None if in_use => Err(StateError::Corrupt {
+            path: path.into(),
+            source: "it is a database of something else".into(),
         }),
         None => {
             meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;

@@ -222,3 +222,15 @@ fn a_database_that_cannot_be_used_is_refused_in_words() {
     fs::write(&path, b"no database, and quite a bit too short for one").unwrap();
     assert!(matches!(open(&directory), Err(StateError::Corrupt { .. })));
 }
+
+#[test]
+fn a_database_of_something_else_is_no_member_without_a_past() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = redb::Database::create(directory.path().join("state.redb")).unwrap();
+    let transaction = other.begin_write().unwrap();
+    let table = redb::TableDefinition::<u64, u64>::new("another program's");
+    transaction.open_table(table).unwrap();
+    transaction.commit().unwrap();
+    drop(other);
+    assert!(matches!(open(&directory), Err(StateError::Corrupt { .. })));
+}
