@@ -28,7 +28,7 @@ use rings_protocol::{
     quorum::quorum,
     Address, Digest,
 };
-use rings_store::{BlockSource, BlockStore};
+use rings_store::{BlockSource, BlockStore, StoreSize};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
@@ -224,11 +224,14 @@ impl Api {
 impl NodeApi for Api {
     async fn status(&self) -> Result<Status, ApiError> {
         let snapshot = self.shared.snapshot();
-        let size = self
-            .store
-            .size()
-            .await
-            .map_err(|error| ApiError::internal("the store cannot be measured", error))?;
+        // A store that is away for a while is no reason to say nothing of the rest.
+        let size = self.store.size().await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store cannot be measured"
+            );
+            StoreSize::default()
+        });
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             engine: rings_compute::engine_id(),
