@@ -241,22 +241,21 @@ impl Member {
         vec![Effect::Compute { gate }]
     }
 
-    /// The program has run. A failure of the program is a result too.
+    /// The program has run. A failure of the program is a result too. Where the gate was resolved meanwhile the vote
+    /// decides nothing any more, and still the log says what this member found: it proves who was wrong.
     pub fn computed(&mut self, gate: Address, computed: Computed, now: u64) -> Vec<Effect> {
-        let (epoch, is_member) = (self.epoch, self.is_member(self.setup.me));
-        let Some(work) = self.works.get_mut(&gate) else {
-            return Vec::new();
-        };
-        if !matches!(work.phase, Phase::Computing | Phase::Abstaining { .. }) {
-            return Vec::new();
+        let vote = draft(gate, self.epoch, &computed);
+        match self.works.get_mut(&gate) {
+            Some(work) if matches!(work.phase, Phase::Computing | Phase::Abstaining { .. }) => {
+                work.phase = Phase::Voted(computed);
+                work.timings.computed = Some(now);
+            }
+            Some(_) => return Vec::new(),
+            None => {}
         }
-        let vote = draft(gate, epoch, &computed);
-        work.phase = Phase::Voted(computed);
-        work.timings.computed = Some(now);
-        if is_member {
-            vec![Effect::Vote(vote)]
-        } else {
-            Vec::new()
+        match self.is_member(self.setup.me) {
+            true => vec![Effect::Vote(vote)],
+            false => Vec::new(),
         }
     }
 
