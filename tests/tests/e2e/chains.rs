@@ -120,11 +120,20 @@ fn the_chain_is_another_one_now() {
         let line = call.refused(5);
         assert!(line.contains("1337") && line.contains("1338"), "{line}");
     }
-    let client = ring.client(0);
-    until("member 0 follows no more", LONG, || {
-        let follows = block_on(client.status()).is_ok_and(|status| status.following);
-        (!follows).then_some(())
-    });
+    // Each of them sees it, and ends with one line that says so.
+    for index in 0..3 {
+        let log = ring.member_dir(index).join("node.log");
+        until(
+            "the member has seen that its chain is another",
+            LONG,
+            || {
+                let text = std::fs::read_to_string(&log).unwrap();
+                let last = text.lines().last().unwrap();
+                (last.starts_with("error: ") && last.contains("1338") && !ring.answers(index))
+                    .then_some(())
+            },
+        );
+    }
 
     // The right id, but nothing of ours on it.
     chain.stop();
