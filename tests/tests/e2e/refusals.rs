@@ -428,6 +428,7 @@ fn a_full_disk() {
     let filler = ring.dir().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
     let done = ring.run(&["--timeout", "3"], "wc", &[]).stdin(TEXT).call();
     assert!(
         matches!(done.status.code(), Some(4 | 5)),
