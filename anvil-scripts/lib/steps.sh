@@ -31,13 +31,20 @@ step() {
     log=$LOGS/$(printf '%02d-%s.log' "$STEP_NUMBER" "${name//[^a-zA-Z0-9]/-}")
     in_group "$log" "$@" || status=$?
     if ((status != 0)); then
-        say "----- the end of the log:"
-        tail -n 60 "$log" >&2
-        say "-----"
+        show_failure "$log"
         say "FAILED  $name (exit status $status) after $(seconds_since "$began"); the whole log: $log"
         return "$status"
     fi
     say "ok      $name ($(seconds_since "$began"))"
+}
+
+# show_failure LOG: the lines that name what failed, wherever they are in it, and its end.
+show_failure() {
+    say "----- what failed:"
+    grep -E '^test .* FAILED$|^\[FAIL|panicked at|^error' "$1" | head -n 40 >&2 || true
+    say "----- the end of the log:"
+    tail -n 40 "$1" >&2
+    say "-----"
 }
 
 # visible_step NAME COMMAND...: on a terminal the command shows its own progress; elsewhere it is a step with a log.
