@@ -283,7 +283,10 @@ impl Run<'_> {
             Outcome {
                 result: Err(failure),
                 ..
-            } => Err(Stop::Failed(Box::new(record(failure, index)), usage)),
+            } => Err(Stop::Failed(
+                Box::new(failure_record(failure, index)),
+                usage,
+            )),
         }
     }
 
@@ -335,7 +338,8 @@ fn is_invalid(error: &io::Error) -> bool {
     cause.is_some_and(|error| error.class() == ErrorClass::Invalid)
 }
 
-fn record(failure: Failure, input: Option<u64>) -> FailureRecord {
+/// The record of a failure, of the run over `input` in mode `each`.
+pub fn failure_record(failure: Failure, input: Option<u64>) -> FailureRecord {
     let (reason, code, trap) = match failure.reason {
         Ended::Exit { code } => (Reason::Exit, Some(code), None),
         Ended::Trap { trap } => (Reason::Trap, None, Some(trap.to_owned())),

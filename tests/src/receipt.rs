@@ -28,6 +28,7 @@ impl Receipt {
             "inputs",
             "outputs",
             "failure",
+            "fuel",
             "signers",
             "quorum",
             "members",

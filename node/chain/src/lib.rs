@@ -27,7 +27,7 @@ mod types;
 mod watch;
 
 pub use chain::Chain;
-pub use deploy::{deploy, fund, Deployed};
+pub use deploy::{deploy, fund, Deployed, CREATE2_DEPLOYER};
 pub use error::{Cause, ChainError, Class};
 pub use rpc::{
     CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rings_protocol::{
     operation::{DEFAULT_FUEL, DEFAULT_MEMORY},
-    Address,
+    Address, Digest,
 };
 use std::path::PathBuf;
 
@@ -199,6 +199,12 @@ pub struct RunArgs {
     /// Compute it again, though the ring may have the answer already
     #[arg(long)]
     pub again: bool,
+    /// Run it on this machine alone, without a ring, and say what it used: to try a program out
+    #[arg(long, conflicts_with_all = ["again", "timeout"])]
+    pub dry: bool,
+    /// The time that a dry run sees; now, unless it is given
+    #[arg(long, value_name = "UNIX SECONDS", requires = "dry")]
+    pub time: Option<u64>,
     /// A WASM file (or its CID) that reads standard input and writes standard output, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARGS"], num_args = 1..)]
     pub program: Vec<String>,
@@ -250,6 +256,9 @@ pub struct DeployArgs {
     /// File with the members' addresses, one a line
     #[arg(long, value_name = "FILE")]
     pub members: PathBuf,
+    /// 32 bytes in hex, from which the engine's address follows: with the same salt it is the same on every chain
+    #[arg(long, value_name = "BYTES32")]
+    pub salt: Option<Digest>,
     /// Write JSON
     #[arg(long)]
     pub json: bool,

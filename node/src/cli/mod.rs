@@ -19,6 +19,7 @@ mod signals;
 mod status;
 mod up;
 mod verify;
+mod worker_pool;
 
 use crate::node::Faults;
 use args::{Cli, Command, GateCommand, LogCommand, RingCommand};

@@ -117,7 +117,7 @@ pub async fn deploy(args: DeployArgs, out: Out) -> Result<(), Failure> {
     let chain = Chain::connect(&args.rpc).await?;
     let journal = format!("deploy-{}-{}.redb", chain.id(), key.address());
     let submitter = Submitter::open(dir.root().join(journal), chain.clone(), key).await?;
-    let deployed = deploy_contracts(&chain, &submitter, &members).await?;
+    let deployed = deploy_contracts(&chain, &submitter, &members, args.salt).await?;
     submitter.shutdown().await;
     drop(step);
     let view = DeployedView {

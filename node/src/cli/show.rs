@@ -9,7 +9,11 @@ use super::{
 use crate::http::api::{
     GateState, GateView, InputView, LogEntry, MemberView, OutputView, RingView, VoteView,
 };
-use std::fmt::{self, Display, Write};
+use rings_protocol::Digest;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Display, Write},
+};
 
 /// `rings ring show`
 ///
@@ -132,6 +136,7 @@ impl Display for GateText<'_> {
             write!(f, "\noutput   {}: {}", result.pin, result.cid)?;
         }
         gate.votes.iter().try_for_each(|vote| vote_text(f, vote))?;
+        engines_text(f, &gate.votes)?;
         for member in &gate.silent {
             write!(f, "\nsilent   {member}")?;
         }
@@ -163,10 +168,35 @@ fn vote_text(f: &mut fmt::Formatter<'_>, vote: &VoteView) -> fmt::Result {
     };
     write!(
         f,
-        "\nvote     {}  {agrees}  {}",
+        "\nvote     {}  {agrees}  {}  fuel {}",
         vote.member,
-        outputs(&vote.outputs)
+        outputs(&vote.outputs),
+        vote.fuel
     )
+}
+
+/// The engine that the voters ran; where they ran different ones, who ran which, and whether that may explain a
+/// difference between results.
+fn engines_text(f: &mut fmt::Formatter<'_>, votes: &[VoteView]) -> fmt::Result {
+    let mut engines: BTreeMap<&str, BTreeSet<Digest>> = BTreeMap::new();
+    for vote in votes {
+        let results = engines.entry(&vote.engine).or_default();
+        results.insert(vote.result);
+    }
+    if let (1, Some(engine)) = (engines.len(), engines.keys().next()) {
+        return write!(f, "\ncompute  {engine}");
+    }
+    for vote in votes {
+        write!(f, "\ncompute  {}  {}", vote.member, vote.engine)?;
+    }
+    let results: BTreeSet<_> = engines.values().flatten().collect();
+    if engines.len() > 1 && results.len() > 1 && engines.values().all(|of_one| of_one.len() == 1) {
+        write!(
+            f,
+            "\nbecause  members of one engine agree and those of another differ: the engines explain it"
+        )?;
+    }
+    Ok(())
 }
 
 /// Outputs on one line.
@@ -209,7 +239,7 @@ mod tests {
         api::{GateTimes, ResultView},
         Pin, Uint96,
     };
-    use rings_protocol::{cids::data_cid, Address, Digest};
+    use rings_protocol::{cids::data_cid, Address};
 
     #[test]
     fn who_diverged_is_plain_to_see() {
@@ -223,6 +253,7 @@ mod tests {
             }],
             agrees: Some(agrees),
             engine: "e".into(),
+            fuel: 7,
         };
         let view = GateView {
             gate: Address([9; 20]),

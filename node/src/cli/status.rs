@@ -70,6 +70,8 @@ struct Member {
     following: bool,
     peers: Option<u32>,
     block: Option<u64>,
+    /// Identity of its WebAssembly engine.
+    compute: Option<String>,
     head: Option<Head>,
     /// Milliseconds since 1970 when another member last heard it.
     last_seen: Option<u64>,
@@ -240,6 +242,7 @@ fn member(
         following: own.as_ref().is_some_and(|own| own.following),
         peers: own.as_ref().map(|own| own.peers),
         block: own.as_ref().map(|own| own.block),
+        compute: own.as_ref().map(|own| own.engine.clone()),
         head: own.as_ref().and_then(|own| own.head).or_else(of_others),
         last_seen: seen.iter().filter_map(|member| member.last_seen).max(),
         diverged,
@@ -272,12 +275,34 @@ impl Display for View {
         for (index, member) in self.members.iter().enumerate() {
             write!(f, "\nmember {index} {member}")?;
         }
+        self.compute_text(f)?;
         for gate in &self.gates {
             write!(
                 f,
                 "\ngate     {}  {}, block {}",
                 gate.gate, gate.state, gate.block
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    /// The members' WebAssembly engine; or their engines, which may be why results differ.
+    fn compute_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut engines: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, member) in self.members.iter().enumerate() {
+            if let Some(engine) = &member.compute {
+                engines.entry(engine).or_default().push(index);
+            }
+        }
+        let differ = engines.len() > 1;
+        for (engine, members) in &engines {
+            write!(f, "\ncompute  {engine}")?;
+            if differ {
+                let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+                write!(f, "  of member {}: THE ENGINES DIFFER", members.join(", "))?;
+            }
         }
         Ok(())
     }

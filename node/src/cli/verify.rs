@@ -5,11 +5,12 @@
 
 use super::{
     args::GateArgs,
-    failure::{Context, Failure, Status},
+    failure::{Failure, Status},
     files::members,
     out::Out,
     ringdir::RingFile,
     up::check_chain,
+    worker_pool,
 };
 use crate::{
     execute::{execute, Execution, TaskContext},
@@ -18,15 +19,12 @@ use crate::{
 use cid::Cid;
 use futures::future::join_all;
 use rings_chain::{Chain, ChainError, GateHistory, Registration};
-use rings_compute::{Pool, PoolConfig};
 use rings_protocol::{
     cids::data_cid, eip712::Domain, gate::GateInput, log::LogNode, message::Vote, Address, Digest,
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, env, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Wall-clock time of one run, which only ends what its fuel does not.
-const WALL_LIMIT: Duration = Duration::from_secs(3600);
 /// Log nodes asked for at once.
 const PAGE: u32 = 200;
 /// Most pages of one log that are searched.
@@ -155,7 +153,7 @@ impl Question {
             outputs: self.history.spec.outputs,
             max_memory: u64::MAX,
         };
-        let pool = pool()?;
+        let pool = worker_pool::open()?;
         let execution = execute(&pool, source, None, self.operation, &self.inputs, context).await;
         pool.shutdown().await;
         execution.map_err(|error| {
@@ -288,16 +286,6 @@ async fn digest(
 /// Constants are even, variables odd.
 fn is_variable(token: Digest) -> bool {
     token.0[31] & 1 == 1
-}
-
-fn pool() -> Result<Pool, Failure> {
-    let program = env::current_exe().context(Status::Internal, "cannot find this program")?;
-    Ok(Pool::new(PoolConfig {
-        command: (program, vec!["worker".into()]),
-        workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        cache: None,
-        wall_limit: WALL_LIMIT,
-    }))
 }
 
 fn views(outputs: &Outputs) -> Vec<OutputView> {

@@ -272,6 +272,18 @@ pub struct GateView {
     pub milliseconds: GateTimes,
 }
 
+impl GateView {
+    /// The fuel that the votes of `signers` name. It is not signed with the result; of members of the same engine
+    /// that agree on a result, it is the same.
+    pub fn fuel_of(&self, signers: &[Address]) -> Option<u64> {
+        let vote = self
+            .votes
+            .iter()
+            .find(|vote| signers.contains(&vote.member));
+        vote.map(|vote| vote.fuel)
+    }
+}
+
 /// How far a gate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -338,6 +350,8 @@ pub struct VoteView {
     pub agrees: Option<bool>,
     /// Id of the WebAssembly engine it ran.
     pub engine: String,
+    /// Units of fuel that the program used.
+    pub fuel: u64,
 }
 
 /// One output, as voted for.

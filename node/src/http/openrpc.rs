@@ -321,5 +321,6 @@ fn vote() -> Value {
         ("outputs", "[Output]"),
         ("agrees", "Flag?"),
         ("engine", "Text"),
+        ("fuel", "Count"),
     ])
 }

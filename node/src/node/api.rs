@@ -440,6 +440,7 @@ fn vote_view(member: Address, vote: &Vote, agreed: Option<Digest>) -> VoteView {
             .collect(),
         agrees: agreed.map(|agreed| agreed == result),
         engine: vote.engine.clone(),
+        fuel: vote.fuel,
     }
 }
 

@@ -11,6 +11,7 @@
 mod chains;
 mod commands;
 mod crashes;
+mod dry;
 mod files;
 mod kubo;
 mod liars;

@@ -31,8 +31,57 @@ async fn a_ring_as_it_was_deployed() {
 
     // The same deployment from the same journal is the same one.
     let listed: Vec<_> = world.members.iter().map(SecretKey::address).collect();
-    let again = rings_chain::deploy(&world.chain, &world.submitter, &listed).await;
+    let again = rings_chain::deploy(&world.chain, &world.submitter, &listed, None).await;
     assert_eq!(again.unwrap(), world.at);
+}
+
+#[tokio::test]
+async fn a_salt_gives_the_same_engine_everywhere() {
+    let salt = Some(sha256(b"salt"));
+    let mut engines = Vec::new();
+    for chain_id in ["1001", "1002"] {
+        let world = World::new(1, &["--chain-id", chain_id]).await;
+        let members = [world.members[0].address()];
+        let at = rings_chain::deploy(&world.chain, &world.submitter, &members, salt).await;
+        let at = at.unwrap();
+        assert_ne!(at.engine, world.at.engine);
+        let state = world.chain.ring_state(at.ring).await.unwrap();
+        assert_eq!((state.engine, state.members), (at.engine, members.to_vec()));
+
+        // Somebody else finds the engine that is there; the ring is another.
+        let (key, journal) = (member_key(7), world.directory.path().join("other"));
+        fund(&world, key.address()).await;
+        let other = Submitter::open(journal, world.chain.clone(), key).await;
+        let second = rings_chain::deploy(&world.chain, &other.unwrap(), &members, salt).await;
+        let second = second.unwrap();
+        assert_eq!(second.engine, at.engine);
+        assert_ne!((second.ring, second.scope), (at.ring, at.scope));
+        engines.push(at.engine);
+    }
+    assert_eq!(engines[0], engines[1]);
+}
+
+async fn fund(world: &World, account: Address) {
+    let ether = 10_u128.pow(18);
+    rings_chain::fund(&world.chain, &world.submitter, &[account], ether)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_salt_needs_the_deployer_of_others() {
+    let world = World::new(1, &[]).await;
+    let deployer = rings_chain::CREATE2_DEPLOYER.to_string();
+    let no_code = vec![deployer.clone().into(), "0x".into()];
+    world.anvil.ask("anvil_setCode", no_code).await;
+    let members = [world.members[0].address()];
+    let salt = Some(Digest::ZERO);
+    let refused = rings_chain::deploy(&world.chain, &world.submitter, &members, salt).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains(&deployer) && said.contains("deployment proxy"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ impl World {
             .unwrap();
         let members: Vec<_> = (0..members).map(member_key).collect();
         let addresses: Vec<_> = members.iter().map(SecretKey::address).collect();
-        let at = deploy(&chain, &submitter, &addresses).await.unwrap();
+        let at = deploy(&chain, &submitter, &addresses, None).await.unwrap();
         Self {
             anvil,
             chain,

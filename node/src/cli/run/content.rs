@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use cid::Cid;
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use rings_store::Imported;
 use std::{
     fs::{self, File},
@@ -126,6 +126,34 @@ impl Content {
             "the member at {} names {name} {theirs}, and it was {ours} when it was read; was it changed meanwhile?",
             client.url()
         )))
+    }
+
+    /// Its bytes, in pieces.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read any more.
+    pub async fn pieces(
+        &self,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static, Failure> {
+        let reader = self.body.reader(&self.name).await?;
+        Ok(ReaderStream::with_capacity(reader, READ_BYTES))
+    }
+
+    /// All its bytes, for what is known to be small.
+    ///
+    /// # Errors
+    /// As [`Content::pieces`].
+    pub async fn bytes(&self) -> Result<Bytes, Failure> {
+        if let Body::Memory(bytes) = &self.body {
+            return Ok(bytes.clone());
+        }
+        let pieces: Vec<Bytes> = self
+            .pieces()
+            .await?
+            .try_collect()
+            .await
+            .context(Status::Usage, format!("cannot read {}", self.name))?;
+        Ok(pieces.concat().into())
     }
 
     fn bar(&self, out: Out) -> Option<Step> {

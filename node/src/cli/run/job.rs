@@ -28,6 +28,8 @@ use std::{
 pub struct Job {
     /// The program, unless the ring has it.
     pub program: Program,
+    /// The operation.
+    pub what: Operation,
     /// The operation, as a file.
     pub operation: Content,
     /// The inputs, in order.
@@ -85,6 +87,7 @@ impl Job {
         Ok(Self {
             program,
             operation: Content::memory("the operation", bytes).await?,
+            what: operation,
             inputs,
             outputs,
         })
@@ -166,11 +169,11 @@ fn check(name: &str, bytes: &[u8]) -> Result<(), Failure> {
     check_module(bytes).map_err(|error| Failure::usage(format!("{name}: {error}")))
 }
 
-/// Checks a program that is in the ring's store.
+/// Reads and checks a program that is in the ring's store.
 ///
 /// # Errors
 /// Status 2 when it is not a program, 5 when it is not there.
-pub async fn check_there(source: Arc<dyn BlockSource>, cid: Cid) -> Result<(), Failure> {
+pub async fn read_program(source: Arc<dyn BlockSource>, cid: Cid) -> Result<Bytes, Failure> {
     let name = cid.to_string();
     let mut pieces = read_file(source, cid);
     let mut bytes: Vec<Bytes> = Vec::new();
@@ -183,7 +186,9 @@ pub async fn check_there(source: Arc<dyn BlockSource>, cid: Cid) -> Result<(), F
         }
         bytes.push(piece);
     }
-    check(&name, &bytes.concat())
+    let bytes = bytes.concat();
+    check(&name, &bytes)?;
+    Ok(bytes.into())
 }
 
 /// The files of `--input`, else standard input when it is not a terminal.
@@ -231,6 +236,13 @@ mod tests {
         let job = |text: &'static str| async move {
             Job {
                 program: Program::There(Content::memory("p", "p").await.unwrap().cid()),
+                what: Operation {
+                    args: Vec::new(),
+                    fuel: 1,
+                    memory: 65_536,
+                    mode: Mode::Cat,
+                    program: Content::memory("p", "p").await.unwrap().cid(),
+                },
                 operation: Content::memory("o", "o").await.unwrap(),
                 inputs: vec![Content::memory("i", text).await.unwrap()],
                 outputs: 1,

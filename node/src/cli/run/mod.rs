@@ -1,6 +1,7 @@
 //! `rings run`: a program on the ring, from the files of the command line to the agreed bytes on standard output.
 
 pub mod content;
+mod dry;
 mod gate;
 mod job;
 mod receipt;
@@ -28,7 +29,7 @@ use rings_protocol::{
     cids::data_cid,
     gate::FAILURE_PIN,
     operation::{FailureRecord, Reason, MAX_OPERATION_BYTES},
-    Digest,
+    Address, Digest,
 };
 use rings_store::{file_size, read_file, BlockSource};
 use std::{
@@ -51,6 +52,9 @@ const TIMES_LIMIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// As the exit statuses of the interface say.
 pub async fn run(args: RunArgs, out: Out) -> Result<(), Failure> {
+    if args.dry {
+        return dry::run(&args, out).await;
+    }
     let began = Instant::now();
     let job = Job::prepare(&args).await?;
     let mut signals = Signals::new()?;
@@ -173,7 +177,7 @@ impl<'a> Run<'a> {
         })?;
         let began = Instant::now();
         if let Program::There(cid) = &self.job.program {
-            job::check_there(self.source(&members)?, *cid).await?;
+            job::read_program(self.source(&members)?, *cid).await?;
         }
         self.publish(&members).await?;
         self.times.store = Some(milliseconds(began));
@@ -301,7 +305,10 @@ impl<'a> Run<'a> {
             self.out
                 .warn(String::from_utf8_lossy(&record.stderr).trim_end());
         }
-        Ok(Failure::new(Status::Failed, told(&record)))
+        Ok(Failure::new(
+            Status::Failed,
+            told("the ring agreed that the program failed", &record),
+        ))
     }
 
     /// Tells who voted for what, and who did not.
@@ -341,6 +348,7 @@ impl<'a> Run<'a> {
             inputs: self.job.inputs.iter().map(content::Content::cid).collect(),
             outputs: Vec::new(),
             failure: None,
+            fuel: None,
             signers: Vec::new(),
             quorum: self.ring.quorum,
             members: self.ring.members.len(),
@@ -358,27 +366,29 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         if receipt.transaction.is_some() {
-            self.member_times(gate).await;
+            receipt.fuel = self.member_view(gate, &receipt.signers).await;
         }
         receipt.milliseconds = self.times;
-        receipt.write(path)
+        receipt::write(path, &receipt)
     }
 
-    /// What a member has measured; it may see the registration a moment after us.
-    async fn member_times(&mut self, gate: &Gate) {
+    /// What a member has measured, and the fuel that the signers' votes name; it may see the registration a moment
+    /// after us.
+    async fn member_view(&mut self, gate: &Gate, signers: &[Address]) -> Option<u64> {
         let deadline = Instant::now() + TIMES_LIMIT;
         let mut pauses = Pauses::new(LONGEST_PAUSE);
         let clients = self.clients.clone();
-        let Some(members) = answering(&clients).await else {
-            return;
-        };
+        let members = answering(&clients).await?;
+        let mut fuel = None;
         while let Ok(view) = members[0].gate(gate.address).await {
             self.times.of_member(&view);
+            fuel = view.fuel_of(signers);
             if self.times.register.is_some() || Instant::now() > deadline {
-                return;
+                break;
             }
             pauses.next().await;
         }
+        fuel
     }
 }
 
@@ -401,8 +411,8 @@ async fn read_record(
     })
 }
 
-/// Why the program failed, in words.
-fn told(record: &FailureRecord) -> String {
+/// Why the program failed, in words that begin with `what`.
+fn told(what: &str, record: &FailureRecord) -> String {
     let why = match record.reason {
         Reason::Exit => format!(
             "it ended with exit status {}",
@@ -416,8 +426,8 @@ fn told(record: &FailureRecord) -> String {
         Reason::Input => "the operation, the program or an input is malformed".into(),
     };
     match record.input {
-        Some(input) => format!("the ring agreed that the program failed on input {input}: {why}"),
-        None => format!("the ring agreed that the program failed: {why}"),
+        Some(input) => format!("{what} on input {input}: {why}"),
+        None => format!("{what}: {why}"),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Receipt {
     pub outputs: Vec<OutputPart>,
     /// Why the program failed.
     pub failure: Option<FailurePart>,
+    /// Units of fuel that the runs used, as the signers say; `null` when no member that was asked knows.
+    pub fuel: Option<u64>,
     /// Who signed the result.
     pub signers: Vec<Address>,
     /// Signatures needed.
@@ -96,6 +98,14 @@ pub struct FailurePart {
     pub cid: Cid,
     /// Its token, on the failure pin.
     pub token_id: Digest,
+    /// What it says.
+    #[serde(flatten)]
+    pub words: FailureWords,
+}
+
+/// What the record of a failure says.
+#[derive(Debug, Serialize)]
+pub struct FailureWords {
     /// `exit`, `trap`, `fuel`, `memory` or `input`.
     pub reason: rings_protocol::operation::Reason,
     /// The exit status.
@@ -114,6 +124,15 @@ impl FailurePart {
         Self {
             cid,
             token_id,
+            words: FailureWords::new(record),
+        }
+    }
+}
+
+impl FailureWords {
+    /// From a record.
+    pub fn new(record: &FailureRecord) -> Self {
+        Self {
             reason: record.reason,
             code: record.code,
             trap: record.trap.clone(),
@@ -150,29 +169,29 @@ impl Milliseconds {
     }
 }
 
-impl Receipt {
-    /// Writes it, whole or not at all.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string(self)
-            .map_err(|error| Failure::internal("the receipt cannot be written").because(error))?;
-        std::fs::write(path, text + "\n").map_err(|error| {
-            let what = format!(
-                "cannot write the receipt {}; name another file",
-                path.display()
-            );
-            Failure::usage(what).because(error)
-        })
-    }
+/// Writes a receipt into a file, as one line of JSON.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, receipt: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(receipt)
+        .map_err(|error| Failure::internal("the receipt cannot be written").because(error))?;
+    std::fs::write(path, text + "\n").map_err(|error| {
+        let what = format!(
+            "cannot write the receipt {}; name another file",
+            path.display()
+        );
+        Failure::usage(what).because(error)
+    })
 }
 
-fn text<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Error> {
+/// A CID as text.
+pub fn text<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(cid)
 }
 
-fn texts<S: Serializer>(cids: &[Cid], serializer: S) -> Result<S::Ok, S::Error> {
+/// CIDs as text.
+pub fn texts<S: Serializer>(cids: &[Cid], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(cids.iter().map(ToString::to_string))
 }
 
@@ -201,6 +220,7 @@ mod tests {
                 bytes: 123,
             }],
             failure: None,
+            fuel: Some(4321),
             signers: vec![Address([5; 20])],
             quorum: 4,
             members: 5,
@@ -224,7 +244,7 @@ mod tests {
             "ring": Address([3; 20]), "gate": Address([4; 20]), "epoch": 1,
             "operation": {"cid": cid.to_string(), "program": cid.to_string()}, "inputs": [cid.to_string()],
             "outputs": [{"pin": 0, "tokenId": Digest([6; 32]), "cid": cid.to_string(), "bytes": 123}],
-            "failure": null, "signers": [Address([5; 20])], "quorum": 4, "members": 5,
+            "failure": null, "fuel": 4321, "signers": [Address([5; 20])], "quorum": 4, "members": 5,
             "transaction": Digest([8; 32]), "block": 12, "gasUsed": 181234,
             "milliseconds": {"store": 3, "create": 8, "compute": 11, "quorum": 9, "register": 8, "total": 39}
         });

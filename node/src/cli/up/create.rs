@@ -127,7 +127,7 @@ impl Session {
         let mut funded = addresses.clone();
         funded.push(client);
         let (deployed, ()) = tokio::try_join!(
-            deploy(&ground.chain, &submitter, &addresses),
+            deploy(&ground.chain, &submitter, &addresses, None),
             fund(&ground.chain, &submitter, &funded, ground.fund),
         )?;
         submitter.shutdown().await;

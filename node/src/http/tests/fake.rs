@@ -133,6 +133,7 @@ pub(super) fn gate(gate: Address) -> GateView {
         }],
         agrees: Some(true),
         engine: "wasmtime-48".into(),
+        fuel: 1234,
     };
     let failure = OutputView {
         pin: Pin(FAILURE_PIN),

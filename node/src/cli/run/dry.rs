@@ -1,0 +1,362 @@
+//! `rings run --dry`: the program on this machine alone, under the profile of the rings, without a chain.
+//!
+//! The result is the one that a ring would agree on, except for what depends on the gate: the time is this
+//! machine's unless `--time` gives another, and the random bytes are those of no gate.
+
+use super::{
+    content::Content,
+    job::{self, Job, Program},
+    milliseconds, told,
+};
+use crate::{
+    cli::{
+        args::RunArgs,
+        failure::{Context, Failure, Status},
+        out::Out,
+        run::receipt::{self, FailureWords, OperationPart},
+        worker_pool,
+    },
+    execute::{failure_record, EACH_IN_FLIGHT},
+    http::GatewaySource,
+    task,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures::{stream, Stream, StreamExt, TryStreamExt};
+use rings_compute::{Outcome, OutputSink, Pool, Task};
+use rings_protocol::{
+    cids::sha256,
+    operation::{FailureRecord, Mode, Operation},
+    Address,
+};
+use rings_store::Importer;
+use serde::Serialize;
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Version of what `--receipt` writes for a dry run.
+const VERSION: u32 = 1;
+/// Bytes of a kept output that are shown at once.
+const SHOWN_BYTES: usize = 256 * 1024;
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// What is known after a dry run: the receipt of a run, without chain, ring and gate, and with what it used.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DryReceipt {
+    version: u32,
+    dry: bool,
+    /// Identity of the WebAssembly engine.
+    engine: String,
+    operation: OperationPart,
+    #[serde(serialize_with = "receipt::texts")]
+    inputs: Vec<Cid>,
+    outputs: Vec<DryOutput>,
+    failure: Option<FailureWords>,
+    /// Units of fuel, of all runs together.
+    fuel: u64,
+    /// Most bytes of memory that one run had.
+    memory: u64,
+    /// Unix seconds that the program saw.
+    time: u64,
+    milliseconds: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct DryOutput {
+    #[serde(serialize_with = "receipt::text")]
+    cid: Cid,
+    bytes: u64,
+}
+
+/// `rings run --dry`
+///
+/// # Errors
+/// As `rings run`: status 2 for what is no program or input, 3 when the program failed.
+pub async fn run(args: &RunArgs, out: Out) -> Result<(), Failure> {
+    let job = Job::prepare(args).await?;
+    let module = module(args, &job).await?;
+    let pool = worker_pool::open()?;
+    let dry = Dry::new(args, &job, module, &pool, out)?;
+    let began = Instant::now();
+    let done = dry.all().await;
+    pool.shutdown().await;
+    dry.tell(done?, began)
+}
+
+/// The program's bytes, from the file or from the ring in the directory.
+async fn module(args: &RunArgs, job: &Job) -> Result<Bytes, Failure> {
+    let cid = match &job.program {
+        Program::Here(content) => return content.bytes().await,
+        Program::There(cid) => *cid,
+    };
+    let dir = args.dir.dir();
+    let file = dir.find()?.ok_or_else(|| {
+        Failure::usage(format!(
+            "{cid} is in the store of a ring, and there is no ring in {}; name a WASM file",
+            dir.root().display()
+        ))
+    })?;
+    let clients = dir.clients(&file)?;
+    let urls: Vec<_> = clients.iter().map(|client| client.url()).collect();
+    job::read_program(Arc::new(GatewaySource::new(&urls)?), cid).await
+}
+
+/// A run on this machine, and all that it needs.
+struct Dry<'a> {
+    args: &'a RunArgs,
+    job: &'a Job,
+    task: Task,
+    module: Bytes,
+    pool: &'a Pool,
+    out: Out,
+}
+
+/// What came of all runs.
+#[derive(Default)]
+struct Done {
+    outputs: Vec<DryOutput>,
+    failure: Option<FailureRecord>,
+    fuel: u64,
+    memory: u64,
+}
+
+impl<'a> Dry<'a> {
+    fn new(
+        args: &'a RunArgs,
+        job: &'a Job,
+        module: Bytes,
+        pool: &'a Pool,
+        out: Out,
+    ) -> Result<Self, Failure> {
+        let nowhere = Address::default();
+        let time = match args.time {
+            Some(time) => time,
+            None => now()?,
+        };
+        let task = task::task(0, nowhere, nowhere, &job.what, sha256(&module), time);
+        Ok(Self {
+            args,
+            job,
+            task,
+            module,
+            pool,
+            out,
+        })
+    }
+
+    fn operation(&self) -> &Operation {
+        &self.job.what
+    }
+
+    async fn all(&self) -> Result<Done, Failure> {
+        let mut done = Done::default();
+        match self.operation().mode {
+            Mode::Cat => {
+                let inputs: Vec<_> = self.job.inputs.iter().collect();
+                let run = self.one(&inputs, Shown::Now(self.out)).await?;
+                done.take(None, run, self.out)?;
+            }
+            Mode::Each => {
+                let runs = self.job.inputs.iter().map(|input| async move {
+                    let kept = Shown::Later(spool()?);
+                    self.one(&[input], kept).await
+                });
+                let runs: Vec<_> = runs.collect();
+                let mut runs = stream::iter(runs).buffered(EACH_IN_FLIGHT);
+                let mut index = 0;
+                while let (None, Some(run)) = (&done.failure, runs.next().await) {
+                    done.take(Some(index), run?, self.out)?;
+                    index += 1;
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// One run, with `inputs` one after the other as standard input.
+    async fn one(&self, inputs: &[&Content], shown: Shown) -> Result<OneRun, Failure> {
+        let mut sink = Sink {
+            shown,
+            importer: Importer::hasher(),
+            failed: None,
+        };
+        let input = content(inputs).await?;
+        let ran = self
+            .pool
+            .run(&self.task, self.module.clone(), input, &mut sink)
+            .await;
+        if let Some(failure) = sink.failed {
+            return Err(failure);
+        }
+        let outcome = ran.map_err(|error| {
+            Failure::unavailable("this machine could not run the program to its end").because(error)
+        })?;
+        let imported = sink.importer.finish().await?;
+        Ok(OneRun {
+            outcome,
+            output: DryOutput {
+                cid: imported.cid,
+                bytes: imported.bytes,
+            },
+            shown: sink.shown,
+        })
+    }
+
+    /// What it has used, on standard error and in the receipt; and its failure, if it failed.
+    fn tell(&self, done: Done, began: Instant) -> Result<(), Failure> {
+        let milliseconds = milliseconds(began);
+        self.out.note(self.summary(&done, milliseconds));
+        let failure = done.failure.as_ref().map(|record| {
+            if !record.stderr.is_empty() {
+                self.out
+                    .warn(String::from_utf8_lossy(&record.stderr).trim_end());
+            }
+            Failure::new(Status::Failed, told("the program failed", record))
+        });
+        if let Some(path) = &self.args.receipt {
+            receipt::write(path, &self.receipt(done, milliseconds))?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn summary(&self, done: &Done, milliseconds: u64) -> String {
+        let operation = self.operation();
+        let bytes: u64 = done.outputs.iter().map(|output| output.bytes).sum();
+        let cids: Vec<_> = done.outputs.iter().map(|o| o.cid.to_string()).collect();
+        format!(
+            "dry run: {} of {} units of fuel, {:.1} of {:.1} MiB of memory, {bytes} bytes of output, {milliseconds} ms\n{}",
+            done.fuel,
+            operation.fuel,
+            mebibytes(done.memory),
+            mebibytes(operation.memory),
+            match cids.is_empty() {
+                true => "output: none".into(),
+                false => format!("output: {}", cids.join(" ")),
+            }
+        )
+    }
+
+    fn receipt(&self, done: Done, milliseconds: u64) -> DryReceipt {
+        DryReceipt {
+            version: VERSION,
+            dry: true,
+            engine: rings_compute::engine_id(),
+            operation: OperationPart {
+                cid: self.job.operation.cid(),
+                program: self.job.program.cid(),
+            },
+            inputs: self.job.inputs.iter().map(Content::cid).collect(),
+            outputs: done.outputs,
+            failure: done.failure.as_ref().map(FailureWords::new),
+            fuel: done.fuel,
+            memory: done.memory,
+            time: self.task.time,
+            milliseconds,
+        }
+    }
+}
+
+/// One run that came to its end.
+struct OneRun {
+    outcome: Outcome,
+    output: DryOutput,
+    shown: Shown,
+}
+
+impl Done {
+    /// Adds a run, in input order, and shows its output if that has not been done.
+    fn take(&mut self, index: Option<u64>, run: OneRun, out: Out) -> Result<(), Failure> {
+        self.fuel = self.fuel.saturating_add(run.outcome.fuel);
+        self.memory = self.memory.max(run.outcome.memory);
+        if let Shown::Later(kept) = run.shown {
+            show(kept, out)?;
+        }
+        match run.outcome.result {
+            Ok(()) => self.outputs.push(run.output),
+            Err(failure) => self.failure = Some(failure_record(failure, index)),
+        }
+        Ok(())
+    }
+}
+
+/// When an output is shown: as it comes, or, where several programs write at once, when its turn has come.
+enum Shown {
+    Now(Out),
+    Later(File),
+}
+
+/// Standard output, which is hashed on its way.
+struct Sink {
+    shown: Shown,
+    importer: Importer,
+    /// Why standard output took no more; the run ends with it.
+    failed: Option<Failure>,
+}
+
+#[async_trait]
+impl OutputSink for Sink {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error> {
+        match &mut self.shown {
+            Shown::Now(out) => {
+                if let Err(failure) = out.bytes(&bytes) {
+                    self.failed = Some(failure);
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+            Shown::Later(file) => file.write_all(&bytes)?,
+        }
+        self.importer.write(&bytes).await.map_err(io::Error::other)
+    }
+}
+
+fn spool() -> Result<File, Failure> {
+    tempfile::tempfile().context(
+        Status::Unavailable,
+        "cannot keep the outputs; is there space for temporary files?",
+    )
+}
+
+fn show(mut kept: File, out: Out) -> Result<(), Failure> {
+    let unread = "cannot read an output that was kept";
+    kept.seek(SeekFrom::Start(0))
+        .context(Status::Internal, unread)?;
+    let mut buffer = vec![0; SHOWN_BYTES];
+    loop {
+        match kept.read(&mut buffer).context(Status::Internal, unread)? {
+            0 => return Ok(()),
+            length => out.bytes(&buffer[..length])?,
+        }
+    }
+}
+
+/// The bytes of all inputs, one after the other.
+async fn content(
+    inputs: &[&Content],
+) -> Result<impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin, Failure> {
+    let mut pieces = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        pieces.push(input.pieces().await?.map_ok(Bytes::from));
+    }
+    Ok(stream::iter(pieces).flatten().boxed())
+}
+
+fn now() -> Result<u64, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map(|since| since.as_secs()).map_err(|error| {
+        Failure::internal("this machine's clock is before 1970; set it, or give --time")
+            .because(error)
+    })
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    // Exact up to 2^53 bytes, and shown with one digit.
+    #[allow(clippy::cast_precision_loss)]
+    let bytes = bytes as f64;
+    bytes / MEBIBYTE
+}
