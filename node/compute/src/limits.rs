@@ -1,7 +1,8 @@
 //! Memory and tables grow by the operation's leave, and for no other reason.
 
 use crate::profile::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
-use wasmtime::ResourceLimiter;
+use wasmi::errors::{MemoryError, TableError};
+use wasmi_core::LimiterError;
 
 /// The host itself could not give memory that the operation grants: a fault of this machine.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +33,8 @@ impl Limiter {
             refused: false,
         }
     }
-}
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
         let desired = desired as u64;
         let allowed = desired <= self.memory && maximum.is_none_or(|max| desired <= max as u64);
         if allowed {
@@ -48,7 +42,27 @@ impl ResourceLimiter for Limiter {
         } else {
             self.refused = true;
         }
-        Ok(allowed)
+        allowed
+    }
+
+    fn grant_table(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let total = self.tables + (desired.saturating_sub(current)) as u64;
+        let allowed = total <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|max| desired <= max);
+        if allowed {
+            self.tables = total;
+        }
+        allowed
+    }
+}
+
+impl wasmtime::ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grant_memory(desired, maximum))
     }
 
     // Only called for a growth that was allowed above: what failed is the host.
@@ -63,12 +77,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.tables + (desired.saturating_sub(current)) as u64;
-        let allowed = total <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|max| desired <= max);
-        if allowed {
-            self.tables = total;
-        }
-        Ok(allowed)
+        Ok(self.grant_table(current, desired, maximum))
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -77,9 +86,51 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+impl wasmi::ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.grant_memory(desired, maximum))
+    }
+
+    // A growth that was allowed above and failed is a fault of this machine; the trap that follows says so.
+    fn memory_grow_failed(&mut self, _: &MemoryError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.grant_table(current, desired, maximum))
+    }
+
+    fn table_grow_failed(&mut self, _: &TableError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmtime::ResourceLimiter;
 
     #[test]
     fn memory_grows_to_the_limit_and_the_mark_follows() {

@@ -11,6 +11,9 @@ pub struct Limits {
     pub fuel: u64,
     /// Bytes of linear memory. Growing beyond it is answered with -1, whatever the machine has.
     pub memory: u64,
+    /// Bytes of standard output. A write that would exceed it ends the program with the trap
+    /// [`crate::OUTPUT_TRAP`]. Each byte also costs [`crate::BYTE_FUEL`].
+    pub output: u64,
 }
 
 /// One run of one program. Together with the input it determines every bit of the [`Outcome`].
