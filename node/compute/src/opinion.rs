@@ -7,11 +7,11 @@ use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{fmt, io};
 
-/// Fuel of the second engine for each unit that the first one has used: its units are smaller where an
-/// instruction of WebAssembly becomes several of its own.
-const FUEL_FACTOR: u64 = 16;
-/// Fuel of the second engine besides: it also charges for translating functions.
-const FUEL_BASE: u64 = 100_000_000;
+/// Fuel of the second engine for each unit that the first one has used. It pays for a block of instructions when it enters it,
+/// also for those that are jumped over, which in Go's programs are most: this only has to end what would never end.
+const FUEL_FACTOR: u64 = 1024;
+/// Fuel of the second engine besides: it also pays for translating functions.
+const FUEL_BASE: u64 = 1_000_000_000;
 
 /// What a run came to, with all that the second engine has to agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // Helpers of tests may panic as the tests do.
+
 use super::*;
 use std::{net, os::unix::net::UnixListener, process::Command, thread};
 
