@@ -19,7 +19,7 @@ pub(crate) struct Limiter {
     tables: u64,
     /// Largest size that linear memory had, in bytes.
     pub high_water: u64,
-    /// Whether a growth of memory was refused.
+    /// Whether a growth of memory was refused because the operation does not grant it.
     pub refused: bool,
 }
 
@@ -34,9 +34,14 @@ impl Limiter {
         }
     }
 
+    /// What the program's own maximum rules out is not refused by the operation. Not every engine asks about it.
     fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
         let desired = desired as u64;
-        let allowed = desired <= self.memory && maximum.is_none_or(|max| desired <= max as u64);
+        let possible = maximum.map_or(MAX_MEMORY, |own| MAX_MEMORY.min(own as u64));
+        if desired > possible {
+            return false;
+        }
+        let allowed = desired <= self.memory;
         if allowed {
             self.high_water = self.high_water.max(desired);
         } else {
@@ -141,10 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_maximum_refuses_too() {
+    fn what_the_program_rules_out_itself_is_not_refused_by_the_operation() {
         let mut limiter = Limiter::new(u64::MAX);
         assert!(!limiter.memory_growing(0, 131072, Some(65536)).unwrap());
         assert!(!limiter.memory_growing(0, (1 << 32) + 65536, None).unwrap());
+        assert!(!limiter.refused);
+        let mut small = Limiter::new(65536);
+        assert!(!small.memory_growing(0, 262144, Some(131072)).unwrap());
+        assert!(!small.refused);
+        assert!(!small.memory_growing(0, 131072, Some(131072)).unwrap());
+        assert!(small.refused);
     }
 
     #[test]

@@ -127,6 +127,14 @@ fn the_engines_agree_on_modules_that_fail_before_they_start() {
     let large = large.unwrap();
     let outcome = both(&large, &task(&large), b"");
     assert_eq!(outcome.result.unwrap_err().reason, Reason::Memory);
+    // Its own maximum refuses, not the operation: it gives up for a reason of its own.
+    let bounded = wat::parse_str(
+        r#"(module (memory (export "memory") 1 2) (func (export "_start") (drop (memory.grow (i32.const 20))) unreachable))"#,
+    );
+    let bounded = bounded.unwrap();
+    let outcome = both(&bounded, &task(&bounded), b"");
+    let trap = "unreachable";
+    assert_eq!(outcome.result.unwrap_err().reason, Reason::Trap { trap });
     let foreign = module(r#"(memory $second 1) (func (export "_start"))"#);
     let outcome = both(&foreign, &task(&foreign), b"");
     assert_eq!(outcome.result.unwrap_err().reason, Reason::Input);

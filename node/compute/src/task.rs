@@ -72,7 +72,7 @@ pub enum Reason {
     /// It used all its fuel.
     Fuel,
     /// It starts with more memory than it may have, or it gave up (`unreachable`) after it had been
-    /// refused more.
+    /// refused more by the operation.
     Memory,
     /// The module is outside the profile.
     Input,

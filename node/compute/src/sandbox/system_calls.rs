@@ -30,7 +30,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_getdents64,
     libc::SYS_mkdirat,
     libc::SYS_unlinkat,
-    libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_utimensat,
     // Memory, also that of programs, whose machine code is mapped.
@@ -68,17 +67,22 @@ const ALLOWED: &[libc::c_long] = &[
 ];
 
 /// The older names of some of them, which newer architectures lack.
-#[cfg(target_arch = "x86_64")]
 const OLDER: &[libc::c_long] = &[
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    libc::SYS_renameat,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_stat,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_lstat,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_unlink,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_rename,
 ];
-#[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[libc::c_long] = &[];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 

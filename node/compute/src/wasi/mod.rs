@@ -33,8 +33,8 @@ pub const WASI_MODULE: &str = "wasi_snapshot_preview1";
 pub const CALL_FUEL: u64 = 100;
 /// Fuel for each byte that a host function reads or writes for the program.
 pub const BYTE_FUEL: u64 = 1;
-/// Rises whenever an answer or a charge in here changes; part of the engine's identity.
-pub(crate) const VERSION: u32 = 1;
+/// Rises whenever an answer or a charge in here, or what counts as a failure, changes; part of the engine's identity.
+pub(crate) const VERSION: u32 = 2;
 
 /// What a host function answers: nothing more than "done", an errno, or the end of the run.
 type Answer = Result<(), Halt>;
