@@ -16,10 +16,11 @@ use std::{
     fs, io,
     sync::{
         atomic::{AtomicBool, Ordering},
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
     },
     time::{Duration, Instant},
 };
+use tokio::sync::Mutex;
 
 /// Fuel that a hostile program gets.
 const FUEL: u64 = 200_000_000;
@@ -33,10 +34,7 @@ const MOST_RESIDENT: u64 = 2 << 20;
 const IDLE_RESIDENT: u64 = 200 << 10;
 
 /// Children of this process are counted here, so that one test runs at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 fn hostile(module: &[u8]) -> Task {
     let mut task = task(module);
@@ -260,7 +258,7 @@ async fn attack(pool: &Pool, module: &[u8]) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_programs_end_as_written_and_leave_nothing_behind() {
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let (cache, good) = (tempfile::tempdir().unwrap(), good());
     let pool = pool_with(WORKERS, Some(cache.path().into()), WALL_LIMIT);
     let usual = median_of_good(&pool, &good).await;
@@ -303,7 +301,7 @@ async fn hostile_programs_end_as_written_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_module_cut_off_at_any_byte_is_refused_by_every_worker() {
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let (pool, module) = (
         pool(WORKERS),
         bare("(func (param i32) (drop (local.get 0)))", ""),
@@ -326,7 +324,7 @@ async fn a_module_cut_off_at_any_byte_is_refused_by_every_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_good_program_behind_twenty_hostile_ones_gets_its_turn() {
     const HOSTILE: u32 = 20;
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let (pool, good, spin) = (Arc::new(pool(WORKERS)), good(), start(SPIN));
     tokio::join!(run_good(&pool, &good), run_good(&pool, &good));
     tokio::join!(attack(&pool, &spin), attack(&pool, &spin));

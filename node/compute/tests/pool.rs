@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::{input, pool, pool_with, run, task, WALL_LIMIT};
 use futures::{stream, StreamExt};
-use rings_compute::{ComputeError, Guard, ModuleSource, OutputSink, Pool, PoolConfig, Reason};
+use rings_compute::{
+    ComputeError, Failure, Guard, HashedOutput, ModuleSource, Opinion, OutputSink, Pool,
+    PoolConfig, Reason, Witnessed,
+};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs, io,
@@ -237,6 +240,44 @@ async fn every_wall_stands_that_the_kernel_has() {
     // Asking leaves one warm worker, and asking again starts no other.
     assert_eq!(pool.sandbox().await.unwrap(), sandbox);
     assert_eq!(pool.idle_workers(), [pid]);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_second_engine_is_asked_in_a_worker_and_says_what_it_thinks() {
+    let (pool, copy) = (pool(1), module(COPY));
+    let (task, source) = (task(&copy), Bytes::from(copy.clone()));
+    let text = vec![b'a'; 300_000];
+    let mut kept = Vec::new();
+    let mut output = HashedOutput::new(&mut kept);
+    let outcome = pool
+        .run(&task, source.clone(), input(&text), &mut output)
+        .await
+        .unwrap();
+    let first = output.witness(outcome);
+    assert_eq!(kept, text);
+    let opinion = |first: Witnessed| {
+        let (pool, task, source, text) = (&pool, &task, source.clone(), &text);
+        async move {
+            let opinion = pool.second_opinion(task, source, input(text), &first).await;
+            opinion.unwrap()
+        }
+    };
+    assert_eq!(opinion(first.clone()).await, Opinion::Agrees);
+    // As if the first engine had written something else.
+    let mut other = first.clone();
+    other.output.0[0] ^= 1;
+    let differs = opinion(other).await;
+    assert!(matches!(differs, Opinion::Differs { .. }), "{differs}");
+    let mut spent = first.clone();
+    spent.outcome.result = Err(Failure {
+        reason: Reason::Fuel,
+        stderr: vec![],
+    });
+    let silent = opinion(spent).await;
+    assert!(matches!(silent, Opinion::Silent { .. }), "{silent}");
+    // The worker goes on as before.
+    assert_eq!(run(&pool, &task, &copy, &text).await.0, first.outcome);
     pool.shutdown().await;
 }
 
