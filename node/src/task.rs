@@ -25,6 +25,8 @@ pub fn task(
         limits: Limits {
             fuel: operation.fuel,
             memory: operation.memory,
+            // The operation has no limit of its own for it: each byte costs fuel, which has one.
+            output: operation.fuel,
         },
         time: ready_timestamp,
         seed: seed(chain_id, ring, gate).0,

@@ -33,6 +33,7 @@ fn task(module: &[u8]) -> Task {
         limits: Limits {
             fuel: 1_000_000,
             memory: 64 << 20,
+            output: u64::MAX,
         },
         time: 0,
         seed: [0; 32],

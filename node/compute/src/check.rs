@@ -2,8 +2,8 @@
 
 use crate::{
     profile::{
-        features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_MODULE_BYTES,
-        MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
+        features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_LABELS,
+        MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
     },
     wasi::{signature, Signature, WASI_MODULE},
 };
@@ -148,33 +148,51 @@ fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError
         locals += u64::from(count);
         bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
     }
-    check_nesting(body).map_err(malformed)?
+    check_operators(body).map_err(malformed)?
 }
 
-/// Bounds the depth of `if` and `loop`. The outer error is one of the reader.
-fn check_nesting(body: &FunctionBody<'_>) -> Result<Result<(), ProfileError>, BinaryReaderError> {
-    let mut deep = 0;
-    // Whether each open block counts.
-    let mut open = Vec::new();
+/// Bounds the depth of `if` and `loop`, and the labels of each `br_table`. The outer error is one of the reader.
+fn check_operators(body: &FunctionBody<'_>) -> Result<Result<(), ProfileError>, BinaryReaderError> {
+    let mut nesting = Nesting::default();
     let mut reader = body.get_operators_reader()?;
     while !reader.eof() {
-        let counts = match reader.read()? {
-            Operator::If { .. } | Operator::Loop { .. } => true,
-            Operator::Block { .. } => false,
-            Operator::End => {
-                deep -= usize::from(open.pop() == Some(true));
-                continue;
+        let bounds = match reader.read()? {
+            Operator::If { .. } | Operator::Loop { .. } => nesting.open(true),
+            Operator::Block { .. } => nesting.open(false),
+            Operator::End => nesting.close(),
+            Operator::BrTable { targets } => {
+                let labels = targets.len().into();
+                bounded("labels in one br_table", labels, MAX_LABELS.into())
             }
-            _ => continue,
+            _ => Ok(()),
         };
-        open.push(counts);
-        deep += usize::from(counts);
-        let nested = bounded("nested ifs and loops", deep as u64, MAX_NESTING as u64);
-        if nested.is_err() {
-            return Ok(nested);
+        if bounds.is_err() {
+            return Ok(bounds);
         }
     }
     Ok(Ok(()))
+}
+
+/// How deep a place in a function is.
+#[derive(Default)]
+struct Nesting {
+    deep: usize,
+    /// Whether each open block counts.
+    blocks: Vec<bool>,
+}
+
+impl Nesting {
+    fn open(&mut self, counts: bool) -> Result<(), ProfileError> {
+        self.blocks.push(counts);
+        self.deep += usize::from(counts);
+        let (found, limit) = (self.deep as u64, MAX_NESTING as u64);
+        bounded("nested ifs and loops", found, limit)
+    }
+
+    fn close(&mut self) -> Result<(), ProfileError> {
+        self.deep -= usize::from(self.blocks.pop() == Some(true));
+        Ok(())
+    }
 }
 
 /// Turns a validator's refusal into the names of the proposals that would have made the module valid, if

@@ -175,6 +175,14 @@ fn sizes_are_bounded_by_name() {
     );
     assert_eq!(check_module(&nested("loop ", MAX_NESTING)), Ok(()));
     assert_eq!(check_module(&nested("block ", 20 * MAX_NESTING)), Ok(()));
+    let labels = |count: u32| {
+        command(&format!(
+            "(func (br_table {} 0 (i32.const 0)))",
+            "0 ".repeat(count as usize)
+        ))
+    };
+    assert_eq!(too_large(&labels(MAX_LABELS + 1)), "labels in one br_table");
+    assert_eq!(check_module(&labels(MAX_LABELS)), Ok(()));
     let table = format!("(table {} funcref)", MAX_TABLE_ELEMENTS + 1);
     assert_eq!(too_large(&command(&table)), "table elements");
     let mut huge = command("");

@@ -21,6 +21,13 @@ pub(crate) const MEMORY: u64 = 1 << 20;
 #[derive(Clone, Default)]
 pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
+impl Kept {
+    /// What has been written so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -40,6 +47,7 @@ pub(crate) fn task(module: &[u8]) -> Task {
         limits: Limits {
             fuel: FUEL,
             memory: MEMORY,
+            output: u64::MAX,
         },
         time: 1_700_000_000,
         seed: [7; 32],
@@ -55,8 +63,7 @@ pub(crate) fn run(
     let output = Kept::default();
     let input = Cursor::new(input.to_vec());
     let outcome = Local::new()?.run(task, module, input, output.clone())?;
-    let written = output.0.lock().unwrap().clone();
-    Ok((outcome, written))
+    Ok((outcome, output.bytes()))
 }
 
 /// A module that imports all of WASI (each function as `$name`), with one page of memory, the functions `$put`

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! parent → worker                      worker → parent
-//! Hello {cache}                        Ready {engine}
-//! Run {task}                           NeedModule | NeedInput | Output bytes | Done {report} | Fault {fault}
+//! Hello {cache}                        Ready {engine, sandbox}
+//! Run {task} | Second {task}           NeedModule | NeedInput | Output bytes | Done {report} | Fault {fault}
 //! Module bytes | Abandon               (answers to NeedModule)
 //! Input bytes | End | Abandon          (answers to NeedInput)
 //! ```
@@ -12,7 +12,7 @@
 use crate::{
     profile::MAX_MODULE_BYTES,
     run::{trap_name, Fault},
-    Failure, Outcome, Reason,
+    Failure, Outcome, Reason, Sandbox,
 };
 use bytes::Bytes;
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -63,6 +63,8 @@ tags! {
     End = 5, 0;
     /// What was asked for cannot be had: give the run up.
     Abandon = 6, 0;
+    /// Run a task on the second engine.
+    Second = 7, MAX_MESSAGE;
     /// First frame from a worker.
     Ready = 17, MAX_MESSAGE;
     /// The compiled module is not here: send the bytes.
@@ -89,6 +91,9 @@ pub(crate) struct Hello {
 pub(crate) struct Ready {
     /// The worker's [`crate::engine_id`].
     pub engine: String,
+    /// What it has given up.
+    #[serde(default)]
+    pub sandbox: Sandbox,
 }
 
 /// Payload of [`Tag::Done`]: an [`Outcome`] as it travels.

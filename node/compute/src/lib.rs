@@ -18,11 +18,13 @@ mod fixture;
 mod frame;
 mod limits;
 mod local;
+mod opinion;
 mod pool;
 mod profile;
 mod program;
 mod run;
 mod sandbox;
+mod second;
 mod spawner;
 mod task;
 mod wasi;
@@ -32,11 +34,16 @@ mod worker_handle;
 pub use check::{check_module, ProfileError};
 pub use error::ComputeError;
 pub use local::Local;
+pub use opinion::{HashedOutput, Opinion, Witnessed};
 pub use pool::{ModuleSource, OutputSink, Pool, PoolConfig};
 pub use profile::{
-    engine_id, proposals, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_MODULE_BYTES,
-    MAX_TABLE_ELEMENTS, MAX_WASM_STACK, WASMTIME_VERSION,
+    engine_id, proposals, proposals_off, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
+    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS, MAX_WASM_STACK,
+    WASMTIME_VERSION,
 };
+pub use run::OUTPUT_TRAP;
+pub use sandbox::{Guard, Sandbox};
+pub use second::WASMI_VERSION;
 pub use task::{Failure, Limits, Outcome, Reason, Task};
-pub use wasi::{import_names, BYTE_FUEL, CALL_FUEL, WASI_MODULE};
+pub use wasi::{import_names, imports, BYTE_FUEL, CALL_FUEL, WASI_MODULE};
 pub use worker::worker_main;

@@ -1,7 +1,8 @@
 //! Memory and tables grow by the operation's leave, and for no other reason.
 
 use crate::profile::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
-use wasmtime::ResourceLimiter;
+use wasmi::errors::{MemoryError, TableError};
+use wasmi_core::LimiterError;
 
 /// The host itself could not give memory that the operation grants: a fault of this machine.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub(crate) struct Limiter {
     tables: u64,
     /// Largest size that linear memory had, in bytes.
     pub high_water: u64,
-    /// Whether a growth of memory was refused.
+    /// Whether a growth of memory was refused because the operation does not grant it.
     pub refused: bool,
 }
 
@@ -32,23 +33,41 @@ impl Limiter {
             refused: false,
         }
     }
+
+    /// What the program's own maximum rules out is not refused by the operation. Not every engine asks about it.
+    fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
+        let desired = desired as u64;
+        let possible = maximum.map_or(MAX_MEMORY, |own| MAX_MEMORY.min(own as u64));
+        if desired > possible {
+            return false;
+        }
+        let allowed = desired <= self.memory;
+        if allowed {
+            self.high_water = self.high_water.max(desired);
+        } else {
+            self.refused = true;
+        }
+        allowed
+    }
+
+    fn grant_table(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let total = self.tables + (desired.saturating_sub(current)) as u64;
+        let allowed = total <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|max| desired <= max);
+        if allowed {
+            self.tables = total;
+        }
+        allowed
+    }
 }
 
-impl ResourceLimiter for Limiter {
+impl wasmtime::ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
         _current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let desired = desired as u64;
-        let allowed = desired <= self.memory && maximum.is_none_or(|max| desired <= max as u64);
-        if allowed {
-            self.high_water = self.high_water.max(desired);
-        } else {
-            self.refused = true;
-        }
-        Ok(allowed)
+        Ok(self.grant_memory(desired, maximum))
     }
 
     // Only called for a growth that was allowed above: what failed is the host.
@@ -63,12 +82,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.tables + (desired.saturating_sub(current)) as u64;
-        let allowed = total <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|max| desired <= max);
-        if allowed {
-            self.tables = total;
-        }
-        Ok(allowed)
+        Ok(self.grant_table(current, desired, maximum))
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -77,9 +91,51 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+impl wasmi::ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.grant_memory(desired, maximum))
+    }
+
+    // A growth that was allowed above and failed is a fault of this machine; the trap that follows says so.
+    fn memory_grow_failed(&mut self, _: &MemoryError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.grant_table(current, desired, maximum))
+    }
+
+    fn table_grow_failed(&mut self, _: &TableError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmtime::ResourceLimiter;
 
     #[test]
     fn memory_grows_to_the_limit_and_the_mark_follows() {
@@ -90,10 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_maximum_refuses_too() {
+    fn what_the_program_rules_out_itself_is_not_refused_by_the_operation() {
         let mut limiter = Limiter::new(u64::MAX);
         assert!(!limiter.memory_growing(0, 131072, Some(65536)).unwrap());
         assert!(!limiter.memory_growing(0, (1 << 32) + 65536, None).unwrap());
+        assert!(!limiter.refused);
+        let mut small = Limiter::new(65536);
+        assert!(!small.memory_growing(0, 262144, Some(131072)).unwrap());
+        assert!(!small.refused);
+        assert!(!small.memory_growing(0, 131072, Some(131072)).unwrap());
+        assert!(small.refused);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::{
     error::ComputeError,
     program::Programs,
     run::{run, Fault, Stdio},
+    second,
     worker::outside_profile,
     Outcome, Task,
 };
@@ -48,6 +49,21 @@ impl Local {
                 .map_err(|fault| named(fault, task)),
             Err(error) => Ok(outside_profile(&error)),
         }
+    }
+
+    /// Runs a task on the second engine, which keeps nothing. `task.limits.fuel` counts in that engine's own units.
+    ///
+    /// # Errors
+    /// [`ComputeError`] when this machine cannot complete the run.
+    pub fn run_second(
+        &mut self,
+        task: &Task,
+        module: &[u8],
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+    ) -> Result<Outcome, ComputeError> {
+        second::run(module, task, Box::new(Streams { input, output }))
+            .map_err(|fault| named(fault, task))
     }
 }
 

@@ -4,22 +4,27 @@ use crate::{
     engine_id,
     error::ComputeError,
     frame::{decode, encode, Report, ReportedFault, Tag, CHUNK},
+    opinion::{compare, second_fuel, HashedOutput, Nowhere},
     profile::MAX_MODULE_BYTES,
     spawner::Spawner,
     worker_handle::{Broken, Budget, Worker},
-    Outcome, Task,
+    Opinion, Outcome, Sandbox, Task, Witnessed,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use rings_protocol::Digest;
 use std::{
     ffi::OsString,
     io,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Mutex, MutexGuard, PoisonError,
+    },
     time::Duration,
 };
-use tokio::sync::{watch, Semaphore};
+use tokio::sync::{watch, Semaphore, SemaphorePermit};
 
 /// How workers are started and bounded.
 #[derive(Debug, Clone)]
@@ -76,8 +81,25 @@ pub struct Pool {
     engine: String,
     spawner: Spawner,
     slots: Semaphore,
+    waiting: AtomicUsize,
     idle: Mutex<Vec<Worker>>,
     closing: watch::Sender<bool>,
+}
+
+/// One that waits, counted until it is dropped.
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A run that ended while its worker is in order: with an outcome, or with an error of the caller's side.
@@ -96,6 +118,7 @@ impl Pool {
             engine: engine_id(),
             spawner: Spawner::new(config.command.clone()),
             slots: Semaphore::new(config.workers),
+            waiting: AtomicUsize::new(0),
             idle: Mutex::new(Vec::new()),
             closing: watch::Sender::new(false),
             config,
@@ -117,14 +140,75 @@ impl Pool {
         input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
         output: &mut dyn OutputSink,
     ) -> Result<Outcome, ComputeError> {
-        let mut closing = self.closing.subscribe();
+        self.run_on(Tag::Run, task, module, input, output).await
+    }
+
+    /// Runs a task again on the second engine (wasmi), and compares: `first` is what [`Self::run`] gave through a
+    /// [`HashedOutput`](crate::HashedOutput), `input` the same input from its begin. It takes many times as long, so it is
+    /// for a sample. Where the answer is [`Opinion::Differs`], a member must not vote.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn second_opinion(
+        &self,
+        task: &Task,
+        module: impl ModuleSource,
+        input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+        first: &Witnessed,
+    ) -> Result<Opinion, ComputeError> {
+        let mut task = task.clone();
+        task.limits.fuel = match second_fuel(&first.outcome) {
+            Ok(fuel) => fuel,
+            Err(why) => return Ok(Opinion::Silent { why }),
+        };
+        let (mut nowhere, tag) = (Nowhere, Tag::Second);
+        let mut output = HashedOutput::new(&mut nowhere);
+        let outcome = self.run_on(tag, &task, module, input, &mut output).await?;
+        Ok(compare(first, &output.witness(outcome)))
+    }
+
+    /// What workers have given up on this machine, by the account of one of them, which is started if there is none.
+    ///
+    /// # Errors
+    /// When no worker can be started.
+    pub async fn sandbox(&self) -> Result<Sandbox, ComputeError> {
+        let _slot = self.slot().await?;
+        let worker = self.worker(None).await?;
+        let sandbox = worker.sandbox.clone();
+        self.idle().push(worker);
+        Ok(sandbox)
+    }
+
+    /// Runs that wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// A place on a worker; places are given in the order of the calls.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, ComputeError> {
+        let queued = Queued::new(&self.waiting);
         let slot = self.slots.acquire().await;
-        let _slot = slot.map_err(|_| ComputeError::Closed)?;
-        if *closing.borrow() {
-            return Err(ComputeError::Closed);
+        drop(queued);
+        let slot = slot.map_err(|_| ComputeError::Closed)?;
+        match *self.closing.borrow() {
+            true => Err(ComputeError::Closed),
+            false => Ok(slot),
         }
-        let mut worker = self.worker(task).await?;
+    }
+
+    async fn run_on(
+        &self,
+        tag: Tag,
+        task: &Task,
+        module: impl ModuleSource,
+        input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+        output: &mut dyn OutputSink,
+    ) -> Result<Outcome, ComputeError> {
+        let mut closing = self.closing.subscribe();
+        let _slot = self.slot().await?;
+        let mut worker = self.worker(Some(task.module)).await?;
         let mut session = Session {
+            tag,
             worker: &mut worker,
             budget: Budget::new(self.config.wall_limit),
             task,
@@ -168,8 +252,8 @@ impl Pool {
     }
 
     /// An idle worker, best the one that ran this module last, or a new one.
-    async fn worker(&self, task: &Task) -> Result<Worker, ComputeError> {
-        while let Some(mut worker) = self.take_idle(task) {
+    async fn worker(&self, module: Option<Digest>) -> Result<Worker, ComputeError> {
+        while let Some(mut worker) = self.take_idle(module) {
             if worker.is_alive() {
                 return Ok(worker);
             }
@@ -187,11 +271,11 @@ impl Pool {
         self.idle().push(worker);
     }
 
-    fn take_idle(&self, task: &Task) -> Option<Worker> {
+    fn take_idle(&self, module: Option<Digest>) -> Option<Worker> {
         let mut idle = self.idle();
         let best = idle
             .iter()
-            .rposition(|worker| worker.last == Some(task.module));
+            .rposition(|worker| module.is_some() && worker.last == module);
         match best {
             Some(best) => Some(idle.swap_remove(best)),
             None => idle.pop(),
@@ -205,6 +289,7 @@ fn absolute(path: PathBuf) -> PathBuf {
 
 /// One run on one worker.
 struct Session<'a, I> {
+    tag: Tag,
     worker: &'a mut Worker,
     budget: Budget,
     task: &'a Task,
@@ -216,7 +301,7 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
     /// Answers the worker until the run has ended.
     async fn drive(&mut self, module: &impl ModuleSource) -> Result<Ended, Broken> {
         let task = encode(self.task)?;
-        self.send(Tag::Run, &task).await?;
+        self.send(self.tag, &task).await?;
         loop {
             let (tag, payload) = self.worker.receive(&mut self.budget).await?;
             match tag {

@@ -5,7 +5,7 @@ use crate::{
     check::check_module,
     profile,
     run::Fault,
-    wasi::{self, State},
+    wasi::{self, Held},
     ProfileError,
 };
 use rings_protocol::Digest;
@@ -22,13 +22,13 @@ const PAGE: u64 = 64 * 1024;
 
 /// A module that only needs to be instantiated.
 pub(crate) struct Program {
-    instance: InstancePre<State>,
+    instance: InstancePre<Held>,
     least_memory: u64,
     size: usize,
 }
 
 impl Program {
-    fn new(module: &Module, linker: &Linker<State>) -> Result<Self, Fault> {
+    fn new(module: &Module, linker: &Linker<Held>) -> Result<Self, Fault> {
         let least_memory = module
             .get_export("memory")
             .and_then(|export| export.memory().map(wasmtime::MemoryType::minimum))
@@ -51,7 +51,7 @@ impl Program {
     }
 
     /// A fresh instance; runs the module's start function, if it has one.
-    pub(crate) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+    pub(crate) fn instantiate(&self, store: &mut Store<Held>) -> wasmtime::Result<Instance> {
         self.instance.instantiate(store)
     }
 }
@@ -65,7 +65,7 @@ fn image_size(module: &Module) -> usize {
 /// The engine with all that it has compiled.
 pub(crate) struct Programs {
     engine: Engine,
-    linker: Linker<State>,
+    linker: Linker<Held>,
     disk: Option<DiskCache>,
     /// Oldest use first.
     warm: VecDeque<(Digest, Arc<Program>)>,

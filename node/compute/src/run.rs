@@ -3,7 +3,7 @@
 use crate::{
     limits::HostMemory,
     program::Program,
-    wasi::{State, Stop},
+    wasi::{Held, State, Stop},
     Failure, Outcome, Reason, Task,
 };
 use bytes::Bytes;
@@ -40,10 +40,15 @@ pub(crate) enum Fault {
     Internal(String),
 }
 
+/// The trap of a recursion without end.
+pub(crate) const STACK_TRAP: &str = "stack-overflow";
+/// The trap of a program that writes more than its operation allows.
+pub const OUTPUT_TRAP: &str = "output-limit";
+
 /// The traps that the profile's instructions can cause, and what they are called in a failure record.
 const TRAPS: &[(Trap, &str)] = &[
     (Trap::UnreachableCodeReached, "unreachable"),
-    (Trap::StackOverflow, "stack-overflow"),
+    (Trap::StackOverflow, STACK_TRAP),
     (Trap::MemoryOutOfBounds, "memory-out-of-bounds"),
     (Trap::TableOutOfBounds, "table-out-of-bounds"),
     (Trap::IndirectCallToNull, "indirect-call-to-null"),
@@ -58,6 +63,7 @@ pub(crate) fn trap_name(name: &str) -> Option<&'static str> {
     TRAPS
         .iter()
         .map(|(_, known)| *known)
+        .chain([OUTPUT_TRAP])
         .find(|known| *known == name)
 }
 
@@ -69,32 +75,38 @@ pub(crate) fn run(program: &Program, task: &Task, stdio: Box<dyn Stdio>) -> Resu
     if program.least_memory() > task.limits.memory {
         return Ok(refused_at_start());
     }
-    let mut store = Store::new(program.engine(), State::new(task, stdio));
-    store.limiter(|state| &mut state.limiter);
+    let held = Held::new(State::new(task, stdio));
+    let mut store = Store::new(program.engine(), held);
+    store.limiter(|held| &mut held.state.limiter);
     store.set_fuel(task.limits.fuel).map_err(internal)?;
-    let result = start(program, &mut store);
-    let reason = match result {
+    let reason = match start(program, &mut store) {
         Ok(()) => None,
-        Err(error) => classify(&error, store.data())?,
+        Err(error) => classify(&error, &store.data().state)?,
     };
-    if reason.is_none() {
-        store.data_mut().flush().map_err(stopped)?;
-    }
-    outcome(store, task, reason)
+    let left = store.get_fuel().map_err(internal)?;
+    outcome(store.into_data().state, task, left, reason)
 }
 
-fn start(program: &Program, store: &mut Store<State>) -> wasmtime::Result<()> {
+fn start(program: &Program, store: &mut Store<Held>) -> wasmtime::Result<()> {
     let instance = program.instantiate(&mut *store)?;
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     start.call(store, ())
 }
 
-fn outcome(store: Store<State>, task: &Task, reason: Option<Reason>) -> Result<Outcome, Fault> {
+/// What a run that has ended comes to, on either engine.
+pub(crate) fn outcome(
+    mut state: State,
+    task: &Task,
+    left: u64,
+    reason: Option<Reason>,
+) -> Result<Outcome, Fault> {
+    if reason.is_none() {
+        state.flush().map_err(stopped)?;
+    }
     let left = match reason {
         Some(Reason::Fuel) => 0,
-        _ => store.get_fuel().map_err(internal)?,
+        _ => left,
     };
-    let state = store.into_data();
     Ok(Outcome {
         fuel: task.limits.fuel.saturating_sub(left),
         memory: state.limiter.high_water,
@@ -107,7 +119,7 @@ fn outcome(store: Store<State>, task: &Task, reason: Option<Reason>) -> Result<O
 }
 
 /// A program whose initial memory is more than it may have fails before its first instruction.
-fn refused_at_start() -> Outcome {
+pub(crate) fn refused_at_start() -> Outcome {
     Outcome {
         result: Err(Failure::new(Reason::Memory, Vec::new())),
         fuel: 0,
@@ -119,11 +131,7 @@ fn refused_at_start() -> Outcome {
 /// Tells the end of a program (`None`: it succeeded) from a fault of this machine.
 fn classify(error: &wasmtime::Error, state: &State) -> Result<Option<Reason>, Fault> {
     if let Some(stop) = error.downcast_ref::<Stop>() {
-        return match stop {
-            Stop::Exit(0) => Ok(None),
-            Stop::Exit(code) => Ok(Some(Reason::Exit { code: *code })),
-            Stop::Fault(fault) => Err(fault.clone()),
-        };
+        return ended(stop);
     }
     if let Some(HostMemory { what }) = error.downcast_ref() {
         return Err(Fault::Memory(what.clone()));
@@ -131,6 +139,17 @@ fn classify(error: &wasmtime::Error, state: &State) -> Result<Option<Reason>, Fa
     match error.downcast_ref::<Trap>() {
         Some(trap) => trapped(*trap, state).map(Some),
         None => Err(Fault::Memory(format!("{error:#}"))),
+    }
+}
+
+/// How the host has ended the run.
+pub(crate) fn ended(stop: &Stop) -> Result<Option<Reason>, Fault> {
+    match stop {
+        Stop::Exit(0) => Ok(None),
+        Stop::Exit(code) => Ok(Some(Reason::Exit { code: *code })),
+        Stop::Fuel => Ok(Some(Reason::Fuel)),
+        Stop::Output => Ok(Some(Reason::Trap { trap: OUTPUT_TRAP })),
+        Stop::Fault(fault) => Err(fault.clone()),
     }
 }
 
@@ -149,7 +168,7 @@ fn trapped(trap: Trap, state: &State) -> Result<Reason, Fault> {
 fn stopped(stop: Stop) -> Fault {
     match stop {
         Stop::Fault(fault) => fault,
-        Stop::Exit(code) => Fault::Internal(format!("exit {code} outside the program")),
+        stop => Fault::Internal(format!("{stop} outside the program")),
     }
 }
 

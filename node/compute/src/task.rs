@@ -11,6 +11,9 @@ pub struct Limits {
     pub fuel: u64,
     /// Bytes of linear memory. Growing beyond it is answered with -1, whatever the machine has.
     pub memory: u64,
+    /// Bytes of standard output. A write that would exceed it ends the program with the trap
+    /// [`crate::OUTPUT_TRAP`]. Each byte also costs [`crate::BYTE_FUEL`].
+    pub output: u64,
 }
 
 /// One run of one program. Together with the input it determines every bit of the [`Outcome`].
@@ -69,7 +72,7 @@ pub enum Reason {
     /// It used all its fuel.
     Fuel,
     /// It starts with more memory than it may have, or it gave up (`unreachable`) after it had been
-    /// refused more.
+    /// refused more by the operation.
     Memory,
     /// The module is outside the profile.
     Input,

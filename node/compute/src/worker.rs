@@ -7,7 +7,8 @@ use crate::{
     profile::MAX_WASM_STACK,
     program::Programs,
     run::{run, Fault, Stdio},
-    sandbox, Failure, Outcome, Reason, Task,
+    sandbox::{self, Sandbox},
+    second, Failure, Outcome, Reason, Task,
 };
 use bytes::Bytes;
 use std::{
@@ -29,7 +30,8 @@ const RETIRE_BYTES: u64 = 16 << 20;
 /// closes them.
 ///
 /// What it leaves out is the point: it reads no environment, no file but the cache, and no key. Its parent
-/// clears the environment and sets the working directory; the rest it gives up itself, open files included.
+/// clears the environment and sets the working directory; the rest it gives up itself: open files, and with
+/// seccomp and Landlock the means to open others, to reach a network or another process ([`Sandbox`]).
 /// Call it first thing in `main`, before anything is opened and any thread is started.
 pub fn worker_main() -> ExitCode {
     match serve() {
@@ -43,38 +45,54 @@ pub fn worker_main() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     sandbox::close_inherited()?;
-    sandbox::enter()?;
     let pipe = Pipe::new(
         File::from(io::stdin().as_fd().try_clone_to_owned()?),
         File::from(io::stdout().as_fd().try_clone_to_owned()?),
     );
+    let Some(hello) = greeting(&pipe)? else {
+        return Ok(());
+    };
+    let own_memory = sandbox::OwnMemory::open();
+    // The threads that are started below inherit it.
+    let sandbox = sandbox::enter(hello.cache.as_deref())?;
     // The main thread's stack is whatever the user's limits say; programs get the same everywhere.
     thread::Builder::new()
         .name("program".into())
         .stack_size(STACK)
-        .spawn(move || attend(&pipe))?
+        .spawn(move || attend(&pipe, &hello, sandbox, own_memory))?
         .join()
         .map_err(|_| io::Error::other("the program's thread panicked"))?
 }
 
+/// The parent's first frame; `None` when it has none.
+fn greeting(pipe: &Pipe) -> io::Result<Option<Hello>> {
+    match pipe.receive()? {
+        None => Ok(None),
+        Some((Tag::Hello, payload)) => decode(&payload).map(Some),
+        Some((tag, _)) => Err(unexpected(tag)),
+    }
+}
+
 /// Serves the parent until it closes its end.
-fn attend(pipe: &Pipe) -> io::Result<()> {
-    let Some((tag, payload)) = pipe.receive()? else {
-        return Ok(());
-    };
-    let hello: Hello = match tag {
-        Tag::Hello => decode(&payload)?,
-        _ => return Err(unexpected(tag)),
-    };
+fn attend(
+    pipe: &Pipe,
+    hello: &Hello,
+    sandbox: Sandbox,
+    mut own_memory: sandbox::OwnMemory,
+) -> io::Result<()> {
     let mut programs = Programs::new(hello.cache.as_deref()).map_err(io::Error::other)?;
     let engine = engine_id();
-    pipe.send(Tag::Ready, &encode(&Ready { engine })?)?;
+    pipe.send(Tag::Ready, &encode(&Ready { engine, sandbox })?)?;
     while let Some((tag, payload)) = pipe.receive()? {
         match tag {
             Tag::Run => {
                 let result = perform(pipe, &mut programs, &decode(&payload)?);
-                let retire = programs.has_stored() && sandbox::own_memory() > RETIRE_BYTES;
+                let retire = programs.has_stored() && own_memory.bytes() > RETIRE_BYTES;
                 answer(pipe, result, retire)?;
+            }
+            Tag::Second => {
+                let result = perform_second(pipe, &decode(&payload)?);
+                answer(pipe, result, own_memory.bytes() > RETIRE_BYTES)?;
             }
             _ => return Err(unexpected(tag)),
         }
@@ -82,9 +100,20 @@ fn attend(pipe: &Pipe) -> io::Result<()> {
     Ok(())
 }
 
-fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome, Fault> {
+/// The second engine translates as it goes and keeps nothing: it is asked rarely.
+fn perform_second(pipe: &Pipe, task: &Task) -> Result<Outcome, Fault> {
+    grant_memory(task)?;
+    let module = request_module(pipe)?;
+    second::run(&module, task, Box::new(pipe.clone()))
+}
+
+fn grant_memory(task: &Task) -> Result<(), Fault> {
     sandbox::grant_memory(task.limits.memory)
-        .map_err(|error| Fault::Memory(format!("cannot set the limit: {error}")))?;
+        .map_err(|error| Fault::Memory(format!("cannot set the limit: {error}")))
+}
+
+fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome, Fault> {
+    grant_memory(task)?;
     let loaded = programs.get(task.module, || request_module(pipe))?;
     match loaded {
         Ok(program) => run(&program, task, Box::new(pipe.clone())),

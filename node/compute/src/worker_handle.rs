@@ -4,6 +4,7 @@ use crate::{
     error::ComputeError,
     frame::{self, decode, encode, Hello, Ready, Tag},
     spawner::Spawner,
+    Sandbox,
 };
 use bytes::Bytes;
 use rings_protocol::Digest;
@@ -81,6 +82,8 @@ pub(crate) struct Worker {
     pub(crate) last: Option<Digest>,
     /// Whether it has asked to be replaced.
     pub(crate) retires: bool,
+    /// What it has given up, by its own account.
+    pub(crate) sandbox: Sandbox,
 }
 
 impl Worker {
@@ -110,25 +113,29 @@ impl Worker {
             from: BufReader::new(from),
             last: None,
             retires: false,
+            sandbox: Sandbox::default(),
         };
         match worker.greet(cache).await {
-            Ok(theirs) if theirs == engine => Ok(worker),
-            Ok(theirs) => Err(ComputeError::Engine {
+            Ok(ready) if ready.engine == engine => {
+                worker.sandbox = ready.sandbox;
+                Ok(worker)
+            }
+            Ok(ready) => Err(ComputeError::Engine {
                 ours: engine.to_owned(),
-                theirs,
+                theirs: ready.engine,
             }),
             Err(broken) => Err(worker.bury(broken, START_LIMIT).await),
         }
     }
 
-    async fn greet(&mut self, cache: Option<&Path>) -> Result<String, Broken> {
+    async fn greet(&mut self, cache: Option<&Path>) -> Result<Ready, Broken> {
         let budget = &mut Budget::new(START_LIMIT);
         let hello = Hello {
             cache: cache.map(Path::to_owned),
         };
         self.send(budget, Tag::Hello, &encode(&hello)?).await?;
         match self.receive(budget).await? {
-            (Tag::Ready, payload) => Ok(decode::<Ready>(&payload)?.engine),
+            (Tag::Ready, payload) => Ok(decode(&payload)?),
             (tag, _) => Err(Broken::Protocol(format!("{tag:?} in place of a greeting"))),
         }
     }

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// `args_sizes_get(count: *mut u32, bytes: *mut u32)`
-pub(super) fn args_sizes_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn args_sizes_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let strings = &guest.state().args;
     let count = u32::try_from(strings.len()).map_err(|_| Errno::INVAL)?;
     let bytes: usize = strings.iter().map(|text| text.len() + 1).sum();
@@ -16,7 +16,7 @@ pub(super) fn args_sizes_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Ans
 }
 
 /// `args_get(pointers: *mut *mut u8, buffer: *mut u8)`
-pub(super) fn args_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn args_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let (pointers, mut buffer) = (args.u32(0), args.u32(1));
     let strings = guest.state().args.clone();
     for (index, text) in (0u32..).zip(&strings) {
@@ -31,12 +31,12 @@ pub(super) fn args_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
 }
 
 /// `environ_sizes_get(count: *mut u32, bytes: *mut u32)`: none, and none.
-pub(super) fn environ_sizes_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn environ_sizes_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     guest.write_u32(args.u32(0), 0)?;
     guest.write_u32(args.u32(1), 0)
 }
 
 /// `environ_get(pointers: *mut *mut u8, buffer: *mut u8)`: nothing to write.
-pub(super) fn environ_get(_: &mut Guest<'_>, _: &Arguments<'_>) -> Answer {
+pub(super) fn environ_get(_: &mut Guest<'_>, _: &Arguments) -> Answer {
     Ok(())
 }

@@ -17,13 +17,13 @@ pub(super) fn check_clock(clock: u32) -> Result<(), Halt> {
 }
 
 /// `clock_res_get(clock: u32, resolution: *mut u64)`
-pub(super) fn clock_res_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn clock_res_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     check_clock(args.u32(0))?;
     guest.write_u64(args.u32(1), RESOLUTION)
 }
 
 /// `clock_time_get(clock: u32, precision: u64, time: *mut u64)`
-pub(super) fn clock_time_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn clock_time_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     check_clock(args.u32(0))?;
     let now = guest.state().now;
     guest.write_u64(args.u32(2), now)

@@ -1,5 +1,7 @@
 //! Error numbers of WASI preview 1, and the two ways in which a host function does not succeed.
 
+use super::Stop;
+
 /// An error number, as the program sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(u16);
@@ -31,8 +33,14 @@ impl Errno {
 pub(crate) enum Halt {
     /// The program is told, and goes on.
     Errno(Errno),
-    /// The run is over: exit, trap, or a fault of this machine.
-    End(wasmtime::Error),
+    /// The run is over.
+    Stop(Stop),
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
 }
 
 impl From<Errno> for Halt {

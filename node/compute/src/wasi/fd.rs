@@ -23,14 +23,14 @@ pub(super) fn check_open(guest: &mut Guest<'_>, fd: u32) -> Result<usize, Halt> 
 }
 
 /// `fd_close(fd: u32)`
-pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let fd = check_open(guest, args.u32(0))?;
     guest.state().open[fd] = false;
     Ok(())
 }
 
 /// `fd_fdstat_get(fd: u32, stat: *mut fdstat)`: type 0 (unknown), as a pipe has it.
-pub(super) fn fd_fdstat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_fdstat_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let direction = match check_open(guest, args.u32(0))? {
         0 => RIGHT_READ,
         _ => RIGHT_WRITE,
@@ -42,7 +42,7 @@ pub(super) fn fd_fdstat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answ
 }
 
 /// `fd_filestat_get(fd: u32, stat: *mut filestat)`: all zero, one link.
-pub(super) fn fd_filestat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_filestat_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     check_open(guest, args.u32(0))?;
     let mut stat = [0; FILESTAT];
     stat[24] = 1;
@@ -50,12 +50,12 @@ pub(super) fn fd_filestat_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> An
 }
 
 /// `fd_prestat_get(fd, …)`, `fd_prestat_dir_name(fd, …)`: there are no directories.
-pub(super) fn fd_prestat_get(_: &mut Guest<'_>, _: &Arguments<'_>) -> Answer {
+pub(super) fn fd_prestat_get(_: &mut Guest<'_>, _: &Arguments) -> Answer {
     Err(Errno::BADF.into())
 }
 
 /// `fd_seek(fd, …)`, `fd_tell(fd, …)`: streams have no position.
-pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     check_open(guest, args.u32(0))?;
     Err(Errno::SPIPE.into())
 }
@@ -63,7 +63,7 @@ pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
 /// `fd_read(fd: u32, vectors: *const iovec, count: u32, read: *mut u32)`
 ///
 /// Fills all buffers unless the input ends: how the input came in pieces must not be seen.
-pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let (vectors, count) = transfer(guest, args, |fd| fd == 0)?;
     let mut total = 0;
     for index in 0..count {
@@ -79,7 +79,7 @@ pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
 }
 
 /// `fd_write(fd: u32, vectors: *const ciovec, count: u32, written: *mut u32)`: always all of it.
-pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let (vectors, count) = transfer(guest, args, |fd| fd != 0)?;
     let mut total = 0;
     for index in 0..count {
@@ -98,7 +98,7 @@ pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
 /// The vectors of a transfer, after a look at all of them, so that a transfer which must fail moves nothing.
 fn transfer(
     guest: &mut Guest<'_>,
-    args: &Arguments<'_>,
+    args: &Arguments,
     direction: fn(usize) -> bool,
 ) -> Result<(u32, u32), Halt> {
     if !direction(check_open(guest, args.u32(0))?) {

@@ -1,47 +1,44 @@
 //! The calling program: its memory, with every pointer checked, and its fuel.
 
-use super::{Answer, Errno, Halt, State, BYTE_FUEL};
+use super::{Answer, Errno, Halt, State, Stop, BYTE_FUEL};
 use std::ops::Range;
-use wasmtime::{Caller, Memory, Trap};
+
+/// What an engine lets the host do in the middle of a program's call.
+pub(super) trait Engine {
+    /// The program's memory and the host's state, at the same time.
+    fn split(&mut self) -> (&mut [u8], &mut State);
+    /// Fuel that is left.
+    fn fuel(&mut self) -> Result<u64, Stop>;
+    /// Sets the fuel that is left.
+    fn set_fuel(&mut self, fuel: u64) -> Result<(), Stop>;
+}
 
 /// The program in the middle of a call.
 pub(super) struct Guest<'a> {
-    caller: Caller<'a, State>,
-    memory: Memory,
+    engine: &'a mut dyn Engine,
 }
 
-/// The caller exports no memory: the check of the module was left out.
-#[derive(Debug, thiserror::Error)]
-#[error("the module exports no memory")]
-struct NoMemory;
-
 impl<'a> Guest<'a> {
-    /// Finds the caller's memory.
-    pub(super) fn new(mut caller: Caller<'a, State>) -> wasmtime::Result<Self> {
-        let memory = match caller.data().memory {
-            Some(memory) => memory,
-            None => find_memory(&mut caller)?,
-        };
-        caller.data_mut().memory = Some(memory);
-        Ok(Self { caller, memory })
+    /// The program that an engine is running.
+    pub(super) fn new(engine: &'a mut dyn Engine) -> Self {
+        Self { engine }
     }
 
     /// What the host knows about the run.
     pub(super) fn state(&mut self) -> &mut State {
-        self.caller.data_mut()
+        self.engine.split().1
     }
 
     /// Linear memory and the state, at the same time.
     pub(super) fn split(&mut self) -> (&mut [u8], &mut State) {
-        self.memory.data_and_store_mut(&mut self.caller)
+        self.engine.split()
     }
 
     /// Takes fuel, or ends the run when there is not so much left.
     pub(super) fn charge(&mut self, fuel: u64) -> Answer {
-        let left = self.caller.get_fuel().map_err(Halt::End)?;
-        let rest = left.checked_sub(fuel);
-        self.caller.set_fuel(rest.unwrap_or(0)).map_err(Halt::End)?;
-        rest.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())
+        let rest = self.engine.fuel()?.checked_sub(fuel);
+        self.engine.set_fuel(rest.unwrap_or(0))?;
+        rest.map(|_| ()).ok_or_else(|| Stop::Fuel.into())
     }
 
     /// Takes fuel for bytes about to be moved.
@@ -101,11 +98,4 @@ pub(super) fn element(base: u32, index: u32, size: u32) -> Result<u32, Halt> {
         .checked_mul(size)
         .and_then(|offset| base.checked_add(offset))
         .ok_or_else(|| Errno::FAULT.into())
-}
-
-fn find_memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
-    caller
-        .get_export("memory")
-        .and_then(wasmtime::Extern::into_memory)
-        .ok_or_else(|| NoMemory.into())
 }

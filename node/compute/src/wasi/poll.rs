@@ -30,7 +30,7 @@ struct Polled {
 }
 
 /// `poll_oneoff(subscriptions, events, count: u32, written: *mut u32)`
-pub(super) fn poll_oneoff(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn poll_oneoff(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let (subscriptions, events, count) = (args.u32(0), args.u32(1), args.u32(2));
     if count == 0 {
         return Err(Errno::INVAL.into());
@@ -69,7 +69,7 @@ fn polled(guest: &mut Guest<'_>, subscriptions: u32, index: u32, now: u64) -> Re
     let (errno, due) = match ready {
         Ok(due) => (0, due),
         Err(Halt::Errno(errno)) => (errno.number(), now),
-        Err(end) => return Err(end),
+        Err(stop) => return Err(stop),
     };
     Ok(Polled {
         userdata,

@@ -1,29 +1,23 @@
 //! Exit, yielding, and random bytes.
 
-use super::{memory::Guest, Answer, Arguments, Halt, Stop};
+use super::{memory::Guest, Answer, Arguments, Stop};
 use rand_chacha::rand_core::RngCore;
 
 /// `proc_exit(status: u32)`: ends the run.
-pub(super) fn proc_exit(_: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn proc_exit(_: &mut Guest<'_>, args: &Arguments) -> Answer {
     Err(Stop::Exit(args.u32(0)).into())
 }
 
 /// `sched_yield()`: there is nobody to yield to.
-pub(super) fn sched_yield(_: &mut Guest<'_>, _: &Arguments<'_>) -> Answer {
+pub(super) fn sched_yield(_: &mut Guest<'_>, _: &Arguments) -> Answer {
     Ok(())
 }
 
 /// `random_get(buffer: *mut u8, length: u32)`: the next bytes of the ChaCha20 stream of the task's seed.
-pub(super) fn random_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Answer {
+pub(super) fn random_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let range = guest.range(args.u32(0), args.u32(1))?;
     guest.charge_bytes(range.len())?;
     let (memory, state) = guest.split();
     state.random.fill_bytes(&mut memory[range]);
     Ok(())
-}
-
-impl From<Stop> for Halt {
-    fn from(stop: Stop) -> Self {
-        Self::End(wasmtime::Error::new(stop))
-    }
 }

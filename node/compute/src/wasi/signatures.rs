@@ -1,6 +1,6 @@
 //! The types of all functions of WASI preview 1.
 
-use wasmtime::ValType;
+use std::fmt;
 
 /// One function's type, in short: `i` is i32, `l` is i64.
 pub(crate) struct Signature {
@@ -93,12 +93,26 @@ impl Signature {
         self.results.chars().map(parsed).collect()
     }
 
-    pub(super) fn engine_params(&self) -> impl Iterator<Item = ValType> {
-        self.params.chars().map(engine)
+    /// Parameters and results in an engine's own words: `long` for i64, `short` for i32.
+    pub(super) fn translated<T: Clone>(&self, short: T, long: T) -> (Vec<T>, Vec<T>) {
+        let translate = |types: &str| {
+            types
+                .chars()
+                .map(|ty| if ty == 'l' { &long } else { &short })
+                .cloned()
+                .collect()
+        };
+        (translate(self.params), translate(self.results))
     }
+}
 
-    pub(super) fn engine_results(&self) -> impl Iterator<Item = ValType> {
-        self.results.chars().map(engine)
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |types: Vec<wasmparser::ValType>| {
+            let names: Vec<_> = types.iter().map(ToString::to_string).collect();
+            names.join(" ")
+        };
+        write!(f, "({}) -> ({})", list(self.params()), list(self.results()))
     }
 }
 
@@ -106,12 +120,5 @@ fn parsed(short: char) -> wasmparser::ValType {
     match short {
         'l' => wasmparser::ValType::I64,
         _ => wasmparser::ValType::I32,
-    }
-}
-
-fn engine(short: char) -> ValType {
-    match short {
-        'l' => ValType::I64,
-        _ => ValType::I32,
     }
 }

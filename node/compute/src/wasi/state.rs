@@ -4,7 +4,6 @@ use crate::{limits::Limiter, run::Stdio, Task};
 use bytes::Bytes;
 use rand_chacha::{rand_core::SeedableRng, ChaCha20Rng};
 use rings_protocol::operation::STDERR_TAIL;
-use wasmtime::Memory;
 
 /// Output is passed on in pieces of this many bytes.
 pub(super) const OUTPUT_CHUNK: usize = 256 * 1024;
@@ -17,6 +16,12 @@ pub(crate) enum Stop {
     /// The program exited.
     #[error("exit status {0}")]
     Exit(u32),
+    /// All fuel is used.
+    #[error("out of fuel")]
+    Fuel,
+    /// It wrote more than it may.
+    #[error("too much output")]
+    Output,
     /// This machine cannot go on.
     #[error("{0}")]
     Fault(crate::run::Fault),
@@ -28,13 +33,14 @@ pub(crate) struct State {
     /// Nanoseconds since 1970 on every clock: the block's time, and what the program has slept.
     pub(super) now: u64,
     pub(super) random: ChaCha20Rng,
-    pub(super) memory: Option<Memory>,
     /// Which of the descriptors 0, 1 and 2 are still open.
     pub(super) open: [bool; 3],
     /// Decides about growth.
     pub(crate) limiter: Limiter,
     /// Bytes written to standard output.
     pub(crate) written: u64,
+    /// Most bytes that it may write there.
+    most_output: u64,
     stdio: Box<dyn Stdio>,
     input: Bytes,
     ended: bool,
@@ -52,10 +58,10 @@ impl State {
                 .collect(),
             now: task.time.saturating_mul(NANOSECONDS),
             random: ChaCha20Rng::from_seed(task.seed),
-            memory: None,
             open: [true; 3],
             limiter: Limiter::new(task.limits.memory),
             written: 0,
+            most_output: task.limits.output,
             stdio,
             input: Bytes::new(),
             ended: false,
@@ -87,9 +93,13 @@ impl State {
         target[..length].copy_from_slice(&piece);
     }
 
-    /// Takes standard output, passing on whole chunks.
+    /// Takes standard output, passing on whole chunks. Of a write that is too much, nothing is taken.
     pub(super) fn write_output(&mut self, mut bytes: &[u8]) -> Result<(), Stop> {
-        self.written += bytes.len() as u64;
+        let written = self.written.saturating_add(bytes.len() as u64);
+        if written > self.most_output {
+            return Err(Stop::Output);
+        }
+        self.written = written;
         while !bytes.is_empty() {
             let room = OUTPUT_CHUNK - self.output.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));

@@ -1,8 +1,10 @@
 //! What the tests of the pool share.
 
+#![allow(dead_code)] // Each test uses a part of it.
+
 use bytes::Bytes;
 use futures::{stream, Stream};
-use rings_compute::{Limits, Outcome, Pool, PoolConfig, Task};
+use rings_compute::{imports, Limits, Outcome, Pool, PoolConfig, Task, WASI_MODULE};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{io, path::PathBuf, time::Duration};
@@ -34,6 +36,7 @@ pub fn task(module: &[u8]) -> Task {
         limits: Limits {
             fuel: 10_000_000_000,
             memory: 64 << 20,
+            output: u64::MAX,
         },
         time: 1_700_000_000,
         seed: [1; 32],
@@ -58,4 +61,35 @@ pub async fn run(pool: &Pool, task: &Task, module: &[u8], bytes: &[u8]) -> (Outc
         .await
         .unwrap();
     (outcome, output)
+}
+
+/// A command as text: all of WASI under the names of its functions, one page of memory, `$put` (pointer, length:
+/// writes to standard output), `$show` (writes a number's four bytes), and `rest`.
+pub fn program(rest: &str) -> Vec<u8> {
+    let imports: String = imports().map(|(name, ty, _)| import(name, &ty)).collect();
+    let text = format!(
+        r#"(module {imports}
+        (memory (export "memory") 1)
+        (func $put (param i32 i32)
+            (i32.store (i32.const 60000) (local.get 0))
+            (i32.store (i32.const 60004) (local.get 1))
+            (drop (call $fd_write (i32.const 1) (i32.const 60000) (i32.const 1) (i32.const 60008))))
+        (func $show (param i32)
+            (i32.store (i32.const 60012) (local.get 0))
+            (call $put (i32.const 60012) (i32.const 4)))
+        {rest})"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A command whose `_start` has that body.
+pub fn start(body: &str) -> Vec<u8> {
+    program(&format!(r#"(func (export "_start") {body})"#))
+}
+
+fn import(name: &str, ty: &str) -> String {
+    let (params, results) = ty.split_once(" -> ").unwrap();
+    let list = |what: &str, types: &str| types.replacen('(', &format!("({what} "), 1);
+    let ty = list("param", params) + &list("result", results);
+    format!(r#"(import "{WASI_MODULE}" "{name}" (func ${name} {ty}))"#)
 }

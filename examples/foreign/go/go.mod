@@ -1,0 +1,3 @@
+module rings.example/words
+
+go 1.22

@@ -1,0 +1,140 @@
+//! The second engine: wasmi, an interpreter, with the same profile, host functions and limits.
+//!
+//! Its fuel counts other things and its stack ends elsewhere, so those two are not compared. All else has to agree.
+
+use crate::{
+    check::check_module,
+    run::{ended, outcome, refused_at_start, Fault, Stdio},
+    wasi::{second_linker, SecondHeld, State, Stop},
+    worker::outside_profile,
+    Outcome, Reason, Task,
+};
+use rings_protocol::Digest;
+use sha2::{Digest as _, Sha256};
+use wasmi::{errors::ErrorKind, Config, Engine, Module, Store, TrapCode};
+
+/// The exact version of the second engine.
+pub const WASMI_VERSION: &str = "2.0.0";
+/// Deepest chain of calls: the most that the first engine's stack has room for, a frame having 16 bytes at the least.
+const MAX_DEPTH: usize = crate::MAX_WASM_STACK / 16;
+/// Largest stack of values, in bytes. An interpreter keeps all locals there, the first engine only some.
+const MAX_STACK: usize = 64 << 20;
+/// Bytes in a page of linear memory.
+const PAGE: u64 = 64 * 1024;
+
+/// Runs a module on the second engine. `task.limits.fuel` bounds it in this engine's own units.
+///
+/// # Errors
+/// A [`Fault`] of this machine. A failure of the program is in the outcome.
+pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Outcome, Fault> {
+    if Digest(Sha256::digest(wasm).into()) != task.module {
+        return Err(Fault::ModuleHash);
+    }
+    if let Err(error) = check_module(wasm) {
+        return Ok(outside_profile(&error));
+    }
+    let engine = Engine::new(&config());
+    let module = Module::new(&engine, wasm).map_err(compile_fault)?;
+    if least_memory(&module) > task.limits.memory {
+        return Ok(refused_at_start());
+    }
+    let held = SecondHeld::new(State::new(task, stdio));
+    let mut store = Store::new(&engine, held);
+    store.limiter(|held| &mut held.state.limiter);
+    store.set_fuel(task.limits.fuel).map_err(compile_fault)?;
+    let reason = match start(&engine, &module, &mut store) {
+        Ok(()) => None,
+        Err(error) => classify(&error, &store.data().state)?,
+    };
+    let left = store.get_fuel().map_err(compile_fault)?;
+    outcome(store.into_data().state, task, left, reason)
+}
+
+/// The profile in this engine's terms. What is not named here is off in this engine or refused by the check.
+fn config() -> Config {
+    let mut config = Config::default();
+    config
+        .consume_fuel(true)
+        .floats(true)
+        .wasm_mutable_global(true)
+        .wasm_saturating_float_to_int(true)
+        .wasm_sign_extension(true)
+        .wasm_reference_types(true)
+        .wasm_multi_value(true)
+        .wasm_bulk_memory(true)
+        .wasm_simd(true)
+        .wasm_extended_const(true)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .wasm_multi_memory(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .ignore_custom_sections(true)
+        .set_max_stack_height(MAX_STACK)
+        .set_max_recursion_depth(MAX_DEPTH);
+    config
+}
+
+fn least_memory(module: &Module) -> u64 {
+    module
+        .get_export("memory")
+        .and_then(|export| export.memory().map(|memory| memory.minimum()))
+        .map_or(0, |pages| pages.saturating_mul(PAGE))
+}
+
+fn start(
+    engine: &Engine,
+    module: &Module,
+    store: &mut Store<SecondHeld>,
+) -> Result<(), wasmi::Error> {
+    let linker = second_linker(engine)?;
+    let instance = linker.instantiate_and_start(&mut *store, module)?;
+    let start = instance.get_typed_func::<(), ()>(&*store, "_start")?;
+    start.call(store, ())
+}
+
+fn classify(error: &wasmi::Error, state: &State) -> Result<Option<Reason>, Fault> {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return ended(stop);
+    }
+    let trap = match (error.as_trap_code(), error.kind()) {
+        (Some(TrapCode::OutOfFuel), _) => return Ok(Some(Reason::Fuel)),
+        (Some(TrapCode::UnreachableCodeReached), _) if state.limiter.refused => {
+            return Ok(Some(Reason::Memory));
+        }
+        (Some(trap), _) => trap_name(trap),
+        (
+            None,
+            ErrorKind::Instantiation(wasmi::errors::InstantiationError::ElementSegmentDoesNotFit {
+                ..
+            }),
+        ) => Some("table-out-of-bounds"),
+        _ => None,
+    };
+    trap.map(|trap| Some(Reason::Trap { trap }))
+        .ok_or_else(|| Fault::Memory(error.to_string()))
+}
+
+/// What the failure record calls a trap; `None` for those that are the machine's.
+fn trap_name(trap: TrapCode) -> Option<&'static str> {
+    Some(match trap {
+        TrapCode::UnreachableCodeReached => "unreachable",
+        TrapCode::StackOverflow => crate::run::STACK_TRAP,
+        TrapCode::MemoryOutOfBounds => "memory-out-of-bounds",
+        TrapCode::TableOutOfBounds => "table-out-of-bounds",
+        TrapCode::IndirectCallToNull => "indirect-call-to-null",
+        TrapCode::BadSignature => "indirect-call-type-mismatch",
+        TrapCode::IntegerOverflow => "integer-overflow",
+        TrapCode::IntegerDivisionByZero => "integer-division-by-zero",
+        TrapCode::BadConversionToInteger => "bad-conversion-to-integer",
+        _ => return None,
+    })
+}
+
+fn compile_fault(error: impl std::fmt::Display) -> Fault {
+    Fault::Compile(format!("the second engine: {error}"))
+}
+
+#[cfg(test)]
+#[path = "second_tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+//! The host functions as wasmtime calls them.
+
+use super::{call, functions, memory, Arguments, State, Stop, WASI_MODULE};
+use crate::run::Fault;
+use wasmtime::{Caller, Engine, FuncType, Linker, Memory, Val, ValType};
+
+/// What a store of wasmtime holds: the state, and the program's memory once it was looked for.
+pub(crate) struct Held {
+    /// The state of the run.
+    pub state: State,
+    memory: Option<Memory>,
+}
+
+impl Held {
+    /// Holds the state of a run that has not begun.
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            state,
+            memory: None,
+        }
+    }
+}
+
+/// A linker with every function of WASI preview 1.
+///
+/// # Errors
+/// When the engine refuses a definition, which would be a defect of the table.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Held>> {
+    let mut linker = Linker::new(engine);
+    for (signature, function) in functions() {
+        let (params, results) = signature.translated(ValType::I32, ValType::I64);
+        let ty = FuncType::new(engine, params, results);
+        linker.func_new(WASI_MODULE, signature.name, ty, move |caller, args, out| {
+            let args = Arguments::new(args.iter().map(Val::i32));
+            let mut calling = Calling::new(caller)?;
+            let errno = call(function, &mut calling, &args)?;
+            if let Some(out) = out.first_mut() {
+                *out = Val::I32(errno);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(linker)
+}
+
+/// A program that is calling.
+struct Calling<'a> {
+    caller: Caller<'a, Held>,
+    memory: Memory,
+}
+
+impl<'a> Calling<'a> {
+    fn new(mut caller: Caller<'a, Held>) -> Result<Self, Stop> {
+        let memory = match caller.data().memory {
+            Some(memory) => memory,
+            None => caller
+                .get_export("memory")
+                .and_then(wasmtime::Extern::into_memory)
+                .ok_or_else(no_memory)?,
+        };
+        caller.data_mut().memory = Some(memory);
+        Ok(Self { caller, memory })
+    }
+}
+
+impl memory::Engine for Calling<'_> {
+    fn split(&mut self) -> (&mut [u8], &mut State) {
+        let (bytes, held) = self.memory.data_and_store_mut(&mut self.caller);
+        (bytes, &mut held.state)
+    }
+
+    fn fuel(&mut self) -> Result<u64, Stop> {
+        self.caller.get_fuel().map_err(internal)
+    }
+
+    fn set_fuel(&mut self, fuel: u64) -> Result<(), Stop> {
+        self.caller.set_fuel(fuel).map_err(internal)
+    }
+}
+
+/// The check of the module was left out.
+pub(super) fn no_memory() -> Stop {
+    internal("the module exports no memory")
+}
+
+/// The engine refuses what it cannot refuse.
+pub(super) fn internal(error: impl std::fmt::Display) -> Stop {
+    Stop::Fault(Fault::Internal(format!("{error:#}")))
+}

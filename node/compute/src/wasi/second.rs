@@ -1,0 +1,85 @@
+//! The host functions as wasmi calls them.
+
+use super::{
+    call,
+    first::{internal, no_memory},
+    functions, memory, Arguments, State, Stop, WASI_MODULE,
+};
+use wasmi::{Caller, Engine, Error, FuncType, Linker, Memory, Val, ValType};
+
+/// What a store of wasmi holds: the state, and the program's memory once it was looked for.
+pub(crate) struct Held {
+    /// The state of the run.
+    pub state: State,
+    memory: Option<Memory>,
+}
+
+impl Held {
+    /// Holds the state of a run that has not begun.
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            state,
+            memory: None,
+        }
+    }
+}
+
+impl wasmi::errors::HostError for Stop {}
+
+/// A linker with every function of WASI preview 1.
+///
+/// # Errors
+/// When the engine refuses a definition, which would be a defect of the table.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<Held>, wasmi::errors::LinkerError> {
+    let mut linker = Linker::new(engine);
+    for (signature, function) in functions() {
+        let (params, results) = signature.translated(ValType::I32, ValType::I64);
+        let ty = FuncType::new(params, results);
+        linker.func_new(WASI_MODULE, signature.name, ty, move |caller, args, out| {
+            let args = Arguments::new(args.iter().map(Val::i32));
+            let answer = Calling::new(caller)
+                .and_then(|mut calling| call(function, &mut calling, &args))
+                .map_err(Error::host)?;
+            if let Some(out) = out.first_mut() {
+                *out = Val::I32(answer);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(linker)
+}
+
+/// A program that is calling.
+struct Calling<'a> {
+    caller: Caller<'a, Held>,
+    memory: Memory,
+}
+
+impl<'a> Calling<'a> {
+    fn new(mut caller: Caller<'a, Held>) -> Result<Self, Stop> {
+        let memory = match caller.data().memory {
+            Some(memory) => memory,
+            None => caller
+                .get_export("memory")
+                .and_then(wasmi::Extern::into_memory)
+                .ok_or_else(no_memory)?,
+        };
+        caller.data_mut().memory = Some(memory);
+        Ok(Self { caller, memory })
+    }
+}
+
+impl memory::Engine for Calling<'_> {
+    fn split(&mut self) -> (&mut [u8], &mut State) {
+        let (bytes, held) = self.memory.data_and_store_mut(&mut self.caller);
+        (bytes, &mut held.state)
+    }
+
+    fn fuel(&mut self) -> Result<u64, Stop> {
+        self.caller.get_fuel().map_err(internal)
+    }
+
+    fn set_fuel(&mut self, fuel: u64) -> Result<(), Stop> {
+        self.caller.set_fuel(fuel).map_err(internal)
+    }
+}
