@@ -22,6 +22,8 @@ pub const DEFAULT_RPC_PORT: u16 = 7545;
 pub const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/tcp/7645", "/ip4/0.0.0.0/udp/7645/quic-v1"];
 /// Most bytes of memory that one run may ask of this machine, unless the file says otherwise.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
+/// Fuel that one run may ask for unless told otherwise: minutes of work.
+pub const DEFAULT_MAX_FUEL: u64 = 1_000_000_000_000;
 /// Most workers that a configuration may ask for.
 pub const MAX_WORKERS: usize = 256;
 
@@ -120,6 +122,10 @@ pub struct ComputeConfig {
     /// Most bytes of memory that one run may ask of this machine. An operation that asks for more gets no vote
     /// from this member.
     pub memory: u64,
+    /// Most units of fuel that one run may ask for. An operation that asks for more gets no vote from this member.
+    pub fuel: u64,
+    /// Of a hundred gates, how many are computed on a second engine too, which must agree.
+    pub second_opinion: u8,
 }
 
 /// `[log]`
@@ -276,7 +282,7 @@ section! {
 }
 section! {
     /// `[compute]` as written.
-    ComputeSection { workers: Workers, memory: Bytes }
+    ComputeSection { workers: Workers, memory: Bytes, fuel: Fuel, second_opinion: Percent }
 }
 section! {
     /// `[log]` as written.
@@ -285,7 +291,7 @@ section! {
 
 /// The environment variables that stand for keys of the file. A parent that starts nodes with files of their
 /// own takes these out of their environment.
-pub const VARIABLES: [&str; 16] = [
+pub const VARIABLES: [&str; 18] = [
     "RINGS_CHAIN_RPC",
     "RINGS_CHAIN_CONFIRMATIONS",
     "RINGS_CHAIN_START_BLOCK",
@@ -301,6 +307,8 @@ pub const VARIABLES: [&str; 16] = [
     "RINGS_RPC_TOKEN_FILE",
     "RINGS_COMPUTE_WORKERS",
     "RINGS_COMPUTE_MEMORY",
+    "RINGS_COMPUTE_FUEL",
+    "RINGS_COMPUTE_SECOND_OPINION",
     "RINGS_LOG_FORMAT",
 ];
 
@@ -325,6 +333,12 @@ impl ConfigFile {
         set(&mut self.rpc.token_file, env, "RINGS_RPC_TOKEN_FILE")?;
         set(&mut self.compute.workers, env, "RINGS_COMPUTE_WORKERS")?;
         set(&mut self.compute.memory, env, "RINGS_COMPUTE_MEMORY")?;
+        set(&mut self.compute.fuel, env, "RINGS_COMPUTE_FUEL")?;
+        set(
+            &mut self.compute.second_opinion,
+            env,
+            "RINGS_COMPUTE_SECOND_OPINION",
+        )?;
         set(&mut self.log.format, env, "RINGS_LOG_FORMAT")
     }
 
@@ -394,6 +408,8 @@ impl ConfigFile {
             compute: ComputeConfig {
                 workers: self.compute.workers.unwrap_or_default().0,
                 memory: self.compute.memory.map_or(DEFAULT_MEMORY, |bytes| bytes.0),
+                fuel: self.compute.fuel.map_or(DEFAULT_MAX_FUEL, |fuel| fuel.0),
+                second_opinion: self.compute.second_opinion.map_or(0, |percent| percent.0),
             },
             log: LogConfig {
                 format: self.log.format.unwrap_or_default(),
@@ -573,6 +589,15 @@ bounded_number!(
     Bytes(u64), (65_536..=1 << 40), "a number of bytes from 65536 to 2^40"
 );
 
+bounded_number!(
+    /// Units of fuel.
+    Fuel(u64), (1..=u64::MAX), "a number of units of fuel, at least 1"
+);
+bounded_number!(
+    /// So many of a hundred.
+    Percent(u8), (0..=100), "a number from 0 to 100"
+);
+
 impl Default for Workers {
     /// As many as this machine runs at the same time.
     fn default() -> Self {
@@ -696,6 +721,8 @@ token_file = "/run/token"
             "tokens",
             "2",
             "65536",
+            "1000",
+            "25",
             "json",
         ];
         let environment = |name: &str| {
@@ -741,6 +768,8 @@ token_file = "/run/token"
             compute: ComputeConfig {
                 workers: 2,
                 memory: 65_536,
+                fuel: 1000,
+                second_opinion: 25,
             },
             log: LogConfig {
                 format: LogFormat::Json,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use cid::Cid;
 use futures::{stream, Stream, StreamExt, TryStreamExt};
 use rings_compute::{
-    ComputeError, Failure, Outcome, OutputSink, Pool, Reason as Ended, Task, MAX_MODULE_BYTES,
+    ComputeError, Failure, HashedOutput, Opinion, Outcome, OutputSink, Pool, Reason as Ended, Task,
+    Witnessed, MAX_MODULE_BYTES,
 };
 use rings_protocol::{
     cids::{digest_of, sha256, CidError},
@@ -23,7 +24,10 @@ use std::{io, sync::Arc};
 /// Inputs of mode `each` that are worked on at the same time; the pool's workers bound it further.
 pub const EACH_IN_FLIGHT: usize = 4;
 
-/// What the chain says about the gate that is computed.
+/// Separates this use of the hash from all others.
+const SAMPLE_DOMAIN: &[u8] = b"rings second opinion v1";
+
+/// What the chain says about the gate that is computed, and what this machine does about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskContext {
     /// Chain id.
@@ -32,12 +36,41 @@ pub struct TaskContext {
     pub ring: Address,
     /// The gate.
     pub gate: Address,
+    /// Who computes it; only the choice of what is computed twice depends on it.
+    pub member: Address,
     /// Time of the block that made the gate ready, in Unix seconds.
     pub ready_timestamp: u64,
     /// How many output pins the gate has.
     pub outputs: u128,
-    /// Most bytes of memory that this machine gives to one run.
-    pub max_memory: u64,
+    /// What this machine spends on it.
+    pub bounds: Bounds,
+}
+
+/// What a machine is willing to spend on a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most bytes of memory for one run.
+    pub memory: u64,
+    /// Most units of fuel for one run.
+    pub fuel: u64,
+    /// Of a hundred gates, how many are computed on the second engine too.
+    pub second_opinion: u8,
+}
+
+impl Bounds {
+    /// No bound, and one engine.
+    pub const NONE: Self = Self {
+        memory: u64::MAX,
+        fuel: u64::MAX,
+        second_opinion: 0,
+    };
+
+    /// Whether `member` asks the second engine about `gate`. Each member has a sample of its own, so that together they
+    /// see more gates than one of them, and nobody who makes a gate knows of none.
+    fn samples(self, member: Address, gate: Address) -> bool {
+        let draw = sha256(&[SAMPLE_DOMAIN, member.as_ref(), gate.as_ref()].concat());
+        u16::from_be_bytes([draw.0[0], draw.0[1]]) % 100 < u16::from(self.second_opinion)
+    }
 }
 
 /// A result that can be voted on.
@@ -62,20 +95,34 @@ pub enum ExecuteError {
     /// The worker failed.
     #[error("the program could not be run to its end")]
     Compute(#[source] ComputeError),
-    /// The operation may use more memory than this machine gives to one run.
-    #[error("the operation may use {asked} bytes of memory and this machine gives {limit} to one run; raise [compute] memory")]
-    Memory {
+    /// The operation may use more than this machine gives to one run.
+    #[error("the operation may use {asked} {unit} and this member gives {limit} to one run; see [compute] {key}")]
+    TooMuch {
+        /// The key of the configuration that sets the limit.
+        key: &'static str,
+        /// In what it is counted.
+        unit: &'static str,
         /// What the operation asks for.
         asked: u64,
         /// What this machine gives.
         limit: u64,
     },
+    /// Two WebAssembly engines do not agree about the program: one of them is wrong.
+    #[error("{0}")]
+    Differs(Opinion),
     /// A CID of the wrong kind came out of the importer.
     #[error("the output has a CID that cannot go on chain")]
     Cid(#[from] CidError),
     /// The failure record could not be written.
     #[error("the failure record could not be encoded")]
     Record(#[from] OperationError),
+}
+
+impl ExecuteError {
+    /// Whether it is this machine's will, which another try does not change.
+    pub fn is_declined(&self) -> bool {
+        matches!(self, Self::TooMuch { .. } | Self::Differs(_))
+    }
 }
 
 /// Why a run did not give an output.
@@ -138,6 +185,7 @@ pub async fn execute(
     context: TaskContext,
 ) -> Result<Execution, ExecuteError> {
     let run = Run {
+        sampled: context.bounds.samples(context.member, context.gate),
         pool,
         source,
         store,
@@ -161,6 +209,8 @@ struct Run<'a> {
     source: Arc<dyn BlockSource>,
     store: Option<Arc<dyn BlockStore>>,
     context: TaskContext,
+    /// Whether the second engine is asked.
+    sampled: bool,
 }
 
 /// The program of an operation, ready to be handed to a worker.
@@ -197,10 +247,9 @@ impl Run<'_> {
             let wrong = "the operation does not fill the gate's output pins";
             return Err(Stop::malformed(wrong, None));
         }
-        let (asked, limit) = (operation.memory, self.context.max_memory);
-        if asked > limit {
-            return Err(ExecuteError::Memory { asked, limit }.into());
-        }
+        let bounds = self.context.bounds;
+        within("memory", "bytes of memory", operation.memory, bounds.memory)?;
+        within("fuel", "units of fuel", operation.fuel, bounds.fuel)?;
         Ok(operation)
     }
 
@@ -268,12 +317,18 @@ impl Run<'_> {
         index: Option<u64>,
     ) -> Result<(Digest, Usage), Stop> {
         let mut sink = Sink(self.importer());
-        let input = self.content(inputs);
+        let mut output = HashedOutput::new(&mut sink);
+        let (task, module) = (&program.task, &program.module);
         let outcome = self
             .pool
-            .run(&program.task, program.module.clone(), input, &mut sink)
+            .run(task, module.clone(), self.content(inputs), &mut output)
             .await
             .map_err(|error| stop_of(error, index))?;
+        let witnessed = output.witness(outcome);
+        if self.sampled {
+            self.ask_second(program, inputs, &witnessed, index).await?;
+        }
+        let outcome = witnessed.outcome;
         let usage = Usage {
             fuel: outcome.fuel,
             memory: outcome.memory,
@@ -287,6 +342,32 @@ impl Run<'_> {
                 Box::new(failure_record(failure, index)),
                 usage,
             )),
+        }
+    }
+
+    /// The same run on the second engine.
+    async fn ask_second(
+        &self,
+        program: &Program,
+        inputs: &[Cid],
+        first: &Witnessed,
+        index: Option<u64>,
+    ) -> Result<(), Stop> {
+        let (task, module) = (&program.task, program.module.clone());
+        let asked = self
+            .pool
+            .second_opinion(task, module, self.content(inputs), first)
+            .await;
+        let gate = self.context.gate;
+        match asked.map_err(|error| stop_of(error, index))? {
+            differs @ Opinion::Differs { .. } => {
+                tracing::error!(%gate, "{differs}");
+                Err(ExecuteError::Differs(differs).into())
+            }
+            said => {
+                tracing::debug!(%gate, "{said}");
+                Ok(())
+            }
         }
     }
 
@@ -320,6 +401,24 @@ impl Run<'_> {
             fuel: usage.fuel,
             memory: usage.memory,
         })
+    }
+}
+
+/// Whether an operation asks for no more than this machine gives.
+fn within(
+    key: &'static str,
+    unit: &'static str,
+    asked: u64,
+    limit: u64,
+) -> Result<(), ExecuteError> {
+    match asked <= limit {
+        true => Ok(()),
+        false => Err(ExecuteError::TooMuch {
+            key,
+            unit,
+            asked,
+            limit,
+        }),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     worker_pool,
 };
 use crate::{
-    execute::{execute, Execution, TaskContext},
+    execute::{execute, Bounds, Execution, TaskContext},
     http::{api::OutputView, Client, GatewaySource, Pin},
 };
 use cid::Cid;
@@ -151,7 +151,8 @@ impl Question {
             gate: self.gate,
             ready_timestamp: self.ready,
             outputs: self.history.spec.outputs,
-            max_memory: u64::MAX,
+            member: Address::default(),
+            bounds: Bounds::NONE,
         };
         let pool = worker_pool::open()?;
         let execution = execute(&pool, source, None, self.operation, &self.inputs, context).await;

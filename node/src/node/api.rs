@@ -208,6 +208,9 @@ impl Api {
             );
         }
         let reason = match &progress.phase {
+            Some(Phase::Declined { reason }) => {
+                return (GateState::Declined, Some(reason.clone()));
+            }
             Some(Phase::Abstaining { reason, .. }) => {
                 Some(format!("this member cannot compute it now: {reason}"))
             }

@@ -19,6 +19,7 @@ pub use state::StateError;
 use self::core::{Core, Input, Parts, INBOX};
 use crate::{
     config::{NodeConfig, StoreKind},
+    execute::Bounds,
     http::{self, HttpError, HttpLimits, Token, TokenError},
     keystore::{self, KeystoreError},
 };
@@ -280,6 +281,7 @@ impl Opened {
             CancellationToken::new(),
             self.announce(network.clone()),
         ));
+        tokio::spawn(tell_sandbox(Arc::clone(&pool)));
         tracing::info!(member = %self.key.address(), ring = %self.domain.ring, rpc = %config.rpc.listen, "the member runs");
 
         let outcome = first_failure(&mut tasks, &stop).await;
@@ -337,7 +339,11 @@ impl Opened {
             network,
             pool,
             workers: config.compute.workers,
-            max_memory: config.compute.memory,
+            bounds: Bounds {
+                memory: config.compute.memory,
+                fuel: config.compute.fuel,
+                second_opinion: config.compute.second_opinion,
+            },
             requesters: self.requesters.clone(),
             shared: Arc::clone(&self.shared),
             faults,
@@ -417,6 +423,23 @@ fn pool_config(config: &NodeConfig) -> PoolConfig {
         workers: config.compute.workers,
         cache: Some(config.store.path.join("modules")),
         wall_limit: WALL_LIMIT,
+    }
+}
+
+/// Says what the workers have given up, as far as this machine's kernel lets them.
+async fn tell_sandbox(pool: Arc<Pool>) {
+    match pool.sandbox().await {
+        Ok(sandbox) if sandbox.is_full() => tracing::info!("programs run behind {sandbox}"),
+        Ok(sandbox) => {
+            tracing::warn!("programs run behind {sandbox}: a newer kernel would give more");
+        }
+        Err(error) => {
+            let reason = core::chain_of(&error);
+            tracing::warn!(
+                reason,
+                "no worker could be started; gates cannot be computed"
+            );
+        }
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "helpers of tests may panic and print as the tests do"
 )]
 
+mod bounds;
 mod chains;
 mod commands;
 mod crashes;

@@ -27,7 +27,8 @@ pub const RETRY_MAX: u64 = 60_000;
 /// What the caller has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Fetch the inputs of this gate, run its program, then call [`Member::computed`] or [`Member::abstained`].
+    /// Fetch the inputs of this gate, run its program, then call [`Member::computed`],
+    /// [`Member::abstained`] or [`Member::declined`].
     Compute {
         /// The gate.
         gate: Address,
@@ -78,6 +79,11 @@ pub enum Phase {
         reason: String,
         /// When it is tried again.
         until: u64,
+    },
+    /// This member will not spend on it what it may cost: no vote, and no other try.
+    Declined {
+        /// Why.
+        reason: String,
     },
     /// This member has its result, and votes for it in every epoch.
     Voted(Computed),
@@ -275,6 +281,14 @@ impl Member {
             reason,
             until: now + pause,
         };
+    }
+
+    /// The gate asks for more than this member is willing to spend: no vote. Votes of others are still counted.
+    pub fn declined(&mut self, gate: Address, reason: String) {
+        let work = self.works.get_mut(&gate);
+        if let Some(work) = work.filter(|work| work.phase == Phase::Computing) {
+            work.phase = Phase::Declined { reason };
+        }
     }
 
     /// The journal holds another result for this gate: this member will not vote on it.

@@ -2,7 +2,7 @@
 
 use super::{logs::report, tokens::Tokens, Core, CoreError, Input, REMEMBERED};
 use crate::{
-    execute::{execute, Execution, TaskContext},
+    execute::{execute, Bounds, ExecuteError, Execution, TaskContext},
     node::state::State,
 };
 use cid::Cid;
@@ -101,6 +101,7 @@ impl Core {
         let job = Job {
             gate,
             ring: self.parts.domain.ring,
+            member: self.me,
             chain: self.parts.chain.clone(),
             state: Arc::clone(&self.parts.state),
             tokens: self.tokens.clone(),
@@ -110,28 +111,30 @@ impl Core {
             Arc::clone(&self.parts.blocks),
             Arc::clone(&self.parts.store),
         );
-        let (outbox, max_memory) = (self.parts.outbox.clone(), self.parts.max_memory);
+        let (outbox, bounds) = (self.parts.outbox.clone(), self.parts.bounds);
         tokio::spawn(async move {
             let result = async {
                 let _permit = workers
                     .acquire()
                     .await
-                    .map_err(|_| "the member is stopping".to_string())?;
-                let (context, operation, inputs) = job.resolve(max_memory).await?;
+                    .map_err(|_| NoResult::Fault("the member is stopping".into()))?;
+                let resolved = job.resolve(bounds).await;
+                let (context, operation, inputs) = resolved.map_err(NoResult::Fault)?;
                 execute(&pool, blocks, Some(store), operation, &inputs, context)
                     .await
-                    .map_err(|error| chain_of(&error))
+                    .map_err(|error| NoResult::of(&error))
             };
             let result = result.await;
             report(&outbox, Input::Computed { gate, result }).await;
         });
     }
 
-    pub(super) fn on_computed(&mut self, gate: Address, result: Result<Execution, String>) {
+    pub(super) fn on_computed(&mut self, gate: Address, result: Result<Execution, NoResult>) {
         let now = self.now();
         let outputs = result.and_then(|execution| {
             let outputs = self.parts.faults.distort(execution.outputs);
-            let outputs = Outputs::new(outputs).map_err(|error| chain_of(&error))?;
+            let outputs =
+                Outputs::new(outputs).map_err(|error| NoResult::Fault(chain_of(&error)))?;
             Ok(Computed {
                 outputs,
                 fuel: execution.fuel,
@@ -143,7 +146,11 @@ impl Core {
                 let effects = self.parts.member.computed(gate, computed, now);
                 self.effects.extend(effects);
             }
-            Err(reason) => {
+            Err(NoResult::Declined(reason)) => {
+                tracing::warn!(%gate, reason, "declined: this member gives no vote");
+                self.parts.member.declined(gate, reason);
+            }
+            Err(NoResult::Fault(reason)) => {
                 tracing::warn!(%gate, reason, "this machine could not compute the gate; it is tried again");
                 self.parts.member.abstained(gate, reason, now);
             }
@@ -211,17 +218,36 @@ pub(crate) fn chain_of(error: &dyn Error) -> String {
     text
 }
 
+/// Why a computation gave nothing to vote on.
+#[derive(Debug)]
+pub enum NoResult {
+    /// This machine could not do it; another try may help.
+    Fault(String),
+    /// This member will not do it, or does not trust what came of it.
+    Declined(String),
+}
+
+impl NoResult {
+    fn of(error: &ExecuteError) -> Self {
+        match error.is_declined() {
+            true => Self::Declined(chain_of(error)),
+            false => Self::Fault(chain_of(error)),
+        }
+    }
+}
+
 /// What a computation needs to know before it can begin.
 struct Job {
     gate: Address,
     ring: Address,
+    member: Address,
     chain: Chain,
     state: Arc<State>,
     tokens: Tokens,
 }
 
 impl Job {
-    async fn resolve(&self, max_memory: u64) -> Result<(TaskContext, Cid, Vec<Cid>), String> {
+    async fn resolve(&self, bounds: Bounds) -> Result<(TaskContext, Cid, Vec<Cid>), String> {
         let record = self
             .state
             .gate(self.gate)
@@ -243,7 +269,8 @@ impl Job {
             gate: self.gate,
             ready_timestamp: ready.time,
             outputs: record.spec.outputs,
-            max_memory,
+            member: self.member,
+            bounds,
         };
         Ok((context, operation, cids.collect()))
     }

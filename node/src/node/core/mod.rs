@@ -18,7 +18,7 @@ use super::{
     state::{Entry, State, StateError},
     wire::WireError,
 };
-use crate::execute::Execution;
+use crate::execute::{Bounds, Execution};
 use bytes::Bytes;
 use rings_chain::{Chain, ChainError, Submitter, Update};
 use rings_network::{Network, PeerId, Verdict};
@@ -40,8 +40,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use gates::chain_of;
 pub use view::Progress;
 
+use gates::NoResult;
 use tokens::Tokens;
 
 /// Room in the inbox; whoever fills it waits.
@@ -93,7 +95,7 @@ pub enum Input {
         /// The gate.
         gate: Address,
         /// Its result, or why there is none.
-        result: Result<Execution, String>,
+        result: Result<Execution, NoResult>,
     },
     /// A registration was mined, or was not.
     Submitted {
@@ -155,8 +157,8 @@ pub struct Parts {
     pub pool: Arc<rings_compute::Pool>,
     /// How many programs run at once.
     pub workers: usize,
-    /// Most bytes that one run may ask of this machine.
-    pub max_memory: u64,
+    /// What this machine is willing to spend on a gate.
+    pub bounds: Bounds,
     /// Accounts whose gates are computed, besides members.
     pub requesters: BTreeSet<Address>,
     /// What others look at.
