@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {Members} from "./Members.sol";
-import {RingLogs} from "./RingLogs.sol";
+import {Avatars} from "./Avatars.sol";
+import {Clients} from "./Clients.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {IGate} from "./interfaces/IGate.sol";
-import {IRing} from "./interfaces/IRing.sol";
+import {IRing, SignedNode} from "./interfaces/IRing.sol";
 import {Mutability} from "./interfaces/IScope.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
 
 /// @title A ring
 /// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
-/// @dev RingLogs before Members: their variables share a slot.
-contract Ring is IRing, RingLogs, Members, EIP712 {
+contract Ring is IRing, Avatars, Clients {
     using MemberSet for bytes;
 
     struct Contact {
@@ -27,6 +27,8 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
     bytes32 private constant RING_NODE_TYPEHASH = keccak256(
         "RingNode(bytes32 prev,bytes32 cid,uint256 epoch,address[] members,bytes32[] prevHeads,bytes32[] heads)"
     );
+
+    bytes32 private constant LOG_NODE_TYPEHASH = keccak256("LogNode(uint64 seq,bytes32 prev,bytes32 content)");
 
     uint256 private constant MAX_MULTIADDRESS = 256;
 
@@ -118,6 +120,17 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
     }
 
     /// @inheritdoc IRing
+    function proveFork(uint64 seq, SignedNode calldata one, SignedNode calldata other) external {
+        require(one.prev != other.prev || one.content != other.content, SameNode(seq));
+        address author = _authorOf(seq, one);
+        require(author != address(0), InvalidSignature(0));
+        address otherAuthor = _authorOf(seq, other);
+        require(author == otherAuthor, DifferentAuthors(author, otherAuthor));
+        _exit(author);
+        emit ForkProven(author, seq, one, other);
+    }
+
+    /// @inheritdoc IRing
     function eip712Domain()
         public
         view
@@ -152,6 +165,16 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
         return _hashTypedData(
             keccak256(abi.encode(RING_NODE_TYPEHASH, prev, cid, epoch(), membersHash, prevHeadsHash, headsHash))
         );
+    }
+
+    /// @dev Who signed `node` as number `seq` of a log in this ring; zero for nobody.
+    function _authorOf(uint64 seq, SignedNode calldata node) private view returns (address) {
+        bytes32 digest = _hashTypedData(keccak256(abi.encode(LOG_NODE_TYPEHASH, seq, node.prev, node.content)));
+        return Signatures.signerOf(digest, node.r, node.s, node.v);
+    }
+
+    function _isRing(address account) internal view override returns (bool) {
+        return engine.isRing(account);
     }
 
     function _headsOf(address[] calldata members) private view returns (bytes32[] memory heads) {
