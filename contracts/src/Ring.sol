@@ -6,10 +6,12 @@ import {Clients} from "./Clients.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {IGate} from "./interfaces/IGate.sol";
 import {IRing, SignedNode} from "./interfaces/IRing.sol";
-import {Mutability} from "./interfaces/IScope.sol";
+import {IScope, Mutability} from "./interfaces/IScope.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {Words} from "./libraries/Words.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
+import {LibCall} from "solady/src/utils/LibCall.sol";
 
 /// @title A ring
 /// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
@@ -91,11 +93,14 @@ contract Ring is IRing, Avatars, Clients {
     ) external {
         require(pins.length == cids.length, LengthMismatch(pins.length, cids.length));
         require(pins.length != 0, NoOutputs());
-        _requireQuorum(_outputsDigest(gate, pins, cids), r, s, v);
+        uint256[] calldata words = Words.from(pins); // the gate has fewer pins than any word that is no `uint96`
+        _requireQuorum(_outputsDigest(gate, words, cids), r, s, v);
 
-        emit OutputsRegistered(address(gate), epoch(), pins, cids);
+        _emitOutputsRegistered(gate, words, cids);
 
-        gate.output(pins, gate.scope().declareData(cids, Mutability.Constant));
+        bytes memory declaring = abi.encodeCall(IScope.declareData, (cids, Mutability.Constant));
+        bytes memory tokenIds = LibCall.callContract(address(gate.scope()), declaring);
+        LibCall.callContract(address(gate), _encodeOutput(words, tokenIds));
     }
 
     /// @inheritdoc IRing
@@ -144,7 +149,26 @@ contract Ring is IRing, Avatars, Clients {
         return ("Ring", "1");
     }
 
-    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids)
+    /// @dev The calldata of `gate.output(pins, tokenIds)`. `tokenIds` is encoded, as `declareData` returned it: the offset of the
+    /// array, 32, which is left standing here and skipped, and the array. To decode it and to encode it again would cost 155
+    /// gas for each token.
+    function _encodeOutput(uint256[] calldata pins, bytes memory tokenIds) private pure returns (bytes memory) {
+        uint256 offset = 128 + 32 * pins.length;
+        return abi.encodePacked(IGate.output.selector, uint256(64), offset, pins.length, pins, tokenIds);
+    }
+
+    /// @dev `emit OutputsRegistered(address(gate), epoch(), pins, cids)`, without the 155 gas for each pin that a look at each
+    /// costs. The tests expect the event as Solidity emits it.
+    function _emitOutputsRegistered(IGate gate, uint256[] calldata pins, bytes32[] calldata cids) private {
+        bytes memory data = abi.encode(pins, cids);
+        bytes32 topic = OutputsRegistered.selector;
+        uint256 epoch_ = epoch();
+        assembly ("memory-safe") {
+            log3(add(data, 32), mload(data), topic, gate, epoch_)
+        }
+    }
+
+    function _outputsDigest(IGate gate, uint256[] calldata pins, bytes32[] calldata cids)
         private
         view
         returns (bytes32)
