@@ -272,6 +272,23 @@ contract AvatarsTest is Fixture {
         ring.flush(action, r, s, v);
     }
 
+    /// A digest for those who write clients: they can compare theirs.
+    function test_flush_digestVector() public pure {
+        CompoundAction memory action = CompoundAction({
+            avatar: 0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F,
+            prevHead: bytes32(uint256(1)),
+            newHead: bytes32(uint256(2)),
+            nonce: 3,
+            deadline: 4,
+            to: 0x2222222222222222222222222222222222222222,
+            value: 5,
+            gas: 6,
+            data: hex"0708"
+        });
+        bytes32 digest = Digests.action(31337, 0x1111111111111111111111111111111111111111, action);
+        assertEq(digest, 0x022b3447a5c2af0d7d89b5dbb441e0946b76210f054879cac0c743c9e4c1b0b5);
+    }
+
     // Replay
 
     function test_flush_twice() public {

@@ -167,4 +167,33 @@ contract ForkTest is Fixture {
         ring.rescue(author, 1 ether, "");
         assertEq(author.balance, 1 ether);
     }
+
+    /// Signed by the Rust side, which tests these very bytes in `node/protocol/src/eip712.rs`: chain 31337, ring 0x11…11, node 7
+    /// after 0x22…22, with contents 0x33…33 and 0x44…44, by the key 0x46…46.
+    function test_proveFork_vector() public {
+        vm.chainId(31337);
+        address author = 0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F;
+        vm.etch(address(0x1111111111111111111111111111111111111111), address(ring).code);
+        ring = IRing(0x1111111111111111111111111111111111111111);
+        address[] memory members = new address[](1);
+        members[0] = author;
+        vm.prank(address(engine));
+        ring.initialize(members);
+        SignedNode memory one = SignedNode({
+            prev: bytes32(uint256(type(uint256).max / 255 * 0x22)),
+            content: bytes32(uint256(type(uint256).max / 255 * 0x33)),
+            r: 0x7280a901044d9559dd07f6b7111529f7b3229bb948c282d8710751b11724f0f5,
+            s: 0x5ad2a4c50ea6a38f732751abb24780dd4fafa1e7e2b9422533c7754e80dfd717,
+            v: 28
+        });
+        SignedNode memory other = SignedNode({
+            prev: one.prev,
+            content: bytes32(uint256(type(uint256).max / 255 * 0x44)),
+            r: 0xdd6dc64cb60564107dcca7532ed42ec26cdbb4ba55c6ef2a678c0f2575608a80,
+            s: 0x0217d9221880df5c1995b1299dd2d938a8137df7160188e4d28fb51f8ef7cbec,
+            v: 27
+        });
+        ring.proveFork(7, one, other);
+        assertFalse(ring.isMember(author));
+    }
 }
