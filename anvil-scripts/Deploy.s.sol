@@ -15,14 +15,17 @@ import {console2} from "forge-std/console2.sol";
 ///
 /// The account that sends becomes the keeper of the ring. With `SALT` (32 bytes, hex) the engine is made with CREATE2, by
 /// the deployer that most chains have at 0x4e59b44847b379578588920cA78FbF26c0B4956C: its address is then the same on all of
-/// them, and so are those of the scope and of a ring of the same keeper and members.
+/// them, and so are those of the first scope and the first ring of the same account, names and members. An engine that is
+/// there already is used, for nobody has any power over it.
 contract Deploy is Script {
+    error NoDeterministicDeployer(address deployer, uint256 chainId);
+
     function run() external returns (Engine engine, IScope scope, IRing ring) {
         address[] memory members = vm.envAddress("MEMBERS", ",");
         bytes32 salt = vm.envOr("SALT", bytes32(0));
 
         vm.startBroadcast();
-        engine = salt == 0 ? new Engine() : new Engine{salt: salt}();
+        engine = salt == 0 ? new Engine() : deterministic(salt);
         scope = engine.createScope("Rings", "RINGS");
         ring = engine.createRing(members);
         vm.stopBroadcast();
@@ -30,5 +33,13 @@ contract Deploy is Script {
         console2.log("engine", address(engine));
         console2.log("scope ", address(scope));
         console2.log("ring  ", address(ring));
+    }
+
+    /// @dev The engine at the address that `salt` gives it, made if it is not there.
+    function deterministic(bytes32 salt) private returns (Engine) {
+        require(CREATE2_FACTORY.code.length != 0, NoDeterministicDeployer(CREATE2_FACTORY, block.chainid));
+        bytes32 code = keccak256(type(Engine).creationCode);
+        address expected = vm.computeCreate2Address(salt, code, CREATE2_FACTORY);
+        return expected.code.length != 0 ? Engine(expected) : new Engine{salt: salt}();
     }
 }

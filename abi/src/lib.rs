@@ -15,7 +15,7 @@
 #[cfg(feature = "generate")]
 pub mod generator;
 
-pub use bindings::{engine, gate, ring, scope};
+pub use bindings::{account, engine, gate, ring, scope};
 
 // What the generated items mean is written in the Solidity interfaces.
 #[allow(missing_docs)]
@@ -23,7 +23,8 @@ mod bindings {
     use ethers_contract::abigen;
 
     // `abigen!` reads the files without telling the compiler, which would not compile again when they change.
-    const _: [&[u8]; 4] = [
+    const _: [&[u8]; 5] = [
+        include_bytes!("../json/Account.json"),
         include_bytes!("../json/Engine.json"),
         include_bytes!("../json/Gate.json"),
         include_bytes!("../json/Ring.json"),
@@ -31,6 +32,7 @@ mod bindings {
     ];
 
     abigen!(
+        Account, "json/Account.json";
         Engine, "json/Engine.json";
         Gate, "json/Gate.json";
         Ring, "json/Ring.json";
@@ -40,7 +42,7 @@ mod bindings {
 
 #[cfg(test)]
 mod tests {
-    use super::{engine, gate, ring, scope};
+    use super::{account, engine, gate, ring, scope};
     use ethers_core::abi::Abi;
 
     /// EIP-3860: the most bytes that a transaction may create a contract with.
@@ -64,13 +66,15 @@ mod tests {
 
     #[test]
     fn every_contract_brings_its_errors() {
-        let abis: [&Abi; 4] = [
+        let abis: [&Abi; 5] = [
+            &account::ACCOUNT_ABI,
             &engine::ENGINE_ABI,
             &gate::GATE_ABI,
             &ring::RING_ABI,
             &scope::SCOPE_ABI,
         ];
         for (abi, error) in abis.into_iter().zip([
+            "CallFailed",
             "NotKeeper",
             "PinAlreadySet",
             "QuorumNotReached",

@@ -6,6 +6,7 @@ import {GateSpec, IGate} from "./interfaces/IGate.sol";
 import {IScope} from "./interfaces/IScope.sol";
 import {GateCode} from "./libraries/GateCode.sol";
 import {GateSet} from "./libraries/GateSet.sol";
+import {Words} from "./libraries/Words.sol";
 import {LibClone} from "solady/src/utils/LibClone.sol";
 
 /// @title A gate
@@ -35,7 +36,7 @@ contract Gate is IGate {
     bool private _isFloodgateOpen;
     bool private _hasFailed;
 
-    mapping(uint96 pin => Output) private _outputs;
+    mapping(uint256 pin => Output) private _outputs;
 
     constructor(IEngine engine_) {
         engine = engine_;
@@ -50,7 +51,7 @@ contract Gate is IGate {
         require(_isReady(code), NotReady());
         require(!_hasFailed, AlreadyResolved());
         if (pins[0] == FAILURE) _fail(pins, tokenIds[0]);
-        else _setOutputs(code.outputs(), pins, tokenIds);
+        else _setOutputs(code.outputs(), Words.from(pins), tokenIds);
     }
 
     /// @inheritdoc IGate
@@ -137,10 +138,10 @@ contract Gate is IGate {
         emit GateResolved(msg.sender);
     }
 
-    function _setOutputs(uint96 outputs, uint96[] calldata pins, uint256[] calldata tokenIds) private {
+    function _setOutputs(uint256 outputs, uint256[] calldata pins, uint256[] calldata tokenIds) private {
         for (uint256 i = 0; i < pins.length; i++) {
-            uint96 pin = pins[i];
-            require(pin < outputs, UnknownPin(pin, outputs));
+            uint256 pin = pins[i];
+            if (pin >= outputs) revert UnknownPin(uint96(pin), uint96(outputs));
             _setPin(pin, tokenIds[i]);
         }
         // Each pin was below `outputs` and not set before, so there are no more than `outputs` in all.
@@ -149,12 +150,12 @@ contract Gate is IGate {
         if (count == outputs) emit GateResolved(msg.sender);
     }
 
-    function _setPin(uint96 pin, uint256 tokenId) private {
-        require(tokenId != 0 && tokenId & 1 == 0, NotAConstant(tokenId));
+    function _setPin(uint256 pin, uint256 tokenId) private {
+        if (tokenId == 0 || tokenId & 1 != 0) revert NotAConstant(tokenId);
         Output storage place = _outputs[pin];
-        require(place.tokenId == 0, PinAlreadySet(pin));
+        if (place.tokenId != 0) revert PinAlreadySet(uint96(pin));
         place.tokenId = tokenId;
-        emit OutputSet(pin, tokenId);
+        emit OutputSet(uint96(pin), tokenId);
     }
 
     function _isWorkingRing(bytes memory code, address ring) private view returns (bool) {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.27;
 
 import {IMembers} from "./interfaces/IMembers.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
+import {Page} from "./libraries/Page.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {LibSort} from "solady/src/utils/LibSort.sol";
 import {SSTORE2} from "solady/src/utils/SSTORE2.sol";
@@ -40,7 +41,12 @@ abstract contract Members is IMembers {
 
     /// @inheritdoc IMembers
     function getMembers() external view returns (address[] memory) {
-        return _readSnapshot().toArray();
+        return _readSnapshot().toArray(0, _memberCount);
+    }
+
+    /// @inheritdoc IMembers
+    function membersFrom(uint256 start, uint256 count) external view returns (address[] memory) {
+        return _readSnapshot().toArray(start, Page.size(start, count, _memberCount));
     }
 
     /// @inheritdoc IMembers

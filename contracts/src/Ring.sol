@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
-import {Members} from "./Members.sol";
-import {RingLogs} from "./RingLogs.sol";
+import {Avatars} from "./Avatars.sol";
+import {Clients} from "./Clients.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {IGate} from "./interfaces/IGate.sol";
-import {IRing} from "./interfaces/IRing.sol";
-import {Mutability} from "./interfaces/IScope.sol";
+import {IRing, SignedNode} from "./interfaces/IRing.sol";
+import {IScope, Mutability} from "./interfaces/IScope.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
+import {Signatures} from "./libraries/Signatures.sol";
+import {Words} from "./libraries/Words.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
+import {LibCall} from "solady/src/utils/LibCall.sol";
 
 /// @title A ring
 /// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
-/// @dev RingLogs before Members: their variables share a slot.
-contract Ring is IRing, RingLogs, Members, EIP712 {
+contract Ring is IRing, Avatars, Clients {
     using MemberSet for bytes;
 
     struct Contact {
@@ -27,6 +29,8 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
     bytes32 private constant RING_NODE_TYPEHASH = keccak256(
         "RingNode(bytes32 prev,bytes32 cid,uint256 epoch,address[] members,bytes32[] prevHeads,bytes32[] heads)"
     );
+
+    bytes32 private constant LOG_NODE_TYPEHASH = keccak256("LogNode(uint64 seq,bytes32 prev,bytes32 content)");
 
     uint256 private constant MAX_MULTIADDRESS = 256;
 
@@ -89,11 +93,14 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
     ) external {
         require(pins.length == cids.length, LengthMismatch(pins.length, cids.length));
         require(pins.length != 0, NoOutputs());
-        _requireQuorum(_outputsDigest(gate, pins, cids), r, s, v);
+        uint256[] calldata words = Words.from(pins); // the gate has fewer pins than any word that is no `uint96`
+        _requireQuorum(_outputsDigest(gate, words, cids), r, s, v);
 
-        emit OutputsRegistered(address(gate), epoch(), pins, cids);
+        _emitOutputsRegistered(gate, words, cids);
 
-        gate.output(pins, gate.scope().declareData(cids, Mutability.Constant));
+        bytes memory declaring = abi.encodeCall(IScope.declareData, (cids, Mutability.Constant));
+        bytes memory tokenIds = LibCall.callContract(address(gate.scope()), declaring);
+        LibCall.callContract(address(gate), _encodeOutput(words, tokenIds));
     }
 
     /// @inheritdoc IRing
@@ -118,6 +125,17 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
     }
 
     /// @inheritdoc IRing
+    function proveFork(uint64 seq, SignedNode calldata one, SignedNode calldata other) external {
+        require(one.prev != other.prev || one.content != other.content, SameNode(seq));
+        address author = _authorOf(seq, one);
+        require(author != address(0), InvalidSignature(0));
+        address otherAuthor = _authorOf(seq, other);
+        require(author == otherAuthor, DifferentAuthors(author, otherAuthor));
+        _exit(author);
+        emit ForkProven(author, seq, one, other);
+    }
+
+    /// @inheritdoc IRing
     function eip712Domain()
         public
         view
@@ -131,7 +149,26 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
         return ("Ring", "1");
     }
 
-    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids)
+    /// @dev The calldata of `gate.output(pins, tokenIds)`. `tokenIds` is encoded, as `declareData` returned it: the offset of the
+    /// array, 32, which is left standing here and skipped, and the array. To decode it and to encode it again would cost 155
+    /// gas for each token.
+    function _encodeOutput(uint256[] calldata pins, bytes memory tokenIds) private pure returns (bytes memory) {
+        uint256 offset = 128 + 32 * pins.length;
+        return abi.encodePacked(IGate.output.selector, uint256(64), offset, pins.length, pins, tokenIds);
+    }
+
+    /// @dev `emit OutputsRegistered(address(gate), epoch(), pins, cids)`, without the 155 gas for each pin that a look at each
+    /// costs. The tests expect the event as Solidity emits it.
+    function _emitOutputsRegistered(IGate gate, uint256[] calldata pins, bytes32[] calldata cids) private {
+        bytes memory data = abi.encode(pins, cids);
+        bytes32 topic = OutputsRegistered.selector;
+        uint256 epoch_ = epoch();
+        assembly ("memory-safe") {
+            log3(add(data, 32), mload(data), topic, gate, epoch_)
+        }
+    }
+
+    function _outputsDigest(IGate gate, uint256[] calldata pins, bytes32[] calldata cids)
         private
         view
         returns (bytes32)
@@ -152,6 +189,16 @@ contract Ring is IRing, RingLogs, Members, EIP712 {
         return _hashTypedData(
             keccak256(abi.encode(RING_NODE_TYPEHASH, prev, cid, epoch(), membersHash, prevHeadsHash, headsHash))
         );
+    }
+
+    /// @dev Who signed `node` as number `seq` of a log in this ring; zero for nobody.
+    function _authorOf(uint64 seq, SignedNode calldata node) private view returns (address) {
+        bytes32 digest = _hashTypedData(keccak256(abi.encode(LOG_NODE_TYPEHASH, seq, node.prev, node.content)));
+        return Signatures.signerOf(digest, node.r, node.s, node.v);
+    }
+
+    function _isRing(address account) internal view override returns (bool) {
+        return engine.isRing(account);
     }
 
     function _headsOf(address[] calldata members) private view returns (bytes32[] memory heads) {

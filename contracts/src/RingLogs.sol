@@ -2,6 +2,7 @@
 pragma solidity ^0.8.27;
 
 import {IRingLogs} from "./interfaces/IRingLogs.sol";
+import {Page} from "./libraries/Page.sol";
 
 /// @title The heads of the logs, and the ring log's newest nodes and checkpoints
 /// @dev The head of the ring log has no slot of its own: it is the newest entry of the buffer.
@@ -42,6 +43,25 @@ abstract contract RingLogs is IRingLogs {
         if (count - number <= CHECKPOINT_FREQUENCY) return ringLogs[number % CHECKPOINT_FREQUENCY];
         require(_isCheckpoint(number), UnknownRingNode(number));
         return archive[number / CHECKPOINT_FREQUENCY];
+    }
+
+    /// @inheritdoc IRingLogs
+    function ringNodesFrom(uint256 start, uint256 count) external view returns (bytes32[] memory cids) {
+        uint256 written = _ringNodeCount;
+        uint256 oldest = written > CHECKPOINT_FREQUENCY ? written - CHECKPOINT_FREQUENCY : 0;
+        require(start >= oldest, UnknownRingNode(start));
+        cids = new bytes32[](Page.size(start, count, written));
+        for (uint256 i = 0; i < cids.length; i++) {
+            cids[i] = ringLogs[(start + i) % CHECKPOINT_FREQUENCY];
+        }
+    }
+
+    /// @inheritdoc IRingLogs
+    function checkpointsFrom(uint256 start, uint256 count) external view returns (bytes32[] memory cids) {
+        cids = new bytes32[](Page.size(start, count, _ringNodeCount / CHECKPOINT_FREQUENCY));
+        for (uint256 i = 0; i < cids.length; i++) {
+            cids[i] = archive[start + i];
+        }
     }
 
     /// @dev Makes `cid` the newest ring node. The slot it takes held the node written `CHECKPOINT_FREQUENCY` before, and

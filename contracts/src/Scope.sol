@@ -25,9 +25,12 @@ contract Scope is IScope, ERC721 {
 
     /// @inheritdoc IScope
     function declareData(bytes32[] calldata cids, Mutability mutability) external returns (uint256[] memory tokenIds) {
-        tokenIds = new uint256[](cids.length);
-        for (uint256 i = 0; i < cids.length; i++) {
-            tokenIds[i] = mutability == Mutability.Constant ? _declareConstant(cids[i]) : _declareVariable(cids[i]);
+        tokenIds = mutability == Mutability.Constant ? _declareConstants(cids) : _declareVariables(cids);
+        // Returns the array as it lies there, for 100 gas less for each token than the loop that would copy it.
+        assembly ("memory-safe") {
+            let place := sub(tokenIds, 32)
+            mstore(place, 32)
+            return(place, add(64, shl(5, mload(tokenIds))))
         }
     }
 
@@ -80,6 +83,20 @@ contract Scope is IScope, ERC721 {
     function tokenURI(uint256 tokenId) public view override returns (string memory) {
         bytes memory multihash = abi.encodePacked(multihashPrefix, readData(tokenId));
         return string.concat("ipfs://", Base58.encode(multihash));
+    }
+
+    function _declareConstants(bytes32[] calldata cids) private returns (uint256[] memory tokenIds) {
+        tokenIds = new uint256[](cids.length);
+        for (uint256 i = 0; i < cids.length; i++) {
+            tokenIds[i] = _declareConstant(cids[i]);
+        }
+    }
+
+    function _declareVariables(bytes32[] calldata cids) private returns (uint256[] memory tokenIds) {
+        tokenIds = new uint256[](cids.length);
+        for (uint256 i = 0; i < cids.length; i++) {
+            tokenIds[i] = _declareVariable(cids[i]);
+        }
     }
 
     function _declareConstant(bytes32 cid) private returns (uint256 tokenId) {

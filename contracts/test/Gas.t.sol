@@ -2,8 +2,20 @@
 pragma solidity ^0.8.27;
 
 import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
-import {IRing} from "../src/interfaces/IRing.sol";
+import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
+import {Digests} from "./utils/Digests.sol";
 import {Fixture, Signatures} from "./utils/Fixture.sol";
+
+/// @notice Stores what it is given.
+contract Storer {
+    mapping(uint256 key => bytes32) private values;
+
+    function store(uint256 key, bytes32 value) external {
+        values[key] = value;
+    }
+
+    fallback() external {}
+}
 
 /// @notice What things cost, each as a transaction of its own: with its 21,000 gas and its calldata, on cold slots.
 /// @dev The figures are in `contracts/snapshots`, and the tests fail when they change.
@@ -102,6 +114,48 @@ contract GasTest is Fixture {
             registerNode(ring, keccak256(abi.encode(i)), movers, digests(bytes32(i), 4));
         }
         snapshot("registerRingNode: 5 members, 4 signatures, 4 heads, warm buffer");
+    }
+
+    function test_flush() public {
+        IRing ring = makeRing(5);
+        address nobody = makeAddr("nobody");
+        for (uint256 i = 0; i < 2; i++) {
+            flush(ring, nextAction(ring, account(1), nobody, ""));
+            snapshot(i == 0 ? "flush: an empty call, the avatar's first" : "flush: an empty call");
+        }
+        flush(ring, nextAction(ring, account(1), address(0), ""));
+        snapshot("flush: only the head");
+    }
+
+    function test_flush_store() public {
+        IRing ring = makeRing(5);
+        Storer storer = new Storer();
+        flush(ring, nextAction(ring, account(1), address(storer), ""));
+        bytes memory data = abi.encodeCall(Storer.store, (1, bytes32("value")));
+        flush(ring, nextAction(ring, account(1), address(storer), data));
+        snapshot("flush: a call that stores a new word");
+    }
+
+    function test_registerRing() public {
+        (IRing replica, IRing client) = (makeRing(3), makeRing(5));
+        address member = account(1);
+        flush(client, nextAction(client, member, address(1), ""));
+        bytes memory data = abi.encodeCall(IRing.registerRing, (client, member));
+        flush(client, nextAction(client, member, address(replica), data));
+        snapshot("registerRing: flushed to the client ring");
+    }
+
+    function signNode(IRing ring, bytes32 content) private returns (SignedNode memory node) {
+        bytes32 digest = Digests.logNode(block.chainid, address(ring), 7, "prev", content);
+        (node.prev, node.content) = ("prev", content);
+        (node.v, node.r, node.s) = vm.sign(keyOf[account(1)], digest);
+    }
+
+    function test_proveFork() public {
+        IRing ring = makeRing(5);
+        (SignedNode memory one, SignedNode memory other) = (signNode(ring, "one"), signNode(ring, "other"));
+        ring.proveFork(7, one, other);
+        snapshot("proveFork: one of 5 members");
     }
 
     function test_createGate_2tokens_1future() public {

@@ -25,7 +25,7 @@ contract MemberSetTest is Test {
         bytes memory set = MemberSet.from(members);
         bytes memory behind = hex"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
         assertEq(set, packed(members));
-        assertEq(set.toArray(), members);
+        assertEq(set.toArray(0, set.size()), members);
         assertEq(set.size(), members.length);
         assertEq(behind.length, 32);
     }
@@ -56,7 +56,7 @@ contract MemberSetTest is Test {
         bytes memory larger = set.insert(index, member);
         assertEq(larger.size(), members.length + 1);
         assertTrue(larger.isAt(index, member));
-        assertTrue(LibSort.isSortedAndUniquified(larger.toArray()));
+        assertTrue(LibSort.isSortedAndUniquified(larger.toArray(0, larger.size())));
         assertEq(larger.remove(index), set);
     }
 

@@ -121,10 +121,32 @@ contract RingTest is Fixture {
         gate = makeGate(ring, outputs);
         pins = pinsFrom(0, outputs);
         cids = digests("several", outputs);
-        resolve(ring, gate, pins, cids);
+        Signatures memory sigs = signed(4);
+        vm.expectEmit(address(ring));
+        emit IRing.OutputsRegistered(address(gate), 1, pins, cids);
+        register(ring, gate, pins, cids, sigs);
         for (uint96 i = 0; i < outputs; i++) {
             assertEq(scope.readData(gate.outputOf(i)), cids[i]);
         }
+    }
+
+    /// A pin that is no `uint96` is refused, though the members signed it: its lower bits are not taken for it.
+    function testFuzz_registerOutputs_widePin(uint256 above, uint96 pin) public {
+        above = bound(above, 1, type(uint160).max);
+        gate = makeGate(ring, 5);
+        uint256[] memory wide = new uint256[](2);
+        wide[1] = above << 96 | pin % 5;
+        cids = digests("result", 2);
+        bytes32 typeHash = keccak256("Outputs(address gate,uint256 epoch,uint96[] pins,bytes32[] cids)");
+        bytes32 pinsHash = keccak256(abi.encodePacked(wide));
+        bytes32 structHash = keccak256(abi.encode(typeHash, gate, 1, pinsHash, keccak256(abi.encodePacked(cids))));
+        Signatures memory sigs = sign(ring, Digests.typed(block.chainid, address(ring), structHash), 4);
+        bytes4 selector = IRing.registerOutputs.selector;
+        (bool success, bytes memory reason) =
+            address(ring).call(abi.encodeWithSelector(selector, gate, wide, cids, sigs.r, sigs.s, sigs.v));
+        assertFalse(success);
+        assertEq(bytes4(reason), IGate.UnknownPin.selector);
+        assertNothingRegistered();
     }
 
     function test_registerOutputs_belowQuorum() public {
@@ -302,6 +324,20 @@ contract RingTest is Fixture {
     function stateOf(IRing which) private view returns (bytes32) {
         bytes32 members = keccak256(abi.encode(which.getMembers()));
         return keccak256(abi.encode(members, which.epoch(), which.ringNodeHead(), which.ringNodeCount()));
+    }
+
+    // Pages
+
+    function testFuzz_membersFrom(uint8 size, uint256 start, uint256 count) public {
+        ring = makeRing(size % 12);
+        address[] memory all = ring.getMembers();
+        (start, count) = (start % 5 == 0 ? start : start % 14, count % 5 == 0 ? count : count % 14);
+        address[] memory page = ring.membersFrom(start, count);
+        uint256 rest = start < all.length ? all.length - start : 0;
+        assertEq(page.length, rest < count ? rest : count);
+        for (uint256 i = 0; i < page.length; i++) {
+            assertEq(page[i], all[start + i]);
+        }
     }
 
     // announce

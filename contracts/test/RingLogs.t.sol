@@ -73,6 +73,31 @@ contract RingLogsTest is Fixture {
         assertAsDefined(length);
     }
 
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzz_pages(uint16 length, uint256 start, uint256 count) public {
+        length = length % 320;
+        for (uint256 number = 0; number < length; number++) {
+            buffer.push(node(number));
+        }
+        uint256 oldest = length > 100 ? length - 100 : 0;
+        (start, count) = (start % 350, count % 4 == 0 ? count : count % 110);
+        if (start < oldest) vm.expectRevert(abi.encodeWithSelector(IRingLogs.UnknownRingNode.selector, start));
+        bytes32[] memory page = buffer.ringNodesFrom(start, count);
+        if (start >= oldest) {
+            uint256 rest = start < length ? length - start : 0;
+            assertEq(page.length, rest < count ? rest : count);
+        }
+        for (uint256 i = 0; i < page.length; i++) {
+            assertEq(page[i], node(start + i));
+        }
+        page = buffer.checkpointsFrom(start % 4, count);
+        uint256 checkpoints = start % 4 < length / 100 ? length / 100 - start % 4 : 0;
+        assertEq(page.length, checkpoints < count ? checkpoints : count);
+        for (uint256 i = 0; i < page.length; i++) {
+            assertEq(page[i], node(100 * (start % 4 + i) + 99));
+        }
+    }
+
     function test_push_archives() public {
         for (uint256 number = 0; number < 99; number++) {
             buffer.push(node(number));

@@ -11,7 +11,7 @@ pub use error::GenerateError;
 use std::path::{Path, PathBuf};
 
 /// The contracts that have a file in `json/`.
-pub const CONTRACTS: [&str; 4] = ["Engine", "Gate", "Ring", "Scope"];
+pub const CONTRACTS: [&str; 5] = ["Account", "Engine", "Gate", "Ring", "Scope"];
 
 /// The top of the project.
 pub fn project() -> PathBuf {

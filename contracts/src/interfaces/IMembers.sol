@@ -51,6 +51,10 @@ interface IMembers {
     /// @notice All members, in ascending order.
     function getMembers() external view returns (address[] memory);
 
+    /// @notice At most `count` members from place `start` of `getMembers` on; fewer, or none, where they end.
+    /// @dev Who reads several pages reads them in one epoch.
+    function membersFrom(uint256 start, uint256 count) external view returns (address[] memory);
+
     /// @notice How many members there are.
     function memberCount() external view returns (uint256);
 

@@ -44,4 +44,11 @@ interface IRingLogs {
 
     /// @notice The digest of ring node `number`, from the buffer or the archive.
     function ringNodeAt(uint256 number) external view returns (bytes32);
+
+    /// @notice The digests of at most `count` ring nodes from number `start` on; fewer, or none, where they end. Reverts with
+    /// `UnknownRingNode(start)` when that one is no longer in the buffer.
+    function ringNodesFrom(uint256 start, uint256 count) external view returns (bytes32[] memory cids);
+
+    /// @notice The digests of at most `count` archived ring nodes from checkpoint `start` on; fewer, or none, where they end.
+    function checkpointsFrom(uint256 start, uint256 count) external view returns (bytes32[] memory cids);
 }

@@ -29,11 +29,12 @@ library MemberSet {
         }
     }
 
-    /// @notice The addresses of `set` as an array.
-    function toArray(bytes memory set) internal pure returns (address[] memory members) {
-        members = new address[](size(set));
-        for (uint256 i = 0; i < members.length; i++) {
-            members[i] = get(set, i);
+    /// @notice `count` addresses of `set` from address `start` on, as an array.
+    /// @dev Not checked: that there are so many.
+    function toArray(bytes memory set, uint256 start, uint256 count) internal pure returns (address[] memory members) {
+        members = new address[](count);
+        for (uint256 i = 0; i < count; i++) {
+            members[i] = get(set, start + i);
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
+import {CompoundAction} from "../../src/interfaces/IAvatars.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
 
 /// @notice EIP-712, written a second time, from the specification: what members sign.
@@ -63,6 +64,33 @@ library Digests {
         bytes32 structHash =
             keccak256(abi.encode(typeHash, prev, cid, ring.epoch(), keccak256(words), hash(prevHeads), hash(heads)));
         return typed(block.chainid, address(ring), structHash);
+    }
+
+    function action(uint256 chainId, address ring, CompoundAction memory what) internal pure returns (bytes32) {
+        bytes memory words = abi.encode(
+            keccak256(
+                "CompoundAction(address avatar,bytes32 prevHead,bytes32 newHead,uint256 nonce,uint256 deadline,address to,uint256 value,uint256 gas,bytes data)"
+            ),
+            what.avatar,
+            what.prevHead,
+            what.newHead,
+            what.nonce,
+            what.deadline,
+            what.to,
+            what.value,
+            what.gas,
+            keccak256(what.data)
+        );
+        return typed(chainId, ring, keccak256(words));
+    }
+
+    function logNode(uint256 chainId, address ring, uint64 seq, bytes32 prev, bytes32 content)
+        internal
+        pure
+        returns (bytes32)
+    {
+        bytes32 typeHash = keccak256("LogNode(uint64 seq,bytes32 prev,bytes32 content)");
+        return typed(chainId, ring, keccak256(abi.encode(typeHash, seq, prev, content)));
     }
 
     function hash(bytes32[] memory values) private pure returns (bytes32) {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.27;
 
 import {Engine} from "../../src/Engine.sol";
+import {CompoundAction} from "../../src/interfaces/IAvatars.sol";
 import {IEngine} from "../../src/interfaces/IEngine.sol";
 import {GateSpec, IGate, Input} from "../../src/interfaces/IGate.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
@@ -20,6 +21,7 @@ struct Signatures {
 /// @dev Newer than the `Vm` of the library.
 interface NewerVm {
     function expectPartialRevert(bytes4 selector) external;
+    function cool(address target) external;
     function snapshotState() external returns (uint256);
     function revertToState(uint256 id) external returns (bool);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
@@ -183,5 +185,39 @@ abstract contract Fixture is Test {
         bytes32 digest = Digests.ringNode(ring, cid, members, heads);
         Signatures memory sigs = sign(ring, digest, ring.quorum());
         ring.registerRingNode(cid, members, heads, sigs.r, sigs.s, sigs.v);
+    }
+
+    /// @dev What `avatar` may flush next: a call, or none if `to` is 0.
+    function nextAction(IRing ring, address avatar, address to, bytes memory data)
+        internal
+        view
+        returns (CompoundAction memory action)
+    {
+        action.avatar = avatar;
+        action.prevHead = ring.logNodeHeads(avatar);
+        action.nonce = ring.nonceOf(avatar);
+        action.newHead = keccak256(abi.encode("head", avatar, action.nonce));
+        action.deadline = block.timestamp;
+        action.to = to;
+        action.data = data;
+    }
+
+    function signAction(IRing ring, CompoundAction memory action)
+        internal
+        view
+        returns (bytes32 r, bytes32 s, uint8 v)
+    {
+        (v, r, s) = vm.sign(keyOf[action.avatar], Digests.action(block.chainid, address(ring), action));
+    }
+
+    function flush(IRing ring, CompoundAction memory action) internal returns (bytes memory) {
+        (bytes32 r, bytes32 s, uint8 v) = signAction(ring, action);
+        return ring.flush(action, r, s, v);
+    }
+
+    /// @dev The calldata of a flush that its avatar has signed.
+    function flushData(IRing ring, CompoundAction memory action) internal view returns (bytes memory) {
+        (bytes32 r, bytes32 s, uint8 v) = signAction(ring, action);
+        return abi.encodeCall(ring.flush, (action, r, s, v));
     }
 }

@@ -1,7 +1,7 @@
 //! The contracts' bindings, and their errors.
 
 use ethers_core::abi::ethabi::AbiError;
-pub(crate) use rings_abi::{engine, gate, ring, scope};
+pub(crate) use rings_abi::{account, engine, gate, ring, scope};
 
 /// Every custom error of the contracts.
 pub(crate) fn errors() -> impl Iterator<Item = &'static AbiError> {
@@ -10,6 +10,7 @@ pub(crate) fn errors() -> impl Iterator<Item = &'static AbiError> {
         &*ring::RING_ABI,
         &*scope::SCOPE_ABI,
         &*gate::GATE_ABI,
+        &*account::ACCOUNT_ABI,
     ];
     abis.into_iter()
         .flat_map(|abi| abi.errors.values().flatten())

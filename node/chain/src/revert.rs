@@ -29,7 +29,7 @@ pub(crate) fn describe(data: &Bytes) -> String {
     })
 }
 
-fn known(data: &Bytes) -> Option<String> {
+fn known(data: &[u8]) -> Option<String> {
     let selector: [u8; 4] = data.get(..4)?.try_into().ok()?;
     let arguments = data.get(4..)?;
     match selector {
@@ -88,7 +88,9 @@ fn show(value: &Token) -> String {
         Token::Int(number) => number.to_string(),
         Token::Bool(yes) => yes.to_string(),
         Token::String(text) => format!("{text:?}"),
-        Token::Bytes(bytes) | Token::FixedBytes(bytes) => format!("0x{}", hex::encode(bytes)),
+        // What a callee gave as its reason is an error of its own, if it is one that is known.
+        Token::Bytes(bytes) => known(bytes).unwrap_or_else(|| format!("0x{}", hex::encode(bytes))),
+        Token::FixedBytes(bytes) => format!("0x{}", hex::encode(bytes)),
         Token::Array(values) | Token::FixedArray(values) | Token::Tuple(values) => {
             let shown: Vec<_> = values.iter().map(show).collect();
             format!("[{}]", shown.join(", "))
@@ -131,6 +133,29 @@ mod tests {
         assert_eq!(described, "too late");
         let described = describe(&data("Panic(uint256)", U256::from(0x11)));
         assert_eq!(described, "arithmetic overflow (panic 0x11)");
+    }
+
+    #[test]
+    fn what_a_flushed_call_ran_into_is_told_in_words() {
+        let reason = data("NotMember(address)", H160([0x11; 20]));
+        let to = H160([0x22; 20]);
+        let described = describe(&data("CallFailed(address,bytes)", (to, reason)));
+        assert_eq!(
+            described,
+            format!(
+                "CallFailed(to = 0x{}, reason = NotMember(account = 0x{}))",
+                "22".repeat(20),
+                "11".repeat(20)
+            )
+        );
+        let strange = Bytes::from(vec![1, 2, 3]);
+        let described = describe(&data("CallFailed(address,bytes)", (to, strange)));
+        assert!(described.ends_with("reason = 0x010203)"), "{described}");
+        let described = describe(&data("StaleHead(bytes32,bytes32)", ([0u8; 32], [1u8; 32])));
+        assert!(
+            described.starts_with("StaleHead(prevHead = 0x00"),
+            "{described}"
+        );
     }
 
     #[test]

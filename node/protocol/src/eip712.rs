@@ -126,6 +126,7 @@ pub fn outputs_digest(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::SecretKey;
     use proptest::prelude::*;
 
     const GATE: Address = Address([0x22; 20]);
@@ -149,6 +150,21 @@ mod tests {
         assert!(others.iter().all(|other| *other != base));
         assert_ne!(domain().log_node(0, a, b), domain().log_node(1, a, b));
         assert_ne!(domain().log_node(0, a, b), domain().log_node(0, b, a));
+    }
+
+    /// The same bytes are given to the contract in `contracts/test/Fork.t.sol`, which removes their author for them.
+    #[test]
+    fn the_contract_takes_these_nodes_for_a_fork() {
+        let key = SecretKey::from_bytes(&[0x46; 32]).unwrap();
+        let domain = Domain::new(31337, Address([0x11; 20]));
+        for (content, signature) in [
+            (0x33, "0x7280a901044d9559dd07f6b7111529f7b3229bb948c282d8710751b11724f0f55ad2a4c50ea6a38f732751abb24780dd4fafa1e7e2b9422533c7754e80dfd7171c"),
+            (0x44, "0xdd6dc64cb60564107dcca7532ed42ec26cdbb4ba55c6ef2a678c0f2575608a800217d9221880df5c1995b1299dd2d938a8137df7160188e4d28fb51f8ef7cbec1b"),
+        ] {
+            let node = domain.log_node(7, Digest([0x22; 32]), Digest([content; 32]));
+            let signed = key.sign(&node).unwrap().to_bytes();
+            assert_eq!(format!("0x{}", hex::encode(signed)), signature);
+        }
     }
 
     proptest! {
