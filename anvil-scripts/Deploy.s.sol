@@ -26,7 +26,7 @@ contract Deploy is Script {
 
         vm.startBroadcast();
         engine = salt == 0 ? new Engine() : deterministic(salt);
-        scope = engine.createScope("Rings", "RINGS");
+        scope = engine.createScope("Rings data", "RINGS");
         ring = engine.createRing(members);
         vm.stopBroadcast();
 

@@ -12,6 +12,10 @@ const ERROR: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
 /// `Panic(uint256)`.
 const PANIC: [u8; 4] = [0x4e, 0x48, 0x7b, 0x71];
 
+/// Errors within errors that are put into words: a flush that fails has the reason of what it called, which may be
+/// a flush itself.
+const MAX_DEPTH: usize = 4;
+
 /// The reason, when an endpoint's answer is a contract's revert.
 pub(crate) fn from_response(error: &JsonRpcError) -> Option<String> {
     let data = error.as_revert_data()?;
@@ -23,19 +27,21 @@ pub(crate) fn from_response(error: &JsonRpcError) -> Option<String> {
 
 /// Revert data in words: the contracts' own errors, `Error(string)`, `Panic(uint256)`, else hexadecimal.
 pub(crate) fn describe(data: &Bytes) -> String {
-    known(data).unwrap_or_else(|| match data.len() {
+    known(data, MAX_DEPTH).unwrap_or_else(|| match data.len() {
         0 => "no reason given".into(),
         _ => format!("unknown error {data}"),
     })
 }
 
-fn known(data: &[u8]) -> Option<String> {
+/// `depth`: how many errors may still stand within this one. Whoever answers decides how deep they are.
+fn known(data: &[u8], depth: usize) -> Option<String> {
+    let depth = depth.checked_sub(1)?;
     let selector: [u8; 4] = data.get(..4)?.try_into().ok()?;
     let arguments = data.get(4..)?;
     match selector {
         ERROR => String::decode(arguments).ok(),
         PANIC => U256::decode(arguments).ok().map(panic_words),
-        _ => custom(selector, arguments),
+        _ => custom(selector, arguments, depth),
     }
 }
 
@@ -54,7 +60,7 @@ fn panic_words(code: U256) -> String {
 }
 
 /// `NotMember(0x…)` becomes "NotMember(account = 0x…)".
-fn custom(selector: [u8; 4], arguments: &[u8]) -> Option<String> {
+fn custom(selector: [u8; 4], arguments: &[u8], depth: usize) -> Option<String> {
     errors().find_map(|error| {
         if error.signature().as_bytes()[..4] != selector {
             return None;
@@ -64,14 +70,14 @@ fn custom(selector: [u8; 4], arguments: &[u8]) -> Option<String> {
             .inputs
             .iter()
             .zip(&values)
-            .map(|(input, value)| name_value(&input.name, value))
+            .map(|(input, value)| name_value(&input.name, value, depth))
             .collect();
         Some(format!("{}({})", error.name, shown.join(", ")))
     })
 }
 
-fn name_value(name: &str, value: &Token) -> String {
-    let value = show(value);
+fn name_value(name: &str, value: &Token, depth: usize) -> String {
+    let value = show(value, depth);
     if name.is_empty() {
         value
     } else {
@@ -79,7 +85,7 @@ fn name_value(name: &str, value: &Token) -> String {
     }
 }
 
-fn show(value: &Token) -> String {
+fn show(value: &Token, depth: usize) -> String {
     match value {
         Token::Address(address) => crate::convert::address(*address).to_string(),
         // A token id or a digest reads better as what it is.
@@ -89,10 +95,12 @@ fn show(value: &Token) -> String {
         Token::Bool(yes) => yes.to_string(),
         Token::String(text) => format!("{text:?}"),
         // What a callee gave as its reason is an error of its own, if it is one that is known.
-        Token::Bytes(bytes) => known(bytes).unwrap_or_else(|| format!("0x{}", hex::encode(bytes))),
+        Token::Bytes(bytes) => {
+            known(bytes, depth).unwrap_or_else(|| format!("0x{}", hex::encode(bytes)))
+        }
         Token::FixedBytes(bytes) => format!("0x{}", hex::encode(bytes)),
         Token::Array(values) | Token::FixedArray(values) | Token::Tuple(values) => {
-            let shown: Vec<_> = values.iter().map(show).collect();
+            let shown: Vec<_> = values.iter().map(|value| show(value, depth)).collect();
             format!("[{}]", shown.join(", "))
         }
     }
@@ -156,6 +164,30 @@ mod tests {
             described.starts_with("StaleHead(prevHead = 0x00"),
             "{described}"
         );
+    }
+
+    #[test]
+    fn errors_within_errors_end_somewhere() {
+        let mut reason = data("NotMember(address)", H160([0x11; 20]));
+        for _ in 0..10_000 {
+            let arguments = ethers_core::abi::encode(&[
+                Token::Address(H160([0x22; 20])),
+                Token::Bytes(b"inner".to_vec()),
+            ]);
+            // The inner bytes are put in by hand: encoding all of them ten thousand times would take long.
+            let mut outer = id("CallFailed(address,bytes)").to_vec();
+            outer.extend_from_slice(&arguments[..64]);
+            outer.extend(U256::from(reason.len()).encode());
+            outer.extend_from_slice(&reason);
+            outer.resize(outer.len().next_multiple_of(32) + 4, 0);
+            reason = outer.into();
+            if reason.len() > 100_000 {
+                break;
+            }
+        }
+        let described = describe(&reason);
+        assert_eq!(described.matches("CallFailed").count(), MAX_DEPTH);
+        assert!(described.contains("reason = 0x"));
     }
 
     #[test]
