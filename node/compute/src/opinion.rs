@@ -70,6 +70,8 @@ pub(crate) fn second_fuel(first: &Outcome) -> Result<u64, &'static str> {
 }
 
 const NO_FUEL: &str = "the program ran out of fuel, which the engines count differently";
+/// Why the second engine is silent about a module that is beyond its bounds.
+pub(crate) const NO_MODULE: &str = "the second engine does not take the module";
 const NO_STACK: &str = "the program's stack overflowed, which the engines build differently";
 
 /// Compares two results of one task.

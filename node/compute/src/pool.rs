@@ -4,7 +4,7 @@ use crate::{
     engine_id,
     error::ComputeError,
     frame::{decode, encode, Report, ReportedFault, Tag, CHUNK},
-    opinion::{compare, second_fuel, HashedOutput, Nowhere},
+    opinion::{compare, second_fuel, HashedOutput, Nowhere, NO_MODULE},
     profile::MAX_MODULE_BYTES,
     spawner::Spawner,
     worker_handle::{Broken, Budget, Worker},
@@ -163,8 +163,15 @@ impl Pool {
         };
         let (mut nowhere, tag) = (Nowhere, Tag::Second);
         let mut output = HashedOutput::new(&mut nowhere);
-        let outcome = self.run_on(tag, &task, module, input, &mut output).await?;
-        Ok(compare(first, &output.witness(outcome)))
+        match self.run_on(tag, &task, module, input, &mut output).await {
+            Ok(outcome) => Ok(compare(first, &output.witness(outcome))),
+            // It has bounds of its own, on the size of its code and of its frames.
+            Err(ComputeError::Compile { what }) => {
+                tracing::debug!(what, "the second engine does not take a module");
+                Ok(Opinion::Silent { why: NO_MODULE })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What workers have given up on this machine, by the account of one of them, which is started if there is none.

@@ -97,6 +97,12 @@ fn classify(error: &wasmi::Error, state: &State) -> Result<Option<Reason>, Fault
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return ended(stop);
     }
+    // It translates a function when it is first called.
+    if let ErrorKind::Translation(_) | ErrorKind::ImplementationLimits(_) | ErrorKind::Ir(_) =
+        error.kind()
+    {
+        return Err(compile_fault(error));
+    }
     let trap = match (error.as_trap_code(), error.kind()) {
         (Some(TrapCode::OutOfFuel), _) => return Ok(Some(Reason::Fuel)),
         (Some(TrapCode::UnreachableCodeReached), _) if state.limiter.refused => {
