@@ -51,6 +51,11 @@ impl Digest {
         id[31] &= !1;
         Self(id)
     }
+
+    /// Whether this, the id of a token, names a variable: those are odd, and constants are even.
+    pub fn is_variable(&self) -> bool {
+        self.0[31] & 1 == 1
+    }
 }
 
 fn decode<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
@@ -160,6 +165,12 @@ bytes_like!(Digest, 32);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_bit_tells_variables_from_constants() {
+        assert!(!Digest([0xff; 32]).token_id().is_variable());
+        assert!(Digest([0x01; 32]).is_variable());
+    }
 
     #[test]
     fn addresses_carry_the_checksum_of_eip_55() {

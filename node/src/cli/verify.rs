@@ -270,7 +270,7 @@ async fn digest(
 ) -> Result<Digest, Failure> {
     let scope = history.spec.scope;
     match input {
-        GateInput::Token(token) if is_variable(token) => {
+        GateInput::Token(token) if token.is_variable() => {
             Ok(chain.read_data_at(scope, token, ready).await?)
         }
         GateInput::Token(token) => Ok(chain.read_data(scope, token).await?),
@@ -282,11 +282,6 @@ async fn digest(
             Ok(chain.read_data(scope, token).await?)
         }
     }
-}
-
-/// Constants are even, variables odd.
-fn is_variable(token: Digest) -> bool {
-    token.0[31] & 1 == 1
 }
 
 fn views(outputs: &Outputs) -> Vec<OutputView> {
@@ -325,16 +320,5 @@ impl Report {
             out.line(format_args!("member    {}  {vote}{signed}", member.address))?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lowest_bit_tells_variables_from_constants() {
-        assert!(!is_variable(Digest([0xff; 32]).token_id()));
-        assert!(is_variable(Digest([0x01; 32])));
     }
 }

@@ -289,10 +289,12 @@ impl Job {
         if let Some(digest) = self.tokens.data(token) {
             return Ok(data_cid(digest));
         }
-        let digest = self
-            .chain
-            .read_data_at(record.spec.scope, token, block)
-            .await;
+        // A constant is the same in every block, and not every endpoint keeps the state of old ones.
+        let scope = record.spec.scope;
+        let digest = match token.is_variable() {
+            true => self.chain.read_data_at(scope, token, block).await,
+            false => self.chain.read_data(scope, token).await,
+        };
         digest.map(data_cid).map_err(|error| chain_of(&error))
     }
 
