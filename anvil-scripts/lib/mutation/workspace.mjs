@@ -39,8 +39,9 @@ export class Workspace {
     const { status, isSlow, text } = this.#forge(...words);
     if (isSlow) return { caught: true, by: `no end within ${SECONDS_FOR_TESTS} s` };
     if (status === 0) return { caught: false };
-    const failed = /^\[FAIL.*\] (\w+)\(/m.exec(text);
-    if (failed === null || /Compiler run failed/.test(text)) throw new Error(`forge test did not run:\n${text.slice(-3000)}`);
+    // An invariant's name comes after the sequence of calls that broke it.
+    const failed = /^\[FAIL.*\] (\w+)\(/m.exec(text) ?? /^\[FAIL[^]*?^ (\w+)\(\) \(runs/m.exec(text);
+    if (failed === null) throw new Error(`forge test did not run:\n${text.slice(-3000)}`);
     return { caught: true, by: failed[1] };
   }
 
