@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.27;
 
+import {IRing} from "../../src/interfaces/IRing.sol";
 import {Fixture, Signatures} from "../utils/Fixture.sol";
 import {ISafe, SafeDeployer} from "../utils/SafeDeployer.sol";
 import {NonceWallet, TallyWallet, Wallet} from "../utils/TallyWallet.sol";
@@ -25,6 +26,7 @@ contract GasSafeTest is Fixture, SafeDeployer {
     Store private store;
 
     function setUp() public override {
+        super.setUp();
         deploySafe();
         store = new Store();
     }
@@ -85,6 +87,23 @@ contract GasSafeTest is Fixture, SafeDeployer {
         console2.log(row(name, ours, withNonce, safes));
         assertLe(ours, target);
         assertLt(withNonce, safes);
+    }
+
+    /// A flush of an empty call, the avatar's second, beside a Safe with one owner that makes the same call, its second.
+    function test_flush_emptyCall() public {
+        address nobody = makeAddr("nobody");
+        IRing ring = makeRing(5);
+        flush(ring, nextAction(ring, account(1), nobody, ""));
+        flush(ring, nextAction(ring, account(1), nobody, ""));
+        uint256 ours = newerVm.snapshotGasLastCall("Safe", "an empty call: flush");
+        ISafe safe = makeSafe(ascending(1), 1);
+        uint256 safes;
+        for (uint256 i = 0; i < 2; i++) {
+            executeSafe(safe, nobody, "", joined(signAs(ascending(1), 1, safeDigest(safe, nobody, ""))));
+            safes = newerVm.snapshotGasLastCall("Safe", "an empty call: Safe with one owner");
+        }
+        console2.log(string.concat("an empty call: flush ", vm.toString(ours), ", Safe 1.4.1 ", vm.toString(safes)));
+        assertLe(ours, 80_000);
     }
 
     function row(string memory name, uint256 ours, uint256 withNonce, uint256 safes)
