@@ -6,7 +6,8 @@ import {CompoundAction} from "../src/interfaces/IAvatars.sol";
 import {IAvatars} from "../src/interfaces/IAvatars.sol";
 import {IEngine} from "../src/interfaces/IEngine.sol";
 import {GateSpec, IGate} from "../src/interfaces/IGate.sol";
-import {IRing} from "../src/interfaces/IRing.sol";
+import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
+import {Digests} from "./utils/Digests.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {Vm} from "forge-std/Vm.sol";
 
@@ -76,6 +77,20 @@ contract EdgesTest is Fixture {
         newerVm.revertToState(before);
         vm.prank(maker);
         assertTrue(address(engine.createScope("Data", "DATA")) != ours);
+    }
+
+    // Forks
+
+    function signedNode(address author, bytes32 prev) private view returns (SignedNode memory node) {
+        (node.prev, node.content) = (prev, "content");
+        bytes32 digest = Digests.logNode(block.chainid, address(ring), 7, prev, node.content);
+        (node.v, node.r, node.s) = vm.sign(keyOf[author], digest);
+    }
+
+    /// The same content after two different nodes is a fork too.
+    function test_proveFork_twoPredecessors() public {
+        ring.proveFork(7, signedNode(avatar, "one"), signedNode(avatar, "other"));
+        assertFalse(ring.isMember(avatar));
     }
 
     // Gates
