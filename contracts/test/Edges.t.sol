@@ -7,6 +7,7 @@ import {IAvatars} from "../src/interfaces/IAvatars.sol";
 import {IEngine} from "../src/interfaces/IEngine.sol";
 import {GateSpec, IGate} from "../src/interfaces/IGate.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
+import {IScope, Mutability} from "../src/interfaces/IScope.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {Vm} from "forge-std/Vm.sol";
@@ -77,6 +78,32 @@ contract EdgesTest is Fixture {
         newerVm.revertToState(before);
         vm.prank(maker);
         assertTrue(address(engine.createScope("Data", "DATA")) != ours);
+    }
+
+    function testFuzz_createRing_addressDependsOnTheMaker(address maker) public {
+        vm.assume(maker != address(this));
+        address[] memory members = accounts(3);
+        uint256 before = newerVm.snapshotState();
+        address ours = address(engine.createRing(members));
+        newerVm.revertToState(before);
+        vm.prank(maker);
+        assertTrue(address(engine.createRing(members)) != ours);
+    }
+
+    // Answers: no more than there is, and from the first on
+
+    function test_declareData_answersWithItsArray() public {
+        for (uint256 count = 0; count < 4; count++) {
+            bytes memory data = abi.encodeCall(IScope.declareData, (digests("data", count), Mutability.Constant));
+            (bool success, bytes memory answer) = address(scope).call(data);
+            assertTrue(success);
+            assertEq(answer, abi.encode(abi.decode(answer, (uint256[]))));
+        }
+    }
+
+    function test_ringNodesFrom_theFirst() public {
+        registerNode(ring, "node", new address[](0), new bytes32[](0));
+        assertEq(ring.ringNodesFrom(0, 10)[0], "node");
     }
 
     // Forks
