@@ -10,6 +10,8 @@ const SECONDS_FOR_TESTS = 240;
 
 const ENVIRONMENT = {
   FOUNDRY_PROFILE: "mutation",
+  FOUNDRY_OUT: "out",
+  FOUNDRY_CACHE_PATH: "cache",
   FOUNDRY_FUZZ_SEED: "0x1",
   NO_COLOR: "1",
 };
