@@ -8,6 +8,7 @@ import {IEngine} from "../src/interfaces/IEngine.sol";
 import {GateSpec, IGate} from "../src/interfaces/IGate.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {IScope, Mutability} from "../src/interfaces/IScope.sol";
+import {MemberSet} from "../src/libraries/MemberSet.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {Vm} from "forge-std/Vm.sol";
@@ -104,6 +105,18 @@ contract EdgesTest is Fixture {
     function test_ringNodesFrom_theFirst() public {
         registerNode(ring, "node", new address[](0), new bytes32[](0));
         assertEq(ring.ringNodesFrom(0, 10)[0], "node");
+    }
+
+    /// What lies behind a set in memory is not in it.
+    function testFuzz_memberSet_isAtEndsWithTheSet(address last, address behind) public pure {
+        address[] memory two = new address[](2);
+        (two[0], two[1]) = (last, behind);
+        bytes memory set = MemberSet.from(two);
+        assembly {
+            mstore(set, 20)
+        }
+        assertTrue(MemberSet.isAt(set, 0, last));
+        assertFalse(MemberSet.isAt(set, 1, behind));
     }
 
     // Forks
