@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034  # sourced by common.sh; the variables are used by the other files
 #
 # The pinned tools, in one place. Change a version here, and its lock (solc/package-lock.json,
-# kubo/go.mod) or its line in foundry.integrity with it.
+# kubo/go.mod) or its line in foundry.integrity with it. slither and halmos are in python/requirements.txt.
 
 FOUNDRY_VERSION=1.7.1
 SOLC_VERSION=0.8.37
@@ -10,4 +10,5 @@ SHELLCHECK_VERSION=0.11.0.1 # of the Python package
 
 NODE_MAJOR=20      # foundry's npm packages ask for it
 GO_VERSION=1.26    # Kubo's go.mod asks for it
+PYTHON_VERSION=3.11 # halmos asks for it
 WASM_TARGET=wasm32-wasip1

@@ -35,6 +35,8 @@ contract Account is IAccount, Receiver {
         bytes memory copy = data; // before the look at the gas, for it costs some
         uint256 available = _available(value == 0 ? CALL_COST : CALL_COST + VALUE_COST);
         require(available >= gas, NotEnoughGas(available, gas));
+        // That an answer was longer than MAX_RETURN is of no consequence.
+        // slither-disable-next-line unused-return
         (success,, result) = LibCall.tryCall(to, value, gasleft(), uint16(MAX_RETURN), copy);
         require(success, CallFailed(to, result));
     }

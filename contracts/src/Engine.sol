@@ -95,7 +95,7 @@ contract Engine is IEngine {
     function createScope(string calldata name, string calldata symbol) external returns (IScope scope) {
         require(bytes(name).length <= MAX_NAME, NameTooLong(bytes(name).length, MAX_NAME));
         require(bytes(symbol).length <= MAX_NAME, NameTooLong(bytes(symbol).length, MAX_NAME));
-        bytes memory names = abi.encodePacked(uint8(bytes(name).length), name, symbol);
+        bytes memory names = bytes.concat(bytes1(uint8(bytes(name).length)), bytes(name), bytes(symbol));
         bytes32 salt = _nextSalt(keccak256(abi.encode(msg.sender, name, symbol)));
         scope = IScope(LibClone.cloneDeterministic(address(SCOPE), names, salt));
         isScope[address(scope)] = true;
@@ -144,7 +144,7 @@ contract Engine is IEngine {
         gate = _addressOf(code);
         if (address(gate).code.length == 0) {
             _requireSound(spec);
-            LibClone.cloneDeterministic(address(GATE), code, NO_SALT);
+            gate = IGate(LibClone.cloneDeterministic(address(GATE), code, NO_SALT));
             emit GateCreated(address(gate), spec);
         }
         emit GateRequested(address(gate), msg.sender);

@@ -67,7 +67,7 @@ contract Gate is IGate {
 
     /// @inheritdoc IGate
     function openFloodgate() external {
-        uint256 opensAt = _challengedAt == 0 ? 0 : _challengedAt + CHALLENGE_TIMEOUT;
+        uint256 opensAt = _challengedAt != 0 ? _challengedAt + CHALLENGE_TIMEOUT : 0;
         require(opensAt != 0 && block.timestamp >= opensAt, FloodgateClosed(opensAt));
         require(!_isFloodgateOpen, FloodgateAlreadyOpen());
         require(!_isResolved(_code().outputs()), AlreadyResolved());
@@ -105,7 +105,7 @@ contract Gate is IGate {
     /// and calling upwards from gate to gate would take time exponential in their depth. A pin that is set belongs to a
     /// gate that has not failed.
     function isFailed() external view returns (bool) {
-        GateSet.Set memory gates;
+        GateSet.Set memory gates = GateSet.empty();
         gates.add(this);
         for (uint256 i = 0; i < gates.count; i++) {
             IGate gate = gates.items[i];

@@ -143,7 +143,8 @@ abstract contract Members is IMembers {
     }
 
     function _readSnapshot() private view returns (bytes memory set) {
-        if (_snapshot != address(0)) set = SSTORE2.read(_snapshot);
+        address snapshot = _snapshot;
+        if (snapshot != address(0)) set = SSTORE2.read(snapshot);
     }
 
     /// @dev Begins a new epoch, in which the members are `set`.

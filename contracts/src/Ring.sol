@@ -210,7 +210,7 @@ contract Ring is IRing, Avatars, Clients {
 
     /// @dev Ascending, so that no head moves twice in one step.
     function _requireAscendingMembers(bytes memory set, address[] calldata members) private pure {
-        address previous;
+        address previous = address(0);
         for (uint256 i = 0; i < members.length; i++) {
             address member = members[i];
             require(previous < member, MembersNotAscending(i, member)); // zero is no member either

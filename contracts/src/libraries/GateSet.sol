@@ -12,6 +12,11 @@ library GateSet {
         uint256 count;
     }
 
+    /// @notice A set without gates.
+    function empty() internal pure returns (Set memory) {
+        return Set(new IGate[](0), 0);
+    }
+
     /// @notice Adds `gate` to `set` unless it is there.
     function add(Set memory set, IGate gate) internal pure {
         for (uint256 i = 0; i < set.count; i++) {

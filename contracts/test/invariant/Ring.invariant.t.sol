@@ -18,17 +18,7 @@ contract RingInvariantTest is Test {
     function setUp() public {
         handler = new RingHandler();
         ring = handler.ring();
-        bytes4[] memory selectors = new bytes4[](9);
-        selectors[0] = RingHandler.enterOrExit.selector;
-        selectors[1] = RingHandler.createGate.selector;
-        selectors[2] = RingHandler.registerOutputs.selector;
-        selectors[3] = RingHandler.keepSignatures.selector;
-        selectors[4] = RingHandler.sendKeptSignatures.selector;
-        selectors[5] = RingHandler.registerWithTooFew.selector;
-        selectors[6] = RingHandler.registerRingNode.selector;
-        selectors[7] = RingHandler.registerManyRingNodes.selector;
-        selectors[8] = RingHandler.intrude.selector;
-        targetSelector(FuzzSelector(address(handler), selectors));
+        targetSelector(FuzzSelector(address(handler), handler.selectors()));
         targetContract(address(handler));
     }
 
@@ -38,7 +28,8 @@ contract RingInvariantTest is Test {
         checkOutputs();
         checkRingLog();
         checkHeads();
-        checkNoEther();
+        checkClients();
+        checkEther();
     }
 
     /// Membership is what the keeper made it: list, snapshot, count and epoch say the same.
@@ -81,33 +72,34 @@ contract RingInvariantTest is Test {
         }
     }
 
-    /// Heads are where the last ring node that named them put them.
+    /// Heads and nonces are where the last ring node or flush put them.
     function checkHeads() private view {
         address[] memory people = handler.everyone();
         for (uint256 i = 0; i < people.length; i++) {
             assertEq(ring.logNodeHeads(people[i]), handler.headOf(people[i]));
+            assertEq(ring.nonceOf(people[i]), handler.nextNonceOf(people[i]));
         }
     }
 
-    function checkNoEther() private view {
-        assertEq(address(ring).balance, 0);
+    function checkClients() private view {
+        IRing replica = handler.replica();
+        assertEq(replica.isClient(ring), handler.isRegistered());
+        assertEq(replica.clientCount(), handler.isRegistered() ? 1 : 0);
+        assertEq(ring.clientCount(), 0);
     }
 
-    /// No action may revert, and few may have nothing to do: else the invariants hold of nothing.
+    /// The ring has what was forced on it, and nothing else.
+    function checkEther() private view {
+        assertEq(address(ring).balance, handler.forcedEther());
+    }
+
+    /// What a run has tried, beside forge's table of calls and reverts; with `-vv`.
     function afterInvariant() public view {
-        bytes32[9] memory actions = [
-            bytes32("enterOrExit"),
-            "createGate",
-            "registerOutputs",
-            "keepSignatures",
-            "sendKeptSignatures",
-            "registerWithTooFew",
-            "registerRingNode",
-            "registerManyRingNodes",
-            "intrude"
-        ];
-        for (uint256 i = 0; i < actions.length; i++) {
-            console2.log(string(abi.encodePacked(actions[i])), handler.calls(actions[i]), handler.idle(actions[i]));
+        bytes32[4] memory kinds =
+            [bytes32("kept signatures"), "anybody's signatures", "kept ring nodes", "kept flushes"];
+        for (uint256 i = 0; i < kinds.length; i++) {
+            console2.log(string(abi.encodePacked(kinds[i])), handler.taken(kinds[i]), handler.refused(kinds[i]));
         }
+        console2.log("attempts from outside and from inside", handler.refusals(), handler.attacker().tries());
     }
 }
