@@ -21,7 +21,7 @@ use crate::{
     error::ChainError,
     types::{BlockRef, Call},
 };
-use rings_protocol::{crypto::SecretKey, Address, Digest};
+use rings_protocol::{cids::keccak256, crypto::SecretKey, Address, Digest};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, Mutex},
@@ -34,6 +34,9 @@ pub use probe::bare_transactions;
 
 /// Submissions that wait to be taken up; beyond that `submit` waits itself.
 pub const SUBMIT_QUEUE: usize = 256;
+
+/// Tells the second try of a bounded call from the first.
+const ESTIMATED: &[u8] = b"estimated";
 
 /// How a submitter treats fees and time.
 #[derive(Debug, Clone)]
@@ -168,6 +171,33 @@ impl Submitter {
         let queued = self.requests.send(request).await;
         queued.map_err(|_| ChainError::Closed)?;
         answer.await.unwrap_or(Err(ChainError::Closed))
+    }
+
+    /// Sends a call whose gas limit is a bound by formula. Where the chain charges more than the formula knows (a new
+    /// fork, a chain of another kind) it runs out of gas, and is sent once more with the chain's own estimate; that
+    /// sends nothing if the contract would refuse in earnest.
+    ///
+    /// # Errors
+    /// As [`Submitter::submit`].
+    pub async fn submit_bounded(
+        &self,
+        purpose: Digest,
+        call: Call,
+    ) -> Result<Submitted, ChainError> {
+        let estimated = Call {
+            gas: None,
+            ..call.clone()
+        };
+        let bound = call.gas;
+        let first = self.submit(purpose, call).await?;
+        if bound.is_none() || matches!(first, Submitted::Mined { .. }) {
+            return Ok(first);
+        }
+        let again = keccak256(&[&purpose.0, ESTIMATED].concat());
+        match self.submit(again, estimated).await {
+            Err(ChainError::Reverted { .. }) => Ok(first),
+            second => second,
+        }
     }
 
     /// Stops, and returns when the journal is closed. What is in flight goes on at the next opening.

@@ -2,8 +2,8 @@
 
 use crate::support::{purpose, rich_key, Anvil, World, PATIENCE};
 use futures::future::join_all;
-use rings_chain::{Call, Chain, ChainError, Submitted, Submitter, SubmitterConfig};
-use rings_protocol::{crypto::SecretKey, Address};
+use rings_chain::{calls, Call, Chain, ChainError, Submitted, Submitter, SubmitterConfig};
+use rings_protocol::{cids::sha256, crypto::SecretKey, Address};
 use serde_json::json;
 use std::{
     path::Path,
@@ -241,4 +241,46 @@ async fn queued_for_ever_is_not_for_ever() {
         "{submitted:?}"
     );
     println!("mended after {:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_chain_that_charges_more_than_the_bound_is_asked_for_its_price() {
+    let mut world = World::new(1, &[]).await;
+    let digests = [sha256(b"one"), sha256(b"two")];
+    let declare = |gas| Call {
+        gas: Some(gas),
+        ..calls::declare_data(world.at.scope, &digests)
+    };
+    let (call, price) = (declare(60_000), purpose("too little"));
+    let submitted = world.submitter.submit_bounded(price, call.clone()).await;
+    let Submitted::Mined { gas_used, .. } = submitted.unwrap() else {
+        panic!("the estimate was not used");
+    };
+    assert!(gas_used > 60_000);
+    assert_eq!(
+        world
+            .chain
+            .read_data(world.at.scope, digests[1].token_id())
+            .await
+            .unwrap(),
+        digests[1]
+    );
+    // The same purpose is the same answer, and nothing is sent again.
+    let sent = world.chain.block_number().await.unwrap();
+    let again = world.submitter.submit_bounded(price, call).await.unwrap();
+    assert!(matches!(again, Submitted::Mined { .. }));
+    assert_eq!(world.chain.block_number().await.unwrap(), sent);
+
+    // What the contract refuses in earnest is not sent twice.
+    let exit = Call {
+        gas: Some(200_000),
+        ..calls::exit(world.at.engine, world.at.ring, Address([9; 20]))
+    };
+    let refused = world.submitter.submit_bounded(purpose("no member"), exit);
+    let Submitted::Reverted { reason, .. } = refused.await.unwrap() else {
+        panic!("nobody is no member");
+    };
+    assert!(reason.contains("NotMember"), "{reason}");
+    assert_eq!(world.chain.block_number().await.unwrap(), sent + 1);
+    world.gate(1).await;
 }

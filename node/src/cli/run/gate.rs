@@ -90,7 +90,8 @@ impl Gate {
         Ok(asked.into_iter().flatten().collect())
     }
 
-    /// Sends both kinds of transaction at once where their gas is known: nonces keep their order.
+    /// Sends both kinds of transaction at once where their gas is known: nonces keep their order. What the second was
+    /// refused may be for want of the first, so it is asked for again when that is there.
     async fn send(
         &self,
         submitter: &Submitter,
@@ -105,11 +106,15 @@ impl Gate {
         let declared = try_join_all(declared);
         let mut call = calls::create_gate(file.engine, &self.spec);
         call.gas = create_gas(&self.spec);
-        if call.gas.is_none() {
+        if call.gas.is_some() {
+            let early = submitter.submit(purpose(&call), call.clone());
+            let (declared, early) = tokio::join!(declared, early);
+            declared?;
+            early?;
+        } else {
             declared.await?;
-            return mined(submitter, call).await;
         }
-        tokio::try_join!(declared, mined(submitter, call)).map(drop)
+        mined(submitter, call).await
     }
 
     /// Waits until it has a result, at most until `deadline`.
@@ -147,13 +152,18 @@ fn create_gas(spec: &GateSpec) -> Option<u64> {
     (gas <= MAX_GAS).then_some(gas)
 }
 
-/// A call that must succeed. What it is for is what it says: the same call is sent once from this account, for a
-/// constant stays and a gate stays.
-async fn mined(submitter: &Submitter, call: Call) -> Result<(), Failure> {
+/// What a call is for is what it says: the same call is sent once from this account, for a constant stays and a gate
+/// stays.
+fn purpose(call: &Call) -> Digest {
     let mut purpose = call.data.clone();
     purpose.extend_from_slice(b"rings run");
     purpose.extend(call.to.iter().flat_map(|to| to.0));
-    match submitter.submit(keccak256(&purpose), call).await? {
+    keccak256(&purpose)
+}
+
+/// A call that must succeed.
+async fn mined(submitter: &Submitter, call: Call) -> Result<(), Failure> {
+    match submitter.submit_bounded(purpose(&call), call).await? {
         Submitted::Mined { .. } => Ok(()),
         Submitted::Reverted { reason, .. } => Err(ChainError::Reverted { reason }.into()),
     }

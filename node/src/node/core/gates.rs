@@ -175,13 +175,30 @@ impl Core {
             self.parts.outbox.clone(),
         );
         tokio::spawn(async move {
-            let failure = match submitter.submit(purpose, call).await {
-                Ok(Submitted::Mined { .. }) => None,
+            let mut submitted = submitter.submit(purpose, call.clone()).await;
+            if let Ok(Submitted::Reverted { .. }) = submitted {
                 // Somebody else was faster: that is success.
-                Ok(Submitted::Reverted { reason, .. }) => match chain.gate_state(gate).await {
-                    Ok(state) if state.resolved => None,
-                    _ => Some(reason),
-                },
+                let resolved = chain
+                    .gate_state(gate)
+                    .await
+                    .is_ok_and(|state| state.resolved);
+                match resolved {
+                    true => {
+                        return report(
+                            &outbox,
+                            Input::Submitted {
+                                gate,
+                                failure: None,
+                            },
+                        )
+                        .await
+                    }
+                    false => submitted = submitter.submit_bounded(purpose, call).await,
+                }
+            }
+            let failure = match submitted {
+                Ok(Submitted::Mined { .. }) => None,
+                Ok(Submitted::Reverted { reason, .. }) => Some(reason),
                 Err(error) => Some(chain_of(&error)),
             };
             report(&outbox, Input::Submitted { gate, failure }).await;
