@@ -65,4 +65,23 @@ contract MemberSetTest is Test {
         assertTrue(set.isAt(0, address(0)));
         assertFalse(set.isAt(1, address(0)));
     }
+
+    /// @dev Eight addresses are five whole words, and the word that the last of them is written with reaches beyond.
+    function test_from_leavesTheMemoryBehindAlone() public pure {
+        address[] memory members = new address[](8);
+        for (uint256 i = 0; i < 8; i++) {
+            members[i] = address(uint160(i + 1));
+        }
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            for { let i := 0 } lt(i, 0x200) { i := add(i, 0x20) } { mstore(add(free, i), not(0)) }
+        }
+        bytes memory set = MemberSet.from(members);
+        uint256 behind;
+        assembly ("memory-safe") {
+            behind := mload(add(add(set, 0x20), 160))
+        }
+        assertEq(behind, type(uint256).max);
+        assertEq(set.get(7), address(8));
+    }
 }
