@@ -100,6 +100,7 @@ contract Ring is IRing, Avatars, Clients {
 
         bytes memory declaring = abi.encodeCall(IScope.declareData, (cids, Mutability.Constant));
         bytes memory tokenIds = LibCall.callContract(address(gate.scope()), declaring);
+        // slither-disable-next-line unused-return // `output` returns nothing
         LibCall.callContract(address(gate), _encodeOutput(words, tokenIds));
     }
 
@@ -154,6 +155,8 @@ contract Ring is IRing, Avatars, Clients {
     /// gas for each token.
     function _encodeOutput(uint256[] calldata pins, bytes memory tokenIds) private pure returns (bytes memory) {
         uint256 offset = 128 + 32 * pins.length;
+        // Nothing is hashed here, and each array stands behind its length.
+        // slither-disable-next-line encode-packed-collision
         return abi.encodePacked(IGate.output.selector, uint256(64), offset, pins.length, pins, tokenIds);
     }
 
