@@ -56,6 +56,32 @@ contract SignaturesTest is Fixture {
         return signWith(keys, digest);
     }
 
+    /// @dev Somebody's signature of `digest` with this `s`: for most `r` there is a key, though nobody knows it.
+    function craft(bytes32 digest, uint256 s) private pure returns (bytes32 r, address signer) {
+        for (uint256 i = 1; signer == address(0); i++) {
+            r = bytes32(i);
+            signer = ecrecover(digest, 27, r, bytes32(s));
+        }
+    }
+
+    function assertAccepted(bytes32 digest, uint256 s, bool isAccepted) private {
+        (bytes32 r, address signer) = craft(digest, s);
+        assertEq(Library.signerOf(digest, r, bytes32(s), 27), isAccepted ? signer : address(0));
+        members = new address[](0);
+        members.push(signer);
+        Signatures memory sigs = Signatures(new bytes32[](1), new bytes32[](1), new uint8[](1));
+        (sigs.r[0], sigs.s[0], sigs.v[0]) = (r, bytes32(s), 27);
+        (uint256 good,) = countGood(digest, sigs);
+        assertEq(good, isAccepted ? 1 : 0);
+    }
+
+    /// The lower half of the values of `s` ends where the order of the curve is halved.
+    function testFuzz_theLowerHalfEndsAtTheMiddle(bytes32 digest) public {
+        assertAccepted(digest, N / 2 - 1, true);
+        assertAccepted(digest, N / 2, true);
+        assertAccepted(digest, N / 2 + 1, false);
+    }
+
     function testFuzz_countGood_all(bytes32 digest) public view {
         (uint256 good, address signer) = countGood(digest, signAll(digest));
         assertEq(good, MEMBERS);
