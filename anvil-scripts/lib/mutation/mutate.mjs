@@ -18,6 +18,7 @@ const { values: options } = parseArgs({
     file: { type: "string", multiple: true },
     match: { type: "string" },
     every: { type: "string", default: "1" },
+    from: { type: "string", default: "0" },
     list: { type: "boolean" },
     resume: { type: "boolean" },
   },
@@ -34,7 +35,7 @@ function chosenMutants() {
       const affected = compiler.affectedBy(path);
       return mutantsOf(path, compiler.read(path), compiler.trees.get(path)).map((mutant) => ({ ...mutant, affected }));
     });
-  return all.filter(({ id }, index) => index % Number(options.every) === 0 && (!options.match || id.includes(options.match)));
+  return all.filter(({ id }, index) => index % Number(options.every) === Number(options.from) && (!options.match || id.includes(options.match)));
 }
 
 function show({ id, path, line, before, after }, remark) {
