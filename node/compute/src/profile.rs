@@ -27,7 +27,8 @@ pub const MAX_LABELS: u32 = 65_520;
 /// Most elements of all tables together.
 pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 /// Native stack that a program's calls may use, in bytes. Machine code is compiled for a fixed
-/// processor, so that on one architecture a recursion ends at the same depth on every machine.
+/// processor, so that on one architecture a recursion ends at the same depth on every machine, but for a frame or
+/// two: the engine counts from a frame of its own, whose place depends on how it was compiled.
 pub const MAX_WASM_STACK: usize = 2 << 20;
 /// Most linear memory that any program can have: what 32-bit addresses reach.
 pub(crate) const MAX_MEMORY: u64 = 1 << 32;

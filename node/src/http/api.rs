@@ -377,6 +377,14 @@ pub struct GateTimes {
     pub register: Option<u64>,
 }
 
+impl GateTimes {
+    /// How many of the three are known.
+    pub fn known(&self) -> usize {
+        let all = [self.compute, self.quorum, self.register];
+        all.iter().flatten().count()
+    }
+}
+
 /// `rings_getLog`: a page of a member's log, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

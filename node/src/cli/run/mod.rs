@@ -19,7 +19,7 @@ use super::{
     up::{check_chain, Plan, Session},
 };
 use crate::http::{Client, GatewaySource, Pin};
-use futures::{stream, StreamExt, TryStreamExt};
+use futures::{future::join_all, stream, StreamExt, TryStreamExt};
 use gate::Gate;
 use job::{Job, Program};
 use rand::RngCore;
@@ -372,23 +372,27 @@ impl<'a> Run<'a> {
         receipt::write(path, &receipt)
     }
 
-    /// What a member has measured, and the fuel that the signers' votes name; it may see the registration a moment
-    /// after us.
+    /// What the member has measured that knows most, and the fuel that the signers' votes name. A member may see the
+    /// registration a moment after us, and one that was slower than two thirds of the others has measured little.
     async fn member_view(&mut self, gate: &Gate, signers: &[Address]) -> Option<u64> {
         let deadline = Instant::now() + TIMES_LIMIT;
         let mut pauses = Pauses::new(LONGEST_PAUSE);
-        let clients = self.clients.clone();
-        let members = answering(&clients).await?;
         let mut fuel = None;
-        while let Ok(view) = members[0].gate(gate.address).await {
-            self.times.of_member(&view);
-            fuel = view.fuel_of(signers);
-            if self.times.register.is_some() || Instant::now() > deadline {
-                break;
+        loop {
+            let asked = self.clients.iter().map(|client| async {
+                let view = tokio::time::timeout(TIMES_LIMIT, client.gate(gate.address)).await;
+                view.ok().and_then(Result::ok)
+            });
+            let views = join_all(asked).await.into_iter().flatten();
+            if let Some(view) = views.max_by_key(|view| view.milliseconds.known()) {
+                self.times.of_member(&view);
+                fuel = view.fuel_of(signers).or(fuel);
+            }
+            if self.times.are_known() || Instant::now() > deadline {
+                return fuel;
             }
             pauses.next().await;
         }
-        fuel
     }
 }
 

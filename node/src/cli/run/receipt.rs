@@ -167,6 +167,11 @@ impl Milliseconds {
         self.quorum = times.quorum;
         self.register = times.register;
     }
+
+    /// Whether a member has measured all that it can.
+    pub fn are_known(&self) -> bool {
+        self.compute.is_some() && self.quorum.is_some() && self.register.is_some()
+    }
 }
 
 /// Writes a receipt into a file, as one line of JSON.
