@@ -115,7 +115,7 @@ pub struct RpcConfig {
 }
 
 /// `[compute]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComputeConfig {
     /// Programs run at the same time, each in a process of its own.
     pub workers: usize,
@@ -126,6 +126,9 @@ pub struct ComputeConfig {
     pub fuel: u64,
     /// Of a hundred gates, how many are computed on a second engine too, which must agree.
     pub second_opinion: u8,
+    /// Directory of compiled modules. Members on one machine may share one: each module is compiled once, and nothing in it
+    /// is trusted by anybody on another machine.
+    pub cache: PathBuf,
 }
 
 /// `[log]`
@@ -282,7 +285,7 @@ section! {
 }
 section! {
     /// `[compute]` as written.
-    ComputeSection { workers: Workers, memory: Bytes, fuel: Fuel, second_opinion: Percent }
+    ComputeSection { workers: Workers, memory: Bytes, fuel: Fuel, second_opinion: Percent, cache: PathBuf }
 }
 section! {
     /// `[log]` as written.
@@ -291,7 +294,7 @@ section! {
 
 /// The environment variables that stand for keys of the file. A parent that starts nodes with files of their
 /// own takes these out of their environment.
-pub const VARIABLES: [&str; 18] = [
+pub const VARIABLES: [&str; 19] = [
     "RINGS_CHAIN_RPC",
     "RINGS_CHAIN_CONFIRMATIONS",
     "RINGS_CHAIN_START_BLOCK",
@@ -309,6 +312,7 @@ pub const VARIABLES: [&str; 18] = [
     "RINGS_COMPUTE_MEMORY",
     "RINGS_COMPUTE_FUEL",
     "RINGS_COMPUTE_SECOND_OPINION",
+    "RINGS_COMPUTE_CACHE",
     "RINGS_LOG_FORMAT",
 ];
 
@@ -339,6 +343,7 @@ impl ConfigFile {
             env,
             "RINGS_COMPUTE_SECOND_OPINION",
         )?;
+        set(&mut self.compute.cache, env, "RINGS_COMPUTE_CACHE")?;
         set(&mut self.log.format, env, "RINGS_LOG_FORMAT")
     }
 
@@ -353,6 +358,8 @@ impl ConfigFile {
             key,
             name,
         };
+        let store_path = beside(self.store.path.unwrap_or_else(|| "data".into()));
+        let cache = self.compute.cache.map(beside);
         Ok(NodeConfig {
             chain: ChainConfig {
                 rpc: self
@@ -386,7 +393,7 @@ impl ConfigFile {
                         return Err(missing("store", "url", "RINGS_STORE_URL"))
                     }
                 },
-                path: beside(self.store.path.unwrap_or_else(|| "data".into())),
+                path: store_path.clone(),
             },
             network: NetworkConfig {
                 listen: match self.network.listen {
@@ -410,6 +417,7 @@ impl ConfigFile {
                 memory: self.compute.memory.map_or(DEFAULT_MEMORY, |bytes| bytes.0),
                 fuel: self.compute.fuel.map_or(DEFAULT_MAX_FUEL, |fuel| fuel.0),
                 second_opinion: self.compute.second_opinion.map_or(0, |percent| percent.0),
+                cache: cache.unwrap_or_else(|| store_path.join("modules")),
             },
             log: LogConfig {
                 format: self.log.format.unwrap_or_default(),
@@ -723,6 +731,7 @@ token_file = "/run/token"
             "65536",
             "1000",
             "25",
+            "/var/cache/rings",
             "json",
         ];
         let environment = |name: &str| {
@@ -770,6 +779,7 @@ token_file = "/run/token"
                 memory: 65_536,
                 fuel: 1000,
                 second_opinion: 25,
+                cache: "/var/cache/rings".into(),
             },
             log: LogConfig {
                 format: LogFormat::Json,

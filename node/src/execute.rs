@@ -3,7 +3,7 @@
 //! What comes out is a function of the blocks and of the [`TaskContext`] alone. Whatever else goes wrong (a block
 //! that nobody has, a worker that dies, a full disk) is an [`ExecuteError`], and no vote follows from it.
 
-use crate::task::task;
+use crate::task::{task, with_state};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -222,8 +222,13 @@ struct Program {
 impl Run<'_> {
     async fn all(&self, operation: Cid, inputs: &[Cid]) -> Result<(Vec<Digest>, Usage), Stop> {
         let operation = self.operation(operation, inputs.len()).await?;
-        let program = self.program(&operation).await?;
+        let mut program = self.program(&operation).await?;
         match operation.mode {
+            Mode::Cat if operation.state => {
+                let pins: Result<Vec<_>, _> = inputs.iter().map(digest_of).collect();
+                program.task = with_state(program.task, &pins.map_err(ExecuteError::Cid)?);
+                self.step(&program, inputs).await
+            }
             Mode::Cat => {
                 let (output, usage) = self.one(&program, inputs, None).await?;
                 Ok((vec![output], usage))
@@ -239,11 +244,7 @@ impl Run<'_> {
         let operation = Operation::from_dag_json(&bytes).map_err(|_| {
             Stop::malformed("the operation is not canonical DAG-JSON of Rings", None)
         })?;
-        let pins = match operation.mode {
-            Mode::Cat => 1,
-            Mode::Each => inputs as u128,
-        };
-        if pins != self.context.outputs {
+        if operation.outputs(inputs) != Some(self.context.outputs) {
             let wrong = "the operation does not fill the gate's output pins";
             return Err(Stop::malformed(wrong, None));
         }
@@ -309,6 +310,26 @@ impl Run<'_> {
         Ok((outputs, total))
     }
 
+    /// One run with a state, which is the first of `inputs`: the outputs are its standard output and the next state.
+    async fn step(&self, program: &Program, inputs: &[Cid]) -> Result<(Vec<Digest>, Usage), Stop> {
+        let (state, inputs) = inputs.split_at(1.min(inputs.len()));
+        let (mut sink, mut kept) = (Sink(self.importer()), Sink(self.importer()));
+        let mut output = HashedOutput::new(&mut sink);
+        let mut next = HashedOutput::new(&mut kept);
+        let standard = (self.content(inputs), &mut output as &mut dyn OutputSink);
+        let states = (self.content(state), &mut next as &mut dyn OutputSink);
+        let (task, module) = (&program.task, program.module.clone());
+        let ran = self.pool.run_with_state(task, module, standard, states);
+        let outcome = ran.await.map_err(|error| stop_of(error, None))?;
+        let witnessed = output.witness(outcome).with_state(next);
+        if self.sampled {
+            self.ask_second(program, inputs, state, &witnessed, None)
+                .await?;
+        }
+        let usage = succeeded(witnessed.outcome, None)?;
+        Ok((vec![sink.finish().await?, kept.finish().await?], usage))
+    }
+
     /// One run, with `inputs` one after the other as standard input.
     async fn one(
         &self,
@@ -326,23 +347,11 @@ impl Run<'_> {
             .map_err(|error| stop_of(error, index))?;
         let witnessed = output.witness(outcome);
         if self.sampled {
-            self.ask_second(program, inputs, &witnessed, index).await?;
+            self.ask_second(program, inputs, &[], &witnessed, index)
+                .await?;
         }
-        let outcome = witnessed.outcome;
-        let usage = Usage {
-            fuel: outcome.fuel,
-            memory: outcome.memory,
-        };
-        match outcome {
-            Outcome { result: Ok(()), .. } => Ok((sink.finish().await?, usage)),
-            Outcome {
-                result: Err(failure),
-                ..
-            } => Err(Stop::Failed(
-                Box::new(failure_record(failure, index)),
-                usage,
-            )),
-        }
+        let usage = succeeded(witnessed.outcome, index)?;
+        Ok((sink.finish().await?, usage))
     }
 
     /// The same run on the second engine.
@@ -350,13 +359,15 @@ impl Run<'_> {
         &self,
         program: &Program,
         inputs: &[Cid],
+        state: &[Cid],
         first: &Witnessed,
         index: Option<u64>,
     ) -> Result<(), Stop> {
         let (task, module) = (&program.task, program.module.clone());
+        let (input, state) = (self.content(inputs), self.content(state));
         let asked = self
             .pool
-            .second_opinion(task, module, self.content(inputs), first)
+            .second_opinion_with_state(task, module, input, state, first)
             .await;
         let gate = self.context.gate;
         match asked.map_err(|error| stop_of(error, index))? {
@@ -401,6 +412,21 @@ impl Run<'_> {
             fuel: usage.fuel,
             memory: usage.memory,
         })
+    }
+}
+
+/// What a run has used, if its program succeeded.
+fn succeeded(outcome: Outcome, index: Option<u64>) -> Result<Usage, Stop> {
+    let usage = Usage {
+        fuel: outcome.fuel,
+        memory: outcome.memory,
+    };
+    match outcome.result {
+        Ok(()) => Ok(usage),
+        Err(failure) => Err(Stop::Failed(
+            Box::new(failure_record(failure, index)),
+            usage,
+        )),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures::stream;
-use rings_compute::{engine_id, Limits, Local, Pool, PoolConfig, Task};
+use rings_compute::{engine_id, Limits, Local, Pool, PoolConfig, Task, MAX_STACK};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use wasm_encoder::{
+use wasm_encoder_of_tests::{
     CodeSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType,
     Module, TypeSection, ValType,
 };
@@ -71,9 +71,11 @@ fn task(module: &[u8]) -> Task {
             fuel: u64::MAX / 2,
             memory: 1 << 30,
             output: u64::MAX,
+            stack: MAX_STACK,
         },
         time: 0,
         seed: [0; 32],
+        state: false,
     }
 }
 

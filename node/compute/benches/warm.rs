@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use criterion::{criterion_group, criterion_main, Criterion};
 use futures::stream;
-use rings_compute::{Limits, Local, Pool, PoolConfig, Task};
+use rings_compute::{Limits, Local, Pool, PoolConfig, Task, MAX_STACK};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{io, time::Duration};
@@ -34,9 +34,11 @@ fn task(module: &[u8]) -> Task {
             fuel: 1_000_000,
             memory: 64 << 20,
             output: u64::MAX,
+            stack: MAX_STACK,
         },
         time: 0,
         seed: [0; 32],
+        state: false,
     }
 }
 

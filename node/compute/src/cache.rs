@@ -2,13 +2,15 @@
 //!
 //! The engine's own cache is not used: it does not check what it loads, so that a flipped bit would be
 //! executed. Here a file's name carries the sha2-256 of its content, which is compared before a byte of it is
-//! mapped. Files are mapped, not read, so that workers share their pages.
+//! mapped. Files are mapped, not read, so that workers share their pages. Members on one machine may share a directory.
+//!
+//! Workers only read it. What is written comes from a compiler of its own (`compile`).
 
 use crate::profile::{engine_id, hex};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -23,6 +25,11 @@ const MAX_BYTES: u64 = 1 << 30;
 const EXTENSION: &str = "cwasm";
 /// Begin of the name of a file that is being written.
 const TEMPORARY: &str = ".new-";
+/// End of the name of a file that is held by who compiles a module.
+const LOCK: &str = "lock";
+/// First and longest pause between two looks at such a file.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
 /// A file that has been "being written" for so long belongs to a worker that died.
 const STALE: Duration = Duration::from_secs(3600);
 
@@ -44,36 +51,61 @@ impl DiskCache {
     /// The compiled module, if it is there and unharmed.
     pub(crate) fn load(&self, engine: &Engine, module: Digest) -> Option<Module> {
         let path = self.find(module)?;
-        match self.open(engine, &path) {
-            Ok(module) => Some(module),
-            Err(error) => {
-                report("a file was dropped", &path, error.as_ref());
-                remove(&path);
-                None
-            }
+        self.open(engine, &path)
+            .inspect_err(|error| report("a file is not used", &path, error.as_ref()))
+            .ok()
+    }
+
+    /// Whether there is a file for the module; nothing is said about what is in it.
+    pub(crate) fn has(&self, module: Digest) -> bool {
+        self.find(module).is_some()
+    }
+
+    /// Removes the file of a module, which was found not to be usable.
+    pub(crate) fn forget(&self, module: Digest) {
+        if let Some(path) = self.find(module) {
+            remove(&path);
         }
     }
 
-    /// Keeps a compiled module, and gives it back as [`Self::load`] would; `None` if that did not work.
-    pub(crate) fn store(
-        &self,
-        engine: &Engine,
-        module: Digest,
-        compiled: &Module,
-    ) -> Option<Module> {
-        let stored = compiled
-            .serialize()
-            .map_err(BoxedError::from)
-            .and_then(|bytes| Ok(self.write(module, &bytes)?));
-        match stored {
-            Ok(path) => {
-                self.prune();
-                self.open(engine, &path).ok()
+    /// Waits until nobody else compiles the module, in this process or in another; `None` if the directory cannot be written.
+    pub(crate) async fn lock(&self, module: Digest) -> Option<Lock> {
+        let made = fs::create_dir_all(&self.directory);
+        let path = self.directory.join(self.start(module) + LOCK);
+        let file = made.and_then(|()| File::create(&path));
+        let file = file.inspect_err(|error| report("nothing is kept", &path, error));
+        let lock = Lock {
+            file: file.ok()?,
+            path,
+        };
+        let mut pause = FIRST_LOOK;
+        loop {
+            match lock.file.try_lock() {
+                Ok(()) => return Some(lock),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(pause).await,
+                Err(TryLockError::Error(error)) => {
+                    report("nothing is kept", &lock.path, &error);
+                    return None;
+                }
             }
-            Err(error) => {
-                report("nothing was kept", &self.directory, error.as_ref());
-                None
-            }
+            pause = LONGEST_LOOK.min(pause * 2);
+        }
+    }
+
+    /// Begins a file for the module.
+    pub(crate) fn begin(&self, module: Digest) -> Entry<'_> {
+        let name = format!(
+            "{TEMPORARY}{}-{}{EXTENSION}",
+            std::process::id(),
+            self.start(module)
+        );
+        let path = self.directory.join(name);
+        Entry {
+            file: File::create(&path),
+            hash: Sha256::new(),
+            cache: self,
+            module,
+            path,
         }
     }
 
@@ -101,29 +133,11 @@ impl DiskCache {
         }
         file.rewind()?;
         touch(&file);
-        // SAFETY: the bytes are those that a worker of this engine wrote (the name's checksum was compared
-        // on this open file, and files are never changed in place, only renamed and removed), and the engine
-        // compares its version, settings and processor flags itself. Who can write to the
-        // directory can already replace the node.
+        // SAFETY: the bytes are those that a compiler of this engine gave, in a process that ran no program (the name's
+        // checksum was compared on this open file, and files are never changed in place, only renamed and
+        // removed), and the engine compares its version, settings and processor flags itself. Who can write
+        // to the directory can already replace the node.
         Ok(unsafe { Module::deserialize_open_file(engine, file) }?)
-    }
-
-    fn write(&self, module: Digest, bytes: &[u8]) -> io::Result<PathBuf> {
-        fs::create_dir_all(&self.directory)?;
-        let digest = hex(&Sha256::digest(bytes));
-        let file = format!("{}{digest}.{EXTENSION}", self.start(module));
-        let (path, temporary) = (
-            self.directory.join(&file),
-            self.directory
-                .join(format!("{TEMPORARY}{}-{file}", std::process::id())),
-        );
-        let written = File::create(&temporary)
-            .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&temporary, &path));
-        if written.is_err() {
-            remove(&temporary);
-        }
-        written.map(|()| path)
     }
 
     /// Removes the files used longest ago until the rest is within bounds.
@@ -157,6 +171,60 @@ impl DiskCache {
             })
             .filter(|file| name(&file.path).is_some_and(|name| name.ends_with(EXTENSION)))
             .collect()
+    }
+}
+
+/// A file on its way into the cache. What fails costs only time.
+pub(crate) struct Entry<'a> {
+    cache: &'a DiskCache,
+    module: Digest,
+    path: PathBuf,
+    file: io::Result<File>,
+    hash: Sha256,
+}
+
+impl Entry<'_> {
+    /// Adds bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        let Ok(file) = &mut self.file else {
+            return;
+        };
+        if let Err(error) = file.write_all(bytes) {
+            self.file = Err(error);
+        }
+    }
+
+    /// Puts the file in its place, and makes room for it.
+    pub(crate) fn keep(mut self) {
+        let digest = hex(&std::mem::take(&mut self.hash).finalize());
+        let name = format!("{}{digest}.{EXTENSION}", self.cache.start(self.module));
+        let path = self.cache.directory.join(name);
+        let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::NotFound.into()));
+        match file.and_then(|_| fs::rename(&self.path, path)) {
+            Ok(()) => self.cache.prune(),
+            Err(error) => report("nothing is kept", &self.path, &error),
+        }
+    }
+}
+
+/// What was not kept goes.
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// The right to compile a module, until it is dropped.
+pub(crate) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+/// The file goes too. Who has it open already waits for nobody, and at worst compiles once more.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        remove(&self.path);
     }
 }
 
@@ -199,7 +267,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// A worker's standard error is its parent's log.
+/// A worker's standard error is its parent's log, and so is a parent's.
 fn report(what: &str, path: &Path, error: &dyn std::error::Error) {
     writeln!(
         io::stderr(),

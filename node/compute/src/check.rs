@@ -5,6 +5,7 @@ use crate::{
         features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_LABELS,
         MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
     },
+    stack::{is_reserved, RESERVED},
     wasi::{signature, Signature, WASI_MODULE},
 };
 use wasmparser::{
@@ -74,6 +75,14 @@ pub enum ProfileError {
         "exports no function _start without parameters and results; build a command, not a library"
     )]
     Start,
+    /// Exports a name that is the host's.
+    #[error(
+        "exports {name:?}; names that begin with \"{RESERVED}\" are the host's: choose another"
+    )]
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// No memory is exported as `memory`.
     #[error("exports no memory named \"memory\"")]
     Memory,
@@ -270,6 +279,10 @@ fn check_import_type(
 }
 
 fn check_exports(types: &TypesRef<'_>) -> Result<(), ProfileError> {
+    let mut names = types.core_exports().into_iter().flatten();
+    if let Some((name, _)) = names.find(|(name, _)| is_reserved(name)) {
+        return Err(ProfileError::Reserved { name: short(name) });
+    }
     let export = |wanted: &str| {
         types
             .core_exports()

@@ -48,9 +48,11 @@ pub(crate) fn task(module: &[u8]) -> Task {
             fuel: FUEL,
             memory: MEMORY,
             output: u64::MAX,
+            stack: 8 << 20,
         },
         time: 1_700_000_000,
         seed: [7; 32],
+        state: false,
     }
 }
 
@@ -64,6 +66,20 @@ pub(crate) fn run(
     let input = Cursor::new(input.to_vec());
     let outcome = Local::new()?.run(task, module, input, output.clone())?;
     Ok((outcome, output.bytes()))
+}
+
+/// As [`run`], with a state; gives what was written, and the next state.
+pub(crate) fn run_with_state(
+    module: &[u8],
+    task: &Task,
+    input: &[u8],
+    state: &[u8],
+) -> Result<(Outcome, Vec<u8>, Vec<u8>), ComputeError> {
+    let (output, next) = (Kept::default(), Kept::default());
+    let standard = (Cursor::new(input.to_vec()), output.clone());
+    let state = (Cursor::new(state.to_vec()), next.clone());
+    let outcome = Local::new()?.run_with_state(task, module, standard, state)?;
+    Ok((outcome, output.bytes(), next.bytes()))
 }
 
 /// A module that imports all of WASI (each function as `$name`), with one page of memory, the functions `$put`

@@ -3,9 +3,11 @@
 //! ```text
 //! parent → worker                      worker → parent
 //! Hello {cache}                        Ready {engine, sandbox}
-//! Run {task} | Second {task}           NeedModule | NeedInput | Output bytes | Done {report} | Fault {fault}
+//! Run {task} | Second {task}           NeedModule | NeedInput | NeedState | Output bytes | NextState bytes
+//!                                      Done {report} | Fault {fault}
 //! Module bytes | Abandon               (answers to NeedModule)
-//! Input bytes | End | Abandon          (answers to NeedInput)
+//! Compile bytes                        Output bytes … Compiled {how it ended}
+//! Input bytes | End | Abandon          (answers to NeedInput and NeedState)
 //! ```
 //! The worker never sends a request before the last one is answered, so that neither end can block the other.
 
@@ -65,18 +67,26 @@ tags! {
     Abandon = 6, 0;
     /// Run a task on the second engine.
     Second = 7, MAX_MESSAGE;
+    /// Compile this module.
+    Compile = 8, MAX_MODULE_BYTES;
     /// First frame from a worker.
     Ready = 17, MAX_MESSAGE;
     /// The compiled module is not here: send the bytes.
     NeedModule = 18, 0;
     /// The program reads: send input.
     NeedInput = 19, 0;
-    /// A piece of output.
+    /// A piece of output, or of a compiled module.
     Output = 20, CHUNK;
     /// The run is complete.
     Done = 21, MAX_MESSAGE;
     /// The run could not be completed.
     Fault = 22, MAX_MESSAGE;
+    /// The program reads its state: send a piece.
+    NeedState = 23, 0;
+    /// A piece of the next state.
+    NextState = 24, CHUNK;
+    /// The module is compiled, or cannot be.
+    Compiled = 25, MAX_MESSAGE;
 }
 
 /// Payload of [`Tag::Hello`].
@@ -94,6 +104,17 @@ pub(crate) struct Ready {
     /// What it has given up.
     #[serde(default)]
     pub sandbox: Sandbox,
+}
+
+/// Payload of [`Tag::Compiled`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Compiled {
+    /// All of it has been sent.
+    All,
+    /// The module is outside the profile, by what is said here.
+    OutsideProfile(String),
+    /// The engine could not prepare it.
+    Failed(String),
 }
 
 /// Payload of [`Tag::Done`]: an [`Outcome`] as it travels.

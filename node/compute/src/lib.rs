@@ -12,6 +12,7 @@
 
 mod cache;
 mod check;
+mod compile;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -26,6 +27,7 @@ mod run;
 mod sandbox;
 mod second;
 mod spawner;
+mod stack;
 mod task;
 mod wasi;
 mod worker;
@@ -38,8 +40,7 @@ pub use opinion::{HashedOutput, Opinion, Witnessed};
 pub use pool::{ModuleSource, OutputSink, Pool, PoolConfig};
 pub use profile::{
     engine_id, proposals, proposals_off, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
-    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS, MAX_WASM_STACK,
-    WASMTIME_VERSION,
+    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTING, MAX_STACK, MAX_TABLE_ELEMENTS, WASMTIME_VERSION,
 };
 pub use run::OUTPUT_TRAP;
 pub use sandbox::{Guard, Sandbox};

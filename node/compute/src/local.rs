@@ -3,13 +3,13 @@
 use crate::{
     error::ComputeError,
     program::Programs,
-    run::{run, Fault, Stdio},
+    run::{run, Channel, Fault, Stdio},
     second,
-    worker::outside_profile,
+    worker::{outside_profile, STACK},
     Outcome, Task,
 };
 use bytes::Bytes;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 /// Runs programs in this process, with no wall-clock limit: only for programs that one trusts to end, or
 /// whose fuel is small. Results are those of a [`crate::Pool`], bit for bit.
@@ -28,8 +28,8 @@ impl Local {
             .map_err(translate)
     }
 
-    /// Runs a task. `module` is compiled only the first time that its hash is seen. Deep recursion of the
-    /// program uses up to [`crate::MAX_WASM_STACK`] of the calling thread's stack.
+    /// Runs a task, on a thread with as much stack as programs may need. `module` is compiled only the first time that
+    /// its hash is seen.
     ///
     /// # Errors
     /// [`ComputeError`] when this machine cannot complete the run.
@@ -40,15 +40,30 @@ impl Local {
         input: impl Read + Send + 'static,
         output: impl Write + Send + 'static,
     ) -> Result<Outcome, ComputeError> {
+        self.run_with_state(task, module, (input, output), (io::empty(), io::sink()))
+    }
+
+    /// As [`Self::run`], with a state and a place for the next one: each pair is what is read, and what is written.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with_state(
+        &mut self,
+        task: &Task,
+        module: &[u8],
+        standard: (impl Read + Send + 'static, impl Write + Send + 'static),
+        state: (impl Read + Send + 'static, impl Write + Send + 'static),
+    ) -> Result<Outcome, ComputeError> {
         let loaded = self
             .programs
             .get(task.module, || Ok(module.to_vec()))
             .map_err(|fault| named(fault, task))?;
-        match loaded {
-            Ok(program) => run(&program, task, Box::new(Streams { input, output }))
-                .map_err(|fault| named(fault, task)),
-            Err(error) => Ok(outside_profile(&error)),
-        }
+        let streams = Box::new(Streams::new(standard, state));
+        let done = match loaded {
+            Ok(program) => on_large_stack(move || run(&program, task, streams)),
+            Err(error) => return Ok(outside_profile(&error)),
+        };
+        done.map_err(|fault| named(fault, task))
     }
 
     /// Runs a task on the second engine, which keeps nothing. `task.limits.fuel` counts in that engine's own units.
@@ -62,26 +77,52 @@ impl Local {
         input: impl Read + Send + 'static,
         output: impl Write + Send + 'static,
     ) -> Result<Outcome, ComputeError> {
-        second::run(module, task, Box::new(Streams { input, output }))
-            .map_err(|fault| named(fault, task))
+        let streams = Streams::new((input, output), (io::empty(), io::sink()));
+        second::run(module, task, Box::new(streams)).map_err(|fault| named(fault, task))
     }
 }
 
-struct Streams<R, W> {
-    input: R,
-    output: W,
+/// Runs something on a thread of its own with the stack of a worker's.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| Fault::Memory(format!("no thread: {error}")))?;
+        let ended = thread.join();
+        ended.map_err(|_| Fault::Internal("the program's thread panicked".into()))?
+    })
 }
 
-impl<R: Read + Send + 'static, W: Write + Send + 'static> Stdio for Streams<R, W> {
-    fn read(&mut self) -> Result<Option<Bytes>, Fault> {
+/// By channel: what is read, and what is written.
+struct Streams {
+    inputs: [Box<dyn Read + Send>; 2],
+    outputs: [Box<dyn Write + Send>; 2],
+}
+
+impl Streams {
+    fn new(
+        standard: (impl Read + Send + 'static, impl Write + Send + 'static),
+        state: (impl Read + Send + 'static, impl Write + Send + 'static),
+    ) -> Self {
+        Self {
+            inputs: [Box::new(standard.0), Box::new(state.0)],
+            outputs: [Box::new(standard.1), Box::new(state.1)],
+        }
+    }
+}
+
+impl Stdio for Streams {
+    fn read(&mut self, channel: Channel) -> Result<Option<Bytes>, Fault> {
         let mut chunk = vec![0; crate::frame::CHUNK];
-        let length = self.input.read(&mut chunk).map_err(stream)?;
+        let input = &mut self.inputs[channel as usize];
+        let length = input.read(&mut chunk).map_err(stream)?;
         chunk.truncate(length);
         Ok(Some(chunk.into()).filter(|chunk: &Bytes| !chunk.is_empty()))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.output.write_all(bytes).map_err(stream)
+    fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Fault> {
+        let output = &mut self.outputs[channel as usize];
+        output.write_all(bytes).map_err(stream)
     }
 }
 

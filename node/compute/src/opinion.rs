@@ -1,6 +1,6 @@
 //! Comparing what two engines made of the same task.
 
-use crate::{pool::OutputSink, run::STACK_TRAP, Outcome, Reason};
+use crate::{pool::OutputSink, Outcome, Reason};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rings_protocol::Digest;
@@ -20,6 +20,19 @@ pub struct Witnessed {
     pub outcome: Outcome,
     /// sha2-256 of its standard output.
     pub output: Digest,
+    /// sha2-256 of the next state, if it has one.
+    pub state: Option<Digest>,
+}
+
+impl Witnessed {
+    /// With the hash of the next state.
+    #[must_use]
+    pub fn with_state(self, state: HashedOutput<'_>) -> Self {
+        Self {
+            state: Some(state.digest()),
+            ..self
+        }
+    }
 }
 
 /// What the second engine says to a result of the first.
@@ -61,7 +74,6 @@ impl fmt::Display for Opinion {
 pub(crate) fn second_fuel(first: &Outcome) -> Result<u64, &'static str> {
     match reason(first) {
         Some(Reason::Fuel) => Err(NO_FUEL),
-        Some(Reason::Trap { trap: STACK_TRAP }) => Err(NO_STACK),
         _ => Ok(first
             .fuel
             .saturating_mul(FUEL_FACTOR)
@@ -72,22 +84,20 @@ pub(crate) fn second_fuel(first: &Outcome) -> Result<u64, &'static str> {
 const NO_FUEL: &str = "the program ran out of fuel, which the engines count differently";
 /// Why the second engine is silent about a module that is beyond its bounds.
 pub(crate) const NO_MODULE: &str = "the second engine does not take the module";
-const NO_STACK: &str = "the program's stack overflowed, which the engines build differently";
 
 /// Compares two results of one task.
 pub(crate) fn compare(first: &Witnessed, second: &Witnessed) -> Opinion {
     for outcome in [&first.outcome, &second.outcome] {
-        match reason(outcome) {
-            Some(Reason::Fuel) => return Opinion::Silent { why: NO_FUEL },
-            Some(Reason::Trap { trap: STACK_TRAP }) => return Opinion::Silent { why: NO_STACK },
-            _ => {}
+        if reason(outcome) == Some(Reason::Fuel) {
+            return Opinion::Silent { why: NO_FUEL };
         }
     }
     // Of a run that failed, the output is no part of the result.
     let same = first.outcome.result == second.outcome.result
         && first.outcome.memory == second.outcome.memory
         && first.outcome.output == second.outcome.output
-        && (first.outcome.result.is_err() || first.output == second.output);
+        && (first.outcome.result.is_err()
+            || (first.output, first.state) == (second.output, second.state));
     if same {
         return Opinion::Agrees;
     }
@@ -138,8 +148,13 @@ impl<'a> HashedOutput<'a> {
     pub fn witness(self, outcome: Outcome) -> Witnessed {
         Witnessed {
             outcome,
-            output: Digest(self.hash.finalize().into()),
+            output: self.digest(),
+            state: None,
         }
+    }
+
+    fn digest(self) -> Digest {
+        Digest(self.hash.finalize().into())
     }
 }
 
@@ -180,6 +195,7 @@ mod tests {
                 output: 1,
             },
             output: Digest([output; 32]),
+            state: None,
         }
     }
 
@@ -189,6 +205,9 @@ mod tests {
         let mut second = first.clone();
         second.outcome.fuel = 99;
         assert_eq!(compare(&first, &second), Opinion::Agrees);
+        let mut moved = first.clone();
+        moved.state = Some(Digest([1; 32]));
+        assert!(matches!(compare(&first, &moved), Opinion::Differs { .. }));
         let other = compare(&first, &witnessed(None, 2));
         assert!(matches!(other, Opinion::Differs { .. }), "{other}");
         let mut larger = first.clone();
@@ -210,13 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn fuel_and_stack_are_not_compared() {
-        for reason in [Reason::Fuel, Reason::Trap { trap: STACK_TRAP }] {
-            let (ended, other) = (witnessed(Some(reason), 1), witnessed(None, 2));
-            assert!(matches!(compare(&ended, &other), Opinion::Silent { .. }));
-            assert!(matches!(compare(&other, &ended), Opinion::Silent { .. }));
-            assert!(second_fuel(&ended.outcome).is_err());
-        }
+    fn fuel_is_not_compared() {
+        let (ended, other) = (witnessed(Some(Reason::Fuel), 1), witnessed(None, 2));
+        assert!(matches!(compare(&ended, &other), Opinion::Silent { .. }));
+        assert!(matches!(compare(&other, &ended), Opinion::Silent { .. }));
+        assert!(second_fuel(&ended.outcome).is_err());
         assert!(second_fuel(&witnessed(None, 1).outcome).is_ok());
     }
 }

@@ -1,6 +1,8 @@
 //! A few worker processes, kept warm, and one run on one of them.
 
 use crate::{
+    cache::DiskCache,
+    compile::Compiler,
     engine_id,
     error::ComputeError,
     frame::{decode, encode, Report, ReportedFault, Tag, CHUNK},
@@ -12,9 +14,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{stream::BoxStream, Stream, StreamExt};
 use rings_protocol::Digest;
 use std::{
+    collections::HashSet,
     ffi::OsString,
     io,
     path::PathBuf,
@@ -25,6 +28,9 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{watch, Semaphore, SemaphorePermit};
+
+/// Modules that are remembered to be in the cache.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// How workers are started and bounded.
 #[derive(Debug, Clone)]
@@ -83,6 +89,9 @@ pub struct Pool {
     slots: Semaphore,
     waiting: AtomicUsize,
     idle: Mutex<Vec<Worker>>,
+    cache: Option<DiskCache>,
+    /// Modules that the cache had when they were last looked for.
+    compiled: Mutex<HashSet<Digest>>,
     closing: watch::Sender<bool>,
 }
 
@@ -114,12 +123,18 @@ impl Pool {
         if config.command.0.components().count() > 1 {
             config.command.0 = absolute(config.command.0);
         }
+        // Here, for workers can only read it. If it cannot be made, each worker compiles for itself.
+        if let Some(Err(error)) = config.cache.as_ref().map(std::fs::create_dir_all) {
+            tracing::warn!(%error, "compiled modules are not kept");
+        }
         Self {
             engine: engine_id(),
             spawner: Spawner::new(config.command.clone()),
             slots: Semaphore::new(config.workers),
             waiting: AtomicUsize::new(0),
             idle: Mutex::new(Vec::new()),
+            cache: config.cache.as_deref().map(DiskCache::new),
+            compiled: Mutex::new(HashSet::new()),
             closing: watch::Sender::new(false),
             config,
         }
@@ -140,7 +155,29 @@ impl Pool {
         input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
         output: &mut dyn OutputSink,
     ) -> Result<Outcome, ComputeError> {
-        self.run_on(Tag::Run, task, module, input, output).await
+        let streams = Streams::new(input, output);
+        self.run_on(Tag::Run, task, module, streams).await
+    }
+
+    /// As [`Self::run`], of a task with a state: `state` is what there is, and `next` takes what follows it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_with_state(
+        &self,
+        task: &Task,
+        module: impl ModuleSource,
+        (input, output): (
+            impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+            &mut dyn OutputSink,
+        ),
+        (state, next): (
+            impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+            &mut dyn OutputSink,
+        ),
+    ) -> Result<Outcome, ComputeError> {
+        let streams = Streams::new(input, output).with_state(state, next);
+        self.run_on(Tag::Run, task, module, streams).await
     }
 
     /// Runs a task again on the second engine (wasmi), and compares: `first` is what [`Self::run`] gave through a
@@ -156,15 +193,41 @@ impl Pool {
         input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
         first: &Witnessed,
     ) -> Result<Opinion, ComputeError> {
+        let none = futures::stream::empty();
+        self.second_opinion_with_state(task, module, input, none, first)
+            .await
+    }
+
+    /// As [`Self::second_opinion`], of a task with a state.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn second_opinion_with_state(
+        &self,
+        task: &Task,
+        module: impl ModuleSource,
+        input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+        state: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
+        first: &Witnessed,
+    ) -> Result<Opinion, ComputeError> {
         let mut task = task.clone();
         task.limits.fuel = match second_fuel(&first.outcome) {
             Ok(fuel) => fuel,
             Err(why) => return Ok(Opinion::Silent { why }),
         };
-        let (mut nowhere, tag) = (Nowhere, Tag::Second);
+        let (mut nowhere, mut lost) = (Nowhere, Nowhere);
         let mut output = HashedOutput::new(&mut nowhere);
-        match self.run_on(tag, &task, module, input, &mut output).await {
-            Ok(outcome) => Ok(compare(first, &output.witness(outcome))),
+        let mut next = HashedOutput::new(&mut lost);
+        let streams = Streams::new(input, &mut output).with_state(state, &mut next);
+        match self.run_on(Tag::Second, &task, module, streams).await {
+            Ok(outcome) => {
+                let second = output.witness(outcome);
+                let second = match task.state {
+                    true => second.with_state(next),
+                    false => second,
+                };
+                Ok(compare(first, &second))
+            }
             // It has bounds of its own, on the size of its code and of its frames.
             Err(ComputeError::Compile { what }) => {
                 tracing::debug!(what, "the second engine does not take a module");
@@ -208,22 +271,29 @@ impl Pool {
         tag: Tag,
         task: &Task,
         module: impl ModuleSource,
-        input: impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin,
-        output: &mut dyn OutputSink,
+        streams: Streams<'_>,
     ) -> Result<Outcome, ComputeError> {
         let mut closing = self.closing.subscribe();
         let _slot = self.slot().await?;
+        if let (Tag::Run, Some(cache)) = (tag, &self.cache) {
+            let outside = tokio::select! {
+                ensured = self.ensure(cache, task.module, &module) => ensured?,
+                _ = closing.wait_for(|closed| *closed) => return Err(ComputeError::Closed),
+            };
+            if let Some(outcome) = outside {
+                return Ok(outcome);
+            }
+        }
         let mut worker = self.worker(Some(task.module)).await?;
         let mut session = Session {
             tag,
             worker: &mut worker,
             budget: Budget::new(self.config.wall_limit),
             task,
-            input: Chunks::new(input),
-            output,
+            streams,
         };
         let ended = tokio::select! {
-            ended = session.drive(&module) => ended,
+            ended = session.drive(&module, self) => ended,
             // An error means that the pool is gone, which cannot be while it is borrowed.
             _ = closing.wait_for(|closed| *closed) => Err(Broken::Closed),
         };
@@ -256,6 +326,45 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that the module is compiled, so that the worker only has to load it.
+    async fn ensure(
+        &self,
+        cache: &DiskCache,
+        module: Digest,
+        source: &impl ModuleSource,
+    ) -> Result<Option<Outcome>, ComputeError> {
+        if self.compiled().contains(&module) {
+            return Ok(None);
+        }
+        let compiler = Compiler {
+            spawner: &self.spawner,
+            command: &self.config.command.0,
+            engine: &self.engine,
+            limit: self.config.wall_limit,
+        };
+        let outside = compiler.ensure(cache, module, source).await?;
+        let mut compiled = self.compiled();
+        if compiled.len() >= MAX_REMEMBERED {
+            compiled.clear();
+        }
+        if outside.is_none() && cache.has(module) {
+            compiled.insert(module);
+        }
+        Ok(outside)
+    }
+
+    /// A worker did not find the module in the cache, or found that it is spoilt.
+    fn forget(&self, module: Digest) {
+        self.compiled().remove(&module);
+        if let Some(cache) = &self.cache {
+            cache.forget(module);
+        }
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An idle worker, best the one that ran this module last, or a new one.
@@ -295,33 +404,87 @@ fn absolute(path: PathBuf) -> PathBuf {
 }
 
 /// One run on one worker.
-struct Session<'a, I> {
+struct Session<'a, 's> {
     tag: Tag,
     worker: &'a mut Worker,
     budget: Budget,
     task: &'a Task,
-    input: Chunks<I>,
-    output: &'a mut dyn OutputSink,
+    streams: Streams<'s>,
 }
 
-impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
+/// What a program reads and writes.
+struct Streams<'a> {
+    input: Pieces<'a>,
+    output: &'a mut dyn OutputSink,
+    /// The state, and where the next one goes.
+    state: Option<(Pieces<'a>, &'a mut dyn OutputSink)>,
+}
+
+type Pieces<'a> = Chunks<BoxStream<'a, io::Result<Bytes>>>;
+
+impl<'a> Streams<'a> {
+    fn new(
+        input: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'a,
+        output: &'a mut dyn OutputSink,
+    ) -> Self {
+        Self {
+            input: Chunks::new(input.boxed()),
+            output,
+            state: None,
+        }
+    }
+
+    fn with_state(
+        self,
+        state: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'a,
+        next: &'a mut dyn OutputSink,
+    ) -> Self {
+        Self {
+            state: Some((Chunks::new(state.boxed()), next)),
+            ..self
+        }
+    }
+
+    /// The next piece of what the worker asks for.
+    async fn read(&mut self, question: Tag) -> io::Result<Option<Bytes>> {
+        match (question, &mut self.state) {
+            (Tag::NeedInput, _) => self.input.next().await,
+            (_, Some((state, _))) => state.next().await,
+            (_, None) => Ok(None),
+        }
+    }
+
+    async fn write(&mut self, tag: Tag, bytes: Bytes) -> Result<(), Broken> {
+        let written = match (tag, &mut self.state) {
+            (Tag::Output, _) => self.output.write(bytes).await,
+            (_, Some((_, next))) => next.write(bytes).await,
+            (_, None) => return Err(Broken::Protocol("a state that nobody asked for".into())),
+        };
+        written.map_err(Broken::Output)
+    }
+}
+
+impl Session<'_, '_> {
     /// Answers the worker until the run has ended.
-    async fn drive(&mut self, module: &impl ModuleSource) -> Result<Ended, Broken> {
+    async fn drive(&mut self, module: &impl ModuleSource, pool: &Pool) -> Result<Ended, Broken> {
         let task = encode(self.task)?;
         self.send(self.tag, &task).await?;
         loop {
             let (tag, payload) = self.worker.receive(&mut self.budget).await?;
             match tag {
-                Tag::NeedModule => match load(module).await {
-                    Ok(bytes) => self.send(Tag::Module, &bytes).await?,
-                    Err(error) => return self.abandon(error).await,
-                },
-                Tag::NeedInput => match self.input.next().await {
+                Tag::NeedModule => {
+                    pool.forget(self.task.module);
+                    match load(module).await {
+                        Ok(bytes) => self.send(Tag::Module, &bytes).await?,
+                        Err(error) => return self.abandon(error).await,
+                    }
+                }
+                Tag::NeedInput | Tag::NeedState => match self.streams.read(tag).await {
                     Ok(Some(bytes)) => self.send(Tag::Input, &bytes).await?,
                     Ok(None) => self.send(Tag::End, &[]).await?,
                     Err(error) => return self.abandon(ComputeError::Input(error)).await,
                 },
-                Tag::Output => self.output.write(payload).await.map_err(Broken::Output)?,
+                Tag::Output | Tag::NextState => self.streams.write(tag, payload).await?,
                 Tag::Done => {
                     let report: Report = decode(&payload)?;
                     self.worker.retires = report.retire;
@@ -342,7 +505,7 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
         self.send(Tag::Abandon, &[]).await?;
         loop {
             match self.worker.receive(&mut self.budget).await? {
-                (Tag::Output, _) => {}
+                (Tag::Output | Tag::NextState, _) => {}
                 (Tag::Fault, _) => return Ok(Err(error)),
                 (tag, _) => return Err(Broken::Protocol(format!("{tag:?} after the end"))),
             }
@@ -364,7 +527,8 @@ impl<I: Stream<Item = io::Result<Bytes>> + Send + Unpin> Session<'_, I> {
     }
 }
 
-async fn load(module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
+/// The module's bytes, if they are not too many.
+pub(crate) async fn load(module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
     let bytes = module.load().await?;
     match bytes.len() {
         length if length > MAX_MODULE_BYTES => Err(ComputeError::ModuleTooLarge {

@@ -3,7 +3,10 @@
 //! One list says which proposals are on. The engine, the check before publication and the
 //! engine's identity are all made from it.
 
-use crate::wasi;
+use crate::{
+    stack::{FRAME_COST, LEAF_COST, VALUE_COST},
+    wasi,
+};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use wasmtime::{Config, OperatorCost, OptLevel, WasmFeatures};
@@ -26,10 +29,11 @@ pub const MAX_NESTING: usize = 1_000;
 pub const MAX_LABELS: u32 = 65_520;
 /// Most elements of all tables together.
 pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
-/// Native stack that a program's calls may use, in bytes. Machine code is compiled for a fixed
-/// processor, so that on one architecture a recursion ends at the same depth on every machine, but for a frame or
-/// two: the engine counts from a frame of its own, whose place depends on how it was compiled.
-pub const MAX_WASM_STACK: usize = 2 << 20;
+/// Most stack that any operation can grant, in bytes as the program's own counter counts them.
+pub const MAX_STACK: u64 = 16 << 20;
+/// The machine's stack behind it, in bytes. No frame is as large as four times what it costs, so that a program ends
+/// by its counter; should one not, this machine has failed, and not the program.
+pub(crate) const MACHINE_STACK: usize = 4 * MAX_STACK as usize;
 /// Most linear memory that any program can have: what 32-bit addresses reach.
 pub(crate) const MAX_MEMORY: u64 = 1 << 32;
 /// Fuel for `memory.grow`, in addition to [`GROW_PAGE_FUEL`]: it is a system call.
@@ -126,7 +130,8 @@ pub(crate) fn config() -> wasmtime::Result<Config> {
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)
         .relaxed_simd_deterministic(true)
-        .max_wasm_stack(MAX_WASM_STACK)
+        .max_wasm_stack(MACHINE_STACK)
+        .async_stack_size(MACHINE_STACK) // which must not be less, though nothing is asynchronous here
         .memory_reservation(MAX_MEMORY)
         .memory_may_move(false)
         .memory_init_cow(true)
@@ -190,7 +195,8 @@ fn hex_byte(byte: u8) -> String {
 /// The profile as text, one line each. Its hash is the configuration's hash.
 fn description() -> String {
     let mut text = format!(
-        "wasmtime {WASMTIME_VERSION}\ncpu {CPU}\nnan canonical\nopt speed\nstack {MAX_WASM_STACK}\n\
+        "wasmtime {WASMTIME_VERSION}\ncpu {CPU}\nnan canonical\nopt speed\n\
+         stack {MAX_STACK} frame {FRAME_COST} value {VALUE_COST} leaf {LEAF_COST}\n\
          module {MAX_MODULE_BYTES} functions {MAX_FUNCTIONS} body {MAX_FUNCTION_BYTES} \
          locals {MAX_FUNCTION_LOCALS} nesting {MAX_NESTING} labels {MAX_LABELS} tables {MAX_TABLE_ELEMENTS}\n\
          fuel grow {GROW_FUEL} page {GROW_PAGE_FUEL} call {} byte {}\nwasi {}\n",
@@ -223,7 +229,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_identity_is_what_it_was() {
-        assert_eq!(engine_id(), "wasmtime-48.0.8-x86_64-00d76a983a9cffd0");
+        assert_eq!(engine_id(), "wasmtime-48.0.8-x86_64-f534fc93b3cee903");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
     check::check_module,
     profile,
     run::Fault,
+    stack,
     wasi::{self, Held},
     ProfileError,
 };
@@ -69,8 +70,6 @@ pub(crate) struct Programs {
     disk: Option<DiskCache>,
     /// Oldest use first.
     warm: VecDeque<(Digest, Arc<Program>)>,
-    /// Whether something was compiled here that is now on disk.
-    stored: bool,
 }
 
 /// A program, or what is wrong with the module.
@@ -90,7 +89,6 @@ impl Programs {
             linker,
             disk: cache.map(DiskCache::new),
             warm: VecDeque::new(),
-            stored: false,
         })
     }
 
@@ -127,13 +125,18 @@ impl Programs {
         self.disk.as_ref()?.load(&self.engine, module)
     }
 
-    /// Whether something was compiled here that another process would find on disk.
-    pub(crate) fn has_stored(&self) -> bool {
-        self.stored
+    /// A module's machine code, as the cache keeps it.
+    pub(crate) fn precompile(&self, wasm: &[u8]) -> Result<Result<Vec<u8>, ProfileError>, Fault> {
+        if let Err(error) = check_module(wasm) {
+            return Ok(Err(error));
+        }
+        let metered = metered(wasm)?;
+        let compiled = self.engine.precompile_module(&metered);
+        compiled.map(Ok).map_err(compile_fault)
     }
 
     fn compile(
-        &mut self,
+        &self,
         expected: Digest,
         wasm: &[u8],
     ) -> Result<Result<Module, ProfileError>, Fault> {
@@ -143,13 +146,8 @@ impl Programs {
         if let Err(error) = check_module(wasm) {
             return Ok(Err(error));
         }
-        let compiled = Module::from_binary(&self.engine, wasm).map_err(compile_fault)?;
-        let stored = self
-            .disk
-            .as_ref()
-            .and_then(|disk| disk.store(&self.engine, expected, &compiled));
-        self.stored |= stored.is_some();
-        Ok(Ok(stored.unwrap_or(compiled)))
+        let compiled = Module::from_binary(&self.engine, &metered(wasm)?);
+        compiled.map(Ok).map_err(compile_fault)
     }
 
     fn keep(&mut self, module: Digest, program: Arc<Program>) {
@@ -162,6 +160,10 @@ impl Programs {
     fn warm_bytes(&self) -> usize {
         self.warm.iter().map(|(_, program)| program.size).sum()
     }
+}
+
+fn metered(wasm: &[u8]) -> Result<Vec<u8>, Fault> {
+    stack::metered(wasm).map_err(|error| Fault::Compile(error.to_string()))
 }
 
 fn compile_fault(error: wasmtime::Error) -> Fault {

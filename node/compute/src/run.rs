@@ -2,19 +2,30 @@
 
 use crate::{
     limits::HostMemory,
+    profile::MAX_STACK,
     program::Program,
+    stack,
     wasi::{Held, State, Stop},
     Failure, Outcome, Reason, Task,
 };
 use bytes::Bytes;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, Val};
 
-/// Where a program's standard input comes from and its standard output goes. Waiting is allowed.
+/// One of the two streams that a program has in each direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// Standard input and standard output.
+    Standard = 0,
+    /// The state, and the next state.
+    State = 1,
+}
+
+/// Where a program's input comes from and its output goes. Waiting is allowed.
 pub(crate) trait Stdio: Send + 'static {
     /// The next piece of input, `None` at its end.
-    fn read(&mut self) -> Result<Option<Bytes>, Fault>;
+    fn read(&mut self, channel: Channel) -> Result<Option<Bytes>, Fault>;
     /// Passes output on.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+    fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Fault>;
 }
 
 /// Why this machine could not complete a run.
@@ -48,7 +59,6 @@ pub const OUTPUT_TRAP: &str = "output-limit";
 /// The traps that the profile's instructions can cause, and what they are called in a failure record.
 const TRAPS: &[(Trap, &str)] = &[
     (Trap::UnreachableCodeReached, "unreachable"),
-    (Trap::StackOverflow, STACK_TRAP),
     (Trap::MemoryOutOfBounds, "memory-out-of-bounds"),
     (Trap::TableOutOfBounds, "table-out-of-bounds"),
     (Trap::IndirectCallToNull, "indirect-call-to-null"),
@@ -63,7 +73,7 @@ pub(crate) fn trap_name(name: &str) -> Option<&'static str> {
     TRAPS
         .iter()
         .map(|(_, known)| *known)
-        .chain([OUTPUT_TRAP])
+        .chain([OUTPUT_TRAP, STACK_TRAP])
         .find(|known| *known == name)
 }
 
@@ -79,18 +89,39 @@ pub(crate) fn run(program: &Program, task: &Task, stdio: Box<dyn Stdio>) -> Resu
     let mut store = Store::new(program.engine(), held);
     store.limiter(|held| &mut held.state.limiter);
     store.set_fuel(task.limits.fuel).map_err(internal)?;
-    let reason = match start(program, &mut store) {
+    let reason = match start(program, task.limits.stack, &mut store) {
         Ok(()) => None,
-        Err(error) => classify(&error, &store.data().state)?,
+        Err(error) => {
+            let used = is_stack_used(&mut store);
+            classify(&error, &store.data().state, used)?
+        }
     };
     let left = store.get_fuel().map_err(internal)?;
     outcome(store.into_data().state, task, left, reason)
 }
 
-fn start(program: &Program, store: &mut Store<Held>) -> wasmtime::Result<()> {
+fn start(program: &Program, stack: u64, store: &mut Store<Held>) -> wasmtime::Result<()> {
     let instance = program.instantiate(&mut *store)?;
+    let left = instance.get_global(&mut *store, stack::LEFT);
+    let left = left.ok_or_else(|| wasmtime::format_err!("the program's calls are not counted"))?;
+    left.set(&mut *store, Val::I32(granted_stack(stack)))?;
+    store.data_mut().stack_left = Some(left);
+    if let Ok(first) = instance.get_typed_func::<(), ()>(&mut *store, stack::START) {
+        first.call(&mut *store, ())?;
+    }
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     start.call(store, ())
+}
+
+/// What the counter begins with.
+pub(crate) fn granted_stack(stack: u64) -> i32 {
+    i32::try_from(stack.min(MAX_STACK)).unwrap_or(i32::MAX)
+}
+
+/// Whether the program's last call was one too many.
+fn is_stack_used(store: &mut Store<Held>) -> bool {
+    let left = store.data().stack_left;
+    left.is_some_and(|left| left.get(store).i32().is_some_and(|left| left < 0))
 }
 
 /// What a run that has ended comes to, on either engine.
@@ -129,7 +160,11 @@ pub(crate) fn refused_at_start() -> Outcome {
 }
 
 /// Tells the end of a program (`None`: it succeeded) from a fault of this machine.
-fn classify(error: &wasmtime::Error, state: &State) -> Result<Option<Reason>, Fault> {
+fn classify(
+    error: &wasmtime::Error,
+    state: &State,
+    stack_used: bool,
+) -> Result<Option<Reason>, Fault> {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return ended(stop);
     }
@@ -137,6 +172,9 @@ fn classify(error: &wasmtime::Error, state: &State) -> Result<Option<Reason>, Fa
         return Err(Fault::Memory(what.clone()));
     }
     match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) if stack_used => {
+            Ok(Some(Reason::Trap { trap: STACK_TRAP }))
+        }
         Some(trap) => trapped(*trap, state).map(Some),
         None => Err(Fault::Memory(format!("{error:#}"))),
     }
@@ -156,6 +194,9 @@ pub(crate) fn ended(stop: &Stop) -> Result<Option<Reason>, Fault> {
 fn trapped(trap: Trap, state: &State) -> Result<Reason, Fault> {
     match trap {
         Trap::OutOfFuel => Ok(Reason::Fuel),
+        Trap::StackOverflow => Err(Fault::Internal(
+            "the machine's stack ended before the program's".into(),
+        )),
         Trap::UnreachableCodeReached if state.limiter.refused => Ok(Reason::Memory),
         _ => TRAPS
             .iter()

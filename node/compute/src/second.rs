@@ -4,21 +4,23 @@
 
 use crate::{
     check::check_module,
-    run::{ended, outcome, refused_at_start, Fault, Stdio},
+    profile::{MACHINE_STACK, MAX_STACK},
+    run::{ended, granted_stack, outcome, refused_at_start, Fault, Stdio, STACK_TRAP},
+    stack::{self, FRAME_COST},
     wasi::{second_linker, SecondHeld, State, Stop},
     worker::outside_profile,
     Outcome, Reason, Task,
 };
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
-use wasmi::{errors::ErrorKind, Config, Engine, Module, Store, TrapCode};
+use wasmi::{errors::ErrorKind, Config, Engine, Module, Store, TrapCode, Val};
 
 /// The exact version of the second engine.
 pub const WASMI_VERSION: &str = "2.0.0";
-/// Deepest chain of calls: the most that the first engine's stack has room for, a frame having 16 bytes at the least.
-const MAX_DEPTH: usize = crate::MAX_WASM_STACK / 16;
-/// Largest stack of values, in bytes. An interpreter keeps all locals there, the first engine only some.
-const MAX_STACK: usize = 64 << 20;
+/// Deepest chain of calls: each that is counted costs a frame, and one more may not be counted.
+const MAX_DEPTH: usize = MAX_STACK as usize / FRAME_COST as usize + 2;
+/// Largest stack of values, in bytes. Values cost at least what they take here.
+const MAX_VALUES: usize = MACHINE_STACK;
 /// Bytes in a page of linear memory.
 const PAGE: u64 = 64 * 1024;
 
@@ -34,7 +36,8 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
         return Ok(outside_profile(&error));
     }
     let engine = Engine::new(&config());
-    let module = Module::new(&engine, wasm).map_err(compile_fault)?;
+    let metered = stack::metered(wasm).map_err(compile_fault)?;
+    let module = Module::new(&engine, &metered).map_err(compile_fault)?;
     if least_memory(&module) > task.limits.memory {
         return Ok(refused_at_start());
     }
@@ -42,9 +45,9 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
     let mut store = Store::new(&engine, held);
     store.limiter(|held| &mut held.state.limiter);
     store.set_fuel(task.limits.fuel).map_err(compile_fault)?;
-    let reason = match start(&engine, &module, &mut store) {
+    let reason = match start(&engine, &module, task.limits.stack, &mut store) {
         Ok(()) => None,
-        Err(error) => classify(&error, &store.data().state)?,
+        Err(error) => classify(&error, store.data(), is_stack_used(&store))?,
     };
     let left = store.get_fuel().map_err(compile_fault)?;
     outcome(store.into_data().state, task, left, reason)
@@ -70,7 +73,7 @@ fn config() -> Config {
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .ignore_custom_sections(true)
-        .set_max_stack_height(MAX_STACK)
+        .set_max_stack_height(MAX_VALUES)
         .set_max_recursion_depth(MAX_DEPTH);
     config
 }
@@ -85,15 +88,35 @@ fn least_memory(module: &Module) -> u64 {
 fn start(
     engine: &Engine,
     module: &Module,
+    stack: u64,
     store: &mut Store<SecondHeld>,
 ) -> Result<(), wasmi::Error> {
     let linker = second_linker(engine)?;
     let instance = linker.instantiate_and_start(&mut *store, module)?;
+    let left = instance.get_global(&*store, stack::LEFT);
+    let left = left.ok_or_else(|| wasmi::Error::new("the program's calls are not counted"))?;
+    left.set(&mut *store, Val::I32(granted_stack(stack)))
+        .map_err(|error| wasmi::Error::new(error.to_string()))?;
+    store.data_mut().stack_left = Some(left);
+    if let Ok(first) = instance.get_typed_func::<(), ()>(&*store, stack::START) {
+        first.call(&mut *store, ())?;
+    }
     let start = instance.get_typed_func::<(), ()>(&*store, "_start")?;
     start.call(store, ())
 }
 
-fn classify(error: &wasmi::Error, state: &State) -> Result<Option<Reason>, Fault> {
+/// Whether the program's last call was one too many.
+fn is_stack_used(store: &Store<SecondHeld>) -> bool {
+    let left = store.data().stack_left;
+    left.is_some_and(|left| left.get(store).i32().is_some_and(|left| left < 0))
+}
+
+fn classify(
+    error: &wasmi::Error,
+    held: &SecondHeld,
+    stack_used: bool,
+) -> Result<Option<Reason>, Fault> {
+    let state = &held.state;
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return ended(stop);
     }
@@ -105,6 +128,7 @@ fn classify(error: &wasmi::Error, state: &State) -> Result<Option<Reason>, Fault
     }
     let trap = match (error.as_trap_code(), error.kind()) {
         (Some(TrapCode::OutOfFuel), _) => return Ok(Some(Reason::Fuel)),
+        (Some(TrapCode::UnreachableCodeReached), _) if stack_used => Some(STACK_TRAP),
         (Some(TrapCode::UnreachableCodeReached), _) if state.limiter.refused => {
             return Ok(Some(Reason::Memory));
         }
@@ -125,7 +149,6 @@ fn classify(error: &wasmi::Error, state: &State) -> Result<Option<Reason>, Fault
 fn trap_name(trap: TrapCode) -> Option<&'static str> {
     Some(match trap {
         TrapCode::UnreachableCodeReached => "unreachable",
-        TrapCode::StackOverflow => crate::run::STACK_TRAP,
         TrapCode::MemoryOutOfBounds => "memory-out-of-bounds",
         TrapCode::TableOutOfBounds => "table-out-of-bounds",
         TrapCode::IndirectCallToNull => "indirect-call-to-null",

@@ -12,6 +12,7 @@ fn witnessed((outcome, output): (Outcome, Vec<u8>)) -> Witnessed {
     Witnessed {
         outcome,
         output: Digest(Sha256::digest(output).into()),
+        state: None,
     }
 }
 

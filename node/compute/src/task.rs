@@ -11,9 +11,12 @@ pub struct Limits {
     pub fuel: u64,
     /// Bytes of linear memory. Growing beyond it is answered with -1, whatever the machine has.
     pub memory: u64,
-    /// Bytes of standard output. A write that would exceed it ends the program with the trap
+    /// Bytes of standard output and of the next state together. A write that would exceed it ends the program with the trap
     /// [`crate::OUTPUT_TRAP`]. Each byte also costs [`crate::BYTE_FUEL`].
     pub output: u64,
+    /// Bytes of stack, at most [`crate::MAX_STACK`]. A frame costs what its module says, not what a machine makes of it:
+    /// 256, and 16 for each parameter, local and operand.
+    pub stack: u64,
 }
 
 /// One run of one program. Together with the input it determines every bit of the [`Outcome`].
@@ -31,6 +34,8 @@ pub struct Task {
     pub time: u64,
     /// Seed of the random bytes.
     pub seed: [u8; 32],
+    /// Whether there is a state: descriptor 3 reads it, and descriptor 4 writes the one that follows it.
+    pub state: bool,
 }
 
 /// How a run ended. Deterministic, so that it can be voted on.
@@ -42,7 +47,7 @@ pub struct Outcome {
     pub fuel: u64,
     /// High-water mark of linear memory, in bytes.
     pub memory: u64,
-    /// Bytes that the program wrote to its standard output.
+    /// Bytes that the program wrote to its standard output, and to its next state.
     pub output: u64,
 }
 

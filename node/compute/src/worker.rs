@@ -1,12 +1,11 @@
 //! The worker process, whole life: greet, then run one task after the other until the parent is gone.
 
 use crate::{
-    check::ProfileError,
     engine_id,
-    frame::{decode, encode, Hello, Pipe, Ready, Report, ReportedFault, Tag},
-    profile::MAX_WASM_STACK,
+    frame::{decode, encode, Compiled, Hello, Pipe, Ready, Report, ReportedFault, Tag, CHUNK},
+    profile::MACHINE_STACK,
     program::Programs,
-    run::{run, Fault, Stdio},
+    run::{run, Channel, Fault, Stdio},
     sandbox::{self, Sandbox},
     second, Failure, Outcome, Reason, Task,
 };
@@ -20,10 +19,10 @@ use std::{
 };
 
 /// Stack of the thread that runs programs: theirs, and room for the host functions that they call.
-const STACK: usize = MAX_WASM_STACK + (4 << 20);
+pub(crate) const STACK: usize = MACHINE_STACK + (4 << 20);
 
-/// A worker that has compiled, and whose own memory is more than this afterwards, is replaced by one that finds the
-/// compiled module on disk: the compiler's memory does not come back by itself.
+/// A worker that has asked the second engine, and whose own memory is more than this afterwards, is replaced: what a
+/// translator has taken does not come back by itself.
 const RETIRE_BYTES: u64 = 16 << 20;
 
 /// The body of a worker process. It speaks with its parent on standard input and output, and ends when the parent
@@ -87,9 +86,9 @@ fn attend(
         match tag {
             Tag::Run => {
                 let result = perform(pipe, &mut programs, &decode(&payload)?);
-                let retire = programs.has_stored() && own_memory.bytes() > RETIRE_BYTES;
-                answer(pipe, result, retire)?;
+                answer(pipe, result, false)?;
             }
+            Tag::Compile => compile(pipe, &programs, &payload)?,
             Tag::Second => {
                 let result = perform_second(pipe, &decode(&payload)?);
                 answer(pipe, result, own_memory.bytes() > RETIRE_BYTES)?;
@@ -121,8 +120,25 @@ fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome,
     }
 }
 
+/// Compiles a module that the parent keeps.
+fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8]) -> io::Result<()> {
+    // The most that any process here may have, for the limit of a task is not known.
+    sandbox::grant_memory(0)?;
+    let ended = match programs.precompile(wasm) {
+        Ok(Ok(bytes)) => {
+            for piece in bytes.chunks(CHUNK) {
+                pipe.send(Tag::Output, piece)?;
+            }
+            Compiled::All
+        }
+        Ok(Err(error)) => Compiled::OutsideProfile(error.to_string()),
+        Err(fault) => Compiled::Failed(fault.to_string()),
+    };
+    pipe.send(Tag::Compiled, &encode(&ended)?)
+}
+
 /// A module outside the profile fails alike on every machine: it is a result.
-pub(crate) fn outside_profile(error: &ProfileError) -> Outcome {
+pub(crate) fn outside_profile(error: &impl std::fmt::Display) -> Outcome {
     let text = format!("the module {error}").into_bytes();
     Outcome {
         result: Err(Failure::new(Reason::Input, text)),
@@ -171,15 +187,23 @@ fn unexpected(tag: Tag) -> io::Error {
 }
 
 impl Stdio for Pipe {
-    fn read(&mut self) -> Result<Option<Bytes>, Fault> {
-        match ask(self, Tag::NeedInput)? {
+    fn read(&mut self, channel: Channel) -> Result<Option<Bytes>, Fault> {
+        let question = match channel {
+            Channel::Standard => Tag::NeedInput,
+            Channel::State => Tag::NeedState,
+        };
+        match ask(self, question)? {
             (Tag::Input, bytes) => Ok(Some(bytes.into())),
             (Tag::End, _) => Ok(None),
             (tag, _) => Err(refused(tag)),
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.send(Tag::Output, bytes).map_err(closed)
+    fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Fault> {
+        let tag = match channel {
+            Channel::Standard => Tag::Output,
+            Channel::State => Tag::NextState,
+        };
+        self.send(tag, bytes).map_err(closed)
     }
 }

@@ -4,9 +4,10 @@
 
 use rings_compute::{
     imports, proposals, proposals_off, BYTE_FUEL, CALL_FUEL, MAX_FUNCTIONS, MAX_FUNCTION_BYTES,
-    MAX_FUNCTION_LOCALS, MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS,
-    MAX_WASM_STACK,
+    MAX_FUNCTION_LOCALS, MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTING, MAX_STACK, MAX_TABLE_ELEMENTS,
 };
+
+use rings_protocol::operation::DEFAULT_STACK;
 
 /// The page, with line ends as spaces.
 fn page() -> String {
@@ -79,7 +80,11 @@ fn every_bound_is_written_down() {
         ),
         (
             "stack",
-            format!("{} MiB of machine stack", MAX_WASM_STACK >> 20),
+            format!(
+                "`--stack`: {} MiB unless it is given, at most {} MiB",
+                DEFAULT_STACK >> 20,
+                MAX_STACK >> 20
+            ),
         ),
     ] {
         let row = format!("| {what} | {bound}");

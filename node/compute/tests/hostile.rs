@@ -42,6 +42,7 @@ fn hostile(module: &[u8]) -> Task {
         fuel: FUEL,
         memory: MEMORY,
         output: 1 << 20,
+        stack: 8 << 20,
     };
     task
 }

@@ -151,7 +151,69 @@ async fn a_new_pool_finds_compiled_modules_on_disk_and_drops_damaged_ones() {
 }
 
 #[tokio::test]
-async fn a_worker_that_grew_by_compiling_is_replaced() {
+async fn pools_that_share_a_cache_compile_a_module_once() {
+    let (directory, copy) = (tempfile::tempdir().unwrap(), module(COPY));
+    let asked = AtomicUsize::new(0);
+    let runs = (0..8).map(|_| async {
+        let pool = pool_with(1, Some(directory.path().into()), WALL_LIMIT);
+        let source = Counted(copy.clone().into(), &asked);
+        let (mut output, task) = (Vec::new(), task(&copy));
+        let ran = pool.run(&task, source, input(b"xyz"), &mut output);
+        ran.await.unwrap().result.unwrap();
+        assert_eq!(output, b"xyz");
+        pool.shutdown().await;
+    });
+    futures::future::join_all(runs).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // Neither a lock nor half a file is left.
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_state_goes_through_a_worker_and_both_engines_leave_the_same() {
+    // Standard input, then the state, go to the next state; the state's length is the output.
+    let text = r#"(func $copy (param $from i32) (result i32) (local $all i32)
+            (loop $more
+                (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 4000))
+                (drop (call $fd_read (local.get $from) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (i32.store (i32.const 4) (i32.load (i32.const 8)))
+                (drop (call $fd_write (i32.const 4) (i32.const 0) (i32.const 1) (i32.const 12)))
+                (local.set $all (i32.add (local.get $all) (i32.load (i32.const 8))))
+                (br_if $more (i32.load (i32.const 8))))
+            (local.get $all))
+        (func (export "_start") (drop (call $copy (i32.const 0))) (call $show (call $copy (i32.const 3))))"#;
+    let (pool, module) = (pool(1), common::program(text));
+    let mut task = task(&module);
+    task.state = true;
+    let state = vec![b's'; 700_000];
+    let (mut output, mut next) = (Vec::new(), Vec::new());
+    let mut hashed = HashedOutput::new(&mut output);
+    let mut kept = HashedOutput::new(&mut next);
+    let outcome = pool
+        .run_with_state(
+            &task,
+            Bytes::from(module.clone()),
+            (input(b"input "), &mut hashed),
+            (input(&state), &mut kept),
+        )
+        .await
+        .unwrap();
+    let first = hashed.witness(outcome).with_state(kept);
+    assert_eq!(output, 700_000u32.to_le_bytes());
+    assert_eq!(next, [b"input ".as_slice(), &state].concat());
+    assert_eq!(first.outcome.output, 4 + 700_006);
+    let ask = |state| {
+        let source = Bytes::from(module.clone());
+        pool.second_opinion_with_state(&task, source, input(b"input "), state, &first)
+    };
+    assert_eq!(ask(input(&state)).await.unwrap(), Opinion::Agrees);
+    let other = ask(input(&vec![b't'; 700_000])).await.unwrap();
+    assert!(matches!(other, Opinion::Differs { .. }), "{other}");
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn compiling_leaves_nothing_in_the_worker_that_runs() {
     let large = module(&format!(
         r#"(module (memory (export "memory") 1)
             (func (param i32) (result i32) (local.get 0) {}) (func (export "_start")))"#,
@@ -161,7 +223,6 @@ async fn a_worker_that_grew_by_compiling_is_replaced() {
     let pool = pool_with(1, Some(directory.path().into()), WALL_LIMIT);
     let (first, _) = run(&pool, &task(&large), &large, b"").await;
     assert_eq!(first.result, Ok(()));
-    assert!(pool.idle_workers().is_empty());
     assert_eq!(run(&pool, &task(&large), &large, b"").await.0, first);
     let resident = status_kib(pool.idle_workers()[0], "VmRSS");
     assert!(resident < 30_000, "{resident} KiB");

@@ -17,7 +17,7 @@ use rand_chacha::{
 };
 use rings_compute::{check_module, HashedOutput, Opinion, Pool, Reason, Task, Witnessed};
 use std::{collections::BTreeMap, time::Instant};
-use wasm_encoder::{
+use wasm_encoder_of_tests::{
     reencode::{utils, Error, Reencode},
     BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
     ImportSection, MemArg, MemArgTarget, Module, SectionId, TypeSection, ValType,

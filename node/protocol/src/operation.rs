@@ -11,6 +11,8 @@ pub const STDERR_TAIL: usize = 4096;
 pub const DEFAULT_FUEL: u64 = 50_000_000_000;
 /// Memory of `rings run` unless told otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 256 * 1024 * 1024;
+/// Stack of an operation that names none, in bytes.
+pub const DEFAULT_STACK: u64 = 8 * 1024 * 1024;
 
 /// What a gate computes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +27,25 @@ pub struct Operation {
     pub memory: u64,
     /// How inputs become standard input.
     pub mode: Mode,
+    /// Most bytes that one run may write to standard output and to its next state together. Without it, fuel is the
+    /// bound: each byte costs a unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
     /// The WASM module.
     pub program: Cid,
+    /// Most bytes of stack, as programs count them; [`DEFAULT_STACK`] without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<u64>,
+    /// Whether the first input is a state and not a part of standard input: the program reads it from descriptor 3 and
+    /// writes the next one, which is output pin 1, to descriptor 4. Only with [`Mode::Cat`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub state: bool,
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How the inputs behind pin 0 become standard input.
@@ -95,6 +114,16 @@ pub enum OperationError {
 }
 
 impl Operation {
+    /// How many output pins its gate has, with that many inputs behind the operation; `None` if it does not fit them.
+    pub fn outputs(&self, inputs: usize) -> Option<u128> {
+        match (self.mode, self.state) {
+            (Mode::Cat, false) => Some(1),
+            (Mode::Cat, true) => (inputs > 0).then_some(2),
+            (Mode::Each, false) => Some(inputs as u128),
+            (Mode::Each, true) => None,
+        }
+    }
+
     /// The canonical bytes.
     ///
     /// # Errors
@@ -166,8 +195,55 @@ mod tests {
             fuel: DEFAULT_FUEL,
             memory: 1 << 20,
             mode: Mode::Cat,
+            output: None,
             program: data_cid(sha256(b"program")),
+            stack: None,
+            state: false,
         }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_written() {
+        let mut operation = operation();
+        operation.output = Some(5);
+        operation.stack = Some(6);
+        operation.state = true;
+        let bytes = operation.to_dag_json().unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let cid = data_cid(sha256(b"program"));
+        let end = format!(
+            r#""mode":"cat","output":5,"program":{{"/":"{cid}"}},"stack":6,"state":true}}"#
+        );
+        assert!(text.ends_with(&end), "{text}");
+        assert_eq!(Operation::from_dag_json(&bytes).unwrap(), operation);
+        // One meaning, one spelling.
+        for other in [
+            text.replace("true", "false"),
+            text.replace("\"output\":5", "\"output\":null"),
+        ] {
+            assert!(matches!(
+                Operation::from_dag_json(other.as_bytes()),
+                Err(OperationError::NotCanonical)
+            ));
+        }
+    }
+
+    #[test]
+    fn outputs_follow_from_mode_inputs_and_state() {
+        let mut operation = operation();
+        assert_eq!(
+            (operation.outputs(0), operation.outputs(3)),
+            (Some(1), Some(1))
+        );
+        operation.state = true;
+        assert_eq!(
+            (operation.outputs(0), operation.outputs(1)),
+            (None, Some(2))
+        );
+        operation.mode = Mode::Each;
+        assert_eq!(operation.outputs(3), None);
+        operation.state = false;
+        assert_eq!(operation.outputs(3), Some(3));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum Command {
     #[command(
         after_help = "Status 0 when the result on chain is right, 1 when it is not.\n\nExample: rings verify 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
     )]
-    Verify(GateArgs),
+    Verify(VerifyArgs),
     /// Put a file into the ring's store and print its CID (the one of `ipfs add`)
     #[command(after_help = "Example: rings add report.pdf")]
     Add(AddArgs),
@@ -172,6 +172,17 @@ pub struct GateArgs {
     pub show: ShowArgs,
 }
 
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The gate, where and how
+    #[command(flatten)]
+    pub gate: GateArgs,
+    /// Repeat also the gates whose states it goes back to, from the first state on
+    #[arg(long)]
+    pub history: bool,
+}
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -190,6 +201,19 @@ pub struct RunArgs {
     /// Most bytes of memory that one run may have
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MEMORY, value_parser = clap::value_parser!(u64).range(65_536..))]
     pub memory: u64,
+    /// Most bytes that one run may write, its next state included [default: as many as the fuel pays for]
+    #[arg(long, value_name = "BYTES")]
+    pub max_output: Option<u64>,
+    /// Most bytes of stack that one run may have, as programs count them [default: 8388608]
+    #[arg(long, value_name = "BYTES")]
+    pub stack: Option<u64>,
+    /// Give the program a state on descriptor 3, and keep what it writes to descriptor 4: a file, the gate (0x…) whose next
+    /// state it is, or "new" for an empty one
+    #[arg(long, value_name = "STATE", conflicts_with = "each")]
+    pub state: Option<String>,
+    /// Write the next state into this file
+    #[arg(long, value_name = "FILE", requires = "state")]
+    pub next_state: Option<PathBuf>,
     /// How long to wait for the result
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod failure;
 mod files;
+mod history;
 mod key;
 mod member;
 mod out;

@@ -4,9 +4,10 @@
 //! checked, and what the program gives is computed here, in a worker.
 
 use super::{
-    args::GateArgs,
+    args::VerifyArgs,
     failure::{Failure, Status},
     files::members,
+    history::History,
     out::Out,
     ringdir::RingFile,
     up::check_chain,
@@ -19,6 +20,7 @@ use crate::{
 use cid::Cid;
 use futures::future::join_all;
 use rings_chain::{Chain, ChainError, GateHistory, Registration};
+use rings_compute::Pool;
 use rings_protocol::{
     cids::data_cid, eip712::Domain, gate::GateInput, log::LogNode, message::Vote, Address, Digest,
 };
@@ -31,7 +33,7 @@ const PAGE: u32 = 200;
 const MAX_PAGES: usize = 5_000;
 
 /// Pins and the digests of their data, in order of pins.
-type Outputs = BTreeMap<u128, Digest>;
+pub(super) type Outputs = BTreeMap<u128, Digest>;
 
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
@@ -62,7 +64,8 @@ struct MemberReport {
 ///
 /// # Errors
 /// Status 1 when the result on chain is wrong, 5 when it cannot be repeated.
-pub async fn verify(args: GateArgs, out: Out) -> Result<(), Failure> {
+pub async fn verify(args: VerifyArgs, out: Out) -> Result<(), Failure> {
+    let (history, args) = (args.history, args.gate);
     let dir = args.show.dir.dir();
     let file = dir.read()?;
     let chain = file.chain().await?;
@@ -70,8 +73,17 @@ pub async fn verify(args: GateArgs, out: Out) -> Result<(), Failure> {
     let clients = dir.clients(&file)?;
     let members = members(&dir, &clients).await?;
     let found = Question::of(&chain, &file, args.gate).await?;
+    if history {
+        return History::of(&chain, &file, found)
+            .await?
+            .verify(&chain, &members, args.show.json, out)
+            .await;
+    }
     let step = out.step("running the program again");
-    let execution = found.repeat(&chain, &members).await?;
+    let pool = worker_pool::open()?;
+    let execution = found.repeat(&chain, &members, &pool).await;
+    pool.shutdown().await;
+    let execution = execution?;
     drop(step);
     let step = out.step("reading the members' logs");
     let report = found.report(&chain, &members, &execution).await?;
@@ -93,18 +105,18 @@ pub async fn verify(args: GateArgs, out: Out) -> Result<(), Failure> {
 }
 
 /// What the chain says about the gate.
-struct Question {
-    gate: Address,
-    history: GateHistory,
+pub(super) struct Question {
+    pub(super) gate: Address,
+    pub(super) history: GateHistory,
     registration: Registration,
     ring: Address,
     ready: u64,
     operation: Cid,
-    inputs: Vec<Cid>,
+    pub(super) inputs: Vec<Cid>,
 }
 
 impl Question {
-    async fn of(chain: &Chain, file: &RingFile, gate: Address) -> Result<Self, Failure> {
+    pub(super) async fn of(chain: &Chain, file: &RingFile, gate: Address) -> Result<Self, Failure> {
         let history = match chain.gate_history(file.engine, gate).await {
             Err(ChainError::NotAContract { .. }) => {
                 let what = format!("there is no gate {gate} of this engine; see `rings status`");
@@ -142,7 +154,12 @@ impl Question {
     }
 
     /// Computes the outputs here, storing nothing.
-    async fn repeat(&self, chain: &Chain, members: &[&Client]) -> Result<Execution, Failure> {
+    pub(super) async fn repeat(
+        &self,
+        chain: &Chain,
+        members: &[&Client],
+        pool: &Pool,
+    ) -> Result<Execution, Failure> {
         let urls: Vec<_> = members.iter().map(|member| member.url()).collect();
         let source = Arc::new(GatewaySource::new(&urls)?);
         let context = TaskContext {
@@ -154,9 +171,7 @@ impl Question {
             member: Address::default(),
             bounds: Bounds::NONE,
         };
-        let pool = worker_pool::open()?;
-        let execution = execute(&pool, source, None, self.operation, &self.inputs, context).await;
-        pool.shutdown().await;
+        let execution = execute(pool, source, None, self.operation, &self.inputs, context).await;
         execution.map_err(|error| {
             Failure::unavailable(format!("gate {} cannot be repeated here", self.gate))
                 .because(error)
@@ -170,13 +185,7 @@ impl Question {
         execution: &Execution,
     ) -> Result<Report, Failure> {
         let computed: Outputs = execution.outputs.iter().copied().collect();
-        let registered: Outputs = self
-            .registration
-            .pins
-            .iter()
-            .copied()
-            .zip(self.registration.cids.iter().copied())
-            .collect();
+        let registered = self.registered();
         let domain = Domain::new(chain.id(), self.ring);
         let accounts = chain.ring_state(self.ring).await?.members;
         let votes = accounts
@@ -206,6 +215,12 @@ impl Question {
             signers: self.registration.signers.clone(),
             members: members.collect(),
         })
+    }
+
+    /// What is on chain.
+    pub(super) fn registered(&self) -> Outputs {
+        let Registration { pins, cids, .. } = &self.registration;
+        pins.iter().copied().zip(cids.iter().copied()).collect()
     }
 
     /// What `account` voted for in its log, as far as anybody has it.

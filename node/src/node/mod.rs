@@ -421,7 +421,7 @@ fn pool_config(config: &NodeConfig) -> PoolConfig {
     PoolConfig {
         command: (program, vec!["worker".into()]),
         workers: config.compute.workers,
-        cache: Some(config.store.path.join("modules")),
+        cache: Some(config.compute.cache.clone()),
         wall_limit: WALL_LIMIT,
     }
 }

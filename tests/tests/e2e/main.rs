@@ -19,4 +19,5 @@ mod liars;
 mod programs;
 mod quick;
 mod refusals;
+mod service;
 mod structure;

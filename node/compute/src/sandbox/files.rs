@@ -10,7 +10,7 @@ use std::path::Path;
 /// The newest version whose rights are asked for; an older kernel gives those that it knows.
 const NEWEST: ABI = ABI::V6;
 
-/// Confines this thread, and those that it starts, to the files in `cache`.
+/// Confines this thread, and those that it starts, to reading the files in `cache`.
 pub(super) fn confine(cache: Option<&Path>) -> Guard {
     match restrict(cache) {
         Ok(RulesetStatus::FullyEnforced) => Guard::Full,
@@ -37,12 +37,7 @@ fn restrict(cache: Option<&Path>) -> Result<RulesetStatus, RulesetError> {
     Ok(rules.restrict_self()?.ruleset)
 }
 
-/// What the cache does with its directory: look, read, write, and remove what is old.
+/// What a worker does with the cache's directory: look and read. What it runs must not change what others run.
 fn kept() -> BitFlags<AccessFs> {
-    AccessFs::ReadDir
-        | AccessFs::ReadFile
-        | AccessFs::WriteFile
-        | AccessFs::MakeReg
-        | AccessFs::RemoveFile
-        | AccessFs::Truncate
+    AccessFs::ReadDir | AccessFs::ReadFile
 }

@@ -16,7 +16,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Seek},
     path::Path,
 };
@@ -113,17 +113,12 @@ impl fmt::Display for Sandbox {
     }
 }
 
-/// Gives up all that a worker does not need, for this thread and those that it starts. `cache` is made if it is missing,
-/// and stays.
+/// Gives up all that a worker does not need, for this thread and those that it starts. `cache` stays readable.
 ///
 /// # Errors
 /// When the system refuses what every system has. What only some kernels have is in the answer.
 pub(crate) fn enter(cache: Option<&Path>) -> io::Result<Sandbox> {
     die_with_parent()?;
-    if let Some(cache) = cache {
-        // Without it, nothing is kept.
-        fs::create_dir_all(cache).ok();
-    }
     let rlimits = [
         ("core", Resource::Core, 0),
         ("files", Resource::Nofile, MAX_FILES),

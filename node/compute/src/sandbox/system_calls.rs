@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Allowed whatever the arguments.
 const ALLOWED: &[libc::c_long] = &[
-    // Pipes to the parent, and files of the cache, which Landlock confines.
+    // Pipes to the parent, and files of the cache, which Landlock confines; `ftruncate` is for memory without a name.
     libc::SYS_read,
     libc::SYS_write,
     libc::SYS_readv,
@@ -28,9 +28,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_fcntl,
     libc::SYS_ftruncate,
     libc::SYS_getdents64,
-    libc::SYS_mkdirat,
-    libc::SYS_unlinkat,
-    libc::SYS_renameat2,
     libc::SYS_utimensat,
     // Memory, also that of programs, whose machine code is mapped.
     libc::SYS_brk,
@@ -68,20 +65,12 @@ const ALLOWED: &[libc::c_long] = &[
 
 /// The older names of some of them, which newer architectures lack.
 const OLDER: &[libc::c_long] = &[
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    libc::SYS_renameat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_open,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_stat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_lstat,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_mkdir,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_unlink,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_rename,
 ];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;

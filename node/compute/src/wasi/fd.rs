@@ -1,6 +1,8 @@
-//! Descriptors 0, 1 and 2: streams of bytes without a position, and not a terminal.
+//! The open descriptors: streams of bytes without a position, and not a terminal. 0, 1 and 2 are the standard ones; with a
+//! state, 3 reads it and 4 writes the next.
 
 use super::{memory::Guest, Answer, Arguments, Errno, Halt};
+use crate::run::Channel;
 use std::ops::Range;
 
 /// Length of a `filestat`, in bytes.
@@ -22,6 +24,15 @@ pub(super) fn check_open(guest: &mut Guest<'_>, fd: u32) -> Result<usize, Halt> 
     }
 }
 
+/// What a descriptor reads, if it is one to read from.
+fn reads(fd: usize) -> Option<Channel> {
+    match fd {
+        0 => Some(Channel::Standard),
+        3 => Some(Channel::State),
+        _ => None,
+    }
+}
+
 /// `fd_close(fd: u32)`
 pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let fd = check_open(guest, args.u32(0))?;
@@ -31,9 +42,9 @@ pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
 
 /// `fd_fdstat_get(fd: u32, stat: *mut fdstat)`: type 0 (unknown), as a pipe has it.
 pub(super) fn fd_fdstat_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
-    let direction = match check_open(guest, args.u32(0))? {
-        0 => RIGHT_READ,
-        _ => RIGHT_WRITE,
+    let direction = match reads(check_open(guest, args.u32(0))?) {
+        Some(_) => RIGHT_READ,
+        None => RIGHT_WRITE,
     };
     let rights = direction | RIGHT_FILESTAT | RIGHT_POLL;
     let mut stat = [0; 24];
@@ -64,12 +75,14 @@ pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
 ///
 /// Fills all buffers unless the input ends: how the input came in pieces must not be seen.
 pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
-    let (vectors, count) = transfer(guest, args, |fd| fd == 0)?;
+    let fd = check_open(guest, args.u32(0))?;
+    let channel = reads(fd).ok_or(Errno::BADF)?;
+    let (vectors, count) = transfer(guest, args)?;
     let mut total = 0;
     for index in 0..count {
         let range = guest.vector(vectors, index)?;
         let wanted = range.len();
-        let read = read_into(guest, range)?;
+        let read = read_into(guest, channel, range)?;
         total += read;
         if read < wanted {
             break;
@@ -80,15 +93,20 @@ pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
 
 /// `fd_write(fd: u32, vectors: *const ciovec, count: u32, written: *mut u32)`: always all of it.
 pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
-    let (vectors, count) = transfer(guest, args, |fd| fd != 0)?;
+    let fd = check_open(guest, args.u32(0))?;
+    if reads(fd).is_some() {
+        return Err(Errno::BADF.into());
+    }
+    let (vectors, count) = transfer(guest, args)?;
     let mut total = 0;
     for index in 0..count {
         let range = guest.vector(vectors, index)?;
         total += range.len();
         guest.charge_bytes(range.len())?;
         let (memory, state) = guest.split();
-        match args.u32(0) {
-            1 => state.write_output(&memory[range])?,
+        match fd {
+            1 => state.write_output(Channel::Standard, &memory[range])?,
+            4 => state.write_output(Channel::State, &memory[range])?,
             _ => state.write_error(&memory[range]),
         }
     }
@@ -96,14 +114,7 @@ pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
 }
 
 /// The vectors of a transfer, after a look at all of them, so that a transfer which must fail moves nothing.
-fn transfer(
-    guest: &mut Guest<'_>,
-    args: &Arguments,
-    direction: fn(usize) -> bool,
-) -> Result<(u32, u32), Halt> {
-    if !direction(check_open(guest, args.u32(0))?) {
-        return Err(Errno::BADF.into());
-    }
+fn transfer(guest: &mut Guest<'_>, args: &Arguments) -> Result<(u32, u32), Halt> {
     let (vectors, count) = (args.u32(1), args.u32(2));
     guest.range(args.u32(3), 4)?;
     guest.charge(count.into())?;
@@ -116,16 +127,16 @@ fn transfer(
 }
 
 /// Fills one buffer as far as the input goes.
-fn read_into(guest: &mut Guest<'_>, range: Range<usize>) -> Result<usize, Halt> {
+fn read_into(guest: &mut Guest<'_>, channel: Channel, range: Range<usize>) -> Result<usize, Halt> {
     let mut at = range.start;
     while at < range.end {
-        let length = guest.state().fill()?.min(range.end - at);
+        let length = guest.state().fill(channel)?.min(range.end - at);
         if length == 0 {
             break;
         }
         guest.charge_bytes(length)?;
         let (memory, state) = guest.split();
-        state.take(&mut memory[at..at + length]);
+        state.take(channel, &mut memory[at..at + length]);
         at += length;
     }
     Ok(at - range.start)

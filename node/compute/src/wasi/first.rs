@@ -2,12 +2,14 @@
 
 use super::{call, functions, memory, Arguments, State, Stop, WASI_MODULE};
 use crate::run::Fault;
-use wasmtime::{Caller, Engine, FuncType, Linker, Memory, Val, ValType};
+use wasmtime::{Caller, Engine, FuncType, Global, Linker, Memory, Val, ValType};
 
 /// What a store of wasmtime holds: the state, and the program's memory once it was looked for.
 pub(crate) struct Held {
     /// The state of the run.
     pub state: State,
+    /// The counter of the program's stack.
+    pub stack_left: Option<Global>,
     memory: Option<Memory>,
 }
 
@@ -16,6 +18,7 @@ impl Held {
     pub(crate) fn new(state: State) -> Self {
         Self {
             state,
+            stack_left: None,
             memory: None,
         }
     }

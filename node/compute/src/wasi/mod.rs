@@ -34,7 +34,7 @@ pub const CALL_FUEL: u64 = 100;
 /// Fuel for each byte that a host function reads or writes for the program.
 pub const BYTE_FUEL: u64 = 1;
 /// Rises whenever an answer or a charge in here, or what counts as a failure, changes; part of the engine's identity.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// What a host function answers: nothing more than "done", an errno, or the end of the run.
 type Answer = Result<(), Halt>;
@@ -111,17 +111,17 @@ const FUNCTIONS: &[Entry] = &[
     entry(
         "fd_close",
         fd::fd_close,
-        "closes 0, 1 or 2 for good; `EBADF` for others",
+        "closes an open descriptor for good; `EBADF` for others",
     ),
     entry(
         "fd_fdstat_get",
         fd::fd_fdstat_get,
-        "for 0, 1 and 2: of unknown type, without flags; `EBADF` for others",
+        "for open descriptors: of unknown type, without flags; `EBADF` for others",
     ),
     entry(
         "fd_filestat_get",
         fd::fd_filestat_get,
-        "for 0, 1 and 2: of unknown type, all else 0; `EBADF` for others",
+        "for open descriptors: of unknown type, all else 0; `EBADF` for others",
     ),
     entry(
         "fd_prestat_get",
@@ -136,22 +136,22 @@ const FUNCTIONS: &[Entry] = &[
     entry(
         "fd_read",
         fd::fd_read,
-        "fills all buffers from the input unless it ends, on 0; `EBADF` on others",
+        "fills all buffers unless the stream ends, on 0 and 3; `EBADF` on others",
     ),
     entry(
         "fd_seek",
         fd::fd_seek,
-        "`ESPIPE` on 0, 1 and 2; `EBADF` on others",
+        "`ESPIPE` on open descriptors; `EBADF` on others",
     ),
     entry(
         "fd_tell",
         fd::fd_seek,
-        "`ESPIPE` on 0, 1 and 2; `EBADF` on others",
+        "`ESPIPE` on open descriptors; `EBADF` on others",
     ),
     entry(
         "fd_write",
         fd::fd_write,
-        "takes all of it, on 1 and 2; `EBADF` on others",
+        "takes all of it, on 1, 2 and 4; `EBADF` on others",
     ),
     entry(
         "poll_oneoff",

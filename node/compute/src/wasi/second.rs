@@ -5,12 +5,14 @@ use super::{
     first::{internal, no_memory},
     functions, memory, Arguments, State, Stop, WASI_MODULE,
 };
-use wasmi::{Caller, Engine, Error, FuncType, Linker, Memory, Val, ValType};
+use wasmi::{Caller, Engine, Error, FuncType, Global, Linker, Memory, Val, ValType};
 
 /// What a store of wasmi holds: the state, and the program's memory once it was looked for.
 pub(crate) struct Held {
     /// The state of the run.
     pub state: State,
+    /// The counter of the program's stack.
+    pub stack_left: Option<Global>,
     memory: Option<Memory>,
 }
 
@@ -19,6 +21,7 @@ impl Held {
     pub(crate) fn new(state: State) -> Self {
         Self {
             state,
+            stack_left: None,
             memory: None,
         }
     }

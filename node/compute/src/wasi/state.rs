@@ -1,6 +1,10 @@
 //! What the host knows about one run.
 
-use crate::{limits::Limiter, run::Stdio, Task};
+use crate::{
+    limits::Limiter,
+    run::{Channel, Stdio},
+    Task,
+};
 use bytes::Bytes;
 use rand_chacha::{rand_core::SeedableRng, ChaCha20Rng};
 use rings_protocol::operation::STDERR_TAIL;
@@ -33,19 +37,27 @@ pub(crate) struct State {
     /// Nanoseconds since 1970 on every clock: the block's time, and what the program has slept.
     pub(super) now: u64,
     pub(super) random: ChaCha20Rng,
-    /// Which of the descriptors 0, 1 and 2 are still open.
-    pub(super) open: [bool; 3],
+    /// Which of the descriptors are open: standard input, output and error, the state and the next state.
+    pub(super) open: [bool; 5],
     /// Decides about growth.
     pub(crate) limiter: Limiter,
-    /// Bytes written to standard output.
+    /// Bytes written to standard output and to the next state.
     pub(crate) written: u64,
     /// Most bytes that it may write there.
     most_output: u64,
     stdio: Box<dyn Stdio>,
-    input: Bytes,
-    ended: bool,
-    output: Vec<u8>,
+    /// By channel.
+    inputs: [Incoming; 2],
+    /// By channel: what has not been passed on yet.
+    outputs: [Vec<u8>; 2],
     stderr: Vec<u8>,
+}
+
+/// A stream that the program reads.
+#[derive(Default)]
+struct Incoming {
+    bytes: Bytes,
+    ended: bool,
 }
 
 impl State {
@@ -58,14 +70,13 @@ impl State {
                 .collect(),
             now: task.time.saturating_mul(NANOSECONDS),
             random: ChaCha20Rng::from_seed(task.seed),
-            open: [true; 3],
+            open: [true, true, true, task.state, task.state],
             limiter: Limiter::new(task.limits.memory),
             written: 0,
             most_output: task.limits.output,
             stdio,
-            input: Bytes::new(),
-            ended: false,
-            output: Vec::new(),
+            inputs: Default::default(),
+            outputs: Default::default(),
             stderr: Vec::new(),
         }
     }
@@ -76,37 +87,40 @@ impl State {
     }
 
     /// Makes sure that there is input, unless it has ended; gives the number of bytes at hand.
-    pub(super) fn fill(&mut self) -> Result<usize, Stop> {
-        while self.input.is_empty() && !self.ended {
-            match self.stdio.read().map_err(Stop::Fault)? {
-                Some(bytes) => self.input = bytes,
-                None => self.ended = true,
+    pub(super) fn fill(&mut self, channel: Channel) -> Result<usize, Stop> {
+        let input = &mut self.inputs[channel as usize];
+        while input.bytes.is_empty() && !input.ended {
+            match self.stdio.read(channel).map_err(Stop::Fault)? {
+                Some(bytes) => input.bytes = bytes,
+                None => input.ended = true,
             }
         }
-        Ok(self.input.len())
+        Ok(input.bytes.len())
     }
 
     /// Moves input that is at hand into `target`, which must not be longer than what [`Self::fill`] gave.
-    pub(super) fn take(&mut self, target: &mut [u8]) {
-        let length = target.len().min(self.input.len());
-        let piece = self.input.split_to(length);
+    pub(super) fn take(&mut self, channel: Channel, target: &mut [u8]) {
+        let input = &mut self.inputs[channel as usize].bytes;
+        let length = target.len().min(input.len());
+        let piece = input.split_to(length);
         target[..length].copy_from_slice(&piece);
     }
 
-    /// Takes standard output, passing on whole chunks. Of a write that is too much, nothing is taken.
-    pub(super) fn write_output(&mut self, mut bytes: &[u8]) -> Result<(), Stop> {
+    /// Takes output, passing on whole chunks. Of a write that is too much, nothing is taken.
+    pub(super) fn write_output(&mut self, channel: Channel, mut bytes: &[u8]) -> Result<(), Stop> {
         let written = self.written.saturating_add(bytes.len() as u64);
         if written > self.most_output {
             return Err(Stop::Output);
         }
         self.written = written;
         while !bytes.is_empty() {
-            let room = OUTPUT_CHUNK - self.output.len();
+            let output = &mut self.outputs[channel as usize];
+            let room = OUTPUT_CHUNK - output.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.output.extend_from_slice(now);
+            output.extend_from_slice(now);
             bytes = later;
-            if self.output.len() == OUTPUT_CHUNK {
-                self.flush()?;
+            if output.len() == OUTPUT_CHUNK {
+                self.pass_on(channel)?;
             }
         }
         Ok(())
@@ -114,11 +128,17 @@ impl State {
 
     /// Passes on what output there is.
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
-        if self.output.is_empty() {
+        self.pass_on(Channel::Standard)?;
+        self.pass_on(Channel::State)
+    }
+
+    fn pass_on(&mut self, channel: Channel) -> Result<(), Stop> {
+        let output = &mut self.outputs[channel as usize];
+        if output.is_empty() {
             return Ok(());
         }
-        self.stdio.write(&self.output).map_err(Stop::Fault)?;
-        self.output.clear();
+        self.stdio.write(channel, output).map_err(Stop::Fault)?;
+        output.clear();
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{run, shown, start, task};
+use crate::fixture::{run, run_with_state, shown, start, task};
 use crate::Reason;
 use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
@@ -159,6 +159,53 @@ fn a_closed_descriptor_is_gone() {
         (call $show (call $fd_read (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 16)))
         (call $show (call $fd_close (i32.const 3)))";
     assert_eq!(shown(body, b"x"), [0, BADF, BADF, BADF]);
+}
+
+/// Copies descriptor `from` to descriptor `to`, a hundred bytes at most.
+fn copying(from: u32, to: u32) -> String {
+    format!(
+        "(i32.store (i32.const 0) (i32.const 200)) (i32.store (i32.const 4) (i32.const 100))
+        (call $show (call $fd_read (i32.const {from}) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (i32.store (i32.const 4) (i32.load (i32.const 16)))
+        (call $show (call $fd_write (i32.const {to}) (i32.const 0) (i32.const 1) (i32.const 16)))"
+    )
+}
+
+#[test]
+fn a_state_is_read_on_3_and_the_next_is_written_on_4() {
+    let module = start(&(copying(3, 4) + &copying(0, 4)));
+    let mut task = task(&module);
+    task.state = true;
+    let (outcome, output, next) = run_with_state(&module, &task, b", more", b"before").unwrap();
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(output, [0; 16], "four times success");
+    assert_eq!(next, b"before, more");
+    assert_eq!(outcome.output, 16 + 12);
+    // Together they are bounded.
+    task.limits.output = 16 + 11;
+    let (outcome, _, _) = run_with_state(&module, &task, b", more", b"before").unwrap();
+    let trap = crate::OUTPUT_TRAP;
+    assert_eq!(outcome.result.unwrap_err().reason, Reason::Trap { trap });
+}
+
+#[test]
+fn a_state_has_its_directions_and_is_not_there_unasked() {
+    let body =
+        "(call $show (call $fd_read (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 16)))
+        (call $show (call $fd_write (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 16)))
+        (call $show (call $fd_fdstat_get (i32.const 3) (i32.const 0)))
+        (call $show (call $fd_read (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 16)))
+        (call $show (call $fd_write (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 16)))
+        (call $show (call $fd_close (i32.const 4)))
+        (call $show (call $fd_write (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 16)))";
+    assert_eq!(shown(body, b""), [BADF; 7]);
+    let module = start(body);
+    let mut task = task(&module);
+    task.state = true;
+    let (_, output, next) = run_with_state(&module, &task, b"", b"x").unwrap();
+    let answers: Vec<_> = output.chunks(4).map(|word| u32::from(word[0])).collect();
+    assert_eq!(answers, [BADF, BADF, 0, 0, 0, 0, BADF]);
+    assert!(next.is_empty());
 }
 
 #[test]

@@ -37,9 +37,11 @@ pub fn task(module: &[u8]) -> Task {
             fuel: 10_000_000_000,
             memory: 64 << 20,
             output: u64::MAX,
+            stack: 8 << 20,
         },
         time: 1_700_000_000,
         seed: [1; 32],
+        state: false,
     }
 }
 

@@ -106,7 +106,10 @@ impl Stage {
             fuel: FUEL,
             memory: MEMORY,
             mode: Mode::Cat,
+            output: None,
             program: add(client, &program).await?,
+            stack: None,
+            state: false,
         };
         let encoded = operation
             .to_dag_json()

@@ -5,8 +5,10 @@
 
 use super::{
     content::Content,
-    job::{self, Job, Program},
-    milliseconds, told,
+    job::{self, Job, Program, State},
+    milliseconds,
+    next_state::NextState,
+    told,
 };
 use crate::{
     cli::{
@@ -139,7 +141,14 @@ impl<'a> Dry<'a> {
             Some(time) => time,
             None => now()?,
         };
-        let task = task::task(0, nowhere, nowhere, &job.what, sha256(&module), time);
+        let mut task = task::task(0, nowhere, nowhere, &job.what, sha256(&module), time);
+        if let Some(state) = &job.state {
+            let content = state.content().ok_or_else(|| {
+                Failure::usage("a dry run asks no ring for its state; name a file with --state")
+            })?;
+            let pins = [content].into_iter().chain(&job.inputs).map(job::digest);
+            task = task::with_state(task, &pins.collect::<Result<Vec<_>, _>>()?);
+        }
         Ok(Self {
             args,
             job,
@@ -181,29 +190,33 @@ impl<'a> Dry<'a> {
 
     /// One run, with `inputs` one after the other as standard input.
     async fn one(&self, inputs: &[&Content], shown: Shown) -> Result<OneRun, Failure> {
-        let mut sink = Sink {
-            shown,
-            importer: Importer::hasher(),
-            failed: None,
-        };
-        let input = content(inputs).await?;
+        let mut sink = Sink::new(shown);
+        let path = self.args.next_state.as_deref();
+        let file = path.map(NextState::create).transpose()?;
+        let mut next = Sink::new(file.map_or(Shown::Never, Shown::State));
+        let standard = (content(inputs).await?, &mut sink as &mut dyn OutputSink);
+        let state: Vec<_> = self.job.state.iter().filter_map(State::content).collect();
+        let state = (content(&state).await?, &mut next as &mut dyn OutputSink);
         let ran = self
             .pool
-            .run(&self.task, self.module.clone(), input, &mut sink)
+            .run_with_state(&self.task, self.module.clone(), standard, state)
             .await;
-        if let Some(failure) = sink.failed {
+        if let Some(failure) = sink.failed.or(next.failed) {
             return Err(failure);
         }
         let outcome = ran.map_err(|error| {
             Failure::unavailable("this machine could not run the program to its end").because(error)
         })?;
-        let imported = sink.importer.finish().await?;
+        let mut outputs = vec![DryOutput::new(sink.importer).await?];
+        if self.job.state.is_some() {
+            outputs.push(DryOutput::new(next.importer).await?);
+        }
+        if let (Shown::State(file), Ok(())) = (next.shown, &outcome.result) {
+            file.keep()?;
+        }
         Ok(OneRun {
             outcome,
-            output: DryOutput {
-                cid: imported.cid,
-                bytes: imported.bytes,
-            },
+            outputs,
             shown: sink.shown,
         })
     }
@@ -235,9 +248,10 @@ impl<'a> Dry<'a> {
             operation.fuel,
             mebibytes(done.memory),
             mebibytes(operation.memory),
-            match cids.is_empty() {
-                true => "output: none".into(),
-                false => format!("output: {}", cids.join(" ")),
+            match (cids.as_slice(), &self.job.state) {
+                ([], _) => "output: none".into(),
+                ([output, state], Some(_)) => format!("output: {output}\nnext state: {state}"),
+                _ => format!("output: {}", cids.join(" ")),
             }
         )
     }
@@ -265,8 +279,18 @@ impl<'a> Dry<'a> {
 /// One run that came to its end.
 struct OneRun {
     outcome: Outcome,
-    output: DryOutput,
+    outputs: Vec<DryOutput>,
     shown: Shown,
+}
+
+impl DryOutput {
+    async fn new(importer: Importer) -> Result<Self, Failure> {
+        let imported = importer.finish().await?;
+        Ok(Self {
+            cid: imported.cid,
+            bytes: imported.bytes,
+        })
+    }
 }
 
 impl Done {
@@ -278,17 +302,20 @@ impl Done {
             show(kept, out)?;
         }
         match run.outcome.result {
-            Ok(()) => self.outputs.push(run.output),
+            Ok(()) => self.outputs.extend(run.outputs),
             Err(failure) => self.failure = Some(failure_record(failure, index)),
         }
         Ok(())
     }
 }
 
-/// When an output is shown: as it comes, or, where several programs write at once, when its turn has come.
+/// When an output is shown: as it comes, or, where several programs write at once, when its turn has come. A state goes
+/// into a file, if one is named.
 enum Shown {
     Now(Out),
     Later(File),
+    State(NextState),
+    Never,
 }
 
 /// Standard output, which is hashed on its way.
@@ -299,17 +326,34 @@ struct Sink {
     failed: Option<Failure>,
 }
 
+impl Sink {
+    fn new(shown: Shown) -> Self {
+        Self {
+            shown,
+            importer: Importer::hasher(),
+            failed: None,
+        }
+    }
+
+    fn show(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match &mut self.shown {
+            Shown::Now(out) => out.bytes(bytes),
+            Shown::Later(file) => file.write_all(bytes).context(
+                Status::Unavailable,
+                "cannot keep the outputs; is there space for temporary files?",
+            ),
+            Shown::State(file) => file.write(bytes),
+            Shown::Never => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl OutputSink for Sink {
     async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error> {
-        match &mut self.shown {
-            Shown::Now(out) => {
-                if let Err(failure) = out.bytes(&bytes) {
-                    self.failed = Some(failure);
-                    return Err(io::ErrorKind::BrokenPipe.into());
-                }
-            }
-            Shown::Later(file) => file.write_all(&bytes)?,
+        if let Err(failure) = self.show(&bytes) {
+            self.failed = Some(failure);
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.importer.write(&bytes).await.map_err(io::Error::other)
     }

@@ -23,6 +23,11 @@ use std::{
     sync::Arc,
 };
 
+/// Output pin of the next state.
+pub const STATE_PIN: u128 = 1;
+/// What `--state` says when there is none yet.
+const NEW_STATE: &str = "new";
+
 /// A program, its operation and its inputs.
 #[derive(Debug)]
 pub struct Job {
@@ -32,6 +37,8 @@ pub struct Job {
     pub what: Operation,
     /// The operation, as a file.
     pub operation: Content,
+    /// The state, which is the gate's first input.
+    pub state: Option<State>,
     /// The inputs, in order.
     pub inputs: Vec<Content>,
     /// How many output pins the gate has.
@@ -45,6 +52,43 @@ pub enum Program {
     Here(Content),
     /// In the ring's store, under this CID.
     There(Cid),
+}
+
+/// Where the state comes from.
+#[derive(Debug)]
+pub enum State {
+    /// From this machine.
+    Here(Content),
+    /// From a gate's second output pin.
+    After(Address),
+}
+
+impl State {
+    /// The content, if it is here.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Here(content) => Some(content),
+            Self::After(_) => None,
+        }
+    }
+
+    /// How a receipt names it: its CID, or the gate.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Here(content) => content.cid().to_string(),
+            Self::After(gate) => gate.to_string(),
+        }
+    }
+
+    fn input(&self) -> Result<GateInput, Failure> {
+        match self {
+            Self::Here(content) => Ok(GateInput::Token(digest(content)?.token_id())),
+            Self::After(gate) => Ok(GateInput::Output {
+                gate: *gate,
+                pin: STATE_PIN,
+            }),
+        }
+    }
 }
 
 impl Program {
@@ -69,22 +113,29 @@ impl Job {
             .ok_or_else(|| Failure::usage("no program; name a WASM file"))?;
         let program = program(name).await?;
         let inputs = inputs(args).await?;
+        let state = match &args.state {
+            Some(state) => Some(self::state(state).await?),
+            None => None,
+        };
         let mode = if args.each { Mode::Each } else { Mode::Cat };
         let operation = Operation {
             args: arguments.to_vec(),
             fuel: args.fuel,
             memory: args.memory,
             mode,
+            output: args.max_output,
             program: program.cid(),
+            stack: args.stack,
+            state: state.is_some(),
         };
         let bytes = operation
             .to_dag_json()
             .map_err(|error| Failure::usage("the arguments are too long").because(error))?;
-        let outputs = match mode {
-            Mode::Cat => 1,
-            Mode::Each => inputs.len() as u128,
-        };
+        let outputs = operation
+            .outputs(inputs.len() + usize::from(state.is_some()))
+            .ok_or_else(|| Failure::usage("--state and --each exclude each other"))?;
         Ok(Self {
+            state,
             program,
             operation: Content::memory("the operation", bytes).await?,
             what: operation,
@@ -102,18 +153,18 @@ impl Job {
         program
             .into_iter()
             .chain([&self.operation])
+            .chain(self.state.as_ref().and_then(State::content))
             .chain(&self.inputs)
     }
 
-    /// The digests on the gate's input pins: the operation's, then the inputs'.
+    /// The digests of what must be declared: the operation's, then the inputs'.
     ///
     /// # Errors
     /// Never, as our own importer makes CIDs that can go on chain.
     pub fn digests(&self) -> Result<Vec<Digest>, Failure> {
-        let contents = [&self.operation].into_iter().chain(&self.inputs);
-        let digests = contents.map(|content| digest_of(&content.cid()));
-        let digests: Result<_, _> = digests.collect();
-        digests.map_err(|error| Failure::internal("a CID cannot go on chain").because(error))
+        let state = self.state.as_ref().and_then(State::content);
+        let contents = [&self.operation].into_iter().chain(state);
+        contents.chain(&self.inputs).map(digest).collect()
     }
 
     /// The gate that asks for it.
@@ -121,17 +172,40 @@ impl Job {
     /// # Errors
     /// As [`Job::digests`].
     pub fn spec(&self, scope: Address, ring: Address, salt: Digest) -> Result<GateSpec, Failure> {
-        let digests = self.digests()?;
-        let tokens = digests
-            .iter()
-            .map(|digest| GateInput::Token(digest.token_id()));
+        let token = |content| Ok(GateInput::Token(digest(content)?.token_id()));
+        let operation = [token(&self.operation)];
+        let state = self.state.as_ref().map(State::input);
+        let inputs = self.inputs.iter().map(token);
+        let inputs = operation.into_iter().chain(state).chain(inputs);
         Ok(GateSpec {
             scope,
             rings: vec![ring],
-            inputs: tokens.collect(),
+            inputs: inputs.collect::<Result<_, Failure>>()?,
             outputs: self.outputs,
             salt,
         })
+    }
+}
+
+/// Its digest, as it goes on chain.
+///
+/// # Errors
+/// Never, as our own importer makes CIDs that can go on chain.
+pub fn digest(content: &Content) -> Result<Digest, Failure> {
+    digest_of(&content.cid())
+        .map_err(|error| Failure::internal("a CID cannot go on chain").because(error))
+}
+
+/// The state that `--state` names.
+async fn state(name: &str) -> Result<State, Failure> {
+    if name == NEW_STATE {
+        return Ok(State::Here(
+            Content::memory("the empty state", Bytes::new()).await?,
+        ));
+    }
+    match name.parse() {
+        Ok(gate) => Ok(State::After(gate)),
+        Err(_) => Ok(State::Here(Content::path(Path::new(name)).await?)),
     }
 }
 
@@ -232,6 +306,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_state_is_a_file_a_gate_or_nothing_yet() {
+        let new = state("new").await.unwrap();
+        assert_eq!(new.content().unwrap().imported.bytes, 0);
+        let gate = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        match state(gate).await.unwrap().input().unwrap() {
+            GateInput::Output { gate: from, pin } => {
+                assert_eq!((from.to_string().as_str(), pin), (gate, STATE_PIN));
+            }
+            GateInput::Token(_) => panic!("a token"),
+        }
+        let missing = state("no/such/file").await.unwrap_err();
+        assert_eq!(missing.status(), Status::Usage);
+    }
+
+    #[tokio::test]
     async fn the_same_job_is_the_same_gate() {
         let job = |text: &'static str| async move {
             Job {
@@ -241,8 +330,12 @@ mod tests {
                     fuel: 1,
                     memory: 65_536,
                     mode: Mode::Cat,
+                    output: None,
                     program: Content::memory("p", "p").await.unwrap().cid(),
+                    stack: None,
+                    state: false,
                 },
+                state: None,
                 operation: Content::memory("o", "o").await.unwrap(),
                 inputs: vec![Content::memory("i", text).await.unwrap()],
                 outputs: 1,

@@ -4,6 +4,7 @@ pub mod content;
 mod dry;
 mod gate;
 mod job;
+mod next_state;
 mod receipt;
 pub mod votes;
 
@@ -19,9 +20,12 @@ use super::{
     up::{check_chain, Plan, Session},
 };
 use crate::http::{Client, GatewaySource, Pin};
+use cid::Cid;
 use futures::{future::join_all, stream, StreamExt, TryStreamExt};
 use gate::Gate;
-use job::{Job, Program};
+pub use job::STATE_PIN;
+use job::{Job, Program, State};
+use next_state::NextState;
 use rand::RngCore;
 use receipt::{FailurePart, Milliseconds, OperationPart, OutputPart, Receipt};
 use rings_chain::{Chain, Registration, RingState};
@@ -160,10 +164,26 @@ impl<'a> Run<'a> {
             true => true,
             false => self.ask(&gate).await?,
         };
+        if resolved {
+            self.check_upstream(&gate).await?;
+        }
         match resolved {
             true => self.show(&gate).await,
             false => self.no_quorum(&gate).await,
         }
+    }
+
+    /// A gate behind one that has failed never gets a result.
+    async fn check_upstream(&self, gate: &Gate) -> Result<(), Failure> {
+        let state = gate.state(&self.chain).await?;
+        if state.resolved || !state.failed {
+            return Ok(());
+        }
+        let what = format!(
+            "gate {} never gets a result, for a gate that it takes its state from has failed; see `rings gate show`",
+            gate.address
+        );
+        Err(Failure::new(Status::Failed, what))
     }
 
     /// Publishes, makes the gate, and waits; gives whether there is a result.
@@ -278,6 +298,10 @@ impl<'a> Run<'a> {
                 cid,
                 bytes: file_size(source.as_ref(), cid).await?,
             });
+            if self.job.state.is_some() && *pin == STATE_PIN {
+                self.next_state(source, cid).await?;
+                continue;
+            }
             let mut pieces = read_file(Arc::clone(source), cid);
             while let (false, Some(piece)) = (reader_left, pieces.next().await) {
                 match self.out.bytes(&piece?) {
@@ -288,6 +312,20 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Says what the next state is, and writes it where it is wanted.
+    async fn next_state(&self, source: &Arc<dyn BlockSource>, cid: Cid) -> Result<(), Failure> {
+        self.out.note(format_args!("next state: {cid}"));
+        let Some(path) = &self.args.next_state else {
+            return Ok(());
+        };
+        let mut file = NextState::create(path)?;
+        let mut pieces = read_file(Arc::clone(source), cid);
+        while let Some(piece) = pieces.next().await {
+            file.write(&piece?)?;
+        }
+        file.keep()
     }
 
     /// Shows the end of the program's standard error, and gives the failure to end with.
@@ -345,6 +383,7 @@ impl<'a> Run<'a> {
                 cid: self.job.operation.cid(),
                 program: self.job.program.cid(),
             },
+            state: self.job.state.as_ref().map(State::name),
             inputs: self.job.inputs.iter().map(content::Content::cid).collect(),
             outputs: Vec::new(),
             failure: None,

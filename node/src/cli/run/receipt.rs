@@ -32,6 +32,9 @@ pub struct Receipt {
     pub epoch: u64,
     /// What was computed.
     pub operation: OperationPart,
+    /// The state that it began with, if it has one: its CID, or the gate whose next state it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// The inputs.
     #[serde(serialize_with = "texts")]
     pub inputs: Vec<Cid>,
@@ -217,6 +220,7 @@ mod tests {
             gate: Address([4; 20]),
             epoch: 1,
             operation: OperationPart { cid, program: cid },
+            state: None,
             inputs: vec![cid],
             outputs: vec![OutputPart {
                 pin: Pin(0),

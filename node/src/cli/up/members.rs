@@ -94,6 +94,8 @@ pub fn configure(dir: &MemberDir, common: &Common<'_>, ports: &mut Ports) -> Res
     file.store.path = Some("data".into());
     file.rpc.token_file = Some("../../token".into());
     file.compute.workers = Some(common.workers.to_string().parse().map_err(Failure::usage)?);
+    // They share a machine, so that one of them compiles for all.
+    file.compute.cache = Some("../../modules".into());
     set_ports(&mut file, rpc, libp2p);
     write(dir, &file)?;
     Ok(rpc)

@@ -1,0 +1,244 @@
+use super::*;
+use crate::{
+    check_module,
+    fixture::{module, run, start, task, Kept},
+    run::STACK_TRAP,
+    ComputeError, Local, Outcome, Reason, Task, MAX_STACK,
+};
+use proptest::prelude::*;
+use std::io::Cursor;
+
+/// A function that calls itself as often as its parameter says, with as many values alive across each call as `values`.
+fn recursion(values: usize, depth: u32) -> Vec<u8> {
+    let locals = "(local i64)".repeat(values);
+    let set: String = (1..=values)
+        .map(|index| format!("(local.set {index} (i64.extend_i32_u (i32.mul (local.get 0) (i32.const {index}))))"))
+        .collect();
+    let sum = (1..=values).fold("(i64.const 0)".to_owned(), |sum, index| {
+        format!("(i64.add {sum} (local.get {index}))")
+    });
+    module(&format!(
+        r#"(func $f (param i32) (result i64) {locals} {set}
+            (if (result i64) (i32.eqz (local.get 0))
+                (then (i64.const 0))
+                (else (i64.add (call $f (i32.sub (local.get 0) (i32.const 1))) {sum}))))
+        (func (export "_start") (drop (call $f (i32.const {depth}))))"#
+    ))
+}
+
+fn granted(module: &[u8], stack: u64) -> Task {
+    let mut task = task(module);
+    task.limits.stack = stack;
+    task.limits.fuel = 10_000_000_000;
+    task
+}
+
+fn ended(outcome: &Outcome) -> Option<Reason> {
+    outcome.result.as_ref().err().map(|failure| failure.reason)
+}
+
+const OVERFLOW: Option<Reason> = Some(Reason::Trap { trap: STACK_TRAP });
+
+fn second(module: &[u8], task: &Task) -> Result<Outcome, ComputeError> {
+    Local::new()?.run_second(task, module, Cursor::new(vec![]), Kept::default())
+}
+
+#[test]
+fn a_recursion_ends_at_the_call_that_the_module_gives() {
+    // 256 for the frame; a parameter, and two operands at the deepest.
+    let frame = u64::from(FRAME_COST + 3 * VALUE_COST);
+    let text = |depth| {
+        module(&format!(
+            r#"(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1))))))
+            (func (export "_start") (call $f (i32.const {depth})))"#
+        ))
+    };
+    let outer = u64::from(FRAME_COST + VALUE_COST);
+    for depth in [0u32, 1, 100, 5000] {
+        let module = text(depth);
+        let enough = outer + frame * (u64::from(depth) + 1);
+        let (good, _) = run(&module, &granted(&module, enough), b"").unwrap();
+        assert_eq!(ended(&good), None, "{depth}");
+        let (bad, _) = run(&module, &granted(&module, enough - 1), b"").unwrap();
+        assert_eq!(ended(&bad), OVERFLOW, "{depth}");
+        assert!(bad.fuel <= good.fuel);
+    }
+}
+
+#[test]
+fn both_engines_end_at_the_same_call() {
+    for stack in [0, 1, 1000, 100_000, MAX_STACK, u64::MAX] {
+        let module = recursion(3, u32::MAX);
+        let task = granted(&module, stack);
+        let (first, _) = run(&module, &task, b"").unwrap();
+        assert_eq!(ended(&first), OVERFLOW, "{stack}");
+        assert_eq!(ended(&second(&module, &task).unwrap()), OVERFLOW, "{stack}");
+    }
+}
+
+#[test]
+fn the_machine_has_more_stack_than_the_largest_grant() {
+    for values in [0, 10, 100, 1000] {
+        let module = recursion(values, u32::MAX);
+        let (outcome, _) = run(&module, &granted(&module, MAX_STACK), b"").unwrap();
+        assert_eq!(ended(&outcome), OVERFLOW, "{values} values");
+    }
+    // Vectors are the largest of values.
+    let vectors = module(
+        r#"(func $f (param v128 v128 v128 v128) (result v128)
+            (i64x2.add (i64x2.add (call $f (local.get 3) (local.get 2) (local.get 1) (local.get 0)) (local.get 0))
+                (i64x2.add (local.get 1) (i64x2.mul (local.get 2) (local.get 3)))))
+        (func (export "_start") (drop (call $f (v128.const i64x2 1 2) (v128.const i64x2 3 4) (v128.const i64x2 5 6) (v128.const i64x2 7 8))))"#,
+    );
+    let (outcome, _) = run(&vectors, &granted(&vectors, MAX_STACK), b"").unwrap();
+    assert_eq!(ended(&outcome), OVERFLOW);
+    // Many parameters and results go over the stack.
+    let (params, ones) = ("i64 ".repeat(200), "(i64.const 1)".repeat(200));
+    let many = module(&format!(
+        r#"(func $f (param {params}) (result {params}) (call $f {gets}))
+        (func (export "_start") (call $f {ones}) {drops})"#,
+        gets = (0..200)
+            .map(|index| format!("(local.get {index})"))
+            .collect::<String>(),
+        drops = "drop ".repeat(200),
+    ));
+    let (outcome, _) = run(&many, &granted(&many, MAX_STACK), b"").unwrap();
+    assert_eq!(ended(&outcome), OVERFLOW);
+}
+
+#[test]
+fn what_was_taken_is_given_back() {
+    // A million calls one after the other, which return in every way, need the stack of one.
+    let text = r#"(table funcref (elem $many))
+        (type $two (func (param i32) (result i32 i64)))
+        (func $leaf (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+        (func $many (type $two)
+            (if (i32.and (local.get 0) (i32.const 1)) (then (return (call $leaf (local.get 0)) (i64.const 5))))
+            (block $out (result i32 i64)
+                (call $leaf (local.get 0)) (i64.const 6)
+                (br_if 1 (i32.and (local.get 0) (i32.const 2)))
+                (br $out)))
+        (func $none (param i32) (loop (block (br_if 2 (i32.eqz (local.get 0)))
+                (drop (call $leaf (i32.const 1)))
+                (br_table 0 1 2 (i32.and (local.get 0) (i32.const 3))))
+            (return)))
+        (func (export "_start") (local $i i32) (local $sum i64)
+            (loop $next
+                (call_indirect (type $two) (local.get $i) (i32.const 0))
+                (local.set $sum (i64.add (local.get $sum)))
+                drop
+                (call $none (i32.and (local.get $i) (i32.const 6)))
+                (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))
+            (i64.store (i32.const 0) (local.get $sum))
+            (call $put (i32.const 0) (i32.const 8)))"#;
+    // $none with an argument whose second bit is unset would loop for ever.
+    let text = text.replace("(i32.const 6))", "(i32.const 2))");
+    let module = module(&text);
+    let task = granted(&module, 2000);
+    let (outcome, output) = run(&module, &task, b"").unwrap();
+    assert_eq!(ended(&outcome), None);
+    // Odd numbers give 5, even ones 6.
+    assert_eq!(output, (500u64 * 5 + 500 * 6).to_le_bytes());
+    assert_eq!(ended(&second(&module, &task).unwrap()), None);
+}
+
+#[test]
+fn the_start_function_is_counted_too() {
+    let text = r#"(func $f (call $f)) (start $f) (func (export "_start"))"#;
+    let module = module(text);
+    let (outcome, _) = run(&module, &granted(&module, 10_000), b"").unwrap();
+    assert_eq!(ended(&outcome), OVERFLOW);
+    let once = start("");
+    assert_eq!(check_module(&once), Ok(()));
+}
+
+#[test]
+fn a_program_that_gives_up_is_not_taken_for_one_without_stack() {
+    let module = start("unreachable");
+    let (outcome, _) = run(&module, &granted(&module, 1 << 20), b"").unwrap();
+    let reason = Reason::Trap {
+        trap: "unreachable",
+    };
+    assert_eq!(ended(&outcome), Some(reason));
+}
+
+#[test]
+fn the_names_of_the_host_are_refused() {
+    for name in [LEFT, START, "rings:anything"] {
+        let text = format!(r#"(func (export "_start")) (func (export "{name}"))"#);
+        let refused = check_module(&module(&text)).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
+    let text = r#"(func (export "_start")) (func (export "ring:s"))"#;
+    assert_eq!(check_module(&module(text)), Ok(()));
+}
+
+#[test]
+fn a_module_without_calls_stays_as_it_is_but_for_the_counter() {
+    let plain = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    let metered = metered(&plain.unwrap()).unwrap();
+    let expected = wat::parse_str(
+        r#"(module (global (mut i32) (i32.const 0)) (memory (export "memory") 1) (func (export "_start"))
+            (export "rings:stack-left" (global 0)))"#,
+    );
+    assert_eq!(metered, expected.unwrap());
+}
+
+#[test]
+fn the_instructions_are_those_that_are_written_down() {
+    let plain = wat::parse_str(
+        r#"(module (memory (export "memory") 1) (global i64 (i64.const 3))
+            (func $f (param i32) (result i32) (block (return (call $f (local.get 0)))) (i32.const 1))
+            (func (export "_start") (drop (call $f (i32.const 0)))) (func $s) (start $s))"#,
+    );
+    let cost = FRAME_COST + 2 * VALUE_COST;
+    let outer = FRAME_COST + VALUE_COST;
+    let expected = wat::parse_str(format!(
+        r#"(module (memory (export "memory") 1) (global i64 (i64.const 3)) (global $left (mut i32) (i32.const 0))
+            (func $f (param i32) (result i32)
+                (global.set $left (i32.sub (global.get $left) (i32.const {cost})))
+                (if (i32.lt_s (global.get $left) (i32.const 0)) (then unreachable))
+                (block (result i32) (block (br 1 (call $f (local.get 0)))) (i32.const 1))
+                (global.set $left (i32.add (global.get $left) (i32.const {cost}))))
+            (func (export "_start")
+                (global.set $left (i32.sub (global.get $left) (i32.const {outer})))
+                (if (i32.lt_s (global.get $left) (i32.const 0)) (then unreachable))
+                (block (drop (call $f (i32.const 0))))
+                (global.set $left (i32.add (global.get $left) (i32.const {outer}))))
+            (func $s)
+            (export "rings:stack-left" (global $left)) (export "rings:start" (func $s)))"#
+    ));
+    let strip = |wasm: Vec<u8>| without_names(&wasm);
+    assert_eq!(
+        strip(metered(&plain.unwrap()).unwrap()),
+        strip(expected.unwrap())
+    );
+}
+
+/// A module without its custom sections, of which names are one.
+fn without_names(wasm: &[u8]) -> Vec<u8> {
+    let mut kept = Module::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Some((id, range)) = payload.unwrap().as_section().filter(|(id, _)| *id != 0) {
+            kept.section(&raw(id, &wasm[range]));
+        }
+    }
+    kept.finish()
+}
+
+proptest! {
+    #[test]
+    fn more_stack_never_ends_earlier_and_changes_nothing_else(values in 0..20usize, depth in 0..200u32, stack in 0..200_000u64) {
+        let module = recursion(values, depth);
+        let (small, _) = run(&module, &granted(&module, stack), b"").unwrap();
+        let (large, _) = run(&module, &granted(&module, MAX_STACK), b"").unwrap();
+        prop_assert_eq!(ended(&large), None);
+        match ended(&small) {
+            None => prop_assert_eq!(small, large),
+            reason => {
+                prop_assert_eq!(reason, OVERFLOW);
+                prop_assert!(small.fuel < large.fuel);
+            }
+        }
+    }
+}
