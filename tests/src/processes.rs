@@ -50,21 +50,28 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// Most memory that the process has had resident, in bytes.
 pub fn peak_memory(pid: u32) -> u64 {
-    kilobytes(pid, "VmHWM:") * 1024
+    kilobytes(pid, "VmHWM:").expect("the process runs") * 1024
 }
 
 /// Memory that the process has resident now, in bytes.
 pub fn resident_memory(pid: u32) -> u64 {
-    kilobytes(pid, "VmRSS:") * 1024
+    resident_if_runs(pid).expect("the process runs")
 }
 
-fn kilobytes(pid: u32, key: &str) -> u64 {
-    let status = fs::read_to_string(proc(pid).join("status")).expect("the process runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(key))
-        .unwrap();
-    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+/// As [`resident_memory`], of a process that may end at any time.
+pub(crate) fn resident_if_runs(pid: u32) -> Option<u64> {
+    Some(kilobytes(pid, "VmRSS:")? * 1024)
+}
+
+/// How many files, sockets and pipes the process has open; none when it has ended.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(proc(pid).join("fd")).map_or(0, Iterator::count)
+}
+
+fn kilobytes(pid: u32, key: &str) -> Option<u64> {
+    let status = fs::read_to_string(proc(pid).join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 struct Stat {

@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Listener},
+    footprint::Footprint,
     logs::{check_log, CheckedLog},
     processes::{alive, children, signal, start_time},
     receipt::Receipt,
@@ -197,6 +198,14 @@ impl Ring {
     pub fn pid(&self, index: usize) -> u32 {
         let lock = self.member_dir(index).join("data/lock");
         content(&lock).parse().expect("the member runs")
+    }
+
+    /// What each member costs its machine now.
+    pub fn footprints(&self) -> Vec<Footprint> {
+        let members = 0..self.json().count();
+        members
+            .map(|index| Footprint::of(self.pid(index)))
+            .collect()
     }
 
     /// Process of the chain.

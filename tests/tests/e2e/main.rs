@@ -8,13 +8,17 @@
     reason = "helpers of tests may panic and print as the tests do"
 )]
 
+mod attacks;
 mod bounds;
 mod chains;
 mod commands;
 mod crashes;
 mod dry;
 mod files;
+mod foreign;
+mod hostile;
 mod kubo;
+mod large;
 mod liars;
 mod programs;
 mod quick;
