@@ -4,7 +4,7 @@
 //! separated by commas there. Relative paths, wherever they stand, are relative to the file's directory, so
 //! that a member's directory can be moved. `docs/config.toml` explains each key.
 
-use rings_protocol::Address;
+use rings_protocol::{operation::DEFAULT_OUTPUT, Address};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -124,6 +124,8 @@ pub struct ComputeConfig {
     pub memory: u64,
     /// Most units of fuel that one run may ask for. An operation that asks for more gets no vote from this member.
     pub fuel: u64,
+    /// Most bytes of output that one run may ask for. An operation that asks for more gets no vote from this member.
+    pub output: u64,
     /// Of a hundred gates, how many are computed on a second engine too, which must agree.
     pub second_opinion: u8,
     /// Directory of compiled modules. Members on one machine may share one: each module is compiled once, and nothing in it
@@ -285,7 +287,7 @@ section! {
 }
 section! {
     /// `[compute]` as written.
-    ComputeSection { workers: Workers, memory: Bytes, fuel: Fuel, second_opinion: Percent, cache: PathBuf }
+    ComputeSection { workers: Workers, memory: Bytes, fuel: Fuel, output: Bytes, second_opinion: Percent, cache: PathBuf }
 }
 section! {
     /// `[log]` as written.
@@ -294,7 +296,7 @@ section! {
 
 /// The environment variables that stand for keys of the file. A parent that starts nodes with files of their
 /// own takes these out of their environment.
-pub const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 20] = [
     "RINGS_CHAIN_RPC",
     "RINGS_CHAIN_CONFIRMATIONS",
     "RINGS_CHAIN_START_BLOCK",
@@ -311,6 +313,7 @@ pub const VARIABLES: [&str; 19] = [
     "RINGS_COMPUTE_WORKERS",
     "RINGS_COMPUTE_MEMORY",
     "RINGS_COMPUTE_FUEL",
+    "RINGS_COMPUTE_OUTPUT",
     "RINGS_COMPUTE_SECOND_OPINION",
     "RINGS_COMPUTE_CACHE",
     "RINGS_LOG_FORMAT",
@@ -338,6 +341,7 @@ impl ConfigFile {
         set(&mut self.compute.workers, env, "RINGS_COMPUTE_WORKERS")?;
         set(&mut self.compute.memory, env, "RINGS_COMPUTE_MEMORY")?;
         set(&mut self.compute.fuel, env, "RINGS_COMPUTE_FUEL")?;
+        set(&mut self.compute.output, env, "RINGS_COMPUTE_OUTPUT")?;
         set(
             &mut self.compute.second_opinion,
             env,
@@ -416,6 +420,7 @@ impl ConfigFile {
                 workers: self.compute.workers.unwrap_or_default().0,
                 memory: self.compute.memory.map_or(DEFAULT_MEMORY, |bytes| bytes.0),
                 fuel: self.compute.fuel.map_or(DEFAULT_MAX_FUEL, |fuel| fuel.0),
+                output: self.compute.output.map_or(DEFAULT_OUTPUT, |bytes| bytes.0),
                 second_opinion: self.compute.second_opinion.map_or(0, |percent| percent.0),
                 cache: cache.unwrap_or_else(|| store_path.join("modules")),
             },
@@ -730,6 +735,7 @@ token_file = "/run/token"
             "2",
             "65536",
             "1000",
+            "70000",
             "25",
             "/var/cache/rings",
             "json",
@@ -778,6 +784,7 @@ token_file = "/run/token"
                 workers: 2,
                 memory: 65_536,
                 fuel: 1000,
+                output: 70_000,
                 second_opinion: 25,
                 cache: "/var/cache/rings".into(),
             },

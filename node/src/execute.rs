@@ -15,7 +15,9 @@ use rings_compute::{
 use rings_protocol::{
     cids::{digest_of, sha256, CidError},
     gate::FAILURE_PIN,
-    operation::{FailureRecord, Mode, Operation, OperationError, Reason, MAX_OPERATION_BYTES},
+    operation::{
+        FailureRecord, Mode, Operation, OperationError, Reason, DEFAULT_OUTPUT, MAX_OPERATION_BYTES,
+    },
     Address, Digest,
 };
 use rings_store::{read_file, BlockSource, BlockStore, ErrorClass, Importer, StoreError};
@@ -53,6 +55,8 @@ pub struct Bounds {
     pub memory: u64,
     /// Most units of fuel for one run.
     pub fuel: u64,
+    /// Most bytes of output for one run.
+    pub output: u64,
     /// Of a hundred gates, how many are computed on the second engine too.
     pub second_opinion: u8,
 }
@@ -62,6 +66,7 @@ impl Bounds {
     pub const NONE: Self = Self {
         memory: u64::MAX,
         fuel: u64::MAX,
+        output: u64::MAX,
         second_opinion: 0,
     };
 
@@ -121,7 +126,12 @@ pub enum ExecuteError {
 impl ExecuteError {
     /// Whether it is this machine's will, which another try does not change.
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::TooMuch { .. } | Self::Differs(_))
+        matches!(
+            self,
+            Self::TooMuch { .. }
+                | Self::Differs(_)
+                | Self::Compute(ComputeError::CompileTimeout { .. })
+        )
     }
 }
 
@@ -251,6 +261,8 @@ impl Run<'_> {
         let bounds = self.context.bounds;
         within("memory", "bytes of memory", operation.memory, bounds.memory)?;
         within("fuel", "units of fuel", operation.fuel, bounds.fuel)?;
+        let output = operation.output.unwrap_or(DEFAULT_OUTPUT);
+        within("output", "bytes of output", output, bounds.output)?;
         Ok(operation)
     }
 

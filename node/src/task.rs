@@ -3,7 +3,7 @@
 use rings_compute::{Limits, Task};
 use rings_protocol::{
     cids::sha256,
-    operation::{Operation, DEFAULT_STACK},
+    operation::{Operation, DEFAULT_OUTPUT, DEFAULT_STACK},
     Address, Digest,
 };
 
@@ -30,8 +30,7 @@ pub fn task(
         limits: Limits {
             fuel: operation.fuel,
             memory: operation.memory,
-            // Each byte costs fuel.
-            output: operation.output.unwrap_or(operation.fuel),
+            output: operation.output.unwrap_or(DEFAULT_OUTPUT),
             stack: operation.stack.unwrap_or(DEFAULT_STACK),
         },
         time: ready_timestamp,
@@ -88,9 +87,10 @@ mod tests {
         let one = with_state(at(2, 10), &pins);
         assert_eq!(one, with_state(at(3, 20), &pins));
         assert_eq!((one.time, one.state), (0, true));
-        assert_eq!((one.limits.output, one.limits.stack), (7, DEFAULT_STACK));
-        let known = "0x8c1f";
-        assert_ne!(Digest(one.seed).to_string(), known);
+        let limits = (one.limits.output, one.limits.stack);
+        assert_eq!(limits, (DEFAULT_OUTPUT, DEFAULT_STACK));
+        let known = "0xb36829f2e85e7b8480326517120e1a157732ee444eb5a968adf06cdc2015206c";
+        assert_eq!(Digest(one.seed).to_string(), known);
         assert_ne!(one.seed, with_state(at(2, 10), &pins[..1]).seed);
         assert_ne!(one.seed, at(2, 10).seed);
     }

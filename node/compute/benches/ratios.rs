@@ -85,6 +85,7 @@ fn pool(workers: usize) -> Pool {
         workers,
         cache: None,
         wall_limit: Duration::from_secs(600),
+        compile_limit: Duration::from_secs(600),
     })
 }
 

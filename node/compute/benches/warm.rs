@@ -62,6 +62,7 @@ fn in_worker(c: &mut Criterion, module: &[u8]) -> Setup<()> {
         workers: 1,
         cache: None,
         wall_limit: Duration::from_secs(60),
+        compile_limit: Duration::from_secs(60),
     });
     let (task, bytes) = (task(module), Bytes::copy_from_slice(module));
     let once = || async {

@@ -3,7 +3,7 @@
 use crate::{
     profile::{
         features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_LABELS,
-        MAX_MODULE_BYTES, MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
+        MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
     },
     stack::{is_reserved, RESERVED},
     wasi::{signature, Signature, WASI_MODULE},
@@ -157,12 +157,18 @@ fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError
         locals += u64::from(count);
         bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
     }
-    check_operators(body).map_err(malformed)?
+    check_operators(body, locals).map_err(malformed)?
 }
 
 /// Bounds the depth of `if` and `loop`, and the labels of each `br_table`. The outer error is one of the reader.
-fn check_operators(body: &FunctionBody<'_>) -> Result<Result<(), ProfileError>, BinaryReaderError> {
-    let mut nesting = Nesting::default();
+fn check_operators(
+    body: &FunctionBody<'_>,
+    locals: u64,
+) -> Result<Result<(), ProfileError>, BinaryReaderError> {
+    let mut nesting = Nesting {
+        locals,
+        ..Nesting::default()
+    };
     let mut reader = body.get_operators_reader()?;
     while !reader.eof() {
         let bounds = match reader.read()? {
@@ -186,6 +192,8 @@ fn check_operators(body: &FunctionBody<'_>) -> Result<Result<(), ProfileError>, 
 #[derive(Default)]
 struct Nesting {
     deep: usize,
+    /// Of the function.
+    locals: u64,
     /// Whether each open block counts.
     blocks: Vec<bool>,
 }
@@ -195,7 +203,9 @@ impl Nesting {
         self.blocks.push(counts);
         self.deep += usize::from(counts);
         let (found, limit) = (self.deep as u64, MAX_NESTING as u64);
-        bounded("nested ifs and loops", found, limit)
+        bounded("nested ifs and loops", found, limit)?;
+        let (what, product) = ("locals times nested ifs and loops", self.locals * found);
+        bounded(what, product, MAX_NESTED_LOCALS)
     }
 
     fn close(&mut self) -> Result<(), ProfileError> {

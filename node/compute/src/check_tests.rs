@@ -175,6 +175,14 @@ fn sizes_are_bounded_by_name() {
     );
     assert_eq!(check_module(&nested("loop ", MAX_NESTING)), Ok(()));
     assert_eq!(check_module(&nested("block ", 20 * MAX_NESTING)), Ok(()));
+    let product = |locals: usize, depth: usize| {
+        let (open, close) = ("(loop ".repeat(depth), ")".repeat(depth));
+        let locals = "i64 ".repeat(locals);
+        command(&format!("(func (local {locals}) {open}{close})"))
+    };
+    let what = "locals times nested ifs and loops";
+    assert_eq!(too_large(&product(1001, 100)), what);
+    assert_eq!(check_module(&product(1000, 100)), Ok(()));
     let labels = |count: u32| {
         command(&format!(
             "(func (br_table {} 0 (i32.const 0)))",

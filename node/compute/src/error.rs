@@ -37,6 +37,12 @@ pub enum ComputeError {
         /// The limit.
         limit: Duration,
     },
+    /// Compiling the module took too long, more than once. It is not tried again before this process is started anew.
+    #[error("compiling the program needs more than {} s here, and was given up; it may be made for that", .limit.as_secs())]
+    CompileTimeout {
+        /// The limit.
+        limit: Duration,
+    },
     /// The worker broke the protocol, and was killed.
     #[error("the worker sent what it should not: {what}")]
     Protocol {
@@ -93,7 +99,11 @@ impl ComputeError {
     pub fn is_transient(&self) -> bool {
         !matches!(
             self,
-            Self::Engine { .. } | Self::Compile { .. } | Self::ModuleTooLarge { .. } | Self::Closed
+            Self::Engine { .. }
+                | Self::Compile { .. }
+                | Self::CompileTimeout { .. }
+                | Self::ModuleTooLarge { .. }
+                | Self::Closed
         )
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures::{stream::BoxStream, Stream, StreamExt};
 use rings_protocol::Digest;
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     io,
     path::PathBuf,
@@ -29,8 +29,12 @@ use std::{
 };
 use tokio::sync::{watch, Semaphore, SemaphorePermit};
 
-/// Modules that are remembered to be in the cache.
+/// Modules that are remembered: to be in the cache, or to take too long.
 const MAX_REMEMBERED: usize = 10_000;
+/// Modules that are compiled at a time.
+const COMPILERS: usize = 2;
+/// How often compiling a module may take too long before it is not tried again.
+const SLOW_TIMES: u32 = 2;
 
 /// How workers are started and bounded.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct PoolConfig {
     /// Wall-clock time that one run may take on a worker, compiling included. Waiting for input and for
     /// output to be taken does not count.
     pub wall_limit: Duration,
+    /// Wall-clock time that compiling a module for the cache may take. A module that takes longer is tried once more.
+    pub compile_limit: Duration,
 }
 
 /// Where a module's bytes come from, if they are needed at all.
@@ -92,6 +98,10 @@ pub struct Pool {
     cache: Option<DiskCache>,
     /// Modules that the cache had when they were last looked for.
     compiled: Mutex<HashSet<Digest>>,
+    /// How often compiling a module has taken too long.
+    slow: Mutex<HashMap<Digest, u32>>,
+    /// Compilers at work: others than workers, so that programs which are compiled never wait for one that is not.
+    compilers: Semaphore,
     closing: watch::Sender<bool>,
 }
 
@@ -135,6 +145,8 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             cache: config.cache.as_deref().map(DiskCache::new),
             compiled: Mutex::new(HashSet::new()),
+            slow: Mutex::new(HashMap::new()),
+            compilers: Semaphore::new(COMPILERS),
             closing: watch::Sender::new(false),
             config,
         }
@@ -274,7 +286,6 @@ impl Pool {
         streams: Streams<'_>,
     ) -> Result<Outcome, ComputeError> {
         let mut closing = self.closing.subscribe();
-        let _slot = self.slot().await?;
         if let (Tag::Run, Some(cache)) = (tag, &self.cache) {
             let outside = tokio::select! {
                 ensured = self.ensure(cache, task.module, &module) => ensured?,
@@ -284,6 +295,7 @@ impl Pool {
                 return Ok(outcome);
             }
         }
+        let _slot = self.slot().await?;
         let mut worker = self.worker(Some(task.module)).await?;
         let mut session = Session {
             tag,
@@ -338,13 +350,24 @@ impl Pool {
         if self.compiled().contains(&module) {
             return Ok(None);
         }
+        self.check_speed(module)?;
+        let turn = self.compilers.acquire().await;
+        let _turn = turn.map_err(|_| ComputeError::Closed)?;
+        // The one before may have been about the same.
+        self.check_speed(module)?;
+        let limit = self.config.compile_limit;
         let compiler = Compiler {
             spawner: &self.spawner,
             command: &self.config.command.0,
             engine: &self.engine,
-            limit: self.config.wall_limit,
+            limit,
         };
-        let outside = compiler.ensure(cache, module, source).await?;
+        let ensured = compiler.ensure(cache, module, source).await;
+        if let Err(ComputeError::Timeout { .. }) = ensured {
+            self.note_slow(module);
+            self.check_speed(module)?;
+        }
+        let outside = ensured?;
         let mut compiled = self.compiled();
         if compiled.len() >= MAX_REMEMBERED {
             compiled.clear();
@@ -353,6 +376,25 @@ impl Pool {
             compiled.insert(module);
         }
         Ok(outside)
+    }
+
+    fn note_slow(&self, module: Digest) {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        if slow.len() >= MAX_REMEMBERED {
+            slow.clear();
+        }
+        *slow.entry(module).or_default() += 1;
+    }
+
+    /// Refuses a module whose compiling has taken too long too often.
+    fn check_speed(&self, module: Digest) -> Result<(), ComputeError> {
+        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        match slow.get(&module) {
+            Some(times) if *times >= SLOW_TIMES => Err(ComputeError::CompileTimeout {
+                limit: self.config.compile_limit,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A worker did not find the module in the cache, or found that it is spoilt.

@@ -6,7 +6,7 @@ mod common;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{input, pool, pool_with, run, task, WALL_LIMIT};
+use common::{input, pool, pool_that_compiles, pool_with, run, task, WALL_LIMIT};
 use futures::{stream, StreamExt};
 use rings_compute::{
     ComputeError, Failure, Guard, HashedOutput, ModuleSource, Opinion, OutputSink, Pool,
@@ -167,6 +167,66 @@ async fn pools_that_share_a_cache_compile_a_module_once() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     // Neither a lock nor half a file is left.
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// A module that makes the compiler work for seconds: each loop changes each local.
+fn slow_to_compile() -> Vec<u8> {
+    let products: String = (0..999)
+        .map(|at| {
+            format!(
+                "(local.set {at} (i64.mul (local.get {at}) (local.get {})))",
+                at + 1
+            )
+        })
+        .collect();
+    let function = format!(
+        "(func (local {}) {} {products} {})",
+        "i64 ".repeat(1000),
+        "(loop ".repeat(100),
+        "(br_if 0 (i64.eqz (local.get 0))))".repeat(100)
+    );
+    common::program(&format!(
+        r#"{} (func (export "_start"))"#,
+        function.repeat(30)
+    ))
+}
+
+#[tokio::test]
+async fn a_module_that_compiles_for_too_long_is_given_up_and_takes_no_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let limit = Duration::from_secs(1);
+    let pool = pool_that_compiles(1, Some(directory.path().into()), WALL_LIMIT, limit);
+    let (copy, bomb) = (module(COPY), slow_to_compile());
+    let good_task = task(&copy);
+    let good = || run(&pool, &good_task, &copy, b"x");
+    assert_eq!(good().await.1, b"x");
+    let bomb_task = task(&bomb);
+    let bombed = async || {
+        let (source, mut output) = (Bytes::from(bomb.clone()), Vec::new());
+        let ran = pool.run(&bomb_task, source, input(b""), &mut output);
+        ran.await.unwrap_err()
+    };
+    // Twice it is tried. Meanwhile the one worker is free for others.
+    let mut bombing = Box::pin(bombed());
+    let first = tokio::select! {
+        error = &mut bombing => panic!("{error}"),
+        (_, output) = good() => output,
+    };
+    assert_eq!(first, b"x");
+    let first = bombing.await;
+    assert!(matches!(first, ComputeError::Timeout { .. }), "{first}");
+    assert!(first.is_transient());
+    let second = bombed().await;
+    assert!(
+        matches!(second, ComputeError::CompileTimeout { .. }),
+        "{second}"
+    );
+    let began = Instant::now();
+    let third = bombed().await;
+    assert!(matches!(third, ComputeError::CompileTimeout { .. }) && !third.is_transient());
+    assert!(began.elapsed() < limit, "nothing is compiled any more");
+    assert_eq!(good().await.1, b"x");
+    pool.shutdown().await;
 }
 
 #[tokio::test]
@@ -684,6 +744,7 @@ fn impostor(script: &str) -> Pool {
         workers: 1,
         cache: None,
         wall_limit: WALL_LIMIT,
+        compile_limit: WALL_LIMIT,
     })
 }
 
@@ -714,6 +775,7 @@ async fn a_command_that_is_no_worker_is_an_error_with_its_last_words() {
         workers: 1,
         cache: None,
         wall_limit: WALL_LIMIT,
+        compile_limit: WALL_LIMIT,
     });
     let missing = attempt(missing).await;
     assert!(matches!(missing, ComputeError::Spawn { .. }), "{missing:?}");

@@ -11,6 +11,8 @@ pub const STDERR_TAIL: usize = 4096;
 pub const DEFAULT_FUEL: u64 = 50_000_000_000;
 /// Memory of `rings run` unless told otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 256 * 1024 * 1024;
+/// Output of an operation that names none, in bytes.
+pub const DEFAULT_OUTPUT: u64 = 4 * 1024 * 1024 * 1024;
 /// Stack of an operation that names none, in bytes.
 pub const DEFAULT_STACK: u64 = 8 * 1024 * 1024;
 
@@ -27,8 +29,8 @@ pub struct Operation {
     pub memory: u64,
     /// How inputs become standard input.
     pub mode: Mode,
-    /// Most bytes that one run may write to standard output and to its next state together. Without it, fuel is the
-    /// bound: each byte costs a unit.
+    /// Most bytes that one run may write to standard output and to its next state together; [`DEFAULT_OUTPUT`] without
+    /// it. Each byte also costs a unit of fuel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
     /// The WASM module.

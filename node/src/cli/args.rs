@@ -201,7 +201,7 @@ pub struct RunArgs {
     /// Most bytes of memory that one run may have
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MEMORY, value_parser = clap::value_parser!(u64).range(65_536..))]
     pub memory: u64,
-    /// Most bytes that one run may write, its next state included [default: as many as the fuel pays for]
+    /// Most bytes that one run may write, its next state included [default: 4294967296]
     #[arg(long, value_name = "BYTES")]
     pub max_output: Option<u64>,
     /// Most bytes of stack that one run may have, as programs count them [default: 8388608]

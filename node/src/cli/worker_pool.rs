@@ -24,6 +24,7 @@ pub fn open() -> Result<Pool, Failure> {
         workers: available_parallelism().map_or(1, NonZeroUsize::get),
         cache: cache(),
         wall_limit: WALL_LIMIT,
+        compile_limit: WALL_LIMIT,
     }))
 }
 

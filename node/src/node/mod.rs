@@ -64,6 +64,8 @@ const PAGE: u64 = 2_000;
 /// Wall-clock time that a worker gets for one run. Fuel is the limit that members agree on; this one only frees a
 /// worker of this machine, and the member abstains.
 const WALL_LIMIT: Duration = Duration::from_secs(600);
+/// Wall-clock time that compiling a program may take.
+const COMPILE_LIMIT: Duration = Duration::from_secs(120);
 /// The file of a member's memory, below `[store] path`.
 const STATE: &str = "state.redb";
 /// Bounds of a turn: how long the next in line waits for a submitter.
@@ -342,6 +344,7 @@ impl Opened {
             bounds: Bounds {
                 memory: config.compute.memory,
                 fuel: config.compute.fuel,
+                output: config.compute.output,
                 second_opinion: config.compute.second_opinion,
             },
             requesters: self.requesters.clone(),
@@ -423,6 +426,7 @@ fn pool_config(config: &NodeConfig) -> PoolConfig {
         workers: config.compute.workers,
         cache: Some(config.compute.cache.clone()),
         wall_limit: WALL_LIMIT,
+        compile_limit: COMPILE_LIMIT,
     }
 }
 

@@ -19,11 +19,22 @@ pub fn pool(workers: usize) -> Pool {
 
 /// A pool of real worker processes, with a cache.
 pub fn pool_with(workers: usize, cache: Option<PathBuf>, wall_limit: Duration) -> Pool {
+    pool_that_compiles(workers, cache, wall_limit, WALL_LIMIT)
+}
+
+/// The same, with a limit for compiling.
+pub fn pool_that_compiles(
+    workers: usize,
+    cache: Option<PathBuf>,
+    wall_limit: Duration,
+    compile_limit: Duration,
+) -> Pool {
     Pool::new(PoolConfig {
         command: (env!("CARGO_BIN_EXE_rings-worker").into(), vec![]),
         workers,
         cache,
         wall_limit,
+        compile_limit,
     })
 }
 
