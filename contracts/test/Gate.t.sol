@@ -5,6 +5,7 @@ import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
 import {IRing} from "../src/interfaces/IRing.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {Vm} from "forge-std/Vm.sol";
+import {LibClone} from "solady/src/utils/LibClone.sol";
 
 contract GateTest is Fixture {
     IRing private ring;
@@ -68,8 +69,22 @@ contract GateTest is Fixture {
         }
         gate = engine.createGate(spec);
         assertEq(keccak256(abi.encode(gate.spec())), keccak256(abi.encode(spec)));
+        assertEq(LibClone.argsOnClone(address(gate)), layOut(spec));
         assertEq(address(gate.scope()), address(scope));
         assertEq(address(gate.engine()), address(engine));
+    }
+
+    /// @dev Byte for byte the table of `GateCode`, for whoever reads a gate's code elsewhere or computes its address.
+    function layOut(GateSpec memory spec) private pure returns (bytes memory code) {
+        code = abi.encodePacked(spec.scope, spec.outputs, spec.salt, uint8(spec.rings.length));
+        for (uint256 i = 0; i < spec.rings.length; i++) {
+            code = abi.encodePacked(code, spec.rings[i]);
+        }
+        for (uint256 i = 0; i < spec.inputs.length; i++) {
+            Input memory input = spec.inputs[i];
+            if (input.tokenId != 0) code = abi.encodePacked(code, uint8(0), input.tokenId);
+            else code = abi.encodePacked(code, uint8(1), input.gate, input.pin);
+        }
     }
 
     // Outputs
