@@ -110,6 +110,49 @@ contract AccountTest is Fixture {
         implementation.execute(caller, 0, 0, "");
     }
 
+    // Gas
+
+    /// @dev What the account does for its ring with `limit` gas, when `gas` of it must arrive.
+    function executeWith(uint256 limit, uint256 value, uint256 gas)
+        private
+        returns (bool success, bytes memory reason)
+    {
+        bytes memory call = abi.encodeCall(Callee.remember, ());
+        bytes memory data = abi.encodeCall(IAccount.execute, (address(callee), value, gas, call));
+        vm.prank(address(ring));
+        (success, reason) = address(its).call{gas: limit}(data);
+    }
+
+    function notEnough(uint256 available, uint256 gas) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IAccount.NotEnoughGas.selector, available, gas);
+    }
+
+    /// A refusal says to the unit how much may be asked for: with that the call is made, with one more it is not.
+    function testFuzz_execute_gasToTheUnit(uint256 limit, bool pays) public {
+        limit = bound(limit, 200_000, 2_000_000);
+        uint256 value = pays ? 1 : 0;
+        make();
+        vm.deal(address(its), value);
+        (, bytes memory reason) = executeWith(limit, value, type(uint256).max);
+        uint256 available = uint256(slice(reason, 4));
+        assertEq(reason, notEnough(available, type(uint256).max));
+        (, reason) = executeWith(limit, value, available + 1);
+        assertEq(reason, notEnough(available, available + 1));
+        uint256 calls = callee.calls();
+        (bool success,) = executeWith(limit, value, available);
+        assertTrue(success);
+        assertEq(callee.calls(), calls + 1);
+    }
+
+    /// With less than a payment itself may cost, nothing of the gas would arrive.
+    function test_execute_noGasForTheCallItself() public {
+        make();
+        vm.deal(address(its), 1);
+        (bool success, bytes memory reason) = executeWith(30_000, 1, 1);
+        assertFalse(success);
+        assertEq(reason, notEnough(0, 1));
+    }
+
     // What it holds
 
     function testFuzz_receive(uint96 before, uint96 later) public {

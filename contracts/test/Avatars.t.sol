@@ -119,6 +119,20 @@ contract AvatarsTest is Fixture {
         assertRefused(action, abi.encodeWithSelector(IAvatars.CallToNobody.selector));
     }
 
+    /// Ether alone, data alone, both: each is too much for nobody.
+    function test_flush_toNobody_each() public {
+        bytes memory refused = abi.encodeWithSelector(IAvatars.CallToNobody.selector);
+        CompoundAction memory action = nextAction(ring, avatar, address(0), hex"00");
+        assertRefused(action, refused);
+        action.value = 1;
+        assertRefused(action, refused);
+        action.data = "";
+        assertRefused(action, refused);
+        action.value = 0;
+        flush(ring, action);
+        assertEq(ring.nonceOf(avatar), 1);
+    }
+
     function test_flush_stranger() public {
         address stranger = account(6);
         CompoundAction memory action = nextAction(ring, stranger, address(callee), "");
@@ -360,6 +374,16 @@ contract AvatarsTest is Fixture {
         assertEq(result, "");
         assertEq(callee.caller(), ring.accountOf(stranger));
         assertEq(callee.paid(), value);
+    }
+
+    /// The caller chooses the gas and bears what comes of it: the account asks for no least amount.
+    function test_rescue_asksForNoGas() public {
+        IAccount its = IAccount(ring.accountOf(address(this)));
+        bytes memory data = abi.encodeCall(Callee.remember, ());
+        vm.deal(address(its), 5);
+        vm.expectCall(address(its), abi.encodeCall(IAccount.execute, (address(callee), 5, 0, data)));
+        ring.rescue(address(callee), 5, data);
+        assertEq(callee.paid(), 5);
     }
 
     function test_rescue_reason() public {

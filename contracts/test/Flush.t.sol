@@ -199,6 +199,20 @@ contract FlushTest is Fixture {
         assertRefused(calling(nobody, data), abi.encodeWithSelector(IAccount.NotAContract.selector, nobody));
     }
 
+    /// Nor with ether, which alone may be paid to anyone.
+    function testFuzz_flush_noCodeThere_withEther(address nobody, uint96 value) public {
+        vm.assume(value != 0 && nobody.code.length == 0 && uint160(nobody) > 0x1000);
+        vm.assume(nobody != ring.accountOf(avatar) && nobody != VM_ADDRESS);
+        vm.deal(ring.accountOf(avatar), value);
+        CompoundAction memory action = calling(nobody, hex"00");
+        action.value = value;
+        assertRefused(action, abi.encodeWithSelector(IAccount.NotAContract.selector, nobody));
+        action.data = "";
+        uint256 before = nobody.balance;
+        flush(ring, action);
+        assertEq(nobody.balance, before + value);
+    }
+
     // Ether
 
     function testFuzz_flush_notEnoughEther(uint256 value, uint96 balance) public {

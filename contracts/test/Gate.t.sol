@@ -4,6 +4,8 @@ pragma solidity ^0.8.27;
 import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
 import {IRing} from "../src/interfaces/IRing.sol";
 import {Fixture} from "./utils/Fixture.sol";
+import {Vm} from "forge-std/Vm.sol";
+import {LibClone} from "solady/src/utils/LibClone.sol";
 
 contract GateTest is Fixture {
     IRing private ring;
@@ -38,6 +40,15 @@ contract GateTest is Fixture {
         }
     }
 
+    /// @dev How often `gate` has said that it is resolved since `vm.recordLogs`.
+    function resolutions() private returns (uint256 count) {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; i++) {
+            bool isResolution = logs[i].topics[0] == IGate.GateResolved.selector;
+            if (isResolution && logs[i].emitter == address(gate)) count++;
+        }
+    }
+
     function oneToken(uint256 tokenId) private pure returns (uint256[] memory ids) {
         ids = new uint256[](1);
         ids[0] = tokenId;
@@ -58,8 +69,22 @@ contract GateTest is Fixture {
         }
         gate = engine.createGate(spec);
         assertEq(keccak256(abi.encode(gate.spec())), keccak256(abi.encode(spec)));
+        assertEq(LibClone.argsOnClone(address(gate)), layOut(spec));
         assertEq(address(gate.scope()), address(scope));
         assertEq(address(gate.engine()), address(engine));
+    }
+
+    /// @dev Byte for byte the table of `GateCode`, for whoever reads a gate's code elsewhere or computes its address.
+    function layOut(GateSpec memory spec) private pure returns (bytes memory code) {
+        code = abi.encodePacked(spec.scope, spec.outputs, spec.salt, uint8(spec.rings.length));
+        for (uint256 i = 0; i < spec.rings.length; i++) {
+            code = abi.encodePacked(code, spec.rings[i]);
+        }
+        for (uint256 i = 0; i < spec.inputs.length; i++) {
+            Input memory input = spec.inputs[i];
+            if (input.tokenId != 0) code = abi.encodePacked(code, uint8(0), input.tokenId);
+            else code = abi.encodePacked(code, uint8(1), input.gate, input.pin);
+        }
     }
 
     // Outputs
@@ -70,7 +95,9 @@ contract GateTest is Fixture {
         uint256[] memory ids = tokens(seed, outputs);
         vm.expectEmit(address(gate));
         emit IGate.GateResolved(address(ring));
+        vm.recordLogs();
         output(ring, gate, pinsFrom(0, outputs), ids);
+        assertEq(resolutions(), 1);
         assertTrue(gate.isResolved());
         assertFalse(gate.isFailed());
         for (uint96 i = 0; i < outputs; i++) {
@@ -79,7 +106,7 @@ contract GateTest is Fixture {
         assertEq(gate.outputOf(outputs), 0);
     }
 
-    /// In any number of parts, in any order.
+    /// In any number of parts, in any order. With the last the gate is resolved and says so, and with none before.
     function testFuzz_output_inParts(uint256 order, uint256 cuts) public {
         uint96 outputs = 6;
         gate = makeGate(ring, outputs);
@@ -100,7 +127,9 @@ contract GateTest is Fixture {
                 vm.expectEmit(address(gate));
                 emit IGate.GateResolved(address(ring));
             }
+            vm.recordLogs();
             output(ring, gate, part, tokens(bytes32(to), part.length));
+            assertEq(resolutions(), to == outputs ? 1 : 0);
             from = to;
         }
         assertTrue(gate.isResolved());
@@ -192,10 +221,31 @@ contract GateTest is Fixture {
         output(ring, gate, onePin(FAILURE), oneToken(2));
     }
 
+    /// However many outputs the gate has: one is enough.
     function test_fail_notAfterAllOutputs() public {
-        output(ring, gate, pinsFrom(0, 3), tokens("result", 3));
+        for (uint96 outputs = 1; outputs <= 4; outputs++) {
+            gate = makeGate(ring, outputs);
+            output(ring, gate, pinsFrom(0, outputs), tokens("result", outputs));
+            assertFailureRefused();
+        }
+    }
+
+    function test_fail_notAfterAnyPart() public {
+        for (uint96 outputs = 1; outputs <= 4; outputs++) {
+            gate = makeGate(ring, outputs);
+            for (uint96 pin = outputs; pin > 0; pin--) {
+                output(ring, gate, onePin(pin - 1), oneToken(2));
+                assertFailureRefused();
+            }
+            assertTrue(gate.isResolved());
+        }
+    }
+
+    function assertFailureRefused() private {
         vm.expectRevert(IGate.FailureIsNotAnOutput.selector);
         output(ring, gate, onePin(FAILURE), oneToken(2));
+        assertEq(gate.outputOf(FAILURE), 0);
+        assertFalse(gate.isFailed());
     }
 
     function test_fail_notWithOutputs() public {

@@ -28,14 +28,15 @@ const survivorsFile = join(options.root, "contracts/test/mutation/survivors.json
 function chosenMutants() {
   const compiler = new Compiler(options.root);
   compiler.parse();
-  const chosen = (path) => !options.file || options.file.some((name) => path.endsWith(`/${name}`));
-  const all = solidityFiles(options.root, "contracts/src")
-    .filter(chosen)
-    .flatMap((path) => {
-      const affected = compiler.affectedBy(path);
-      return mutantsOf(path, compiler.read(path), compiler.trees.get(path)).map((mutant) => ({ ...mutant, affected }));
-    });
-  return all.filter(({ id }, index) => index % Number(options.every) === Number(options.from) && (!options.match || id.includes(options.match)));
+  const all = solidityFiles(options.root, "contracts/src").flatMap((path) => {
+    const affected = compiler.affectedBy(path);
+    return mutantsOf(path, compiler.read(path), compiler.trees.get(path)).map((mutant) => ({ ...mutant, affected }));
+  });
+  // Counted before anything is left out, so that a part of a part is the same mutants as in the whole.
+  const isDue = (index) => index % Number(options.every) === Number(options.from);
+  const isNamed = ({ id, path }) =>
+    (!options.file || options.file.some((name) => path.endsWith(`/${name}`))) && (!options.match || id.includes(options.match));
+  return all.filter((mutant, index) => isDue(index) && isNamed(mutant));
 }
 
 function show({ id, path, line, before, after }, remark) {
