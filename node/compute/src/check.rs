@@ -3,15 +3,16 @@
 use crate::{
     profile::{
         features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_LABELS,
-        MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_TABLE_ELEMENTS, PROPOSALS_OFF,
+        MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_PASSED_VALUES, MAX_TABLE_ELEMENTS,
+        PROPOSALS_OFF,
     },
     stack::{is_reserved, RESERVED},
     wasi::{signature, Signature, WASI_MODULE},
 };
 use wasmparser::{
     types::{EntityType, TypesRef},
-    BinaryReaderError, Encoding, FuncType, FunctionBody, Operator, Parser, Payload, ValType,
-    Validator, WasmFeatures,
+    BinaryReaderError, BlockType, Encoding, FuncType, FunctionBody, Operator, Parser, Payload,
+    ValType, Validator, WasmFeatures,
 };
 
 /// First bytes of every module and component.
@@ -127,27 +128,72 @@ fn check_encoding(module: &[u8]) -> Result<(), ProfileError> {
 
 /// The named limits, before anything that takes time in proportion to what they bound.
 fn check_sizes(module: &[u8]) -> Result<(), ProfileError> {
+    let malformed = |error: BinaryReaderError| explain(module, &error);
     let mut tables = 0u64;
+    let mut arities = Arities::default();
     for payload in Parser::new(0).parse_all(module) {
-        match payload.map_err(|error| explain(module, &error))? {
+        match payload.map_err(malformed)? {
+            Payload::TypeSection(section) => {
+                let types = section.into_iter_err_on_gc_types();
+                let arity = |ty: FuncType| (ty.params().len() as u64, ty.results().len() as u64);
+                let types = types.map(|ty| ty.map(arity));
+                arities.types = types.collect::<Result<_, _>>().map_err(malformed)?;
+            }
             Payload::FunctionSection(section) => {
                 bounded("functions", section.count().into(), MAX_FUNCTIONS as u64)?;
+                let functions = section.into_iter().collect::<Result<Vec<_>, _>>();
+                arities.functions = functions.map_err(malformed)?.into_iter();
             }
             Payload::TableSection(section) => {
                 for table in section {
-                    let table = table.map_err(|error| explain(module, &error))?;
+                    let table = table.map_err(malformed)?;
                     tables = tables.saturating_add(table.ty.initial);
                     bounded("table elements", tables, MAX_TABLE_ELEMENTS)?;
                 }
             }
-            Payload::CodeSectionEntry(body) => check_body(module, &body)?,
+            Payload::CodeSectionEntry(body) => {
+                let params = arities.next_params();
+                check_body(module, &body, params, &arities)?;
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError> {
+/// How many values types take and give. What is missing or wrong here is the validator's to say.
+#[derive(Default)]
+struct Arities {
+    types: Vec<(u64, u64)>,
+    /// Types of the functions whose bodies are still to come.
+    functions: std::vec::IntoIter<u32>,
+}
+
+impl Arities {
+    fn next_params(&mut self) -> u64 {
+        let ty = self.functions.next();
+        let ty = ty.and_then(|ty| self.types.get(ty as usize));
+        ty.map_or(0, |(params, _)| *params)
+    }
+
+    fn of(&self, block: BlockType) -> u64 {
+        match block {
+            BlockType::Empty => 0,
+            BlockType::Type(_) => 1,
+            BlockType::FuncType(ty) => {
+                let ty = self.types.get(ty as usize);
+                ty.map_or(0, |(params, results)| params + results)
+            }
+        }
+    }
+}
+
+fn check_body(
+    module: &[u8],
+    body: &FunctionBody<'_>,
+    params: u64,
+    arities: &Arities,
+) -> Result<(), ProfileError> {
     let length = body.range().len() as u64;
     bounded("bytes in one function", length, MAX_FUNCTION_BYTES as u64)?;
     let malformed = |error: BinaryReaderError| explain(module, &error);
@@ -157,13 +203,15 @@ fn check_body(module: &[u8], body: &FunctionBody<'_>) -> Result<(), ProfileError
         locals += u64::from(count);
         bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
     }
-    check_operators(body, locals).map_err(malformed)?
+    check_operators(body, params + locals, arities).map_err(malformed)?
 }
 
-/// Bounds the depth of `if` and `loop`, and the labels of each `br_table`. The outer error is one of the reader.
+/// Bounds the depth of `if` and `loop`, the values that go through all blocks, and the labels of each `br_table`. The outer
+/// error is one of the reader.
 fn check_operators(
     body: &FunctionBody<'_>,
     locals: u64,
+    arities: &Arities,
 ) -> Result<Result<(), ProfileError>, BinaryReaderError> {
     let mut nesting = Nesting {
         locals,
@@ -172,8 +220,10 @@ fn check_operators(
     let mut reader = body.get_operators_reader()?;
     while !reader.eof() {
         let bounds = match reader.read()? {
-            Operator::If { .. } | Operator::Loop { .. } => nesting.open(true),
-            Operator::Block { .. } => nesting.open(false),
+            Operator::If { blockty } | Operator::Loop { blockty } => {
+                nesting.open(true, arities.of(blockty))
+            }
+            Operator::Block { blockty } => nesting.open(false, arities.of(blockty)),
             Operator::End => nesting.close(),
             Operator::BrTable { targets } => {
                 let labels = targets.len().into();
@@ -192,14 +242,19 @@ fn check_operators(
 #[derive(Default)]
 struct Nesting {
     deep: usize,
-    /// Of the function.
+    /// Of the function, parameters counted.
     locals: u64,
+    /// Values that the blocks so far take and give.
+    passed: u64,
     /// Whether each open block counts.
     blocks: Vec<bool>,
 }
 
 impl Nesting {
-    fn open(&mut self, counts: bool) -> Result<(), ProfileError> {
+    fn open(&mut self, counts: bool, passed: u64) -> Result<(), ProfileError> {
+        self.passed += passed;
+        let what = "values that blocks of one function take and give";
+        bounded(what, self.passed, MAX_PASSED_VALUES)?;
         self.blocks.push(counts);
         self.deep += usize::from(counts);
         let (found, limit) = (self.deep as u64, MAX_NESTING as u64);

@@ -183,6 +183,21 @@ fn sizes_are_bounded_by_name() {
     let what = "locals times nested ifs and loops";
     assert_eq!(too_large(&product(1001, 100)), what);
     assert_eq!(check_module(&product(1000, 100)), Ok(()));
+    let params = |count: usize| {
+        let (open, close) = ("(loop ".repeat(101), ")".repeat(101));
+        let params = "i64 ".repeat(count);
+        command(&format!("(func (param {params}) {open}{close})"))
+    };
+    assert_eq!(too_large(&params(1000)), what);
+    assert_eq!(check_module(&params(990)), Ok(()));
+    let passing = |blocks: usize| {
+        let through = "(block (param $all) (result $all))".replace("$all", &"i64 ".repeat(500));
+        let (ones, drops) = ("(i64.const 1)".repeat(500), "(drop)".repeat(500));
+        command(&format!("(func {ones} {} {drops})", through.repeat(blocks)))
+    };
+    let what = "values that blocks of one function take and give";
+    assert_eq!(too_large(&passing(101)), what);
+    assert_eq!(check_module(&passing(100)), Ok(()));
     let labels = |count: u32| {
         command(&format!(
             "(func (br_table {} 0 (i32.const 0)))",

@@ -40,8 +40,8 @@ pub use opinion::{HashedOutput, Opinion, Witnessed};
 pub use pool::{ModuleSource, OutputSink, Pool, PoolConfig};
 pub use profile::{
     engine_id, proposals, proposals_off, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
-    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_STACK, MAX_TABLE_ELEMENTS,
-    WASMTIME_VERSION,
+    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_PASSED_VALUES, MAX_STACK,
+    MAX_TABLE_ELEMENTS, WASMTIME_VERSION,
 };
 pub use run::OUTPUT_TRAP;
 pub use sandbox::{Guard, Sandbox};

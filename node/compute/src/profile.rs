@@ -25,7 +25,9 @@ pub const MAX_FUNCTION_LOCALS: u32 = 20_000;
 /// Deepest nesting of `if` and `loop` in one function: the compiler's time grows with its square. (Plain blocks
 /// are not counted; compilers make thousands of them for one `switch`.)
 pub const MAX_NESTING: usize = 1_000;
-/// Most of a function's locals times its deepest nesting: what makes the compiler slow is both together, for each loop may
+/// Most values that all blocks of one function take and give.
+pub const MAX_PASSED_VALUES: u64 = 100_000;
+/// Most of a function's locals, parameters counted, times its deepest nesting: what makes the compiler slow is both together, for each loop may
 /// change each local.
 pub const MAX_NESTED_LOCALS: u64 = 100_000;
 /// Most labels of one `br_table`: what the compiler can do.
@@ -201,7 +203,7 @@ fn description() -> String {
         "wasmtime {WASMTIME_VERSION}\ncpu {CPU}\nnan canonical\nopt speed\n\
          stack {MAX_STACK} frame {FRAME_COST} value {VALUE_COST} leaf {LEAF_COST}\n\
          module {MAX_MODULE_BYTES} functions {MAX_FUNCTIONS} body {MAX_FUNCTION_BYTES} \
-         locals {MAX_FUNCTION_LOCALS} nesting {MAX_NESTING} product {MAX_NESTED_LOCALS} labels {MAX_LABELS} tables {MAX_TABLE_ELEMENTS}\n\
+         locals {MAX_FUNCTION_LOCALS} nesting {MAX_NESTING} nested locals {MAX_NESTED_LOCALS} passed {MAX_PASSED_VALUES} labels {MAX_LABELS} tables {MAX_TABLE_ELEMENTS}\n\
          fuel grow {GROW_FUEL} page {GROW_PAGE_FUEL} call {} byte {}\nwasi {}\n",
         wasi::CALL_FUEL,
         wasi::BYTE_FUEL,
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_identity_is_what_it_was() {
-        assert_eq!(engine_id(), "wasmtime-48.0.8-x86_64-09b0309682ae4119");
+        assert_eq!(engine_id(), "wasmtime-48.0.8-x86_64-16eb89bc844259c6");
     }
 
     #[test]

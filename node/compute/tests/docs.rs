@@ -4,8 +4,8 @@
 
 use rings_compute::{
     imports, proposals, proposals_off, BYTE_FUEL, CALL_FUEL, MAX_FUNCTIONS, MAX_FUNCTION_BYTES,
-    MAX_FUNCTION_LOCALS, MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_STACK,
-    MAX_TABLE_ELEMENTS,
+    MAX_FUNCTION_LOCALS, MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING,
+    MAX_PASSED_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -75,8 +75,12 @@ fn every_bound_is_written_down() {
             thousands(MAX_NESTING as u64),
         ),
         (
-            "locals times `if` and `loop` in each other",
+            "locals, with parameters, times `if` and `loop` in each other",
             thousands(MAX_NESTED_LOCALS),
+        ),
+        (
+            "values that all blocks of one function take and give",
+            thousands(MAX_PASSED_VALUES),
         ),
         ("labels of one `br_table`", thousands(MAX_LABELS.into())),
         (
