@@ -6,6 +6,7 @@ mod core;
 mod faults;
 mod lock;
 mod metrics;
+mod running;
 mod serve;
 mod shared;
 mod state;
@@ -37,6 +38,7 @@ use rings_protocol::{
     Address,
 };
 use rings_store::{BlockStore, StoreError};
+use running::Running;
 use serve::Shelf;
 use shared::Shared;
 use state::{Identity, State};
@@ -47,10 +49,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, Semaphore},
-    task::JoinSet,
-};
+use tokio::sync::{mpsc, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Updates of the chain that wait for the core.
@@ -260,37 +259,24 @@ impl Opened {
             .await?;
         let api = Arc::new(Api::new(&self, network.clone(), blocks, outbox.clone()));
 
-        let mut tasks = JoinSet::new();
         let stop = shutdown.child_token();
-        tasks.spawn(ended("core", stop.clone(), core.run(inbox, stop.clone())));
-        tasks.spawn(ended(
-            "chain watcher",
-            stop.clone(),
-            self.follow(&config, outbox.clone(), stop.clone()),
-        ));
-        tasks.spawn(ended(
-            "peers",
-            stop.clone(),
-            listen(events, self.shelf(), outbox),
-        ));
-        tasks.spawn(ended(
-            "HTTP side",
-            stop.clone(),
-            http::serve(api, listener, token, HttpLimits::default(), stop.clone()),
-        ));
-        tasks.spawn(ended(
-            "announcement",
-            CancellationToken::new(),
-            self.announce(network.clone()),
-        ));
+        let mut parts = Running::new(stop.clone());
+        parts.run("core", core.run(inbox, stop.clone()));
+        let follow = self.follow(&config, outbox.clone(), stop.clone());
+        parts.run("chain watcher", follow);
+        parts.run("peers", listen(events, self.shelf(), outbox));
+        let limits = HttpLimits::default();
+        let serve = http::serve(api, listener, token, limits, stop.clone());
+        parts.run("HTTP side", serve);
+        parts.run_once("announcement", self.announce(network.clone()));
         tokio::spawn(tell_sandbox(Arc::clone(&pool)));
         tracing::info!(member = %self.key.address(), ring = %self.domain.ring, rpc = %config.rpc.listen, "the member runs");
 
-        let outcome = first_failure(&mut tasks, &stop).await;
+        let outcome = parts.first_failure().await;
         network.shutdown().await;
         pool.shutdown().await;
         self.submitter.shutdown().await;
-        while tasks.join_next().await.is_some() {}
+        parts.end().await;
         if let Err(error) = swarm.await {
             tracing::warn!(%error, "the network did not end well");
         }
@@ -526,41 +512,4 @@ async fn listen(
         }
     }
     Ok(())
-}
-
-/// Runs a part; when it ends, everything ends, unless `stop` is one that nobody listens to.
-async fn ended<E: Into<NodeError>>(
-    part: &'static str,
-    stop: CancellationToken,
-    run: impl std::future::Future<Output = Result<(), E>>,
-) -> (&'static str, Result<(), NodeError>) {
-    let result = run.await.map_err(Into::into);
-    stop.cancel();
-    (part, result)
-}
-
-/// Waits until a part ends with an error, or all is to stop.
-async fn first_failure(
-    tasks: &mut JoinSet<(&'static str, Result<(), NodeError>)>,
-    stop: &CancellationToken,
-) -> Result<(), NodeError> {
-    loop {
-        tokio::select! {
-            () = stop.cancelled(), if tasks.is_empty() => return Ok(()),
-            joined = tasks.join_next() => match joined {
-                None => return Ok(()),
-                Some(Ok((part, Err(error)))) => {
-                    tracing::error!(part, error = &error as &dyn std::error::Error, "the member stops");
-                    stop.cancel();
-                    return Err(error);
-                }
-                Some(Ok((_, Ok(())))) if stop.is_cancelled() => return Ok(()),
-                Some(Ok((_, Ok(())))) => {}
-                Some(Err(source)) => {
-                    stop.cancel();
-                    return Err(NodeError::Ended { part: "task", source: Some(source) });
-                }
-            },
-        }
-    }
 }

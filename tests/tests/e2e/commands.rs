@@ -305,7 +305,7 @@ fn members_keep_their_secrets() {
                 .filter_map(|file| fs::read_link(file.path()).ok())
                 .collect();
             // Its program, compiled, is all that it holds of the member's files.
-            let modules = ring.member_dir(index).join("data/modules");
+            let modules = ring.dir().join("modules");
             let held = targets
                 .iter()
                 .filter(|target| target.starts_with(ring.dir()));
