@@ -4,11 +4,12 @@
 //! gate that was computed before, as a new member would who has nothing but the record.
 
 use super::{
+    args::VerifyArgs,
     failure::{Failure, Status},
     out::Out,
     ringdir::RingFile,
     run::STATE_PIN,
-    verify::{Outputs, Question},
+    verify::{Ground, Outputs, Question},
     worker_pool,
 };
 use crate::http::Client;
@@ -18,8 +19,22 @@ use rings_compute::Pool;
 use rings_protocol::{cids::data_cid, gate::GateInput, Address};
 use serde::Serialize;
 
+/// `rings verify --history`
+///
+/// # Errors
+/// Status 1 when a result on chain is wrong, 5 when it cannot be repeated.
+pub async fn verify(args: VerifyArgs, out: Out) -> Result<(), Failure> {
+    let args = args.gate;
+    let ground = Ground::of(&args).await?;
+    let members = ground.members().await?;
+    let last = Question::of(&ground.chain, &ground.file, args.gate).await?;
+    let history = History::of(&ground.chain, &ground.file, last).await?;
+    let json = args.show.json;
+    history.verify(&ground.chain, &members, json, out).await
+}
+
 /// A gate with all that its state goes back to, the first of them first.
-pub(super) struct History {
+struct History {
     questions: Vec<Question>,
 }
 
@@ -40,11 +55,7 @@ struct Report {
 
 impl History {
     /// Goes back from `last` to the gate that took its state from no other.
-    pub(super) async fn of(
-        chain: &Chain,
-        file: &RingFile,
-        last: Question,
-    ) -> Result<Self, Failure> {
+    async fn of(chain: &Chain, file: &RingFile, last: Question) -> Result<Self, Failure> {
         let mut before = state_from(&last);
         let mut questions = vec![last];
         // It ends: a gate can only name gates that were there before it.
@@ -58,7 +69,7 @@ impl History {
     }
 
     /// Computes all of them, and tells what came of it.
-    pub(super) async fn verify(
+    async fn verify(
         mut self,
         chain: &Chain,
         members: &[&Client],

@@ -64,6 +64,7 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Fail
         Command::Deploy(args) => wait(runtime()?, rings::deploy(args, out)),
         Command::Completions { shell } => completions(shell, out),
         Command::Status(args) => wait(runtime()?, status::status(args, out)),
+        Command::Verify(args) if args.history => wait(runtime()?, history::verify(args, out)),
         Command::Verify(args) => wait(runtime()?, verify::verify(args, out)),
         Command::Add(args) => wait(runtime()?, files::add(args, out)),
         Command::Cat(args) => wait(runtime()?, files::cat(args, out)),

@@ -4,12 +4,11 @@
 //! checked, and what the program gives is computed here, in a worker.
 
 use super::{
-    args::VerifyArgs,
+    args::{GateArgs, VerifyArgs},
     failure::{Failure, Status},
     files::members,
-    history::History,
     out::Out,
-    ringdir::RingFile,
+    ringdir::{RingDir, RingFile},
     up::check_chain,
     worker_pool,
 };
@@ -65,28 +64,18 @@ struct MemberReport {
 /// # Errors
 /// Status 1 when the result on chain is wrong, 5 when it cannot be repeated.
 pub async fn verify(args: VerifyArgs, out: Out) -> Result<(), Failure> {
-    let (history, args) = (args.history, args.gate);
-    let dir = args.show.dir.dir();
-    let file = dir.read()?;
-    let chain = file.chain().await?;
-    check_chain(&dir, &file, &chain).await?;
-    let clients = dir.clients(&file)?;
-    let members = members(&dir, &clients).await?;
-    let found = Question::of(&chain, &file, args.gate).await?;
-    if history {
-        return History::of(&chain, &file, found)
-            .await?
-            .verify(&chain, &members, args.show.json, out)
-            .await;
-    }
+    let args = args.gate;
+    let ground = Ground::of(&args).await?;
+    let (chain, members) = (&ground.chain, ground.members().await?);
+    let found = Question::of(chain, &ground.file, args.gate).await?;
     let step = out.step("running the program again");
     let pool = worker_pool::open()?;
-    let execution = found.repeat(&chain, &members, &pool).await;
+    let execution = found.repeat(chain, &members, &pool).await;
     pool.shutdown().await;
     let execution = execution?;
     drop(step);
     let step = out.step("reading the members' logs");
-    let report = found.report(&chain, &members, &execution).await?;
+    let report = found.report(chain, &members, &execution).await?;
     drop(step);
     match args.show.json {
         true => out.json(&report)?,
@@ -101,6 +90,35 @@ pub async fn verify(args: VerifyArgs, out: Out) -> Result<(), Failure> {
                 args.gate
             ),
         )),
+    }
+}
+
+/// What a result is repeated from.
+pub(super) struct Ground {
+    pub(super) file: RingFile,
+    pub(super) chain: Chain,
+    dir: RingDir,
+    clients: Vec<Client>,
+}
+
+impl Ground {
+    pub(super) async fn of(args: &GateArgs) -> Result<Self, Failure> {
+        let dir = args.show.dir.dir();
+        let file = dir.read()?;
+        let chain = file.chain().await?;
+        check_chain(&dir, &file, &chain).await?;
+        let clients = dir.clients(&file)?;
+        Ok(Self {
+            file,
+            chain,
+            dir,
+            clients,
+        })
+    }
+
+    /// Members that answer.
+    pub(super) async fn members(&self) -> Result<Vec<&Client>, Failure> {
+        members(&self.dir, &self.clients).await
     }
 }
 
