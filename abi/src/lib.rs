@@ -1,4 +1,4 @@
-//! The contracts, as Rust sees them.
+//! Rust bindings of the contracts.
 //!
 //! `json/` holds, for each contract, its ABI with all its custom errors and the bytecode that creates it. The modules
 //! here are bindings made from these files, so they need neither the Solidity sources nor a compiler. With the feature
@@ -60,8 +60,38 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_can_be_created_in_one_transaction() {
+    fn each_contract_can_be_created_in_one_transaction() {
+        assert!((1..=MAX_INITCODE).contains(&ring::RING_BYTECODE.len()));
         assert!((1..=MAX_INITCODE).contains(&engine::ENGINE_BYTECODE.len()));
+    }
+
+    /// What `callee` reverts with comes through `caller`, which calls it.
+    fn assert_errors_come_through(caller: &Abi, callee: &Abi) {
+        for error in callee.errors() {
+            let known = caller
+                .errors()
+                .any(|other| other.signature() == error.signature());
+            assert!(known, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_contract_brings_the_errors_of_those_that_it_calls() {
+        for callee in [&account::ACCOUNT_ABI, &gate::GATE_ABI, &scope::SCOPE_ABI] {
+            assert_errors_come_through(&ring::RING_ABI, callee);
+        }
+        assert_errors_come_through(&engine::ENGINE_ABI, &scope::SCOPE_ABI);
+        // A ring's ABI also has errors of the gates that it calls. The engine calls no function of a ring that does so.
+        for error in [
+            "AlreadyMember",
+            "InvalidMember",
+            "MemberIsContract",
+            "NotMember",
+            "TooManyMembers",
+        ] {
+            assert!(engine::ENGINE_ABI.errors.contains_key(error), "{error}");
+        }
+        assert!(gate::GATE_ABI.errors.contains_key("NotAGate"));
     }
 
     #[test]
@@ -76,9 +106,9 @@ mod tests {
         for (abi, error) in abis.into_iter().zip([
             "CallFailed",
             "NotKeeper",
-            "PinAlreadySet",
+            "AlreadyResolved",
             "QuorumNotReached",
-            "DigestTaken",
+            "DigestTooSmall",
         ]) {
             assert!(abi.errors.contains_key(error), "{error}");
         }

@@ -41,7 +41,8 @@ step() {
 # show_failure LOG: the lines that name what failed, wherever they are in it, and its end.
 show_failure() {
     say "----- what failed:"
-    grep -E '^test .* FAILED$|^\[FAIL|panicked at|^error' "$1" | head -n 40 >&2 || true
+    # Nothing of it may stand there: then the end of the log has to do.
+    grep -E '^test .* (FAILED$|has been running)|^\[FAIL|panicked at|^error' "$1" | head -n 40 >&2 || true
     say "----- the end of the log:"
     tail -n 40 "$1" >&2
     say "-----"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IAccount} from "./interfaces/IAccount.sol";
 import {Receiver} from "solady/src/accounts/Receiver.sol";
@@ -14,8 +14,10 @@ contract Account is IAccount, Receiver {
     uint256 public constant MAX_RETURN = 4096;
 
     /// @dev The most gas that the CALL itself takes, and 500 for the steps from the look at the gas to there: EIP-2929's price
-    /// of an account not seen before; with ether, EIP-150's surcharge and the price of an account that comes into being.
-    uint256 private constant CALL_COST = 2_600 + 500;
+    /// of an account not seen before, and once more that of the account to which an EIP-7702 callee delegates.
+    uint256 private constant CALL_COST = 2 * 2_600 + 500;
+
+    /// @dev What a call with ether takes besides: EIP-150's surcharge and the price of an account that comes into being.
     uint256 private constant VALUE_COST = 9_000 + 25_000;
 
     bytes4 private constant ERC165 = 0x01ffc9a7;

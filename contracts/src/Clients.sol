@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IRing} from "./interfaces/IRing.sol";
 import {Page} from "./libraries/Page.sol";
@@ -54,8 +54,8 @@ abstract contract Clients is IRing {
     /// @dev Whether the ring's engine made the ring at `account`.
     function _isRing(address account) internal view virtual returns (bool);
 
-    /// @dev The engine's rings tell the truth about their members and accounts; so that is asked first. An account outlives
-    /// the membership of its avatar, so that is asked too.
+    /// @dev Only the engine's rings are known to tell the truth about their members and accounts, so this is checked first.
+    /// An account remains when the membership of its avatar ends, so the membership is checked too.
     function _requireAccountOf(IRing client, address avatar) private view {
         require(_isRing(address(client)), NotARing(client));
         require(client.isMember(avatar), NotMemberOf(client, avatar));

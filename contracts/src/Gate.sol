@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IEngine} from "./interfaces/IEngine.sol";
 import {GateSpec, IGate} from "./interfaces/IGate.sol";
 import {IScope} from "./interfaces/IScope.sol";
 import {GateCode} from "./libraries/GateCode.sol";
 import {GateSet} from "./libraries/GateSet.sol";
-import {Words} from "./libraries/Words.sol";
+import {DynamicArrayLib} from "solady/src/utils/DynamicArrayLib.sol";
 import {LibClone} from "solady/src/utils/LibClone.sol";
 
 /// @title A gate
 /// @notice The gates are clones of one contract. Behind a clone's code is its spec, in the form of `GateCode`.
+/// @dev Properties between two transactions:
+/// 1. Either no pin is set, or `FAILURE` alone, or all output pins. The first of them tells which.
+/// 2. A pin that is set never changes.
 contract Gate is IGate {
     using GateCode for bytes;
     using GateSet for GateSet.Set;
-
-    /// @dev A struct, so that the place of a pin is computed once for a look and a write.
-    struct Output {
-        uint256 tokenId;
-    }
 
     /// @inheritdoc IGate
     uint96 public constant FAILURE = type(uint96).max;
@@ -29,14 +27,11 @@ contract Gate is IGate {
     /// @inheritdoc IGate
     IEngine public immutable engine;
 
-    /// @dev One slot. `partialOutputs` counts the outputs of gates that get them in several parts; it stays 0 when all come
-    /// at once, as they usually do, for then the slot need not be written at all.
-    uint96 private _partialOutputs;
     uint40 private _challengedAt;
     bool private _isFloodgateOpen;
-    bool private _hasFailed;
 
-    mapping(uint256 pin => Output) private _outputs;
+    /// @inheritdoc IGate
+    mapping(uint96 pin => uint256 tokenId) public outputOf;
 
     constructor(IEngine engine_) {
         engine = engine_;
@@ -48,10 +43,11 @@ contract Gate is IGate {
         bytes memory code = _code();
         require(_isWorkingRing(code, msg.sender), NotWorkingRing(msg.sender));
         require(pins.length == tokenIds.length && pins.length != 0, LengthMismatch(pins.length, tokenIds.length));
+        require(!isResolved(), AlreadyResolved());
         require(_isReady(code), NotReady());
-        require(!_hasFailed, AlreadyResolved());
         if (pins[0] == FAILURE) _fail(pins, tokenIds[0]);
-        else _setOutputs(code.outputs(), Words.from(pins), tokenIds);
+        else _setOutputs(code.outputs(), pins, tokenIds);
+        emit GateResolved(msg.sender);
     }
 
     /// @inheritdoc IGate
@@ -59,10 +55,12 @@ contract Gate is IGate {
         bytes memory code = _code();
         require(code.ringCount() > 1, NoFallbackRings());
         require(_isReady(code), NotReady());
-        require(!_isResolved(code.outputs()), AlreadyResolved());
+        require(!isResolved(), AlreadyResolved());
         require(_challengedAt == 0, AlreadyChallenged(_challengedAt));
         _challengedAt = uint40(block.timestamp);
-        emit PrimaryRingChallenged(msg.sender);
+        for (uint256 i = 0; i < code.ringCount(); i++) {
+            code.ring(i).reportChallenge(msg.sender);
+        }
     }
 
     /// @inheritdoc IGate
@@ -70,9 +68,12 @@ contract Gate is IGate {
         uint256 opensAt = _challengedAt != 0 ? _challengedAt + CHALLENGE_TIMEOUT : 0;
         require(opensAt != 0 && block.timestamp >= opensAt, FloodgateClosed(opensAt));
         require(!_isFloodgateOpen, FloodgateAlreadyOpen());
-        require(!_isResolved(_code().outputs()), AlreadyResolved());
+        require(!isResolved(), AlreadyResolved());
         _isFloodgateOpen = true;
-        emit FloodgateOpened();
+        bytes memory code = _code();
+        for (uint256 i = 0; i < code.ringCount(); i++) {
+            code.ring(i).reportFloodgate();
+        }
     }
 
     /// @inheritdoc IGate
@@ -86,33 +87,53 @@ contract Gate is IGate {
     }
 
     /// @inheritdoc IGate
-    function outputOf(uint96 pin) external view returns (uint256 tokenId) {
-        return _outputs[pin].tokenId;
-    }
-
-    /// @inheritdoc IGate
     function isReady() external view returns (bool) {
         return _isReady(_code());
     }
 
     /// @inheritdoc IGate
-    function isResolved() external view returns (bool) {
-        return _isResolved(_code().outputs());
+    function inputsHash() external view returns (bytes32) {
+        bytes memory code = _code();
+        uint256[] memory tokenIds = new uint256[](code.inputCount());
+        uint256 count = 0;
+        for (uint256 place = code.firstFuture(); place < code.length; place = code.futureAfter(place)) {
+            (IGate gate, uint96 pin) = code.futureAt(place);
+            uint256 tokenId = gate.outputOf(pin);
+            require(tokenId != 0, NotReady());
+            tokenIds[count++] = tokenId;
+        }
+        return keccak256(abi.encodePacked(DynamicArrayLib.truncate(tokenIds, count)));
+    }
+
+    /// @inheritdoc IGate
+    function isResolved() public view returns (bool) {
+        return outputOf[0] != 0 || outputOf[FAILURE] != 0;
     }
 
     /// @inheritdoc IGate
     /// @dev Walks back over the futures that are not set, visiting each gate once: circuits may join again behind a fork,
     /// and calling upwards from gate to gate would take time exponential in their depth. A pin that is set belongs to a
-    /// gate that has not failed.
+    /// gate that has not failed. Each gate reads its own code, so that the memory for it is given back.
     function isFailed() external view returns (bool) {
-        GateSet.Set memory gates = GateSet.empty();
-        gates.add(this);
+        GateSet.Set memory gates = GateSet.from(this);
         for (uint256 i = 0; i < gates.count; i++) {
             IGate gate = gates.items[i];
             if (gate.outputOf(FAILURE) != 0) return true;
-            _addUnsetFutures(gates, LibClone.argsOnClone(address(gate)));
+            gates.addAll(gate.awaited());
         }
         return false;
+    }
+
+    /// @inheritdoc IGate
+    function awaited() external view returns (IGate[] memory gates) {
+        bytes memory code = _code();
+        gates = new IGate[](code.inputCount());
+        uint256 count = 0;
+        for (uint256 place = code.firstFuture(); place < code.length; place = code.futureAfter(place)) {
+            (IGate gate, uint96 pin) = code.futureAt(place);
+            if (gate.outputOf(pin) == 0) gates[count++] = gate;
+        }
+        return GateSet.truncate(gates, count);
     }
 
     /// @inheritdoc IGate
@@ -131,31 +152,23 @@ contract Gate is IGate {
     }
 
     function _fail(uint96[] calldata pins, uint256 tokenId) private {
-        require(pins.length == 1 && _partialOutputs == 0 && _outputs[0].tokenId == 0, FailureIsNotAnOutput());
+        require(pins.length == 1, FailureIsNotAnOutput());
         _setPin(FAILURE, tokenId);
-        _hasFailed = true;
         emit GateFailed(msg.sender, tokenId);
-        emit GateResolved(msg.sender);
     }
 
-    function _setOutputs(uint256 outputs, uint256[] calldata pins, uint256[] calldata tokenIds) private {
+    function _setOutputs(uint96 outputs, uint96[] calldata pins, uint256[] calldata tokenIds) private {
+        require(pins.length == outputs, NotAllOutputs(pins.length, outputs));
         for (uint256 i = 0; i < pins.length; i++) {
-            uint256 pin = pins[i];
-            if (pin >= outputs) revert UnknownPin(uint96(pin), uint96(outputs));
-            _setPin(pin, tokenIds[i]);
+            require(pins[i] == i, UnexpectedPin(i, pins[i]));
+            _setPin(pins[i], tokenIds[i]);
         }
-        // Each pin was below `outputs` and not set before, so there are no more than `outputs` in all.
-        uint96 count = _partialOutputs + uint96(pins.length);
-        if (pins.length != outputs) _partialOutputs = count;
-        if (count == outputs) emit GateResolved(msg.sender);
     }
 
-    function _setPin(uint256 pin, uint256 tokenId) private {
-        if (tokenId == 0 || tokenId & 1 != 0) revert NotAConstant(tokenId);
-        Output storage place = _outputs[pin];
-        if (place.tokenId != 0) revert PinAlreadySet(uint96(pin));
-        place.tokenId = tokenId;
-        emit OutputSet(uint96(pin), tokenId);
+    /// @dev Constants are above all variables, so none is 0, which would leave the pin unset.
+    function _setPin(uint96 pin, uint256 tokenId) private {
+        require(tokenId > type(uint160).max, NotAConstant(tokenId));
+        outputOf[pin] = tokenId;
     }
 
     function _isWorkingRing(bytes memory code, address ring) private view returns (bool) {
@@ -167,26 +180,11 @@ contract Gate is IGate {
     }
 
     function _isReady(bytes memory code) private view returns (bool) {
-        uint256 step = GateCode.INPUT_WIDTH;
-        for (uint256 place = code.nextFuture(0); place < code.length; place = code.nextFuture(place + step)) {
+        for (uint256 place = code.firstFuture(); place < code.length; place = code.futureAfter(place)) {
             (IGate gate, uint96 pin) = code.futureAt(place);
             if (gate.outputOf(pin) == 0) return false;
         }
         return true;
-    }
-
-    /// @dev With all outputs in one call the count stays 0 and pin 0 tells; else the count does.
-    function _isResolved(uint96 outputs) private view returns (bool) {
-        if (_hasFailed || _partialOutputs == outputs) return true;
-        return _partialOutputs == 0 && _outputs[0].tokenId != 0;
-    }
-
-    function _addUnsetFutures(GateSet.Set memory gates, bytes memory code) private view {
-        uint256 step = GateCode.INPUT_WIDTH;
-        for (uint256 place = code.nextFuture(0); place < code.length; place = code.nextFuture(place + step)) {
-            (IGate gate, uint96 pin) = code.futureAt(place);
-            if (gate.outputOf(pin) == 0) gates.add(gate);
-        }
     }
 
     function _code() private view returns (bytes memory) {

@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Avatars} from "./Avatars.sol";
 import {Clients} from "./Clients.sol";
+import {Membership} from "./Membership.sol";
 import {IEngine} from "./interfaces/IEngine.sol";
 import {IGate} from "./interfaces/IGate.sol";
+import {ForkRule, IMembership} from "./interfaces/IMembership.sol";
 import {IRing, SignedNode} from "./interfaces/IRing.sol";
-import {IScope, Mutability} from "./interfaces/IScope.sol";
+import {Mutability} from "./interfaces/IScope.sol";
 import {MemberSet} from "./libraries/MemberSet.sol";
 import {Signatures} from "./libraries/Signatures.sol";
-import {Words} from "./libraries/Words.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
-import {LibCall} from "solady/src/utils/LibCall.sol";
+import {LibBytes} from "solady/src/utils/LibBytes.sol";
+import {LibClone} from "solady/src/utils/LibClone.sol";
+import {SSTORE2} from "solady/src/utils/SSTORE2.sol";
 
 /// @title A ring
-/// @notice The rings are clones of one contract, whose own list is never made: it accepts nothing.
+/// @notice The rings are clones of one contract. Behind a clone's code are its entry delay, 5 bytes, its fork rule, 1 byte, and
+/// the engine that made it, 20 bytes. The contract itself has no engine and no members: it accepts nothing.
 contract Ring is IRing, Avatars, Clients {
     using MemberSet for bytes;
 
-    struct Contact {
-        bytes publicKey;
-        bytes multiaddress;
-    }
-
     bytes32 private constant OUTPUTS_TYPEHASH =
-        keccak256("Outputs(address gate,uint256 epoch,uint96[] pins,bytes32[] cids)");
+        keccak256("Outputs(address gate,bytes32 inputs,uint256 epoch,uint96[] pins,bytes32[] cids)");
 
     bytes32 private constant RING_NODE_TYPEHASH = keccak256(
         "RingNode(bytes32 prev,bytes32 cid,uint256 epoch,address[] members,bytes32[] prevHeads,bytes32[] heads)"
@@ -34,18 +33,26 @@ contract Ring is IRing, Avatars, Clients {
 
     uint256 private constant MAX_MULTIADDRESS = 256;
 
-    /// @inheritdoc IRing
-    IEngine public immutable engine;
+    /// @dev How long a ring's arguments are, and where its fork rule and its engine are in them.
+    uint256 private constant ARGUMENTS_SIZE = 26;
+    uint256 private constant FORK_RULE = 5;
+    uint256 private constant ENGINE = 6;
 
-    mapping(address member => Contact) private _contacts;
+    /// @dev Where the key and the address are that a member announced last: contract code, encoded as two `bytes`.
+    mapping(address member => address) private _contacts;
+
+    /// @dev The places in the logs at which a fork was proven. A proof counts once.
+    mapping(address author => mapping(uint64 seq => bool)) private _isProven;
 
     modifier onlyEngine() {
-        require(msg.sender == address(engine), NotEngine(msg.sender));
+        require(msg.sender == address(engine()), NotEngine(msg.sender));
         _;
     }
 
-    constructor(IEngine engine_) {
-        engine = engine_;
+    /// @dev A gate of the engine calls the rings that it is assigned to, and no other.
+    modifier onlyGate() {
+        require(engine().isGate(msg.sender), NotAGate(msg.sender));
+        _;
     }
 
     /// @inheritdoc IRing
@@ -55,12 +62,27 @@ contract Ring is IRing, Avatars, Clients {
 
     /// @inheritdoc IRing
     function enter(address member) external onlyEngine {
-        _enter(member);
+        _announceEntry(member);
     }
 
     /// @inheritdoc IRing
     function exit(address member) external onlyEngine {
-        _exit(member);
+        _putOut(member);
+    }
+
+    /// @inheritdoc IRing
+    function cancelEntries() external onlyEngine {
+        _cancelEntries();
+    }
+
+    /// @inheritdoc IMembership
+    function entryDelay() public view override(IMembership, Membership) returns (uint256) {
+        return uint40(bytes5(_arguments()));
+    }
+
+    /// @inheritdoc IMembership
+    function forkRule() public view returns (ForkRule) {
+        return ForkRule(uint8(_arguments()[FORK_RULE]));
     }
 
     /// @inheritdoc IRing
@@ -70,19 +92,19 @@ contract Ring is IRing, Avatars, Clients {
         require(length <= MAX_MULTIADDRESS, MultiaddressTooLong(length, MAX_MULTIADDRESS));
         bool isOwnKey = publicKey.length == 64 && address(uint160(uint256(keccak256(publicKey)))) == msg.sender;
         require(isOwnKey, WrongPublicKey(msg.sender));
-        _contacts[msg.sender] = Contact(publicKey, multiaddress);
+        _contacts[msg.sender] = SSTORE2.write(abi.encode(publicKey, multiaddress));
         emit MemberAnnounced(msg.sender, publicKey, multiaddress);
     }
 
     /// @inheritdoc IRing
     function contactOf(address member) external view returns (bytes memory publicKey, bytes memory multiaddress) {
-        if (!isMember(member)) return (publicKey, multiaddress);
-        Contact storage contact = _contacts[member];
-        return (contact.publicKey, contact.multiaddress);
+        address contact = _contacts[member];
+        if (!isMember(member) || contact == address(0)) return (publicKey, multiaddress);
+        return abi.decode(SSTORE2.read(contact), (bytes, bytes));
     }
 
     /// @inheritdoc IRing
-    /// @dev The ring changes nothing of its own here, so there is nothing that a gate could find half done by re-entering.
+    /// @dev The ring changes no storage of its own here, so a gate that re-enters cannot see a half-finished change.
     function registerOutputs(
         IGate gate,
         uint96[] calldata pins,
@@ -93,15 +115,19 @@ contract Ring is IRing, Avatars, Clients {
     ) external {
         require(pins.length == cids.length, LengthMismatch(pins.length, cids.length));
         require(pins.length != 0, NoOutputs());
-        uint256[] calldata words = Words.from(pins); // the gate has fewer pins than any word that is no `uint96`
-        _requireQuorum(_outputsDigest(gate, words, cids), r, s, v);
+        _requireQuorum(_outputsDigest(gate, pins, cids), r, s, v);
+        emit OutputsRegistered(address(gate), epoch(), pins, cids);
+        gate.output(pins, gate.scope().declareData(cids, Mutability.Constant));
+    }
 
-        _emitOutputsRegistered(gate, words, cids);
+    /// @inheritdoc IRing
+    function reportChallenge(address challenger) external onlyGate {
+        emit PrimaryRingChallenged(msg.sender, challenger);
+    }
 
-        bytes memory declaring = abi.encodeCall(IScope.declareData, (cids, Mutability.Constant));
-        bytes memory tokenIds = LibCall.callContract(address(gate.scope()), declaring);
-        // slither-disable-next-line unused-return // `output` returns nothing
-        LibCall.callContract(address(gate), _encodeOutput(words, tokenIds));
+    /// @inheritdoc IRing
+    function reportFloodgate() external onlyGate {
+        emit FloodgateOpened(msg.sender);
     }
 
     /// @inheritdoc IRing
@@ -118,7 +144,9 @@ contract Ring is IRing, Avatars, Clients {
         _requireAscendingMembers(_requireQuorum(_ringNodeDigest(prev, cid, members, heads), r, s, v), members);
 
         _pushRingNode(cid);
+        bool canBeFrozen = forkRule() == ForkRule.Freeze; // where nobody can be, it need not be read
         for (uint256 i = 0; i < members.length; i++) {
+            if (canBeFrozen) _requireNotFrozen(members[i]);
             _moveHead(members[i], heads[i]);
         }
 
@@ -132,8 +160,17 @@ contract Ring is IRing, Avatars, Clients {
         require(author != address(0), InvalidSignature(0));
         address otherAuthor = _authorOf(seq, other);
         require(author == otherAuthor, DifferentAuthors(author, otherAuthor));
-        _exit(author);
+        _requireMember(author);
+        require(!_isProven[author][seq], AlreadyProven(author, seq));
+        _isProven[author][seq] = true;
+        if (forkRule() == ForkRule.Freeze) _freeze(author);
+        else _exit(author, 0);
         emit ForkProven(author, seq, one, other);
+    }
+
+    /// @inheritdoc IRing
+    function engine() public view returns (IEngine) {
+        return IEngine(address(bytes20(_arguments() << (8 * ENGINE))));
     }
 
     /// @inheritdoc IRing
@@ -150,35 +187,15 @@ contract Ring is IRing, Avatars, Clients {
         return ("Ring", "1");
     }
 
-    /// @dev The calldata of `gate.output(pins, tokenIds)`. `tokenIds` is encoded, as `declareData` returned it: the offset of the
-    /// array, 32, which is left standing here and skipped, and the array. To decode it and to encode it again would cost 155
-    /// gas for each token.
-    function _encodeOutput(uint256[] calldata pins, bytes memory tokenIds) private pure returns (bytes memory) {
-        uint256 offset = 128 + 32 * pins.length;
-        // Nothing is hashed here, and each array stands behind its length.
-        // slither-disable-next-line encode-packed-collision
-        return abi.encodePacked(IGate.output.selector, uint256(64), offset, pins.length, pins, tokenIds);
-    }
-
-    /// @dev `emit OutputsRegistered(address(gate), epoch(), pins, cids)`, without the 155 gas for each pin that a look at each
-    /// costs. The tests expect the event as Solidity emits it.
-    function _emitOutputsRegistered(IGate gate, uint256[] calldata pins, bytes32[] calldata cids) private {
-        bytes memory data = abi.encode(pins, cids);
-        bytes32 topic = OutputsRegistered.selector;
-        uint256 epoch_ = epoch();
-        assembly ("memory-safe") {
-            log3(add(data, 32), mload(data), topic, gate, epoch_)
-        }
-    }
-
-    function _outputsDigest(IGate gate, uint256[] calldata pins, bytes32[] calldata cids)
+    function _outputsDigest(IGate gate, uint96[] calldata pins, bytes32[] calldata cids)
         private
         view
         returns (bytes32)
     {
         bytes32 pinsHash = keccak256(abi.encodePacked(pins));
         bytes32 cidsHash = keccak256(abi.encodePacked(cids));
-        return _hashTypedData(keccak256(abi.encode(OUTPUTS_TYPEHASH, gate, epoch(), pinsHash, cidsHash)));
+        bytes32 inputs = gate.inputsHash();
+        return _hashTypedData(keccak256(abi.encode(OUTPUTS_TYPEHASH, gate, inputs, epoch(), pinsHash, cidsHash)));
     }
 
     function _ringNodeDigest(bytes32 prev, bytes32 cid, address[] calldata members, bytes32[] calldata heads)
@@ -186,22 +203,26 @@ contract Ring is IRing, Avatars, Clients {
         view
         returns (bytes32)
     {
-        bytes32 membersHash = keccak256(abi.encodePacked(members));
+        bytes32 movedHash = keccak256(abi.encodePacked(members));
         bytes32 prevHeadsHash = keccak256(abi.encodePacked(_headsOf(members)));
         bytes32 headsHash = keccak256(abi.encodePacked(heads));
         return _hashTypedData(
-            keccak256(abi.encode(RING_NODE_TYPEHASH, prev, cid, epoch(), membersHash, prevHeadsHash, headsHash))
+            keccak256(abi.encode(RING_NODE_TYPEHASH, prev, cid, epoch(), movedHash, prevHeadsHash, headsHash))
         );
     }
 
-    /// @dev Who signed `node` as number `seq` of a log in this ring; zero for nobody.
+    /// @dev The signer of `node` as number `seq` of a log in this ring; zero if the signature is invalid.
     function _authorOf(uint64 seq, SignedNode calldata node) private view returns (address) {
         bytes32 digest = _hashTypedData(keccak256(abi.encode(LOG_NODE_TYPEHASH, seq, node.prev, node.content)));
         return Signatures.signerOf(digest, node.r, node.s, node.v);
     }
 
+    function _arguments() private view returns (bytes32) {
+        return LibBytes.load(LibClone.argsOnClone(address(this), 0, ARGUMENTS_SIZE), 0);
+    }
+
     function _isRing(address account) internal view override returns (bool) {
-        return engine.isRing(account);
+        return engine().isRing(account);
     }
 
     function _headsOf(address[] calldata members) private view returns (bytes32[] memory heads) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IRingLogs} from "./interfaces/IRingLogs.sol";
 import {Page} from "./libraries/Page.sol";
+import {RingNodeHeader} from "./libraries/RingNodeHeader.sol";
 
 /// @title The heads of the logs, and the ring log's newest nodes and checkpoints
 /// @dev The head of the ring log has no slot of its own: it is the newest entry of the buffer.
@@ -37,12 +38,20 @@ abstract contract RingLogs is IRingLogs {
     }
 
     /// @inheritdoc IRingLogs
-    function ringNodeAt(uint256 number) external view returns (bytes32) {
-        uint256 count = _ringNodeCount;
-        require(number < count, UnknownRingNode(number));
-        if (count - number <= CHECKPOINT_FREQUENCY) return ringLogs[number % CHECKPOINT_FREQUENCY];
-        require(_isCheckpoint(number), UnknownRingNode(number));
-        return archive[number / CHECKPOINT_FREQUENCY];
+    function ringNodeAt(uint256 number) external view returns (bytes32 cid) {
+        cid = _ringNodeAt(number);
+        require(cid != 0, UnknownRingNode(number));
+    }
+
+    /// @inheritdoc IRingLogs
+    function proveResult(bytes calldata header, uint256 number, bytes calldata entry, bytes32[] calldata path)
+        external
+        view
+        returns (bool)
+    {
+        bytes32 cid = _ringNodeAt(number);
+        if (cid == 0 || !RingNodeHeader.isHeader(header) || sha256(header) != cid) return false;
+        return RingNodeHeader.rootOf(entry, path) == RingNodeHeader.entriesRoot(header);
     }
 
     /// @inheritdoc IRingLogs
@@ -75,11 +84,19 @@ abstract contract RingLogs is IRingLogs {
         emit RingNodeArchived(number, cid);
     }
 
-    /// @dev Not checked: what the head was. The caller has taken it from here and had it signed.
+    /// @dev Not checked: the previous head. The caller has read it here, and the signatures cover it.
     function _moveHead(address member, bytes32 head) internal {
         require(head != 0, NullHead());
         logNodeHeads[member] = head;
         emit LogNodeHeadMoved(member, head);
+    }
+
+    /// @dev The digest of ring node `number`; 0 if it is not known here.
+    function _ringNodeAt(uint256 number) private view returns (bytes32) {
+        uint256 count = _ringNodeCount;
+        if (number >= count) return 0;
+        if (count - number <= CHECKPOINT_FREQUENCY) return ringLogs[number % CHECKPOINT_FREQUENCY];
+        return _isCheckpoint(number) ? archive[number / CHECKPOINT_FREQUENCY] : bytes32(0);
     }
 
     function _isCheckpoint(uint256 number) private pure returns (bool) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IScope, Mutability} from "./interfaces/IScope.sol";
 import {ERC721} from "solady/src/tokens/ERC721.sol";
@@ -11,37 +11,24 @@ import {LibClone} from "solady/src/utils/LibClone.sol";
 /// @notice The scopes are clones of one contract. Behind a clone's code are its names: one byte that says how long the name
 /// is, the name, the symbol.
 contract Scope is IScope, ERC721 {
-    /// @dev What is kept with the token of a constant: the lowest bit of its digest, and whether that is beyond doubt.
-    uint96 private constant LOWEST_BIT = 1;
-    uint96 private constant PROVEN = 2;
+    /// @dev What a token is, kept in the slot of its owner.
+    uint96 private constant CONSTANT = 0;
+    uint96 private constant VARIABLE = 1;
 
     /// @inheritdoc IScope
     bytes2 public constant multihashPrefix = 0x1220;
 
-    /// @dev How many variables were declared.
-    uint256 private _variableCount;
+    /// @inheritdoc IScope
+    mapping(address owner => uint256) public variableCountOf;
 
     mapping(uint256 variable => bytes32) private _variables;
 
     /// @inheritdoc IScope
     function declareData(bytes32[] calldata cids, Mutability mutability) external returns (uint256[] memory tokenIds) {
-        tokenIds = mutability == Mutability.Constant ? _declareConstants(cids) : _declareVariables(cids);
-        // Returns the array as it lies there, for 100 gas less for each token than the loop that would copy it.
-        assembly ("memory-safe") {
-            let place := sub(tokenIds, 32)
-            mstore(place, 32)
-            return(place, add(64, shl(5, mload(tokenIds))))
+        tokenIds = new uint256[](cids.length);
+        for (uint256 i = 0; i < cids.length; i++) {
+            tokenIds[i] = mutability == Mutability.Constant ? _declareConstant(cids[i]) : _declareVariable(cids[i]);
         }
-    }
-
-    /// @inheritdoc IScope
-    function proveData(bytes calldata data) external returns (uint256 tokenId) {
-        bytes32 cid = sha256(data);
-        tokenId = _constantId(cid);
-        uint96 bit = uint96(uint256(cid)) & LOWEST_BIT;
-        if (!_exists(tokenId)) _mintAndSetExtraDataUnchecked(msg.sender, tokenId, PROVEN | bit);
-        else _setExtraData(tokenId, PROVEN | bit);
-        emit DataProven(tokenId, cid);
     }
 
     /// @inheritdoc IScope
@@ -55,18 +42,24 @@ contract Scope is IScope, ERC721 {
         _requireOwnVariable(tokenId);
         delete _variables[tokenId];
         _burn(tokenId);
+        _setExtraData(tokenId, CONSTANT);
         emit DataDeleted(tokenId);
     }
 
     /// @inheritdoc IScope
     function readData(uint256 tokenId) public view returns (bytes32 cid) {
         require(_exists(tokenId), TokenDoesNotExist());
-        return _isConstant(tokenId) ? _constant(tokenId) : _variables[tokenId];
+        return _isVariable(tokenId) ? _variables[tokenId] : bytes32(tokenId);
     }
 
     /// @inheritdoc IScope
     function exists(uint256 tokenId) external view returns (bool) {
         return _exists(tokenId);
+    }
+
+    /// @inheritdoc IScope
+    function isVariable(uint256 tokenId) external view returns (bool) {
+        return _isVariable(tokenId);
     }
 
     /// @notice The name that the scope was made with.
@@ -85,62 +78,57 @@ contract Scope is IScope, ERC721 {
         return string.concat("ipfs://", Base58.encode(multihash));
     }
 
-    function _declareConstants(bytes32[] calldata cids) private returns (uint256[] memory tokenIds) {
-        tokenIds = new uint256[](cids.length);
-        for (uint256 i = 0; i < cids.length; i++) {
-            tokenIds[i] = _declareConstant(cids[i]);
-        }
+    /// @notice As in ERC-721, but without ether, which ERC-721 would allow here.
+    function approve(address account, uint256 tokenId) public payable override {
+        _refuseEther();
+        super.approve(account, tokenId);
     }
 
-    function _declareVariables(bytes32[] calldata cids) private returns (uint256[] memory tokenIds) {
-        tokenIds = new uint256[](cids.length);
-        for (uint256 i = 0; i < cids.length; i++) {
-            tokenIds[i] = _declareVariable(cids[i]);
-        }
+    /// @notice As in ERC-721, but without ether, which ERC-721 would allow here. `safeTransferFrom` comes through here too.
+    function transferFrom(address from, address to, uint256 tokenId) public payable override {
+        _refuseEther();
+        super.transferFrom(from, to, tokenId);
     }
 
     function _declareConstant(bytes32 cid) private returns (uint256 tokenId) {
-        tokenId = _constantId(cid);
-        if (_exists(tokenId)) {
-            bytes32 existing = _constant(tokenId);
-            require(existing == cid, DigestTaken(tokenId, existing));
-        } else {
-            _mintAndSetExtraDataUnchecked(msg.sender, tokenId, uint96(uint256(cid)) & LOWEST_BIT);
-        }
+        require(cid != 0, NullDigest());
+        require(uint256(cid) > type(uint160).max, DigestTooSmall(cid));
+        tokenId = uint256(cid);
+        if (!_exists(tokenId)) _mintAndSetExtraDataUnchecked(msg.sender, tokenId, CONSTANT);
     }
 
+    /// @dev No account but the caller can take this id: it would have to find the same 160 bits of a hash.
     function _declareVariable(bytes32 cid) private returns (uint256 tokenId) {
-        tokenId = 2 * _variableCount++ + 1;
+        uint256 number = variableCountOf[msg.sender]++;
+        tokenId = uint160(uint256(keccak256(abi.encode(msg.sender, number))));
         _mint(msg.sender, tokenId);
+        _setExtraData(tokenId, VARIABLE);
         _write(tokenId, cid);
     }
 
+    /// @dev The value of a variable is also declared as a constant, because a gate that is made with the variable takes the
+    /// constant.
     function _write(uint256 tokenId, bytes32 cid) private {
-        require(cid != 0, NullDigest());
+        _declareConstant(cid);
         _variables[tokenId] = cid;
         emit DataWritten(tokenId, cid);
     }
 
     function _requireOwnVariable(uint256 tokenId) private view {
-        require(!_isConstant(tokenId), ConstantData(tokenId));
-        require(ownerOf(tokenId) == msg.sender, NotTokenOwner(tokenId, msg.sender));
+        require(_exists(tokenId), TokenDoesNotExist());
+        require(_isVariable(tokenId), ConstantData(tokenId));
+        require(_ownerOf(tokenId) == msg.sender, NotTokenOwner(tokenId, msg.sender));
     }
 
-    /// @dev The digest of a constant that exists.
-    function _constant(uint256 tokenId) private view returns (bytes32) {
-        return bytes32(tokenId | (_getExtraData(tokenId) & LOWEST_BIT));
+    function _isVariable(uint256 tokenId) private view returns (bool) {
+        return _getExtraData(tokenId) == VARIABLE;
+    }
+
+    function _refuseEther() private view {
+        require(msg.value == 0, EtherNotAccepted(msg.value));
     }
 
     function _nameLength() private view returns (uint256) {
         return uint256(LibBytes.load(LibClone.argsOnClone(address(this), 0, 1), 0)) >> 248;
-    }
-
-    function _constantId(bytes32 cid) private pure returns (uint256 tokenId) {
-        tokenId = uint256(cid) & ~uint256(1);
-        require(tokenId != 0, NullDigest());
-    }
-
-    function _isConstant(uint256 tokenId) private pure returns (bool) {
-        return tokenId & 1 == 0;
     }
 }

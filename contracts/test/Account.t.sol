@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Account as AvatarAccount} from "../src/Account.sol";
 import {IAccount} from "../src/interfaces/IAccount.sol";
@@ -104,7 +104,7 @@ contract AccountTest is Fixture {
     }
 
     function testFuzz_implementation(address caller) public {
-        AvatarAccount implementation = new AvatarAccount();
+        AvatarAccount implementation = AvatarAccount(payable(deployCode("Account.sol:Account")));
         vm.prank(caller);
         vm.expectRevert(abi.encodeWithSelector(IAccount.NotRing.selector, caller));
         implementation.execute(caller, 0, 0, "");

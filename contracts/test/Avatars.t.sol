@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IAccount} from "../src/interfaces/IAccount.sol";
 import {CompoundAction, IAvatars} from "../src/interfaces/IAvatars.sol";
 import {IMembers} from "../src/interfaces/IMembers.sol";
-import {IRing} from "../src/interfaces/IRing.sol";
+import {IMembership} from "../src/interfaces/IMembership.sol";
+import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {IRingLogs} from "../src/interfaces/IRingLogs.sol";
 import {Callee} from "./utils/Callee.sol";
 import {Digests} from "./utils/Digests.sol";
@@ -157,10 +158,54 @@ contract AvatarsTest is Fixture {
         vm.startPrank(keeper);
         engine.exit(ring, avatar);
         engine.enter(ring, avatar);
+        ring.settle(avatar);
         vm.stopPrank();
-        assertRefused(action, abi.encodeWithSelector(IAvatars.WrongNonce.selector, 0, 1));
+        assertRefused(action, abi.encodeWithSelector(IAvatars.WrongNonce.selector, 0, 2));
         flush(ring, remembering());
-        assertEq(ring.nonceOf(avatar), 2);
+        assertEq(ring.nonceOf(avatar), 3);
+    }
+
+    /// @dev The membership of the avatar ends in way `kind` of those there are.
+    function endMembership(uint256 kind) private {
+        if (kind == 0) return putOut(ring, avatar);
+        if (kind == 1) return change(ring, noAccounts(), only(avatar));
+        if (kind == 2) {
+            vm.prank(avatar);
+            return ring.leave();
+        }
+        SignedNode[2] memory nodes;
+        for (uint256 i = 0; i < 2; i++) {
+            nodes[i].content = bytes32(i);
+            bytes32 digest = Digests.logNode(block.chainid, address(ring), 0, 0, bytes32(i));
+            (nodes[i].v, nodes[i].r, nodes[i].s) = vm.sign(keyOf[avatar], digest);
+        }
+        ring.proveFork(0, nodes[0], nodes[1]);
+    }
+
+    /// What was signed and never sent, with a deadline in ten years, does not run when the avatar enters again, in whatever
+    /// way it left.
+    function testFuzz_flush_signedBeforeLeaving(uint256 kind) public {
+        CompoundAction memory action = remembering();
+        action.deadline = block.timestamp + 3650 days;
+        endMembership(kind % 4);
+        assertFalse(ring.isMember(avatar));
+        assertEq(ring.nonceOf(avatar), 1);
+        vm.warp(action.deadline);
+        announce(ring, avatar);
+        ring.settle(avatar);
+        assertRefused(action, abi.encodeWithSelector(IAvatars.WrongNonce.selector, 0, 1));
+    }
+
+    /// Nor does it run when the avatar has used its account in the meantime and never been a member.
+    function test_flush_signedBeforeRescue() public {
+        avatar = account(6);
+        CompoundAction memory action = remembering();
+        action.deadline = block.timestamp + 3650 days;
+        vm.prank(avatar);
+        ring.rescue(address(0xdead), 0, "");
+        announce(ring, avatar);
+        ring.settle(avatar);
+        assertRefused(action, abi.encodeWithSelector(IAvatars.WrongNonce.selector, 0, 1));
     }
 
     function testFuzz_flush_deadline(uint64 now_, uint64 deadline) public {
@@ -168,7 +213,7 @@ contract AvatarsTest is Fixture {
         CompoundAction memory action = remembering();
         action.deadline = deadline;
         if (now_ > deadline) {
-            assertRefused(action, abi.encodeWithSelector(IAvatars.DeadlinePassed.selector, deadline));
+            assertRefused(action, abi.encodeWithSelector(IMembership.DeadlinePassed.selector, deadline));
         } else {
             flush(ring, action);
         }
@@ -362,7 +407,30 @@ contract AvatarsTest is Fixture {
         vm.prank(avatar);
         ring.rescue(avatar, 3 ether, "");
         assertEq(avatar.balance, 3 ether);
-        assertEq(ring.nonceOf(avatar), 1);
+        assertEq(ring.nonceOf(avatar), 3); // a flush, the exit, this
+    }
+
+    /// A keeper that enters an account ahead of its rescue only gets it to flush in place of that: whoever cannot sign is
+    /// refused as a member, and whoever becomes a contract after it entered can still rescue.
+    function test_rescue_enteredAhead() public {
+        address owner = makeAddr("a contract that will be");
+        vm.deal(ring.accountOf(owner), 1 ether);
+        announce(ring, owner);
+        ring.settle(owner);
+        vm.etch(owner, hex"00");
+        assertTrue(ring.isMember(owner));
+        vm.prank(owner);
+        ring.rescue(owner, 1 ether, "");
+        assertEq(owner.balance, 1 ether);
+    }
+
+    /// An account that delegates by EIP-7702 has a key: it is a member like any other.
+    function test_rescue_delegated() public {
+        vm.etch(avatar, bytes.concat(hex"ef0100", bytes20(address(callee))));
+        vm.prank(avatar);
+        vm.expectRevert(abi.encodeWithSelector(IAvatars.StillMember.selector, avatar));
+        ring.rescue(address(callee), 0, "");
+        flush(ring, remembering());
     }
 
     /// Ether that came for someone who was never a member is not lost either.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IAccount} from "../src/interfaces/IAccount.sol";
 import {CompoundAction} from "../src/interfaces/IAvatars.sol";
 import {IEngine} from "../src/interfaces/IEngine.sol";
+import {ForkRule} from "../src/interfaces/IMembership.sol";
 import {IRing} from "../src/interfaces/IRing.sol";
 import {Fixture} from "./utils/Fixture.sol";
 
@@ -101,7 +102,7 @@ contract ClientsTest is Fixture {
         replica.registerRing(liar, avatar);
         IEngine second = newEngine();
         address[] memory members = accounts(5);
-        IRing foreign = second.createRing(members);
+        IRing foreign = second.createRing(members, address(this), 0, ForkRule.Remove);
         address its = foreign.accountOf(avatar);
         vm.prank(its);
         vm.expectRevert(abi.encodeWithSelector(IRing.NotARing.selector, foreign));

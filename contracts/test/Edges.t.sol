@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IAccount} from "../src/interfaces/IAccount.sol";
 import {CompoundAction} from "../src/interfaces/IAvatars.sol";
 import {IAvatars} from "../src/interfaces/IAvatars.sol";
 import {IEngine} from "../src/interfaces/IEngine.sol";
 import {GateSpec, IGate} from "../src/interfaces/IGate.sol";
+import {ForkRule} from "../src/interfaces/IMembership.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {IScope, Mutability} from "../src/interfaces/IScope.sol";
 import {MemberSet} from "../src/libraries/MemberSet.sol";
@@ -85,10 +86,10 @@ contract EdgesTest is Fixture {
         vm.assume(maker != address(this));
         address[] memory members = accounts(3);
         uint256 before = newerVm.snapshotState();
-        address ours = address(engine.createRing(members));
+        address ours = address(engine.createRing(members, address(this), 0, ForkRule.Remove));
         newerVm.revertToState(before);
         vm.prank(maker);
-        assertTrue(address(engine.createRing(members)) != ours);
+        assertTrue(address(engine.createRing(members, address(this), 0, ForkRule.Remove)) != ours);
     }
 
     // Answers: no more than there is, and from the first on
@@ -177,7 +178,7 @@ contract EdgesTest is Fixture {
     function test_flush_gasArrives() public {
         uint256 there = gasThereAtLeast(0, MUCH);
         assertGe(there + SLACK, MUCH);
-        assertLe(there, MUCH + 1_000);
+        assertLe(there, MUCH + 3_600); // of these 2,600 for a delegation that there is not
     }
 
     function test_flush_gasArrivesWithEther() public {

@@ -1,13 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Engine} from "../src/Engine.sol";
 import {IEngine} from "../src/interfaces/IEngine.sol";
 import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
+import {ForkRule, IMembership} from "../src/interfaces/IMembership.sol";
 import {IRing} from "../src/interfaces/IRing.sol";
 import {IScope, Mutability} from "../src/interfaces/IScope.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {Vm} from "forge-std/Vm.sol";
+
+/// @notice Says what it is told to say of itself.
+contract DomainOnly {
+    string private name;
+    string private version;
+    address private verifier;
+    uint256 public memberCount;
+    uint256 public epoch;
+
+    function set(string calldata name_, string calldata version_, address verifier_, uint256 members, uint256 epoch_)
+        external
+    {
+        (name, version, verifier, memberCount, epoch) = (name_, version_, verifier_, members, epoch_);
+    }
+
+    function eip712Domain()
+        external
+        view
+        returns (bytes1, string memory, string memory, uint256, address, bytes32, uint256[] memory)
+    {
+        return (hex"0f", name, version, block.chainid, verifier, 0, new uint256[](0));
+    }
+}
 
 contract EngineTest is Fixture {
     IRing private ring;
@@ -29,12 +53,62 @@ contract EngineTest is Fixture {
         engine.gateOf(spec);
     }
 
+    // Deployment
+
+    /// @dev From the artifact, as in `newEngine`.
+    function deploy(address implementation) private returns (Engine) {
+        return Engine(deployCode("Engine.sol:Engine", abi.encode(implementation)));
+    }
+
+    function assertNoImplementation(address implementation) private {
+        vm.expectRevert(abi.encodeWithSelector(IEngine.NotARingImplementation.selector, implementation));
+        deploy(implementation);
+    }
+
+    /// The rings of an engine are clones of a ring that is nobody's, of the version that the engine goes with.
+    function test_deploy_refusesWhatIsNoRing() public {
+        assertNoImplementation(address(0));
+        assertNoImplementation(makeAddr("nobody"));
+        assertNoImplementation(address(ring));
+        vm.expectRevert();
+        deploy(address(scope));
+        DomainOnly other = new DomainOnly();
+        other.set("Ring", "2", address(other), 0, 0);
+        assertNoImplementation(address(other));
+        other.set("Rung", "1", address(other), 0, 0);
+        assertNoImplementation(address(other));
+        other.set("Ring", "1", address(ring), 0, 0);
+        assertNoImplementation(address(other));
+        other.set("Ring", "1", address(other), 1, 0);
+        assertNoImplementation(address(other));
+        other.set("Ring", "1", address(other), 0, 1);
+        assertNoImplementation(address(other));
+    }
+
+    function test_deploy_implementations() public {
+        IRing implementation = IRing(deployCode("Ring.sol:Ring"));
+        Engine second = deploy(address(implementation));
+        (IRing ring_, IScope scope_, IGate gate_) = second.implementations();
+        assertEq(address(ring_), address(implementation));
+        assertEq(address(gate_.engine()), address(second));
+        assertGt(address(scope_).code.length, 0);
+        // Two engines may share it: a ring knows its own engine, and that one's gates.
+        Engine third = deploy(address(implementation));
+        IRing its = third.createRing(accounts(3), address(this), 0, ForkRule.Remove);
+        assertEq(address(its.engine()), address(third));
+        assertFalse(second.isRing(address(its)));
+        GateSpec memory spec = makeSpec(its, 1, 0);
+        spec.scope = second.createScope("Data", "DATA");
+        vm.expectRevert(abi.encodeWithSelector(IEngine.UnknownRing.selector, its));
+        second.createGate(spec);
+    }
+
     // Rings
 
     function test_createRing() public {
         vm.expectEmit(false, true, false, false, address(engine));
         emit IEngine.RingCreated(address(0), address(this));
-        IRing made = engine.createRing(accounts(3));
+        IRing made = engine.createRing(accounts(3), address(this), 0, ForkRule.Remove);
         assertEq(engine.keeperOf(made), address(this));
         assertTrue(engine.isRing(address(made)));
         assertEq(address(made.engine()), address(engine));
@@ -43,31 +117,81 @@ contract EngineTest is Fixture {
     }
 
     function test_createRing_equalRings() public {
-        IRing first = engine.createRing(accounts(3));
-        IRing second = engine.createRing(accounts(3));
+        IRing first = engine.createRing(accounts(3), address(this), 0, ForkRule.Remove);
+        IRing second = engine.createRing(accounts(3), address(this), 0, ForkRule.Remove);
         assertNotEq(address(first), address(second));
     }
 
-    /// What others do, and what else the keeper makes, does not move a ring's address.
+    function testFuzz_createRing_parameters(uint256 delay, bool freezes, address keeper_) public {
+        delay = bound(delay, 0, engine.MAX_ENTRY_DELAY());
+        ForkRule rule = freezes ? ForkRule.Freeze : ForkRule.Remove;
+        IRing made = engine.createRing(accounts(3), keeper_, delay, rule);
+        assertEq(made.entryDelay(), delay);
+        assertEq(uint8(made.forkRule()), uint8(rule));
+        assertEq(engine.keeperOf(made), keeper_);
+        assertTrue(engine.isRing(address(made)));
+    }
+
+    function testFuzz_createRing_delayTooLong(uint256 delay) public {
+        uint256 max = engine.MAX_ENTRY_DELAY();
+        address[] memory members = accounts(3);
+        delay = bound(delay, max + 1, type(uint256).max);
+        vm.expectRevert(abi.encodeWithSelector(IEngine.DelayTooLong.selector, delay, max));
+        engine.createRing(members, keeper, delay, ForkRule.Remove);
+    }
+
+    /// A self-kept ring without members could never get any; a keeper can enter some.
+    function test_createRing_withoutMembers() public {
+        vm.expectRevert(IEngine.NoMembers.selector);
+        engine.createRing(noAccounts(), address(0), 0, ForkRule.Remove);
+        IRing made = engine.createRing(noAccounts(), keeper, 0, ForkRule.Remove);
+        announce(made, account(1));
+        made.settle(account(1));
+        assertEq(made.getMembers(), only(account(1)));
+    }
+
+    /// What others do, and what else the maker makes, does not move a ring's address.
     function testFuzz_createRing_addressCommits(uint8 others) public {
         address[] memory members = accounts(3);
         uint256 fork = newerVm.snapshotState();
-        address expected = address(engine.createRing(members));
+        address expected = address(engine.createRing(members, address(this), 0, ForkRule.Remove));
         newerVm.revertToState(fork);
         for (uint256 i = 0; i < others % 4; i++) {
-            engine.createRing(accounts(2));
+            engine.createRing(accounts(2), address(this), 0, ForkRule.Remove);
             makeRing(3);
             engine.createScope("Data", "DATA");
         }
-        assertEq(address(engine.createRing(members)), expected);
+        assertEq(address(engine.createRing(members, address(this), 0, ForkRule.Remove)), expected);
     }
 
-    function testFuzz_createRing_addressDependsOnTheKeeper(address other) public {
-        vm.assume(other != address(this));
-        address[] memory members = accounts(3);
-        address mine = address(engine.createRing(members));
-        vm.prank(other);
-        assertNotEq(address(engine.createRing(members)), mine);
+    function addressOfRing(address maker, address[] memory members, address keeper_, uint256 delay, ForkRule rule)
+        private
+        returns (address ring_)
+    {
+        uint256 fork = newerVm.snapshotState();
+        vm.prank(maker);
+        ring_ = address(engine.createRing(members, keeper_, delay, rule));
+        newerVm.revertToState(fork);
+    }
+
+    /// Each parameter is in the address, so that after a reorganisation it is the same ring or none.
+    function testFuzz_createRing_addressDependsOnEverything(address maker, address keeper_, uint256 delay) public {
+        delay = bound(delay, 0, engine.MAX_ENTRY_DELAY());
+        vm.assume(maker != address(this) && keeper_ != keeper && delay != 1);
+        address[] memory three = accounts(3);
+        address[6] memory made = [
+            addressOfRing(address(this), three, keeper, 1, ForkRule.Remove),
+            addressOfRing(maker, three, keeper, 1, ForkRule.Remove),
+            addressOfRing(address(this), accounts(4), keeper, 1, ForkRule.Remove),
+            addressOfRing(address(this), three, keeper_, 1, ForkRule.Remove),
+            addressOfRing(address(this), three, keeper, delay, ForkRule.Remove),
+            addressOfRing(address(this), three, keeper, 1, ForkRule.Freeze)
+        ];
+        for (uint256 i = 0; i < made.length; i++) {
+            for (uint256 j = 0; j < i; j++) {
+                assertNotEq(made[i], made[j]);
+            }
+        }
     }
 
     function testFuzz_membership_keeperOnly(address stranger) public {
@@ -81,16 +205,90 @@ contract EngineTest is Fixture {
         engine.exit(ring, member);
         vm.expectRevert(reason);
         engine.transferKeeper(ring, stranger);
+        vm.expectRevert(reason);
+        engine.renounceKeeper(ring);
+        vm.expectRevert(reason);
+        engine.forceRenounceKeeper(ring);
     }
 
     function test_membership() public {
         address member = account(6);
-        vm.startPrank(keeper);
-        engine.enter(ring, member);
+        announce(ring, member);
+        ring.settle(member);
         assertTrue(ring.isMember(member));
-        engine.exit(ring, member);
+        putOut(ring, member);
         assertFalse(ring.isMember(member));
         assertEq(ring.epoch(), 3);
+    }
+
+    // Renouncing
+
+    function test_renounceKeeper() public {
+        address[] memory late = accounts(9);
+        for (uint256 i = 5; i < 9; i++) {
+            announce(ring, late[i]);
+        }
+        vm.prank(keeper);
+        engine.transferKeeper(ring, account(1));
+        vm.expectEmit(address(engine));
+        emit IEngine.KeeperRenounced(address(ring), keeper);
+        for (uint256 i = 9; i > 5; i--) {
+            vm.expectEmit(address(ring));
+            emit IMembership.EntryCancelled(late[i - 1]);
+        }
+        vm.prank(keeper);
+        engine.renounceKeeper(ring);
+        assertEq(engine.keeperOf(ring), address(0));
+        assertTrue(engine.isRing(address(ring)));
+        assertEq(ring.pendingEntries().length, 0);
+        vm.expectRevert(abi.encodeWithSelector(IMembership.NoEntry.selector, late[5]));
+        ring.settle(late[5]);
+        // Neither who kept it nor whom it was offered to has any power left.
+        vm.expectRevert(abi.encodeWithSelector(IEngine.NotKeeper.selector, ring, keeper));
+        putOut(ring, account(1));
+        vm.expectRevert(abi.encodeWithSelector(IEngine.NotPendingKeeper.selector, ring, account(1)));
+        vm.prank(account(1));
+        engine.acceptKeeper(ring);
+        change(ring, only(late[5]), noAccounts());
+    }
+
+    /// Below four members only by force.
+    function test_renounceKeeper_fewMembers() public {
+        for (uint256 members = 0; members <= 4; members++) {
+            ring = makeRing(members);
+            bytes memory reason = abi.encodeWithSelector(IEngine.TooFewMembers.selector, members, 4);
+            if (members < 4) vm.expectRevert(reason);
+            vm.prank(keeper);
+            engine.renounceKeeper(ring);
+            if (members == 4) continue;
+            vm.prank(keeper);
+            engine.forceRenounceKeeper(ring);
+            assertEq(engine.keeperOf(ring), address(0));
+        }
+    }
+
+    /// Whom the keeper put out before it renounced is counted as long as ever.
+    function test_renounceKeeper_exitsStayCounted() public {
+        ring = makeRing(6, keeper, 1 days, ForkRule.Remove);
+        putOut(ring, account(1));
+        putOut(ring, account(2));
+        vm.prank(keeper);
+        engine.renounceKeeper(ring);
+        assertEq(ring.countedMembers(), 6);
+        vm.warp(block.timestamp + 1 days);
+        assertEq(ring.countedMembers(), 4);
+    }
+
+    /// Entries stay announced when the keeper changes, and the new one may cancel them.
+    function test_transferKeeper_entriesStay() public {
+        announce(ring, account(6));
+        vm.prank(keeper);
+        engine.transferKeeper(ring, account(1));
+        vm.startPrank(account(1));
+        engine.acceptKeeper(ring);
+        assertEq(ring.pendingEntries(), only(account(6)));
+        engine.exit(ring, account(6));
+        assertEq(ring.pendingEntries().length, 0);
     }
 
     function testFuzz_transferKeeper(address newKeeper) public {
@@ -160,7 +358,7 @@ contract EngineTest is Fixture {
         vm.expectEmit(address(engine));
         emit IEngine.GateCreated(address(expected), spec);
         vm.expectEmit(address(engine));
-        emit IEngine.GateRequested(address(expected), address(this));
+        emit IEngine.GateRequested(address(expected), address(ring), address(this));
         assertEq(address(engine.createGate(spec)), address(expected));
         assertTrue(engine.isGate(address(expected)));
     }
@@ -174,7 +372,25 @@ contract EngineTest is Fixture {
         Vm.Log[] memory entries = vm.getRecordedLogs();
         assertEq(entries.length, 1);
         assertEq(entries[0].topics[0], IEngine.GateRequested.selector);
-        assertEq(entries[0].topics[2], bytes32(uint256(uint160(requester))));
+        assertEq(entries[0].topics[2], bytes32(uint256(uint160(address(ring)))));
+        assertEq(entries[0].topics[3], bytes32(uint256(uint160(requester))));
+    }
+
+    /// Once for each assigned ring, in their order, whether the gate is new or not.
+    function testFuzz_createGate_requestsEachRing(uint8 rings, address requester) public {
+        GateSpec memory spec = makeSpec(ring, 1, 0);
+        spec.rings = makeRings(bound(rings, 1, 16));
+        address gate = address(engine.gateOf(spec));
+        for (uint256 turn = 0; turn < 2; turn++) {
+            for (uint256 i = 0; i < spec.rings.length; i++) {
+                vm.expectEmit(address(engine));
+                emit IEngine.GateRequested(gate, address(spec.rings[i]), requester);
+            }
+            vm.recordLogs();
+            vm.prank(requester);
+            engine.createGate(spec);
+            assertEq(vm.getRecordedLogs().length, spec.rings.length + 1 - turn);
+        }
     }
 
     /// Whoever makes it, whenever: one spec, one gate; another spec, another.
@@ -184,7 +400,7 @@ contract EngineTest is Fixture {
         IGate original = engine.gateOf(spec);
         vm.prank(maker);
         assertEq(address(engine.createGate(spec)), address(original));
-        outputs = uint96(bound(outputs, 2, FAILURE - 1));
+        outputs = uint96(bound(outputs, 2, engine.MAX_OUTPUTS()));
         vm.assume(salt != 0);
 
         GateSpec[6] memory others;
@@ -208,13 +424,31 @@ contract EngineTest is Fixture {
         assertMalformed(spec, abi.encodeWithSelector(IEngine.WrongRingCount.selector, 0, 16));
         spec.rings = new IRing[](17);
         assertMalformed(spec, abi.encodeWithSelector(IEngine.WrongRingCount.selector, 17, 16));
-        spec.rings = new IRing[](16);
-        for (uint256 i = 0; i < 16; i++) {
-            spec.rings[i] = ring;
-        }
+        spec.rings = makeRings(16);
         assertEq(engine.createGate(spec).spec().rings.length, 16);
         spec.rings[15] = IRing(makeAddr("no ring"));
         assertGateRefused(spec, abi.encodeWithSelector(IEngine.UnknownRing.selector, spec.rings[15]));
+    }
+
+    function makeRings(uint256 count) private returns (IRing[] memory rings) {
+        rings = new IRing[](count);
+        for (uint256 i = 0; i < count; i++) {
+            rings[i] = makeRing(1);
+        }
+    }
+
+    /// Whichever two of the rings are the same: one request is told once to each ring.
+    function testFuzz_createGate_repeatedRing(uint8 count, uint8 first, uint8 again) public {
+        GateSpec memory spec = makeSpec(ring, 1, 0);
+        spec.rings = makeRings(bound(count, 2, 16));
+        again = uint8(bound(again, 1, spec.rings.length - 1));
+        first = uint8(bound(first, 0, again - 1));
+        spec.rings[again] = spec.rings[first];
+        assertGateRefused(spec, abi.encodeWithSelector(IEngine.RepeatedRing.selector, again, spec.rings[first]));
+        GateSpec[] memory specs = new GateSpec[](1);
+        specs[0] = spec;
+        vm.expectRevert(abi.encodeWithSelector(IEngine.RepeatedRing.selector, again, spec.rings[first]));
+        engine.createCircuit(specs);
     }
 
     function test_createGate_inputs() public {
@@ -228,10 +462,7 @@ contract EngineTest is Fixture {
     /// The largest gate there can be is within what a transaction may use.
     function test_createGate_largest() public {
         GateSpec memory spec = makeSpec(ring, 1, 511);
-        spec.rings = new IRing[](16);
-        for (uint256 i = 0; i < 16; i++) {
-            spec.rings[i] = ring;
-        }
+        spec.rings = makeRings(16);
         for (uint256 i = 1; i < 512; i++) {
             spec.inputs[i] = token(declare(keccak256(abi.encode(i))));
         }
@@ -242,12 +473,32 @@ contract EngineTest is Fixture {
     }
 
     function test_createGate_outputs() public {
+        uint256 max = engine.MAX_OUTPUTS();
+        uint96[4] memory wrong = [0, uint96(max + 1), FAILURE - 1, FAILURE];
         GateSpec memory spec = makeSpec(ring, 0, 0);
-        assertMalformed(spec, abi.encodeWithSelector(IEngine.WrongOutputCount.selector, 0));
-        spec.outputs = FAILURE;
-        assertMalformed(spec, abi.encodeWithSelector(IEngine.WrongOutputCount.selector, FAILURE));
-        spec.outputs = FAILURE - 1;
+        for (uint256 i = 0; i < wrong.length; i++) {
+            spec.outputs = wrong[i];
+            assertMalformed(spec, abi.encodeWithSelector(IEngine.WrongOutputCount.selector, wrong[i], max));
+        }
+        spec.outputs = uint96(max);
         engine.createGate(spec);
+    }
+
+    /// Futures and outputs together are bounded: what a ring could not register is not made.
+    function testFuzz_createGate_tooMuchToRegister(uint256 futures) public {
+        futures = bound(futures, 21, engine.MAX_INPUTS() - 1);
+        GateSpec memory spec = makeSpec(ring, 1, futures);
+        IGate upstream = makeGate(ring, 1);
+        for (uint256 i = 1; i <= futures; i++) {
+            spec.inputs[i] = future(upstream, 0);
+        }
+        uint96 most = uint96((1_820 - futures) / 6);
+        assertLt(most, engine.MAX_OUTPUTS());
+        spec.outputs = most + 1;
+        assertMalformed(spec, abi.encodeWithSelector(IEngine.TooMuchToRegister.selector, most + 1, futures));
+        spec.outputs = most;
+        engine.createGate(spec);
+        assertEq(engine.MAX_REGISTRATION(), 1_820);
     }
 
     function test_createGate_malformedInputs() public {
@@ -273,14 +524,121 @@ contract EngineTest is Fixture {
         assertGateRefused(spec, abi.encodeWithSelector(IEngine.UnknownInput.selector, 1, tokenId));
     }
 
-    function test_createGate_variables() public {
-        bytes32[] memory cids = digests("data", 1);
-        uint256 tokenId = scope.declareData(cids, Mutability.Variable)[0];
+    // Variables as inputs
+
+    function variable(bytes32 cid) private returns (uint256) {
+        bytes32[] memory cids = new bytes32[](1);
+        cids[0] = cid;
+        return scope.declareData(cids, Mutability.Variable)[0];
+    }
+
+    /// @dev `spec` with what its variables hold in their place.
+    function replaced(GateSpec memory spec) private view returns (GateSpec memory result) {
+        result = abi.decode(abi.encode(spec), (GateSpec));
+        for (uint256 i = 0; i < spec.inputs.length; i++) {
+            uint256 tokenId = spec.inputs[i].tokenId;
+            if (scope.isVariable(tokenId)) result.inputs[i].tokenId = uint256(scope.readData(tokenId));
+        }
+    }
+
+    /// The gate is the one of the constants that the variables hold, and has these as its inputs.
+    function testFuzz_createGate_variables(bytes32[4] memory cids, uint8 which) public {
+        GateSpec memory spec = makeSpec(ring, 1, 4);
+        for (uint256 i = 0; i < 4; i++) {
+            vm.assume(uint256(cids[i]) > type(uint160).max);
+            bool isVariable = (which >> i) % 2 == 0;
+            spec.inputs[1 + i] = token(isVariable ? variable(cids[i]) : declare(cids[i]));
+        }
+        GateSpec memory constants = replaced(spec);
+        IGate expected = engine.gateOf(constants);
+        assertEq(address(engine.gateOf(spec)), address(expected));
+        vm.expectEmit(address(engine));
+        emit IEngine.GateCreated(address(expected), constants);
+        assertEq(address(engine.createGate(spec)), address(expected));
+        assertEq(keccak256(abi.encode(expected.spec())), keccak256(abi.encode(constants)));
+        for (uint256 i = 0; i < 4; i++) {
+            assertEq(scope.readData(uint256(cids[i])), cids[i]);
+        }
+        assertEq(address(engine.createGate(constants)), address(expected));
+    }
+
+    /// The operation may be in a variable too.
+    function test_createGate_variableOperation() public {
+        GateSpec memory spec = makeSpec(ring, 1, 0);
+        GateSpec memory constants = makeSpec(ring, 1, 0);
+        spec.inputs[0] = token(variable(keccak256("operation")));
+        assertEq(address(engine.createGate(spec)), address(engine.gateOf(constants)));
+    }
+
+    /// Its owner deletes a variable, or writes another value, after the gate was made: the gate and its input stay.
+    function test_createGate_variableDeletedOrWritten() public {
         GateSpec memory spec = makeSpec(ring, 1, 1);
+        uint256 tokenId = variable(keccak256("data"));
         spec.inputs[1] = token(tokenId);
         IGate gate = engine.createGate(spec);
+        scope.writeData(tokenId, keccak256("other"));
+        assertEq(gate.spec().inputs[1].tokenId, uint256(keccak256("data")));
+        IGate second = engine.createGate(spec);
+        assertNotEq(address(second), address(gate));
+        assertEq(second.spec().inputs[1].tokenId, uint256(keccak256("other")));
         scope.deleteData(tokenId);
-        assertEq(address(engine.createGate(spec)), address(gate));
+        assertEq(scope.readData(gate.spec().inputs[1].tokenId), keccak256("data"));
+        resolve(ring, gate);
+        assertTrue(gate.isResolved());
+        assertMalformed(spec, abi.encodeWithSelector(IEngine.UnknownInput.selector, 1, tokenId));
+    }
+
+    /// A stranger who asks first does not fix what others, who ask after the variable was written, compute on.
+    function test_createGate_variableAskedForEarly() public {
+        GateSpec memory spec = makeSpec(ring, 1, 1);
+        uint256 tokenId = variable(keccak256("early"));
+        spec.inputs[1] = token(tokenId);
+        vm.prank(makeAddr("stranger"));
+        IGate early = engine.createGate(spec);
+        scope.writeData(tokenId, keccak256("data"));
+        IGate mine = engine.createGate(spec);
+        assertNotEq(address(mine), address(early));
+        assertEq(mine.spec().inputs[1].tokenId, uint256(keccak256("data")));
+    }
+
+    function testFuzz_createGate_unknownVariable(uint160 tokenId) public {
+        vm.assume(tokenId != 0);
+        GateSpec memory spec = makeSpec(ring, 1, 1);
+        spec.inputs[1] = token(tokenId);
+        assertMalformed(spec, abi.encodeWithSelector(IEngine.UnknownInput.selector, 1, tokenId));
+    }
+
+    function test_createGate_variableOfUnknownScope() public {
+        GateSpec memory spec = makeSpec(ring, 1, 1);
+        spec.inputs[1] = token(variable(keccak256("data")));
+        spec.scope = IScope(makeAddr("no scope"));
+        assertMalformed(spec, abi.encodeWithSelector(IEngine.UnknownScope.selector, spec.scope));
+    }
+
+    function specOfVariables(uint256 count, bytes32 salt) private returns (GateSpec memory spec) {
+        spec = makeSpec(ring, 1, count);
+        spec.salt = salt;
+        uint256[] memory ids = scope.declareData(digests(salt, count), Mutability.Variable);
+        for (uint256 i = 0; i < count; i++) {
+            spec.inputs[1 + i] = token(ids[i]);
+        }
+    }
+
+    function test_createGate_atMost64Variables() public {
+        assertEq(engine.createGate(specOfVariables(64, "most")).spec().inputs.length, 65);
+        GateSpec memory spec = specOfVariables(65, "too many");
+        assertMalformed(spec, abi.encodeWithSelector(IEngine.TooManyVariables.selector, 64));
+    }
+
+    /// The bound is for all gates of a transaction together.
+    function test_createCircuit_atMost64Variables() public {
+        GateSpec[] memory specs = new GateSpec[](3);
+        (specs[0], specs[1], specs[2]) =
+        (specOfVariables(30, "first"), specOfVariables(4, "second"), specOfVariables(30, "third"));
+        assertEq(engine.createCircuit(specs).length, 3);
+        specs[1] = specOfVariables(5, "second");
+        vm.expectRevert(abi.encodeWithSelector(IEngine.TooManyVariables.selector, 64));
+        engine.createCircuit(specs);
     }
 
     function test_createGate_unknownScope() public {
@@ -293,12 +651,13 @@ contract EngineTest is Fixture {
 
     function test_createGate_ofAnotherEngine() public {
         Engine other = newEngine();
-        GateSpec memory spec = makeSpec(other.createRing(accounts(1)), 1, 0);
+        GateSpec memory spec = makeSpec(other.createRing(accounts(1), address(this), 0, ForkRule.Remove), 1, 0);
         assertGateRefused(spec, abi.encodeWithSelector(IEngine.UnknownRing.selector, spec.rings[0]));
     }
 
     function testFuzz_createGate_futurePin(uint96 outputs, uint96 pin) public {
-        outputs = uint96(bound(outputs, 1, FAILURE - 1));
+        outputs = uint96(bound(outputs, 1, engine.MAX_OUTPUTS()));
+        pin = pin % 3 == 0 ? pin : uint96(pin % (2 * outputs));
         IGate upstream = makeGate(ring, outputs);
         GateSpec memory spec = makeSpec(ring, 1, 1);
         spec.inputs[1] = future(upstream, pin);
@@ -376,7 +735,7 @@ contract EngineTest is Fixture {
         assertEq(address(engine.gateOf(specs[0])), address(gates[0]));
         assertEq(address(engine.gateOf(specs[1])), address(gates[1]));
         vm.expectEmit(address(engine));
-        emit IEngine.GateRequested(address(gates[1]), address(this));
+        emit IEngine.GateRequested(address(gates[1]), address(ring), address(this));
         engine.createCircuit(specs);
     }
 
@@ -398,6 +757,28 @@ contract EngineTest is Fixture {
         (specs[0], specs[1]) = (makeSpec(ring, 2, 0), makeSpec(ring, 1, 1));
         specs[1].inputs[1] = place(0, 2);
         vm.expectRevert(abi.encodeWithSelector(IEngine.UnknownFuturePin.selector, 1, 2, 2));
+        engine.createCircuit(specs);
+    }
+
+    /// All gates of a circuit together are as large as the largest gate at most: 8 for each gate, 1 for each ring and input.
+    function test_createCircuit_size() public {
+        assertEq(engine.MAX_CIRCUIT(), 8 + engine.MAX_RINGS() + engine.MAX_INPUTS());
+        GateSpec[] memory specs = new GateSpec[](53);
+        for (uint256 i = 0; i < specs.length; i++) {
+            specs[i] = makeSpec(ring, 1, 0);
+            specs[i].salt = bytes32(i);
+        }
+        specs[0].inputs = new Input[](7);
+        for (uint256 i = 0; i < 7; i++) {
+            specs[0].inputs[i] = specs[1].inputs[0];
+        }
+        assertEq(engine.createCircuit(specs).length, 53);
+        specs[52].rings = makeRings(2);
+        vm.expectRevert(abi.encodeWithSelector(IEngine.CircuitTooLarge.selector, 537, 536));
+        engine.createCircuit(specs);
+        specs[52].rings = specs[0].rings;
+        (specs[0].inputs, specs[52].inputs) = (specs[1].inputs, new Input[](8));
+        vm.expectRevert(abi.encodeWithSelector(IEngine.CircuitTooLarge.selector, 537, 536));
         engine.createCircuit(specs);
     }
 

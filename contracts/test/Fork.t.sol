@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
+import {CompoundAction, IAvatars} from "../src/interfaces/IAvatars.sol";
 import {IGate} from "../src/interfaces/IGate.sol";
 import {IMembers} from "../src/interfaces/IMembers.sol";
+import {ForkRule} from "../src/interfaces/IMembership.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture, Signatures} from "./utils/Fixture.sol";
@@ -126,19 +128,131 @@ contract ForkTest is Fixture {
         resolve(ring, gate, onePin(0), cids);
     }
 
-    /// It may come back if the keeper lets it in, and be put out again: evidence does not age.
-    function test_proveFork_again() public {
+    function enterAgain(address author) private {
+        announce(ring, author);
+        ring.settle(author);
+    }
+
+    function proveFork(address author, uint64 seq) private {
+        ring.proveFork(seq, signNode(author, seq, 0, "one"), signNode(author, seq, 0, "other"));
+    }
+
+    /// It may come back if the keeper lets it in, and is not put out with the same proof again, nor with another of the same
+    /// place; with a fork at another place it is.
+    function testFuzz_proveFork_again(uint64 seq, uint64 other) public {
+        vm.assume(seq != other);
         address author = account(1);
-        SignedNode memory one = signNode(author, 1, 0, "one");
-        SignedNode memory other = signNode(author, 1, 0, "other");
-        ring.proveFork(1, one, other);
+        proveFork(author, seq);
         vm.expectRevert(abi.encodeWithSelector(IMembers.NotMember.selector, author));
-        ring.proveFork(1, one, other);
-        vm.prank(keeper);
-        engine.enter(ring, author);
-        ring.proveFork(1, other, one);
+        ring.proveFork(seq, signNode(author, seq, 0, "one"), signNode(author, seq, 0, "other"));
+        enterAgain(author);
+        SignedNode memory third = signNode(author, seq, 0, "third");
+        vm.expectRevert(abi.encodeWithSelector(IRing.AlreadyProven.selector, author, seq));
+        ring.proveFork(seq, third, signNode(author, seq, 0, "one"));
+        assertTrue(ring.isMember(author));
+        proveFork(author, other);
         assertFalse(ring.isMember(author));
         assertEq(ring.epoch(), 4);
+    }
+
+    /// What one author has done is not proven of another.
+    function testFuzz_proveFork_twoAuthors(uint64 seq) public {
+        proveFork(account(1), seq);
+        proveFork(account(2), seq);
+        assertEq(ring.memberCount(), 3);
+    }
+
+    /// Who is removed for a fork is counted no longer at once, in a kept ring too.
+    function test_proveFork_lowersTheNumberNeeded() public {
+        ring = makeRing(4, keeper, 1 days, ForkRule.Remove);
+        assertEq(ring.quorum(), 3);
+        proveFork(account(1), 1);
+        assertEq(ring.countedMembers(), 3);
+        assertEq(ring.quorum(), 2);
+    }
+
+    // A ring that freezes
+
+    function freezing() private returns (address author) {
+        ring = makeRing(5, keeper, 0, ForkRule.Freeze);
+        author = account(1);
+        proveFork(author, 7);
+    }
+
+    /// It stays, in the same epoch, and its signature counts.
+    function test_freeze() public {
+        ring = makeRing(5, keeper, 0, ForkRule.Freeze);
+        address author = account(1);
+        assertFalse(ring.isFrozen(author));
+        SignedNode memory one = signNode(author, 7, 0, "one");
+        SignedNode memory other = signNode(author, 7, 0, "other");
+        vm.expectEmit(address(ring));
+        emit IRing.ForkProven(author, 7, one, other);
+        ring.proveFork(7, one, other);
+        assertTrue(ring.isFrozen(author));
+        assertTrue(ring.isMember(author));
+        assertFalse(ring.isFrozen(account(2)));
+        assertEq(ring.epoch(), 1);
+        IGate gate = makeGate(ring, 1);
+        bytes32[] memory cids = digests("result", 1);
+        register(ring, gate, onePin(0), cids, sign(ring, outputsDigest(ring, gate, onePin(0), cids), 5));
+    }
+
+    function test_freeze_noFlush() public {
+        address author = freezing();
+        CompoundAction memory action = nextAction(ring, author, address(0), "");
+        (bytes32 r, bytes32 s, uint8 v) = signAction(ring, action);
+        vm.expectRevert(abi.encodeWithSelector(IAvatars.LogFrozen.selector, author));
+        ring.flush(action, r, s, v);
+        flush(ring, nextAction(ring, account(2), address(0), ""));
+    }
+
+    /// No ring node moves its head; left out, the others' move.
+    function test_freeze_noHead() public {
+        address author = freezing();
+        bytes32 digest = Digests.ringNode(ring, "node", only(author), digests("head", 1));
+        Signatures memory sigs = sign(ring, digest, 4);
+        vm.expectRevert(abi.encodeWithSelector(IAvatars.LogFrozen.selector, author));
+        ring.registerRingNode("node", only(author), digests("head", 1), sigs.r, sigs.s, sigs.v);
+        registerNode(ring, "node", only(account(2)), digests("head", 1));
+        assertEq(ring.logNodeHeads(author), 0);
+    }
+
+    /// Until it leaves and enters anew; the old proof does not freeze it again, and what it signed before counts no longer.
+    function test_freeze_ends() public {
+        address author = freezing();
+        CompoundAction memory action = nextAction(ring, author, address(0), "");
+        (bytes32 r, bytes32 s, uint8 v) = signAction(ring, action);
+        vm.prank(author);
+        ring.leave();
+        assertFalse(ring.isFrozen(author));
+        enterAgain(author);
+        assertFalse(ring.isFrozen(author));
+        SignedNode memory one = signNode(author, 7, 0, "one");
+        SignedNode memory other = signNode(author, 7, 0, "other");
+        vm.expectRevert(abi.encodeWithSelector(IRing.AlreadyProven.selector, author, 7));
+        ring.proveFork(7, one, other);
+        vm.expectRevert(abi.encodeWithSelector(IAvatars.WrongNonce.selector, 0, 1));
+        ring.flush(action, r, s, v);
+        flush(ring, nextAction(ring, author, address(0), ""));
+    }
+
+    /// Two thirds let it leave and enter anew in one step.
+    function test_freeze_endsByTwoThirds() public {
+        address author = freezing();
+        change(ring, only(author), only(author));
+        assertTrue(ring.isMember(author));
+        assertFalse(ring.isFrozen(author));
+        assertEq(ring.epoch(), 2);
+    }
+
+    /// What a frozen member owns is within its reach: it cannot flush, so it rescues.
+    function test_freeze_rescue() public {
+        address author = freezing();
+        vm.deal(ring.accountOf(author), 1 ether);
+        vm.prank(author);
+        ring.rescue(author, 1 ether, "");
+        assertEq(author.balance, 1 ether);
     }
 
     /// With the last member goes the quorum: the ring accepts nothing until another enters.
@@ -155,6 +269,7 @@ contract ForkTest is Fixture {
         ring.registerRingNode("node", new address[](0), new bytes32[](0), none.r, none.s, none.v);
         vm.prank(keeper);
         engine.enter(ring, account(2));
+        ring.settle(account(2));
         resolve(ring, gate);
     }
 

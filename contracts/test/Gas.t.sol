@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
+import {ForkRule} from "../src/interfaces/IMembership.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture, Signatures} from "./utils/Fixture.sol";
@@ -169,6 +170,23 @@ contract GasTest is Fixture {
         snapshot("createGate: the same again");
     }
 
+    /// What each assigned ring costs in a request for a gate that exists: its event, 1,875, and reading and hashing its address.
+    function test_createGate_eventForEachRing() public {
+        GateSpec memory spec = makeSpec(makeRing(5), 1, 0);
+        engine.createGate(spec);
+        engine.createGate(spec);
+        uint256 one = newerVm.snapshotGasLastCall("Gas", "createGate: the same again, 1 ring");
+        spec.rings = new IRing[](16);
+        for (uint256 i = 0; i < 16; i++) {
+            spec.rings[i] = makeRing(1);
+        }
+        engine.createGate(spec);
+        engine.createGate(spec);
+        uint256 sixteen = newerVm.snapshotGasLastCall("Gas", "createGate: the same again, 16 rings");
+        uint256 calldataOfOne = 12 * 4 + 20 * 16;
+        assertLe((sixteen - one) / 15 - calldataOfOne, 2_700);
+    }
+
     function test_createGate_2tokens() public {
         GateSpec memory spec = makeSpec(makeRing(5), 1, 1);
         spec.inputs[1] = token(declare(keccak256("data")));
@@ -183,33 +201,49 @@ contract GasTest is Fixture {
         snapshot("createRing: 256 members");
     }
 
-    function test_membership31() public {
-        IRing ring = makeRing(30);
-        address last = account(31);
-        vm.prank(keeper);
-        engine.enter(ring, last);
-        snapshot("enter: the 31st member");
-        last = account(17);
-        vm.prank(keeper);
-        engine.exit(ring, last);
+    /// By the keeper: an entry in two steps; who is put out is counted until the delay has passed.
+    function test_membership31_kept() public {
+        IRing ring = makeRing(30, keeper, 1 days, ForkRule.Remove);
+        announce(ring, account(31));
+        snapshot("enter: the 31st member, announced");
+        vm.warp(block.timestamp + 1 days);
+        ring.settle(account(31));
+        snapshot("settle: the 31st member");
+        putOut(ring, account(17));
         snapshot("exit: one of 31 members");
+        IGate gate = makeGate(ring, 1);
+        resolve(ring, makeGate(ring, 3));
+        resolve(ring, gate);
+        snapshot("registerOutputs: 30 members, 1 counted exit, 21 signatures, 1 output");
+    }
+
+    /// By the members.
+    function test_membership31_byTwoThirds() public {
+        IRing ring = makeRing(31, address(0), 1 days, ForkRule.Remove);
+        change(ring, only(account(32)), only(account(17)));
+        snapshot("changeMembers: one in, one out, 31 members, 21 signatures");
+        vm.prank(account(1));
+        ring.leave();
+        snapshot("leave: one of 31 members");
+    }
+
+    /// The proof that one of a thousand entries is in a ring node, as another contract would ask for it.
+    function test_proveResult() public {
+        IRing ring = makeRing(5);
+        bytes memory header = abi.encodePacked(hex"8a015820", keccak256(abi.encodePacked(uint8(0), new bytes(128))));
+        for (uint256 i = 0; i < 2; i++) {
+            header = abi.encodePacked(header, hex"5820", bytes32(0));
+        }
+        header = abi.encodePacked(header, new bytes(296)); // pages, of 400 bytes in all
+        registerNode(ring, sha256(header), new address[](0), new bytes32[](0));
+        assertTrue(ring.proveResult(header, 0, new bytes(128), new bytes32[](0)));
+        ring.proveResult(header, 0, new bytes(128), new bytes32[](10));
+        snapshot("proveResult: a header of 400 bytes, an entry of 128, a path of 10");
     }
 
     function test_createScope() public {
         engine.createScope("Data", "DATA");
         snapshot("createScope");
-    }
-
-    /// The largest block that `ipfs add` makes of a file: a chunk of 256 KiB and what is around it.
-    function test_proveData() public {
-        bytes memory data = new bytes(262_158);
-        for (uint256 i = 0; i < data.length; i += 32) {
-            assembly {
-                mstore(add(add(data, 32), i), not(0))
-            }
-        }
-        scope.proveData(data);
-        snapshot("proveData: 256 KiB");
     }
 
     function test_declareData() public {

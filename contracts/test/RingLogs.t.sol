@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {RingLogs} from "../src/RingLogs.sol";
 import {IMembers} from "../src/interfaces/IMembers.sol";
@@ -22,7 +22,7 @@ contract RingLogsTest is Fixture {
 
     function setUp() public override {
         super.setUp();
-        buffer = new RingLogsHarness();
+        buffer = RingLogsHarness(deployCode("RingLogs.t.sol:RingLogsHarness"));
         ring = makeRing(5);
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Scope} from "../src/Scope.sol";
 import {IScope, Mutability} from "../src/interfaces/IScope.sol";
@@ -41,16 +41,17 @@ contract ScopeTest is Fixture {
     // Constants
 
     function testFuzz_constant(bytes32 cid) public {
-        vm.assume(uint256(cid) > 1);
+        vm.assume(uint256(cid) > type(uint160).max);
         uint256 tokenId = constant_(alice, cid);
-        assertEq(tokenId, uint256(cid) - uint256(cid) % 2);
+        assertEq(tokenId, uint256(cid));
         assertEq(scope.readData(tokenId), cid);
         assertEq(tokens.ownerOf(tokenId), alice);
         assertTrue(scope.exists(tokenId));
+        assertFalse(scope.isVariable(tokenId));
     }
 
     function testFuzz_constant_again(bytes32 cid) public {
-        vm.assume(uint256(cid) > 1);
+        vm.assume(uint256(cid) > type(uint160).max);
         uint256 tokenId = constant_(alice, cid);
         vm.record();
         assertEq(constant_(bob, cid), tokenId);
@@ -61,29 +62,58 @@ contract ScopeTest is Fixture {
     }
 
     function testFuzz_constant_severalWithRepetition(bytes32 first, bytes32 second) public {
-        vm.assume(uint256(first) > 1 && uint256(second) > 1 && (first ^ second) != bytes32(uint256(1)));
+        vm.assume(uint256(first) > type(uint160).max && uint256(second) > type(uint160).max);
         bytes32[] memory cids = new bytes32[](3);
         (cids[0], cids[1], cids[2]) = (first, second, first);
         uint256[] memory ids = scope.declareData(cids, Mutability.Constant);
         assertEq(ids[0], ids[2]);
-        assertEq(ids[1], constantId(second));
+        assertEq(ids[1], uint256(second));
     }
 
-    function test_constant_null() public {
-        for (uint256 cid = 0; cid < 2; cid++) {
-            assertNotDeclared(bytes32(cid), Mutability.Constant, abi.encodeWithSelector(IScope.NullDigest.selector));
+    /// A stranger who declares any digests before, however near they are to one's own, takes nothing away.
+    function testFuzz_constant_neighboursAreStrangers(bytes32 cid, uint8 bit) public {
+        bytes32 near = cid ^ bytes32(uint256(1) << bit);
+        vm.assume(uint256(cid) > type(uint160).max && uint256(near) > type(uint160).max);
+        uint256 theirs = constant_(bob, near);
+        uint256 mine = constant_(alice, cid);
+        assertNotEq(mine, theirs);
+        assertEq(scope.readData(mine), cid);
+        assertEq(scope.readData(theirs), near);
+        assertEq(tokens.ownerOf(mine), alice);
+    }
+
+    /// The id does not depend on who declares what and in which order: so it is the same on every branch of a chain.
+    function testFuzz_constant_idInAnyOrder(bytes32[5] memory cids, uint256 order) public {
+        for (uint256 i = 0; i < 5; i++) {
+            bytes32 cid = cids[addmod(order, i, 5)];
+            vm.assume(uint256(cid) > type(uint160).max);
+            assertEq(constant_((order >> i) % 2 == 0 ? alice : bob, cid), uint256(cid));
         }
     }
 
-    function testFuzz_constant_twin(bytes32 cid) public {
-        vm.assume(uint256(cid) > 1);
-        uint256 tokenId = constant_(alice, cid);
-        bytes memory reason = abi.encodeWithSelector(IScope.DigestTaken.selector, tokenId, cid);
-        assertNotDeclared(cid ^ bytes32(uint256(1)), Mutability.Constant, reason);
+    function test_constant_null() public {
+        assertNotDeclared(0, Mutability.Constant, abi.encodeWithSelector(IScope.NullDigest.selector));
+    }
+
+    /// What would have the id of a variable.
+    function testFuzz_constant_tooSmall(uint160 cid) public {
+        vm.assume(cid != 0);
+        bytes memory reason = abi.encodeWithSelector(IScope.DigestTooSmall.selector, bytes32(uint256(cid)));
+        assertNotDeclared(bytes32(uint256(cid)), Mutability.Constant, reason);
+        assertNotDeclared(bytes32(uint256(cid)), Mutability.Variable, reason);
+    }
+
+    function test_constant_smallest() public {
+        uint256 smallest = uint256(type(uint160).max) + 1;
+        assertEq(constant_(alice, bytes32(smallest)), smallest);
+        bytes32 largestRefused = bytes32(smallest - 1);
+        assertNotDeclared(
+            largestRefused, Mutability.Constant, abi.encodeWithSelector(IScope.DigestTooSmall.selector, largestRefused)
+        );
     }
 
     function testFuzz_constant_isThereForGood(bytes32 cid) public {
-        vm.assume(uint256(cid) > 1);
+        vm.assume(uint256(cid) > type(uint160).max);
         uint256 tokenId = constant_(alice, cid);
         vm.startPrank(alice);
         vm.expectRevert(abi.encodeWithSelector(IScope.ConstantData.selector, tokenId));
@@ -93,43 +123,21 @@ contract ScopeTest is Fixture {
     }
 
     function testFuzz_constant_keepsItsDigestWhenTransferred(bytes32 cid) public {
-        vm.assume(uint256(cid) > 1);
+        vm.assume(uint256(cid) > type(uint160).max);
         uint256 tokenId = constant_(alice, cid);
         vm.prank(alice);
         tokens.transferFrom(alice, bob, tokenId);
         assertEq(tokens.ownerOf(tokenId), bob);
         assertEq(scope.readData(tokenId), cid);
-    }
-
-    // proveData
-
-    function testFuzz_proveData_new(bytes memory data) public {
-        vm.expectEmit(address(scope));
-        emit IScope.DataProven(constantId(sha256(data)), sha256(data));
-        vm.prank(alice);
-        uint256 tokenId = scope.proveData(data);
-        assertEq(scope.readData(tokenId), sha256(data));
-        assertEq(tokens.ownerOf(tokenId), alice);
-        assertEq(constant_(bob, sha256(data)), tokenId);
-    }
-
-    function testFuzz_proveData_putsRight(bytes memory data) public {
-        bytes32 twin = sha256(data) ^ bytes32(uint256(1));
-        uint256 tokenId = constant_(alice, twin);
-        assertEq(scope.proveData(data), tokenId);
-        assertEq(scope.readData(tokenId), sha256(data));
-        assertEq(tokens.ownerOf(tokenId), alice);
-        assertEq(constant_(bob, sha256(data)), tokenId);
-        bytes memory reason = abi.encodeWithSelector(IScope.DigestTaken.selector, tokenId, sha256(data));
-        assertNotDeclared(twin, Mutability.Constant, reason);
+        assertFalse(scope.isVariable(tokenId));
     }
 
     // Variables
 
     function testFuzz_variable(bytes32 first, bytes32 second) public {
-        vm.assume(first != 0 && second != 0);
+        vm.assume(uint256(first) > type(uint160).max && uint256(second) > type(uint160).max);
         uint256 tokenId = variable(alice, first);
-        assertEq(tokenId % 2, 1);
+        assertTrue(scope.isVariable(tokenId));
         assertEq(scope.readData(tokenId), first);
         vm.expectEmit(address(scope));
         emit IScope.DataWritten(tokenId, second);
@@ -139,7 +147,7 @@ contract ScopeTest is Fixture {
     }
 
     function testFuzz_variable_idsAreNotUsedAgain(bytes32 cid) public {
-        vm.assume(cid != 0);
+        vm.assume(uint256(cid) > type(uint160).max);
         uint256 first = variable(alice, cid);
         uint256 second = variable(alice, cid);
         assertNotEq(first, second);
@@ -150,6 +158,7 @@ contract ScopeTest is Fixture {
         uint256 third = variable(alice, cid);
         assertTrue(third != first && third != second);
         assertFalse(scope.exists(second));
+        assertFalse(scope.isVariable(second));
         vm.expectRevert(ERC721.TokenDoesNotExist.selector);
         scope.readData(second);
     }
@@ -183,6 +192,50 @@ contract ScopeTest is Fixture {
         scope.writeData(tokenId, 0);
     }
 
+    /// What a variable holds is a constant too, and stays one.
+    function testFuzz_variable_holdsAConstant(bytes32 first, bytes32 second) public {
+        vm.assume(uint256(first) > type(uint160).max && uint256(second) > type(uint160).max);
+        uint256 tokenId = variable(alice, first);
+        vm.startPrank(alice);
+        scope.writeData(tokenId, second);
+        scope.deleteData(tokenId);
+        assertEq(scope.readData(uint256(first)), first);
+        assertEq(scope.readData(uint256(second)), second);
+        assertEq(tokens.balanceOf(alice), first == second ? 1 : 2);
+    }
+
+    function test_variable_tooSmall() public {
+        uint256 tokenId = variable(alice, keccak256("data"));
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(IScope.DigestTooSmall.selector, bytes32(uint256(7))));
+        scope.writeData(tokenId, bytes32(uint256(7)));
+        assertEq(scope.readData(tokenId), keccak256("data"));
+    }
+
+    /// The id is a hash of who declares it and the number of its own variables: nobody else's doing moves it.
+    function testFuzz_variable_id(uint8 mine, uint8 others) public {
+        for (uint256 i = 0; i < others % 4; i++) {
+            variable(bob, keccak256(abi.encode(i)));
+            constant_(alice, keccak256(abi.encode(i)));
+        }
+        for (uint256 i = 0; i < mine % 4; i++) {
+            assertEq(variable(alice, "any digest, of thirty-two bytes"), variableId(alice, i));
+        }
+        assertEq(scope.variableCountOf(alice), mine % 4);
+        assertEq(scope.variableCountOf(bob), others % 4);
+    }
+
+    /// Who declares first does not take the id that another expects, whatever they declare.
+    function test_variable_notTakenByAFrontRunner() public {
+        uint256 expected = variableId(alice, 0);
+        bytes memory reason = abi.encodeWithSelector(IScope.DigestTooSmall.selector, bytes32(expected));
+        assertNotDeclared(bytes32(expected), Mutability.Constant, reason);
+        variable(bob, keccak256("front"));
+        assertEq(variable(alice, keccak256("data")), expected);
+        assertEq(tokens.ownerOf(expected), alice);
+        assertEq(scope.readData(expected), keccak256("data"));
+    }
+
     function testFuzz_readData_nothing(uint256 tokenId) public {
         vm.expectRevert(ERC721.TokenDoesNotExist.selector);
         scope.readData(tokenId);
@@ -190,7 +243,6 @@ contract ScopeTest is Fixture {
     }
 
     function testFuzz_writeAndDelete_nothing(uint256 tokenId) public {
-        tokenId |= 1;
         vm.expectRevert(ERC721.TokenDoesNotExist.selector);
         scope.writeData(tokenId, keccak256("data"));
         vm.expectRevert(ERC721.TokenDoesNotExist.selector);
@@ -224,6 +276,40 @@ contract ScopeTest is Fixture {
         Scope made = Scope(address(engine.createScope(long, long)));
         assertEq(made.name(), long);
         assertEq(made.symbol(), long);
+    }
+
+    /// ERC-721 lets these functions take ether; a scope could not give it back.
+    function test_etherIsRefused() public {
+        uint256 tokenId = constant_(alice, keccak256("data"));
+        assertEtherRefused(abi.encodeWithSignature("approve(address,uint256)", bob, tokenId));
+        assertEtherRefused(abi.encodeWithSignature("transferFrom(address,address,uint256)", alice, bob, tokenId));
+        assertEtherRefused(abi.encodeWithSignature("safeTransferFrom(address,address,uint256)", alice, bob, tokenId));
+        assertEtherRefused(
+            abi.encodeWithSignature("safeTransferFrom(address,address,uint256,bytes)", alice, bob, tokenId, "")
+        );
+        assertEq(address(tokens).balance, 0);
+        assertEq(tokens.ownerOf(tokenId), alice);
+    }
+
+    function assertEtherRefused(bytes memory data) private {
+        uint256 fork = newerVm.snapshotState();
+        vm.prank(alice);
+        (bool success,) = address(tokens).call(data);
+        assertTrue(success);
+        newerVm.revertToState(fork);
+        vm.deal(alice, 1 ether);
+        vm.prank(alice);
+        bytes memory reason;
+        (success, reason) = address(tokens).call{value: 1}(data);
+        assertFalse(success);
+        assertEq(reason, abi.encodeWithSelector(IScope.EtherNotAccepted.selector, 1));
+    }
+
+    function test_etherIsRefused_withNothingElse() public {
+        vm.deal(alice, 1 ether);
+        vm.prank(alice);
+        (bool success,) = address(tokens).call{value: 1}("");
+        assertFalse(success);
     }
 
     function test_supportsInterface() public view {

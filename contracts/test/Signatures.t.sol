@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {MemberSet} from "../src/libraries/MemberSet.sol";
 import {Signatures as Library} from "../src/libraries/Signatures.sol";
@@ -20,7 +20,7 @@ contract SignaturesHarness {
 contract SignaturesTest is Fixture {
     uint256 private constant MEMBERS = 6;
 
-    SignaturesHarness private harness = new SignaturesHarness();
+    SignaturesHarness private harness = SignaturesHarness(deployCode("Signatures.t.sol:SignaturesHarness"));
     address[] private members;
 
     function setUp() public override {

@@ -1,5 +1,5 @@
-//! The `rings` program: an honest one, which no option can make otherwise.
+//! The `rings` program. No option of it can turn on the faults that tests use.
 
 fn main() -> std::process::ExitCode {
-    rings::cli::main(rings::node::Faults::none())
+    rings::main(rings_member::Faults::none())
 }

@@ -70,7 +70,7 @@ fn mistakes_have_status_2_and_one_line() {
     fs::write(at.join("text.wasm"), "hello").unwrap();
     fs::write(at.join("empty.wasm"), EMPTY_MODULE).unwrap();
     fs::write(at.join("node.toml"), "[chain]\nrcp = \"http://x\"\n").unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["run", "missing.wasm"], "missing.wasm"),
         (&["run", "text.wasm"], "not a WASM module"),
         (&["run", "empty.wasm"], "empty.wasm: "),
@@ -83,6 +83,16 @@ fn mistakes_have_status_2_and_one_line() {
         ),
         (&["node", "--config", "missing.toml"], "No such file"),
         (&["key", "show", "missing.json"], "missing.json"),
+        (&["verify", "missing.proof"], "No such file"),
+        (
+            &["verify", "text.wasm"],
+            "neither the proof of a request nor an accusation",
+        ),
+        (&["log", "verify", "missing.proof"], "No such file"),
+        (
+            &["log", "verify", "text.wasm"],
+            "not a proof of `rings log prove`",
+        ),
     ];
     for (arguments, part) in cases {
         let line = error(&rings(at, arguments), 2);
@@ -92,6 +102,14 @@ fn mistakes_have_status_2_and_one_line() {
         &["no-such-command"][..],
         &["run"],
         &["verify", "0x12"],
+        &[
+            "verify",
+            "text.wasm",
+            "--accused",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        ],
+        &["run", "--no-wait", "text.wasm"],
+        &["request", "show", "0x12"],
         &["up", "--members", "0"],
     ] {
         assert_eq!(rings(at, arguments).status.code(), Some(2), "{arguments:?}");

@@ -1,4 +1,8 @@
-//! One call of the `rings` program, and what came of it.
+//! One call of the `rings` program, and its outcome.
+//!
+//! A [`Call`] is built from arguments, input, environment and a time limit. `call` runs it to its end and gives a
+//! [`Done`] with status, output and time; `ok`, `text` and `refused` also check how it ended. `start` gives a
+//! [`Running`], for tests that do something meanwhile.
 
 use super::{tools::Program, wait::LONG};
 use std::{
@@ -14,7 +18,7 @@ use std::{
 /// Between two looks whether a program has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A call that is being put together.
+/// Builds a call.
 #[derive(Debug)]
 pub struct Call {
     command: Command,
@@ -24,7 +28,7 @@ pub struct Call {
     listener: Listener,
 }
 
-/// Hears what calls say on standard error.
+/// Collects what calls write to standard error.
 pub(crate) type Listener = Arc<Mutex<String>>;
 
 /// A call that has ended.
@@ -61,7 +65,7 @@ impl Call {
         }
     }
 
-    /// What it says on standard error is added to this.
+    /// Its standard error is added to this.
     pub(crate) fn heard_by(mut self, listener: Listener) -> Self {
         self.listener = listener;
         self
@@ -138,7 +142,7 @@ impl Call {
             .spawn()
             .unwrap_or_else(|error| panic!("{called}: {error}"));
         if let (Some(input), Some(mut stdin)) = (self.input, child.stdin.take()) {
-            // It may end without having read all, which is for the test to judge.
+            // It may end without having read all of it; the test decides whether that is right.
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
         let stdout = child.stdout.take().map(reader);
@@ -181,7 +185,7 @@ impl Call {
     /// Runs it with `--quiet` and gives the one line that it says why it ends with `status`.
     ///
     /// # Panics
-    /// When it ends otherwise, prints anything else, or says a secret part of itself, such as a panic.
+    /// When it ends with another status, prints anything else, or shows a panic.
     pub fn refused(mut self, status: i32) -> String {
         self.args.insert(0, "--quiet".into());
         let done = self.call();
@@ -261,7 +265,7 @@ fn joined(reader: Option<Reader>) -> Vec<u8> {
 }
 
 impl Done {
-    /// Itself, if it ended well.
+    /// Returns itself, if it succeeded.
     ///
     /// # Panics
     /// When its status is not 0.

@@ -1,4 +1,4 @@
-//! What a member costs its machine.
+//! The memory, processes and files that a member uses.
 
 use super::processes::{children, descriptors, resident_if_runs};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Footprint {
     /// Processes that run.
     pub processes: usize,
-    /// Their resident memory, in bytes. What they share counts for each.
+    /// Their resident memory, in bytes. Shared memory counts for each.
     pub resident: u64,
     /// Files, sockets and pipes of the process itself.
     pub descriptors: usize,

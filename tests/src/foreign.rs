@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// A program that nobody has changed for a ring.
+/// A program of others, unchanged.
 #[derive(Debug, Clone)]
 pub struct Foreign {
     /// For a ring.

@@ -15,11 +15,11 @@ pub struct Kubo {
     repository: TempDir,
     daemon: Child,
     /// Kept open, since the daemon would die of a closed pipe.
-    _said: BufReader<ChildStdout>,
+    said: BufReader<ChildStdout>,
 }
 
 impl Kubo {
-    /// Starts one that talks to nobody, and waits for its word that it is ready.
+    /// Starts one without network, and waits until it says that it is ready.
     pub fn start() -> Self {
         let repository = TempDir::new().unwrap();
         let command = || {
@@ -31,26 +31,37 @@ impl Kubo {
         };
         let made = command().args(["init", "--profile=test"]).output().unwrap();
         assert!(made.status.success(), "ipfs init: {made:?}");
-        let mut daemon = command()
-            .args(["daemon", "--offline"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Kubo starts");
-        let mut said = BufReader::new(daemon.stdout.take().unwrap());
-        let mut all = String::new();
-        while !all.contains("Daemon is ready") {
-            assert!(
-                said.read_line(&mut all).unwrap() > 0,
-                "Kubo ends at once: {all}"
-            );
-        }
+        let (daemon, said) = daemon(command());
         Self {
             repository,
             daemon,
-            _said: said,
+            said,
         }
+    }
+
+    /// Ends its process at once, as a machine that fails does. What it has stored is there again after
+    /// [`go_on`](Self::go_on).
+    pub fn fail(&mut self) {
+        // It chose a port by itself, and must have the same one again.
+        let address = fs::read_to_string(self.repository.path().join("api")).unwrap();
+        self.daemon.kill().expect("Kubo can be stopped");
+        self.daemon.wait().expect("Kubo has ended");
+        let address = ["config", "Addresses.API", address.trim()];
+        self.ipfs(&address).ok();
+    }
+
+    /// Starts it again.
+    pub fn go_on(&mut self) {
+        let mut command = Command::new(Self::program());
+        command
+            .env("IPFS_PATH", self.repository.path())
+            .env("IPFS_TELEMETRY", "off");
+        (self.daemon, self.said) = daemon(command);
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
     }
 
     fn program() -> PathBuf {
@@ -80,6 +91,26 @@ impl Kubo {
         let call = self.ipfs(&["add", "--only-hash", "--quieter"]).stdin(bytes);
         call.text().trim().to_owned()
     }
+}
+
+/// Starts a daemon, and waits until it says that it is ready.
+fn daemon(mut command: Command) -> (Child, BufReader<ChildStdout>) {
+    let mut daemon = command
+        .args(["daemon", "--offline"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Kubo starts");
+    let mut said = BufReader::new(daemon.stdout.take().unwrap());
+    let mut all = String::new();
+    while !all.contains("Daemon is ready") {
+        assert!(
+            said.read_line(&mut all).unwrap() > 0,
+            "Kubo ends at once: {all}"
+        );
+    }
+    (daemon, said)
 }
 
 impl Drop for Kubo {

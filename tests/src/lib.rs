@@ -1,5 +1,5 @@
-//! What the end-to-end tests stand on: rings of real processes that are taken down again whatever happens, and ways
-//! to look at them from outside.
+//! Helpers for the end-to-end tests: rings of real processes, which are stopped when a test ends or fails, and ways to
+//! look at them from outside.
 //!
 //! Nothing here is mocked. A test starts the `rings` program as a user does, and reads what a user or a program can
 //! read: standard output, exit status, files, JSON-RPC, the chain. It fails by panicking, as tests do.
@@ -11,30 +11,38 @@
 )]
 
 mod anvil;
+pub mod avatars;
 mod call;
+mod eth;
 mod footprint;
 mod foreign;
 mod kubo;
 mod logs;
+mod machines;
+pub mod perturb;
 mod processes;
-mod proxy;
+mod raised;
 mod receipt;
 mod ring;
+mod script;
 mod serial;
 mod tools;
 mod wait;
 
 pub use anvil::Anvil;
 pub use call::{Call, Done, Running};
+pub use eth::{quantity, Eth};
 pub use footprint::Footprint;
 pub use foreign::{foreign, Foreign};
 pub use kubo::Kubo;
 pub use logs::{check_log, CheckedLog};
+pub use machines::{until_said, Machines, Process, GATEWAY};
 pub use processes::{alive, children, peak_memory, resident_memory, signal, start_time};
-pub use proxy::Proxy;
+pub use raised::RaiseOnDrop;
 pub use receipt::Receipt;
 pub use ring::{Ring, RingFile};
 pub use rustix::process::Signal;
+pub use script::script;
 pub use serial::{serial, Serial};
-pub use tools::{program, Program};
+pub use tools::{forwarder, program, repository, Program};
 pub use wait::{block_on, free_port, until, LONG};

@@ -1,6 +1,6 @@
 //! A member's log, read through JSON-RPC and followed from its first node with the rules of the protocol.
 
-use rings::http::{api::LogPage, Client};
+use rings_api::{views::LogPage, Client};
 use rings_protocol::{
     eip712::Domain,
     log::{LogNode, Offer, Replica},
@@ -34,7 +34,7 @@ impl CheckedLog {
 /// each links to the one before and to its skip target, and no gate has two results.
 ///
 /// # Panics
-/// When any of that is not so.
+/// When any of this does not hold.
 pub async fn check_log(client: &Client, domain: &Domain, member: Address) -> CheckedLog {
     let (mut replica, mut nodes, mut votes) = (Replica::default(), Vec::new(), BTreeMap::new());
     let mut digests: Vec<Digest> = Vec::new();

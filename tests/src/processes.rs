@@ -6,7 +6,7 @@ use rustix::{
 };
 use std::{fs, path::PathBuf};
 
-/// Sends a signal. That the process has ended is no error.
+/// Sends a signal. It is not an error if the process has ended.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         match kill_process(pid, signal) {
@@ -21,7 +21,7 @@ pub fn alive(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.state != 'Z' && stat.state != 'X')
 }
 
-/// When the process started, in the system's ticks: tells it from a later one with the same number.
+/// When the process started, in the system's ticks: a later process with the same number has another value.
 pub fn start_time(pid: u32) -> Option<u64> {
     stat(pid).map(|stat| stat.started)
 }

@@ -10,15 +10,13 @@ use super::{
     tools::{program, Program},
     wait::{block_on, until, LONG},
 };
-use rings::{
-    http::{
-        api::{GateState, GateView},
-        Client, Token,
-    },
-    keystore,
+use rings_api::{
+    views::{GateState, GateView, Health},
+    Client, Token,
 };
 use rings_chain::Chain;
-use rings_protocol::{eip712::Domain, Address};
+use rings_member::keystore;
+use rings_protocol::{crypto::SecretKey, eip712::Domain, Address};
 use rustix::process::Signal;
 use serde_json::{json, Value};
 use std::{
@@ -38,6 +36,8 @@ use tempfile::TempDir;
 const SHOWN_LINES: usize = 30;
 /// Fewest characters of a secret for it to be looked for.
 const SECRET_LENGTH: usize = 16;
+/// The variable that says where a member's data is.
+const STORE_PATH: &str = "RINGS_STORE_PATH";
 /// Time for workers to see that their member has ended.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -56,6 +56,8 @@ pub struct Ring {
     reaper: Child,
     /// Processes that the test started as members.
     own: RefCell<Vec<Child>>,
+    /// Those of them whose data is not where `rings down` looks.
+    apart: RefCell<Vec<u32>>,
     _serial: Serial,
 }
 
@@ -126,6 +128,7 @@ impl Ring {
             seen: RefCell::default(),
             reaper,
             own: RefCell::default(),
+            apart: RefCell::default(),
             _serial: serial,
         }
     }
@@ -226,14 +229,25 @@ impl Ring {
     fn end(&self, members: &[usize], how: Signal) {
         self.look();
         let pids: Vec<_> = members.iter().map(|index| self.pid(*index)).collect();
+        // Its workers hold what it has locked, until they see that it has gone.
+        let workers: Vec<_> = pids.iter().flat_map(|pid| children(*pid)).collect();
         pids.iter().for_each(|pid| signal(*pid, how));
-        for pid in pids {
+        for pid in pids.into_iter().chain(workers) {
             until("a member has ended", LONG, || (!alive(pid)).then_some(()));
         }
     }
 
     /// Starts a member that is down with one of our programs, as `rings up` would.
     pub fn start_member(&self, index: usize, with: Program) {
+        self.launch_member(index, with, &[]);
+        let others =
+            (0..self.json().count()).filter(|other| *other != index && self.answers(*other));
+        self.wait_connected(index, others.count());
+    }
+
+    /// Starts a member that is down with these variables in its environment, and waits only until it has locked its
+    /// data.
+    pub fn launch_member(&self, index: usize, with: Program, environment: &[(&str, &str)]) {
         let log = fs::OpenOptions::new()
             .append(true)
             .open(self.member_dir(index).join("node.log"))
@@ -241,17 +255,52 @@ impl Ring {
         let child = Command::new(with.path())
             .args(["node", "--config"])
             .arg(self.member_dir(index).join("config.toml"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .process_group(0)
             .spawn()
             .unwrap();
-        self.note(child.id());
+        let pid = child.id();
+        self.note(pid);
         self.own.borrow_mut().push(child);
-        let others =
-            (0..self.json().count()).filter(|other| *other != index && self.answers(*other));
-        self.wait_connected(index, others.count());
+        let elsewhere = environment.iter().find(|(name, _)| *name == STORE_PATH);
+        if elsewhere.is_some() {
+            self.apart.borrow_mut().push(pid);
+        }
+        let data = elsewhere.map_or_else(
+            || self.member_dir(index).join("data"),
+            |(_, path)| path.into(),
+        );
+        let lock = data.join("lock");
+        until("a member has locked its data", LONG, || {
+            (content(&lock).parse() == Ok(pid) || !alive(pid)).then_some(())
+        });
+    }
+
+    /// The key of a member.
+    pub fn member_key(&self, index: usize) -> SecretKey {
+        let (key, password) = (
+            self.member_dir(index).join("key.json"),
+            self.member_dir(index).join("password"),
+        );
+        keystore::load(&key, Some(&password)).unwrap()
+    }
+
+    /// `GET /health` of a member: the status, and why it does not follow its chain.
+    pub fn health(&self, index: usize) -> Option<(u16, Option<String>)> {
+        let url = self
+            .json()
+            .text(&format!("/members/{index}/rpcUrl"))
+            .to_owned();
+        block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let answer = client.get(format!("{url}/health")).send().await.ok()?;
+            let status = answer.status().as_u16();
+            let health: Health = answer.json().await.unwrap();
+            Some((status, health.trouble))
+        })
     }
 
     /// Whether a member answers.
@@ -444,6 +493,8 @@ impl Ring {
 
     fn take_down(&self) -> Vec<u32> {
         self.look();
+        let apart = self.apart.take();
+        apart.iter().for_each(|pid| signal(*pid, Signal::TERM));
         if self.dir().join("ring.json").exists() {
             let call = Call::new(Program::Honest).args(["--quiet", "down"]);
             call.env("RINGS_DIR", self.dir()).call();

@@ -1,4 +1,4 @@
-//! One ring at a time on this machine: tests of rings use all of its cores, and measure.
+//! One ring at a time on this machine, because tests of rings use all of its cores and measure times.
 
 use super::tools::target;
 use std::{

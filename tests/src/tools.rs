@@ -1,4 +1,4 @@
-//! Where the programs are: ours, the chain, the store, and the WASM programs that rings run.
+//! Finds the programs: ours, the chain, the store, and the WASM programs that rings run.
 
 use std::{
     env, fs,
@@ -27,6 +27,11 @@ impl Program {
             Self::Faulty => release().join("rings-faulty"),
         }
     }
+}
+
+/// Where `rings-forwarder` is, which makes a port mapping.
+pub fn forwarder() -> PathBuf {
+    release().join("rings-forwarder")
 }
 
 /// Cargo keeps this test and `rings-faulty` fresh, but not the `rings` of another package.
@@ -84,7 +89,7 @@ pub(crate) fn target() -> PathBuf {
 }
 
 /// The top of the source tree.
-pub(crate) fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap()
@@ -122,7 +127,8 @@ pub(crate) fn tool(name: &str, variable: &str, fits: impl Fn(&str) -> bool) -> P
     })
 }
 
-fn cache() -> PathBuf {
+/// Where the scripts put tools.
+pub(crate) fn cache() -> PathBuf {
     if let Some(tools) = env::var_os("RINGS_TOOLS") {
         return tools.into();
     }

@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// A limit for what takes seconds at most: generous, since the machine may be busy.
+/// A limit for things that take seconds. It is generous, because the machine may be busy.
 pub const LONG: Duration = Duration::from_secs(90);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,7 +34,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     runtime().block_on(future)
 }
 
-/// The runtime behind [`block_on`], on which connections live on.
+/// The runtime behind [`block_on`]. Connections stay open on it.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

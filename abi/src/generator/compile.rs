@@ -1,4 +1,4 @@
-use super::{Artifact, GenerateError, CONTRACTS};
+use super::{artifact::Artifact, error::GenerateError, errors::add_errors_of_callees};
 use ethers_solc::Solc;
 use serde_json::{json, Map, Value};
 use std::{
@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The contracts that have a file in `json/`.
+pub const CONTRACTS: [&str; 5] = ["Account", "Engine", "Gate", "Ring", "Scope"];
 const SOURCES: &str = "contracts/src";
 
 /// Compiles the contracts under `project` with the compiler at `solc`.
@@ -22,10 +24,12 @@ pub fn compile(project: &Path, solc: &Path) -> Result<Vec<Artifact>, GenerateErr
             source: Box::new(source),
         })?;
     refuse_errors(&output)?;
-    CONTRACTS
+    let mut artifacts = CONTRACTS
         .iter()
         .map(|name| artifact(&output, name))
-        .collect()
+        .collect::<Result<Vec<Artifact>, GenerateError>>()?;
+    add_errors_of_callees(&mut artifacts);
+    Ok(artifacts)
 }
 
 /// What the compiler is given. The settings are those of `foundry.toml`, so that both give the same bytecode.
@@ -37,8 +41,8 @@ fn standard_json(project: &Path) -> Result<Value, GenerateError> {
         "sources": sources,
         "settings": {
             "remappings": ["solady/=contracts/node_modules/solady/"],
-            "optimizer": { "enabled": true, "runs": 10_000 },
-            "evmVersion": "prague",
+            "optimizer": { "enabled": true, "runs": 200 },
+            "evmVersion": "cancun",
             "viaIR": false,
             "metadata": { "bytecodeHash": "none", "appendCBOR": false },
             "outputSelection": { "*": { "*": ["abi", "evm.bytecode.object"] } },

@@ -1,7 +1,7 @@
 use ethers_solc::error::SolcError;
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// Why the files could not be made, or are not what they should be.
+/// Why the files could not be made, or differ from what they should be.
 #[derive(Debug)]
 pub enum GenerateError {
     /// A file or directory could not be read or written.

@@ -3,15 +3,13 @@
 mod artifact;
 mod compile;
 mod error;
+mod errors;
 
 pub use artifact::{check, write, Artifact};
-pub use compile::compile;
+pub use compile::{compile, CONTRACTS};
 pub use error::GenerateError;
 
 use std::path::{Path, PathBuf};
-
-/// The contracts that have a file in `json/`.
-pub const CONTRACTS: [&str; 5] = ["Account", "Engine", "Gate", "Ring", "Scope"];
 
 /// The top of the project.
 pub fn project() -> PathBuf {

@@ -1,7 +1,8 @@
 // The compiler in this process, so that a mutant costs a second and not ten: only what the changed file goes into
 // is compiled again, and without the optimiser, which changes no behaviour.
 
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -10,8 +11,8 @@ const REMAPPINGS = [
   "forge-std/=contracts/node_modules/@chainlink/contracts/src/v0.8/vendor/forge-std/src/",
 ];
 
-/** These tests compare gas and bytecode with what is committed: every mutant would be caught by that alone. */
-export const NOT_FOR_MUTANTS = /^(Gas|Abi)/;
+/** Some tests compare gas and bytecode with what is committed: every mutant would be caught by that alone. Others are for halmos. */
+export const NOT_FOR_MUTANTS = /^(Gas|Abi)|SymbolicTest$/;
 
 /** The npm package behind the shim that the tool cache has as `solc`. */
 function loadSolc() {
@@ -68,7 +69,7 @@ export class Compiler {
       language: "Solidity",
       sources: Object.fromEntries(files.map((path) => [path, { content: text(path) }])),
       settings: {
-        evmVersion: "prague",
+        evmVersion: "cancun",
         optimizer: { enabled: false },
         metadata: { bytecodeHash: "none", appendCBOR: false },
         remappings: REMAPPINGS,
@@ -87,13 +88,27 @@ export class Compiler {
     return { ...output, errors: errors.map(({ formattedMessage }) => formattedMessage) };
   }
 
-  /** The syntax trees of all contracts and tests. */
-  parse() {
+  /** Reads the syntax trees of all contracts and what depends on what; from `kept`, a file, if nothing has changed since. */
+  parse(kept) {
     const files = [...solidityFiles(this.root, "contracts/src"), ...solidityFiles(this.root, "contracts/test")];
+    const hash = createHash("sha256");
+    files.forEach((path) => hash.update(path).update(this.read(path)));
+    const state = hash.digest("hex");
+    const earlier = existsSync(kept) ? JSON.parse(readFileSync(kept, "utf8")) : {};
+    const parsed = earlier.state === state ? earlier : { state, ...this.#parse(files) };
+    if (parsed !== earlier) writeFileSync(kept, JSON.stringify(parsed));
+    this.trees = new Map(parsed.trees);
+    this.affected = new Map(parsed.affected);
+  }
+
+  /** The trees of the contracts, and for each file what has to be compiled again when it changes. */
+  #parse(files) {
     const { sources, errors } = this.compile(files, { "*": { "": ["ast"] } });
     if (errors.length > 0) throw new Error(errors.join("\n"));
     this.trees = new Map(Object.entries(sources).map(([path, { ast }]) => [path, ast]));
     this.#readDependencies();
+    const ours = files.filter((path) => path.startsWith("contracts/src/"));
+    return { trees: ours.map((path) => [path, this.trees.get(path)]), affected: ours.map((path) => [path, this.#affectedBy(path)]) };
   }
 
   #readDependencies() {
@@ -127,11 +142,15 @@ export class Compiler {
   #isRun({ path, contract }) {
     if (contract.contractKind !== "contract" || contract.abstract) return false;
     if (path.startsWith("contracts/src/")) return !this.created.has(contract.id);
-    return path.endsWith(".t.sol") && !NOT_FOR_MUTANTS.test(contract.name);
+    return (path.endsWith(".t.sol") || contract.name.endsWith("Harness")) && !NOT_FOR_MUTANTS.test(contract.name);
   }
 
   /** The contracts to compile again when the file `path` changes, as [file, name]. */
   affectedBy(path) {
+    return this.affected.get(path);
+  }
+
+  #affectedBy(path) {
     return [...this.contracts]
       .filter(([id, entry]) => this.#isRun(entry) && this.#contains(id, path))
       .map(([, { path: file, contract }]) => [file, contract.name]);

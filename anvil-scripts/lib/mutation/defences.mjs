@@ -61,11 +61,11 @@ async function main() {
     return 1;
   }
   const compiler = new Compiler(options.root);
-  compiler.parse();
+  mkdirSync(options.folder, { recursive: true });
+  compiler.parse(join(options.folder, "parsed.json"));
   const chosen = ({ fault, file }) =>
     (!options.file || options.file.includes(file)) && (!options.match || fault.includes(options.match));
   const mutants = defences.filter(chosen).map((defence) => mutantOf(defence, compiler));
-  mkdirSync(options.folder, { recursive: true });
   let open = 0;
   const done = ({ id }, { compiles, caught, by, error }) => {
     if (!caught) open++;

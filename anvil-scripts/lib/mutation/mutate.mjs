@@ -25,9 +25,11 @@ const { values: options } = parseArgs({
 });
 const survivorsFile = join(options.root, "contracts/test/mutation/survivors.json");
 
+/** All mutants, and which of them are to be run. */
 function chosenMutants() {
   const compiler = new Compiler(options.root);
-  compiler.parse();
+  mkdirSync(options.folder, { recursive: true });
+  compiler.parse(join(options.folder, "parsed.json"));
   const all = solidityFiles(options.root, "contracts/src").flatMap((path) => {
     const affected = compiler.affectedBy(path);
     return mutantsOf(path, compiler.read(path), compiler.trees.get(path)).map((mutant) => ({ ...mutant, affected }));
@@ -36,7 +38,7 @@ function chosenMutants() {
   const isDue = (index) => index % Number(options.every) === Number(options.from);
   const isNamed = ({ id, path }) =>
     (!options.file || options.file.some((name) => path.endsWith(`/${name}`))) && (!options.match || id.includes(options.match));
-  return all.filter((mutant, index) => isDue(index) && isNamed(mutant));
+  return { all, mutants: all.filter((mutant, index) => isDue(index) && isNamed(mutant)) };
 }
 
 function show({ id, path, line, before, after }, remark) {
@@ -44,18 +46,26 @@ function show({ id, path, line, before, after }, remark) {
 }
 
 class Tally {
-  constructor(explained, total) {
+  constructor(explained, all, total) {
     Object.assign(this, { explained, total, files: new Map(), unexplained: [], stale: [], ended: 0 });
+    for (const { path } of all) this.#counts(path).mutants++;
   }
 
-  add(mutant, { compiles, caught, by }) {
+  #counts(path) {
+    if (!this.files.has(path)) this.files.set(path, { mutants: 0, run: 0, compiled: 0, caught: 0, explained: 0, seconds: 0 });
+    return this.files.get(path);
+  }
+
+  add(mutant, { compiles, caught, by, seconds }) {
     this.ended++;
+    const counts = this.#counts(mutant.path);
+    counts.run++;
+    counts.seconds += seconds ?? 0;
     if (!compiles) return;
-    const counts = this.files.get(mutant.path) ?? { caught: 0, all: 0 };
-    counts.all++;
-    if (caught) counts.caught++;
-    this.files.set(mutant.path, counts);
+    counts.compiled++;
     const reason = this.explained[mutant.id];
+    if (caught) counts.caught++;
+    else if (reason !== undefined) counts.explained++;
     if (!caught && reason === undefined) this.unexplained.push(mutant);
     if (caught && reason !== undefined) this.stale.push(mutant);
     if (!caught) show(mutant, `[${this.ended}/${this.total}] survived${reason ? `, as expected: ${reason}` : ""}`);
@@ -63,18 +73,18 @@ class Tally {
   }
 
   print() {
-    const sum = { caught: 0, all: 0 };
-    const row = (name, { caught, all }) =>
-      console.log(`${name.padEnd(42)}${String(caught).padStart(5)} of ${String(all).padStart(5)}  ${((100 * caught) / all).toFixed(1)} %`);
-    console.log("\nmutants caught");
+    const columns = ["mutants", "run", "compiled", "caught", "explained"];
+    const row = (name, cells, seconds) => console.log(`${name.padEnd(44)}${cells.map((cell) => String(cell).padStart(10)).join("")}${seconds.padStart(12)}`);
+    row("", columns, "s each");
+    const sum = Object.fromEntries([...columns, "seconds"].map((name) => [name, 0]));
     for (const [path, counts] of [...this.files].sort()) {
-      sum.caught += counts.caught;
-      sum.all += counts.all;
-      row(path, counts);
+      for (const name of Object.keys(sum)) sum[name] += counts[name];
+      if (counts.run > 0) row(path, columns.map((name) => counts[name]), (counts.seconds / counts.run).toFixed(1));
     }
-    row("all", sum);
-    console.log(`${this.unexplained.length} survivors without an explanation, ${this.stale.length} explanations of mutants that are caught`);
-    return (100 * sum.caught) / sum.all;
+    row("all", columns.map((name) => sum[name]), (sum.seconds / sum.run).toFixed(1));
+    const percent = (100 * sum.caught) / sum.compiled;
+    console.log(`${percent.toFixed(1)} % caught; ${this.unexplained.length} survivors without an explanation, ${this.stale.length} explanations of mutants that are caught`);
+    return percent;
   }
 
   isEnough(percent) {
@@ -91,12 +101,11 @@ function earlierResults(log) {
   return new Map(entries.map(({ mutant, result }) => [sameAs(mutant), result]));
 }
 
-async function test(mutants) {
-  mkdirSync(options.folder, { recursive: true });
+async function test({ all, mutants }) {
   const log = join(options.folder, "results.jsonl");
   const earlier = earlierResults(log);
   writeFileSync(log, "");
-  const tally = new Tally(JSON.parse(readFileSync(survivorsFile, "utf8")), mutants.length);
+  const tally = new Tally(JSON.parse(readFileSync(survivorsFile, "utf8")), all, mutants.length);
   const done = (mutant, result) => {
     const { text, affected, ...shown } = mutant;
     appendFileSync(log, `${JSON.stringify({ mutant: shown, result })}\n`);
@@ -109,8 +118,9 @@ async function test(mutants) {
 }
 
 async function main() {
-  const mutants = chosenMutants();
-  if (!options.list) return test(mutants);
+  const chosen = chosenMutants();
+  if (!options.list) return test(chosen);
+  const { mutants } = chosen;
   mutants.forEach((mutant) => show(mutant, ""));
   console.log(`${mutants.length} mutants`);
   return 0;

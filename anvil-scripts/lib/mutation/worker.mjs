@@ -15,8 +15,18 @@ function run({ path, text, affected, match }) {
   return { compiles: true, ...workspace.testWith(built, path, match) };
 }
 
+/** What this program compiles does what forge has compiled does. */
+function seeThatTestsPass() {
+  const { caught, by } = run(unchanged);
+  if (caught) throw new Error(`compiled here and without any mutation, the tests fail: ${by}`);
+}
+
 workspace.prepare();
-const { caught, by } = run(unchanged); // what this program compiles does what forge has compiled does
-if (caught) throw new Error(`compiled here and without any mutation, the tests fail: ${by}`);
-parentPort.on("message", (mutant) => parentPort.postMessage({ mutant, result: run(mutant) }));
+if (unchanged.match) seeThatTestsPass(); // some tests only
+else workspace.onceProven(seeThatTestsPass);
+parentPort.on("message", (mutant) => {
+  const began = performance.now();
+  const result = run(mutant);
+  parentPort.postMessage({ mutant, result: { ...result, seconds: (performance.now() - began) / 1000 } });
+});
 parentPort.postMessage({});

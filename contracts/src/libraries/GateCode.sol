@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {GateSpec, IGate, Input} from "../interfaces/IGate.sol";
 import {IRing} from "../interfaces/IRing.sol";
@@ -21,7 +21,7 @@ import {LibBytes} from "solady/src/utils/LibBytes.sol";
 library GateCode {
     uint256 private constant RINGS = 65;
     uint256 private constant RING_WIDTH = 20;
-    uint256 internal constant INPUT_WIDTH = 33;
+    uint256 private constant INPUT_WIDTH = 33;
     bytes32 private constant TOKEN = 0;
     bytes32 private constant FUTURE = bytes32(uint256(1) << 248);
 
@@ -88,17 +88,29 @@ library GateCode {
         else result.tokenId = uint256(_word(code, place + 1));
     }
 
-    /// @notice The place of the first input that is a future, or, from a `place` that is not 0, of the first from there on;
-    /// the length of `code` when there is none. Places are `INPUT_WIDTH` apart.
-    function nextFuture(bytes memory code, uint256 place) internal pure returns (uint256 next) {
-        next = place == 0 ? _inputs(code) : place;
-        while (next < code.length && !_isFuture(code, next)) next += INPUT_WIDTH;
+    /// @notice The place in `code` of the first future; the length of `code` when there is none.
+    function firstFuture(bytes memory code) internal pure returns (uint256) {
+        return _futureFrom(code, _inputs(code));
     }
 
-    /// @notice The future at `place`, which `nextFuture` gave.
+    /// @notice The place in `code` of the first future after the one at `place`; the length of `code` when there is none.
+    function futureAfter(bytes memory code, uint256 place) internal pure returns (uint256) {
+        return _futureFrom(code, place + INPUT_WIDTH);
+    }
+
+    /// @notice The future at `place`, which `firstFuture` or `futureAfter` gave.
     function futureAt(bytes memory code, uint256 place) internal pure returns (IGate gate, uint96 pin) {
         uint256 word = uint256(_word(code, place + 1));
         return (IGate(address(uint160(word >> 96))), uint96(word));
+    }
+
+    /// @dev The place of the first input from `place` on that is a future. Inputs are `INPUT_WIDTH` apart.
+    function _futureFrom(bytes memory code, uint256 place) private pure returns (uint256) {
+        unchecked {
+            // The place is below the length of the code of a contract.
+            while (place < code.length && _word(code, place) & FUTURE == 0) place += INPUT_WIDTH;
+        }
+        return place;
     }
 
     /// @dev Where the inputs begin.

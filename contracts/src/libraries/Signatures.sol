@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 /// @title Who signed
 library Signatures {
     /// @dev Half of the order of secp256k1, rounded down.
     uint256 internal constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
-    /// @notice The signer of `digest`, zero if it is no signature in the one form that `countGood` accepts too.
+    /// @notice The signer of `digest`; zero if it is not a signature in the one form that `countGood` accepts.
     function signerOf(bytes32 digest, bytes32 r, bytes32 s, uint8 v) internal pure returns (address) {
         return uint256(s) > MAX_S ? address(0) : ecrecover(digest, v, r, s);
     }
 
     /// @notice How many signatures of `digest`, from the first on, are by members of `set` in ascending order, each once; and
-    /// the signer of the one after these, zero if it is no signature. If all are good, `good` is the length of `r`.
+    /// the signer of the next one, zero if that is not a valid signature. If all are good, `good` is the length of `r`.
     /// @dev Every signature has a twin: `s` subtracted from the order of the curve, and the other `v`. Only the one with the
     /// lower `s` is accepted. The precompile itself gives nothing for a `v` other than 27 and 28 (in all 256 bits, so a word
     /// that is no `uint8` fails too) and for `r` or `s` out of range; the word that its answer would replace is zero. Zero is

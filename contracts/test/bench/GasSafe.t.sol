@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IRing} from "../../src/interfaces/IRing.sol";
 import {Fixture, Signatures} from "../utils/Fixture.sol";

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IAccount} from "../../src/interfaces/IAccount.sol";
 import {CompoundAction} from "../../src/interfaces/IAvatars.sol";
 import {IEngine} from "../../src/interfaces/IEngine.sol";
 import {IGate} from "../../src/interfaces/IGate.sol";
+import {IMembership} from "../../src/interfaces/IMembership.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
 import {IScope} from "../../src/interfaces/IScope.sol";
 import {Signatures} from "../utils/Fixture.sol";
@@ -15,7 +16,7 @@ import {ERC721} from "solady/src/tokens/ERC721.sol";
 /// @notice What nobody may do alone, tried by strangers, by members through their flushes, and by gates, scopes and callees
 /// in the middle of something else.
 abstract contract AttackActions is LogActions {
-    uint256 private constant KINDS = 15;
+    uint256 private constant KINDS = 18;
     uint256 private constant GAS = 8_000_000; // so that burning all of it ends
 
     Attacker public attacker;
@@ -39,6 +40,9 @@ abstract contract AttackActions is LogActions {
         if (kind == 11) return Attacker.Attempt(address(openGate(seed)), onGate());
         if (kind == 12) return Attacker.Attempt(address(ring), unsignedOutputs(seed));
         if (kind == 13) return Attacker.Attempt(address(ring), flushed_);
+        if (kind == 15) return Attacker.Attempt(address(ring), abi.encodeCall(IRing.cancelEntries, ()));
+        if (kind == 16) return Attacker.Attempt(address(ring), unsignedChange(who, victim));
+        if (kind == 17) return Attacker.Attempt(address(engine), abi.encodeCall(IEngine.forceRenounceKeeper, (ring)));
         // Before its avatar's first flush there is no account to be driven.
         address account_ = ring.accountOf(victim);
         if (account_.code.length == 0) return Attacker.Attempt(address(ring), onRing(0, who, victim));
@@ -78,6 +82,13 @@ abstract contract AttackActions is LogActions {
         return abi.encodeCall(IRing.registerOutputs, (gate, onePin(0), digests("forged", 1), sigs.r, sigs.s, sigs.v));
     }
 
+    /// @dev What two thirds signed is something else.
+    function unsignedChange(address who, address victim) private view returns (bytes memory) {
+        Signatures memory sigs = sign(ring, "something else", ring.quorum());
+        address[] memory enter = isIn(who) ? noAccounts() : only(who);
+        return abi.encodeCall(IMembership.changeMembers, (enter, only(victim), block.timestamp, sigs.r, sigs.s, sigs.v));
+    }
+
     /// @dev Every kind there is.
     function attempts(uint256 seed, address who, bytes memory flushed_)
         private
@@ -107,7 +118,8 @@ abstract contract AttackActions is LogActions {
     /// @dev A member signs one of these and flushes it: the whole is refused, and its nonce is as it was.
     function flushForbidden(uint256 seed) external {
         address avatar = someMember(seed);
-        Attacker.Attempt memory what = attempt((seed >> 16) % 13, seed, avatar, "");
+        uint256 kind = (seed >> 16) % 16;
+        Attacker.Attempt memory what = attempt(kind < 13 ? kind : kind + 2, seed, avatar, "");
         CompoundAction memory action = nextAction(ring, avatar, what.to, what.data);
         bytes memory data = flushData(ring, action);
         bytes32 state = stateWithout(address(0), address(0));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IScope} from "../../src/interfaces/IScope.sol";
 
@@ -46,6 +46,11 @@ contract Attacker {
     /// @notice As a gate: the real scope, or this one.
     function scope() external view returns (IScope) {
         return isItsOwnScope ? IScope(address(this)) : SCOPE;
+    }
+
+    /// @notice As a gate without futures.
+    function inputsHash() external pure returns (bytes32) {
+        return keccak256("");
     }
 
     /// @notice As a gate's `output`, a scope's `declareData`, and anything else.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {CompoundAction} from "../../src/interfaces/IAvatars.sol";
+import {ForkRule} from "../../src/interfaces/IMembership.sol";
 import {IRing, SignedNode} from "../../src/interfaces/IRing.sol";
 import {Digests} from "../utils/Digests.sol";
 import {Signatures} from "../utils/Fixture.sol";
@@ -42,9 +43,16 @@ abstract contract LogActions is OutputActions {
     function movedHeads(uint256 seed) private view returns (address[] memory who, bytes32[] memory heads) {
         address[] memory sorted = ring.getMembers();
         who = new address[](seed % (sorted.length + 1));
-        heads = new bytes32[](who.length);
+        uint256 writers;
         for (uint256 i = 0; i < who.length; i++) {
-            (who[i], heads[i]) = (sorted[i], keccak256(abi.encode(seed, nodes.length, i)));
+            if (!isFrozen[sorted[i]]) who[writers++] = sorted[i];
+        }
+        assembly {
+            mstore(who, writers)
+        }
+        heads = new bytes32[](writers);
+        for (uint256 i = 0; i < writers; i++) {
+            heads[i] = keccak256(abi.encode(seed, nodes.length, i));
         }
     }
 
@@ -100,6 +108,7 @@ abstract contract LogActions is OutputActions {
         KeptNode memory entry = keptNodes[seed % keptNodes.length];
         bool isNext = entry.count == nodes.length && entry.epoch == epoch;
         bool isGood = isNext && keccak256(abi.encode(headsOf(entry.who))) == keccak256(abi.encode(entry.prevHeads));
+        isGood = isGood && !isAnyFrozen(entry.who) && 3 * entry.sigs.r.length >= 2 * counted();
         Signatures memory sigs = entry.sigs;
         bytes memory data =
             abi.encodeCall(IRing.registerRingNode, (entry.cid, entry.who, entry.heads, sigs.r, sigs.s, sigs.v));
@@ -109,6 +118,13 @@ abstract contract LogActions is OutputActions {
         if (success) registered(entry.cid, entry.who, entry.heads);
     }
 
+    function isAnyFrozen(address[] memory who) private view returns (bool) {
+        for (uint256 i = 0; i < who.length; i++) {
+            if (isFrozen[who[i]]) return true;
+        }
+        return false;
+    }
+
     function flushed(CompoundAction memory action) internal {
         headOf[action.avatar] = action.newHead;
         nextNonceOf[action.avatar] = action.nonce + 1;
@@ -116,7 +132,7 @@ abstract contract LogActions is OutputActions {
 
     /// @dev What a member may do: write to the guest book, with some ether of its account or without.
     function usefulAction(uint256 seed) private returns (CompoundAction memory action) {
-        address avatar = someMember(seed);
+        address avatar = someWriter(seed);
         action = nextAction(ring, avatar, seed % 4 == 0 ? address(0) : address(guestbook), "");
         if (action.to != address(0)) action.data = abi.encodeCall(Guestbook.come, (action.nonce));
         action.newHead = keccak256(abi.encode(seed, action.prevHead));
@@ -145,14 +161,14 @@ abstract contract LogActions is OutputActions {
         (keptActions[place], keptCalls[place]) = (action, flushData(ring, action));
     }
 
-    /// @dev It counts if its avatar is in, and its nonce and its head are the next ones.
+    /// @dev It counts if its avatar is in and not frozen, and its nonce and its head are the next ones.
     function sendKeptFlush(uint256 seed) external {
         if (keptActions.length == 0) keepFlush(seed);
         CompoundAction memory action = keptActions[seed % keptActions.length];
         address avatar = action.avatar;
         vm.deal(ring.accountOf(avatar), action.value);
         bool isNext = action.nonce == nextNonceOf[avatar] && action.prevHead == headOf[avatar];
-        bool isGood = isIn(avatar) && isNext && block.timestamp <= action.deadline;
+        bool isGood = isIn(avatar) && !isFrozen[avatar] && isNext && block.timestamp <= action.deadline;
         (bool success,) = address(ring).call(keptCalls[seed % keptActions.length]);
         require(success == isGood, "a kept flush");
         count("kept flushes", success);
@@ -161,7 +177,7 @@ abstract contract LogActions is OutputActions {
 
     /// @dev Through the account of a member, another ring is asked to keep this one's logs, or to keep them no longer.
     function registerOrUnregister(uint256 seed) external {
-        address avatar = someMember(seed);
+        address avatar = someWriter(seed);
         bytes memory data = isRegistered
             ? abi.encodeCall(IRing.unregisterRing, (ring, avatar))
             : abi.encodeCall(IRing.registerRing, (ring, avatar));
@@ -171,10 +187,19 @@ abstract contract LogActions is OutputActions {
         isRegistered = !isRegistered;
     }
 
+    /// @dev A proof counts once; it removes, or freezes.
     function proveFork(uint256 seed) external {
         address author = someMember(seed);
-        ring.proveFork(uint64(seed), signedNode(author, seed, "one"), signedNode(author, seed, "other"));
-        removed(author);
+        uint64 seq = uint64(seed % 5);
+        (SignedNode memory one, SignedNode memory other) =
+            (signedNode(author, seq, "one"), signedNode(author, seq, "other"));
+        (bool success,) = address(ring).call(abi.encodeCall(IRing.proveFork, (seq, one, other)));
+        require(success != isProven[author][seq], "a fork is proven once");
+        count("forks", success);
+        if (!success) return;
+        isProven[author][seq] = true;
+        if (FORK_RULE == ForkRule.Freeze) isFrozen[author] = true;
+        else removed(author);
     }
 
     function signedNode(address author, uint256 seed, bytes32 content) private view returns (SignedNode memory node) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {GateSpec, IGate} from "../../src/interfaces/IGate.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
 import {Signatures} from "../utils/Fixture.sol";
-import {RingModel} from "./RingModel.sol";
+import {MembershipActions} from "./MembershipActions.sol";
 import {LibSort} from "solady/src/utils/LibSort.sol";
 
-/// @notice Who is in, what is asked, and what two thirds answer.
-abstract contract OutputActions is RingModel {
+/// @notice What is asked, and what two thirds answer.
+abstract contract OutputActions is MembershipActions {
     uint256 private constant MAX_GATES = 40;
     uint256 private constant MAX_KEPT = 20;
 
@@ -21,14 +21,6 @@ abstract contract OutputActions is RingModel {
     }
 
     Kept[] private kept;
-
-    function enterOrExit(uint256 seed) external {
-        address who = people[seed % ACCOUNTS];
-        if (!isIn(who)) return enter(who);
-        vm.prank(keeper);
-        engine.exit(ring, who);
-        removed(who);
-    }
 
     /// @dev When there are many, one that is there is asked for again.
     function createGate(uint256 seed) external {
@@ -77,7 +69,7 @@ abstract contract OutputActions is RingModel {
             require(signer > previous && isIn(signer), "signed by no member, or twice by one");
             previous = signer;
         }
-        require(members.length != 0 && 3 * sigs.r.length >= 2 * members.length, "fewer than two thirds");
+        require(members.length != 0 && 3 * sigs.r.length >= 2 * counted(), "fewer than two thirds");
         require(resultOf[gate] == 0, "a pin was written twice");
         resultOf[gate] = cid;
     }
@@ -93,8 +85,7 @@ abstract contract OutputActions is RingModel {
         IGate gate = openGate(seed);
         bytes32[] memory cids = digests(bytes32(seed), 1);
         Signatures memory sigs = sign(ring, outputsDigest(ring, gate, onePin(0), cids), ring.quorum());
-        if (kept.length < MAX_KEPT) kept.push();
-        Kept storage entry = kept[seed % kept.length];
+        Kept storage entry = kept.length < MAX_KEPT ? kept.push() : kept[seed % kept.length];
         (entry.gate, entry.cids, entry.epoch) = (gate, cids, epoch);
         (entry.sigs.r, entry.sigs.s, entry.sigs.v) = (sigs.r, sigs.s, sigs.v);
     }
@@ -103,7 +94,8 @@ abstract contract OutputActions is RingModel {
     function sendKeptSignatures(uint256 seed) external {
         if (kept.length == 0) keepSignatures(seed);
         Kept memory entry = kept[seed % kept.length];
-        bool isGood = entry.epoch == epoch && !entry.gate.isResolved();
+        bool isEnough = 3 * entry.sigs.r.length >= 2 * counted();
+        bool isGood = entry.epoch == epoch && !entry.gate.isResolved() && isEnough;
         bytes32 digest = outputsDigest(ring, entry.gate, onePin(0), entry.cids);
         bool success = tryRegister(entry.gate, entry.cids, entry.sigs);
         require(success == isGood, "kept signatures");
@@ -118,7 +110,7 @@ abstract contract OutputActions is RingModel {
         bytes32 digest = outputsDigest(ring, gate, onePin(0), cids);
         (Signatures memory sigs, bool areMembers) = signedBy(mask, twice, digest);
         uint256 signers = sigs.r.length;
-        bool isGood = areMembers && !(twice && signers > 1) && members.length != 0 && 3 * signers >= 2 * members.length;
+        bool isGood = areMembers && !(twice && signers > 1) && members.length != 0 && 3 * signers >= 2 * counted();
         require(tryRegister(gate, cids, sigs) == isGood, "anybody's signatures");
         count("anybody's signatures", isGood);
         if (isGood) accepted(gate, cids[0], digest, sigs);

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
+import {ForkRule} from "../../src/interfaces/IMembership.sol";
 import {AttackActions} from "./AttackActions.sol";
 import {LogActions} from "./LogActions.sol";
+import {MembershipActions} from "./MembershipActions.sol";
 import {OutputActions} from "./OutputActions.sol";
+import {RingModel} from "./RingModel.sol";
 
 /// @notice Does with one ring what its keeper, its members, strangers and hostile contracts may try, and keeps a model of what
 /// must be.
 /// @dev Each action finds something to do and knows whether it must succeed; so no action reverts, except over a fault.
 contract RingHandler is AttackActions {
+    constructor(ForkRule forkRule) RingModel(forkRule) {}
+
     function selectors() external pure returns (bytes4[] memory all) {
-        all = new bytes4[](21);
-        all[0] = OutputActions.enterOrExit.selector;
+        all = new bytes4[](26);
+        all[0] = MembershipActions.keep.selector;
         all[1] = OutputActions.createGate.selector;
         all[2] = OutputActions.registerOutputs.selector;
         all[3] = OutputActions.keepSignatures.selector;
@@ -32,5 +37,10 @@ contract RingHandler is AttackActions {
         all[18] = AttackActions.registerWithAttacker.selector;
         all[19] = AttackActions.forceEther.selector;
         all[20] = LogActions.wait.selector;
+        all[21] = MembershipActions.settle.selector;
+        all[22] = MembershipActions.leave.selector;
+        all[23] = MembershipActions.changeMembers.selector;
+        all[24] = MembershipActions.keepChange.selector;
+        all[25] = MembershipActions.sendKeptChange.selector;
     }
 }

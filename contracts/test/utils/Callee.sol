@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 /// @notice What an avatar's account may call: something that remembers how it was called, and that can be nasty.
 contract Callee {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Engine} from "../../src/Engine.sol";
 import {CompoundAction} from "../../src/interfaces/IAvatars.sol";
 import {IEngine} from "../../src/interfaces/IEngine.sol";
 import {GateSpec, IGate, Input} from "../../src/interfaces/IGate.sol";
+import {ForkRule} from "../../src/interfaces/IMembership.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
 import {IScope, Mutability} from "../../src/interfaces/IScope.sol";
 import {Digests} from "./Digests.sol";
@@ -44,7 +45,7 @@ abstract contract Fixture is Test {
 
     /// @dev From the artifact, so that not every test contract has the engine's code in its own.
     function newEngine() internal returns (Engine) {
-        return Engine(deployCode("Engine.sol:Engine"));
+        return Engine(deployCode("Engine.sol:Engine", abi.encode(deployCode("Ring.sol:Ring"))));
     }
 
     function setUp() public virtual {
@@ -67,11 +68,18 @@ abstract contract Fixture is Test {
         }
     }
 
-    /// @dev A ring whose members are accounts 1 to `members`.
+    /// @dev A ring whose members are accounts 1 to `members`, and whose keeper waits for nothing.
     function makeRing(uint256 members) internal returns (IRing) {
+        return makeRing(members, keeper, 0, ForkRule.Remove);
+    }
+
+    function makeRing(uint256 members, address keeper_, uint256 entryDelay, ForkRule forkRule)
+        internal
+        returns (IRing)
+    {
         address[] memory first = accounts(members);
         vm.prank(keeper);
-        return engine.createRing(first);
+        return engine.createRing(first, keeper_, entryDelay, forkRule);
     }
 
     /// @dev Expects the error with `selector`, whatever its values are.
@@ -86,7 +94,12 @@ abstract contract Fixture is Test {
     }
 
     function constantId(bytes32 cid) internal pure returns (uint256) {
-        return uint256(cid) & ~uint256(1);
+        return uint256(cid);
+    }
+
+    /// @dev The id of the variable that `owner` declares after `count` others.
+    function variableId(address owner, uint256 count) internal pure returns (uint256) {
+        return uint160(uint256(keccak256(abi.encode(owner, count))));
     }
 
     function token(uint256 tokenId) internal pure returns (Input memory) {
@@ -158,7 +171,7 @@ abstract contract Fixture is Test {
         view
         returns (bytes32)
     {
-        return Digests.outputs(ring, block.chainid, address(gate), ring.epoch(), pins, cids);
+        return Digests.outputs(ring, block.chainid, address(gate), gate.inputsHash(), ring.epoch(), pins, cids);
     }
 
     function register(IRing ring, IGate gate, uint96[] memory pins, bytes32[] memory cids, Signatures memory sigs)
@@ -185,6 +198,32 @@ abstract contract Fixture is Test {
         bytes32 digest = Digests.ringNode(ring, cid, members, heads);
         Signatures memory sigs = sign(ring, digest, ring.quorum());
         ring.registerRingNode(cid, members, heads, sigs.r, sigs.s, sigs.v);
+    }
+
+    /// @dev Changes the list with as many signatures as the ring asks for.
+    function change(IRing ring, address[] memory enter, address[] memory exit) internal {
+        bytes32 digest = Digests.members(ring, enter, exit, block.timestamp);
+        Signatures memory sigs = sign(ring, digest, ring.quorum());
+        ring.changeMembers(enter, exit, block.timestamp, sigs.r, sigs.s, sigs.v);
+    }
+
+    function noAccounts() internal pure returns (address[] memory) {}
+
+    function only(address who) internal pure returns (address[] memory list) {
+        list = new address[](1);
+        list[0] = who;
+    }
+
+    /// @dev The keeper announces the entry of `who`.
+    function announce(IRing ring, address who) internal {
+        vm.prank(keeper);
+        engine.enter(ring, who);
+    }
+
+    /// @dev The keeper puts `who` out.
+    function putOut(IRing ring, address who) internal {
+        vm.prank(keeper);
+        engine.exit(ring, who);
     }
 
     /// @dev What `avatar` may flush next: a call, or none if `to` is 0.

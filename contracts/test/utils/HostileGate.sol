@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {IEngine} from "../../src/interfaces/IEngine.sol";
 import {IRing} from "../../src/interfaces/IRing.sol";
@@ -35,6 +35,10 @@ contract HostileGate {
 
     function scope() external view returns (IScope) {
         return attack == Attack.NoScope ? IScope(address(0xdead)) : realScope;
+    }
+
+    function inputsHash() external pure returns (bytes32) {
+        return keccak256("");
     }
 
     function output(uint96[] calldata pins, uint256[] calldata) external {

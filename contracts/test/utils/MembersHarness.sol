@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Members} from "../../src/Members.sol";
 
@@ -17,8 +17,14 @@ contract MembersHarness is Members {
     }
 
     function exit(address member) external {
-        _exit(member);
+        _exit(member, 0);
     }
+
+    function exitCounted(address member, uint256 until) external {
+        _exit(member, until);
+    }
+
+    function _afterExit(address member) internal override {}
 
     function requireQuorum(bytes32 digest, bytes32[] calldata r, bytes32[] calldata s, uint8[] calldata v)
         external

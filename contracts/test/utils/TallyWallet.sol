@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.27;
+pragma solidity 0.8.37;
 
 import {Members} from "../../src/Members.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
@@ -32,6 +32,8 @@ abstract contract Wallet is Nonce, Members, EIP712 {
     }
 
     function _before() internal virtual;
+
+    function _afterExit(address member) internal override {}
 
     function _structHash(bytes32 to, bytes32 dataHash) internal view virtual returns (bytes32);
 

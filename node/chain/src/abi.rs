@@ -1,7 +1,9 @@
 //! The contracts' bindings, and their errors.
 
-use ethers_core::abi::ethabi::AbiError;
+use crate::convert::h160;
+use ethers_core::abi::{ethabi::AbiError, AbiEncode};
 pub(crate) use rings_abi::{account, engine, gate, ring, scope};
+use rings_protocol::Address;
 
 /// Every custom error of the contracts.
 pub(crate) fn errors() -> impl Iterator<Item = &'static AbiError> {
@@ -16,7 +18,14 @@ pub(crate) fn errors() -> impl Iterator<Item = &'static AbiError> {
         .flat_map(|abi| abi.errors.values().flatten())
 }
 
-/// The code that creates an engine.
-pub(crate) fn creation_code() -> Vec<u8> {
-    engine::ENGINE_BYTECODE.to_vec()
+/// The code that creates the ring contract, of which all rings are clones.
+pub(crate) fn ring_creation() -> Vec<u8> {
+    ring::RING_BYTECODE.to_vec()
+}
+
+/// The code that creates an engine, whose rings are clones of `rings`.
+pub(crate) fn engine_creation(rings: Address) -> Vec<u8> {
+    let mut code = engine::ENGINE_BYTECODE.to_vec();
+    code.extend(h160(rings).encode());
+    code
 }

@@ -1,17 +1,25 @@
 //! Calls of the contracts, ready for a [`Submitter`](crate::Submitter).
+//!
+//! Each function gives a [`Call`]: the contract's address and the encoded arguments. Nothing is sent here. Most calls
+//! leave the gas limit to an estimate. [`register_outputs`] sets it by a formula ([`register_gas`]), so that a
+//! registration leaves without asking the chain first; the constants of the formula are measured by the contracts' gas
+//! tests.
 
 use crate::{
-    abi::{engine, ring, scope},
-    convert::{h160, number},
-    types::Call,
+    abi::{engine, gate, ring, scope},
+    convert::h160,
+    specs::to_spec,
+    types::{Call, ForkRule, RingTerms},
 };
 use ethers_core::{
     abi::AbiEncode,
-    types::{Bytes, H160, U256},
+    types::{Bytes, H160},
 };
 use rings_protocol::{
+    assembly::NodeRegistration,
     crypto::{PublicKey, Signature},
-    gate::{GateInput, GateSpec},
+    gate::GateSpec,
+    log::{ForkClaim, SignedNode},
     Address, Digest,
 };
 
@@ -31,22 +39,88 @@ pub const REGISTER_FUTURE_GAS: u64 = 8_000;
 /// Futures that [`register_outputs`] allows for.
 pub const FUTURES_COVERED: usize = 64;
 
-/// Creates a ring; the sender becomes its keeper.
-pub fn create_ring(engine: Address, members: &[Address]) -> Call {
-    let members = members.iter().copied().map(h160).collect();
-    encode(engine, engine::CreateRingCall { members })
+/// Creates a ring. Without a keeper it is self-kept from the start.
+pub fn create_ring(engine: Address, members: &[Address], terms: &RingTerms) -> Call {
+    let call = engine::CreateRingCall {
+        members: h160s(members),
+        keeper: h160(terms.keeper.unwrap_or(Address::ZERO)),
+        entry_delay: terms.entry_delay.into(),
+        fork_rule: match terms.fork_rule {
+            ForkRule::Remove => 0,
+            ForkRule::Freeze => 1,
+        },
+    };
+    encode(engine, call)
 }
 
-/// Makes an account a member of a ring; only its keeper can.
+/// Announces that an account shall become a member of a ring; only its keeper can. The account becomes a member by
+/// [`settle`], which succeeds once the ring's entry delay is over.
 pub fn enter(engine: Address, ring: Address, member: Address) -> Call {
     let (ring, member) = (h160(ring), h160(member));
     encode(engine, engine::EnterCall { ring, member })
 }
 
-/// Ends a membership; only the ring's keeper can.
+/// Makes an account a member when its announced entry is due; anybody can.
+pub fn settle(ring: Address, member: Address) -> Call {
+    let member = h160(member);
+    encode(ring, ring::SettleCall { member })
+}
+
+/// Ends a membership; only the ring's keeper can. The quorum counts the member until the entry delay is over.
 pub fn exit(engine: Address, ring: Address, member: Address) -> Call {
     let (ring, member) = (h160(ring), h160(member));
     encode(engine, engine::ExitCall { ring, member })
+}
+
+/// Ends the sender's membership.
+pub fn leave(ring: Address) -> Call {
+    encode(ring, ring::LeaveCall)
+}
+
+/// Changes the membership as two thirds of the members have signed. The signatures are in ascending order of their
+/// signers. `deadline` is a Unix time, in seconds.
+pub fn change_members(
+    ring: Address,
+    enter: &[Address],
+    exit: &[Address],
+    deadline: u64,
+    signatures: &[Signature],
+) -> Call {
+    let call = ring::ChangeMembersCall {
+        enter: h160s(enter),
+        exit: h160s(exit),
+        deadline: deadline.into(),
+        r: signatures.iter().map(|signature| signature.r).collect(),
+        s: signatures.iter().map(|signature| signature.s).collect(),
+        v: signatures.iter().map(|signature| signature.v).collect(),
+    };
+    encode(ring, call)
+}
+
+/// Offers the keeping of a ring to an account, which takes it with [`accept_keeper`].
+pub fn transfer_keeper(engine: Address, ring: Address, new_keeper: Address) -> Call {
+    let (ring, new_keeper) = (h160(ring), h160(new_keeper));
+    encode(engine, engine::TransferKeeperCall { ring, new_keeper })
+}
+
+/// Takes the keeping of a ring that was offered to the sender.
+pub fn accept_keeper(engine: Address, ring: Address) -> Call {
+    encode(engine, engine::AcceptKeeperCall { ring: h160(ring) })
+}
+
+/// Makes a ring self-kept for good; only its keeper can.
+pub fn renounce_keeper(engine: Address, ring: Address) -> Call {
+    encode(engine, engine::RenounceKeeperCall { ring: h160(ring) })
+}
+
+/// Challenges the primary ring of a ready gate for being silent.
+pub fn challenge_primary_ring(gate: Address) -> Call {
+    encode(gate, gate::ChallengePrimaryRingCall)
+}
+
+/// Lets the fall-back rings of a gate register its outputs, once the time after the challenge is over.
+pub fn open_floodgate(gate: Address) -> Call {
+    encode(gate, gate::OpenFloodgateCall)
 }
 
 /// Creates a scope of data tokens.
@@ -87,8 +161,8 @@ pub fn announce(ring: Address, public_key: &PublicKey, multiaddress: &[u8]) -> C
 
 /// Registers a gate's outputs with the members' signatures, which are in ascending order of their signers.
 ///
-/// The gas limit is a bound by formula ([`register_gas`]): what is not used is not paid, and no time is
-/// lost on an estimate. It allows for [`FUTURES_COVERED`] futures; for a gate with more, set `gas` anew.
+/// The gas limit comes from a formula ([`register_gas`]). Unused gas is not paid, and no time is lost on an estimate.
+/// It allows for [`FUTURES_COVERED`] futures; for a gate with more, set `gas` anew.
 pub fn register_outputs(
     ring: Address,
     gate: Address,
@@ -110,6 +184,49 @@ pub fn register_outputs(
     }
 }
 
+/// Registers a ring node with the members' endorsements, which are in ascending order of their signers.
+///
+/// The gas is estimated. So a registration that comes too late, because another one was faster or a head has moved, is
+/// found before anything is paid.
+pub fn register_ring_node(ring: Address, registration: &NodeRegistration) -> Call {
+    let signatures = registration.signatures.iter();
+    let (mut r, mut s, mut v) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, signature) in signatures {
+        r.push(signature.r);
+        s.push(signature.s);
+        v.push(signature.v);
+    }
+    let moves = &registration.moves;
+    let call = ring::RegisterRingNodeCall {
+        cid: registration.node.0,
+        members: moves.iter().map(|(member, _, _)| h160(*member)).collect(),
+        heads: moves.iter().map(|(_, _, head)| head.0).collect(),
+        r,
+        s,
+        v,
+    };
+    encode(ring, call)
+}
+
+/// Proves that a member signed two nodes for one position; anybody can. The gas is estimated, so that nothing is paid for
+/// a fork that is proven already.
+pub fn prove_fork(ring: Address, claim: &ForkClaim) -> Call {
+    let signed = |node: &SignedNode| ring::SignedNode {
+        prev: node.prev.0,
+        content: node.content.0,
+        r: node.signature.r,
+        s: node.signature.s,
+        v: node.signature.v,
+    };
+    let [one, other] = &claim.signed;
+    let call = ring::ProveForkCall {
+        seq: claim.seq,
+        one: signed(one),
+        other: signed(other),
+    };
+    encode(ring, call)
+}
+
 /// An upper bound for the gas of a registration, never above [`MAX_GAS`].
 pub fn register_gas(signatures: usize, outputs: usize, futures: usize) -> u64 {
     let part = |count: usize, gas: u64| (count as u64).saturating_mul(gas);
@@ -124,32 +241,10 @@ fn encode(to: Address, call: impl AbiEncode) -> Call {
     Call::contract(to, call.encode())
 }
 
+fn h160s(addresses: &[Address]) -> Vec<H160> {
+    addresses.iter().copied().map(h160).collect()
+}
+
 fn words(digests: &[Digest]) -> Vec<[u8; 32]> {
     digests.iter().map(|digest| digest.0).collect()
-}
-
-/// A specification as the contract reads it.
-pub(crate) fn to_spec(spec: &GateSpec) -> engine::GateSpec {
-    engine::GateSpec {
-        scope: h160(spec.scope),
-        rings: spec.rings.iter().copied().map(h160).collect(),
-        inputs: spec.inputs.iter().map(to_input).collect(),
-        outputs: spec.outputs,
-        salt: spec.salt.0,
-    }
-}
-
-fn to_input(input: &GateInput) -> engine::Input {
-    match input {
-        GateInput::Token(token) => engine::Input {
-            token_id: number(*token),
-            gate: H160::zero(),
-            pin: 0,
-        },
-        GateInput::Output { gate, pin } => engine::Input {
-            token_id: U256::zero(),
-            gate: h160(*gate),
-            pin: *pin,
-        },
-    }
 }

@@ -1,149 +1,105 @@
-//! The handle on one chain: blocks, balances, calls and logs.
+//! The handle on one chain: blocks, balances, calls and events.
+//!
+//! A [`Chain`] is a connection (`rpc`) with what was read and stays true: the chain id, headers by hash, specifications
+//! of gates. It makes typed requests and turns their failures into [`ChainError`]s. `reads.rs`, `history.rs` and
+//! `fetch.rs` add methods to it for contracts, results and events. `At` says at which block a contract is read: the
+//! newest, the pool's, or one by its hash.
 
 use crate::{
-    convert::{address, count, digest, h160},
+    condition::{Condition, Trouble},
+    convert::{count, digest, h160},
     error::ChainError,
-    heads::{self, Heads},
+    header::{Header, HeaderCache},
+    interest::{Interest, Span},
+    raw_event::{Place, RawEvent},
+    receipt::{BlockTransactions, Receipt, Transaction},
     revert,
-    rpc::{Rpc, RpcFailure},
+    rpc::{self, HeadReceiver, ProviderState, Providers, RpcFailure},
+    specs::SpecCache,
     types::BlockRef,
 };
 use ethers_core::{
     abi::{AbiDecode, AbiEncode},
-    types::{Bytes, Filter, Log, H160, H256, U256, U64},
+    types::{Bytes, H256, U256, U64},
 };
 use ethers_providers::{JsonRpcClient, RpcError};
-use rings_protocol::{Address, Digest};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use rings_protocol::Address;
+use serde::{de::DeserializeOwned, Serialize};
+use serde_json::{json, Value};
 use std::{
-    collections::{HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::sync::watch;
 
-/// How many headers are remembered, so that a block that was just seen need not be fetched.
-const HEADER_CACHE: usize = 512;
-
-/// A chain behind an http(s) or ws(s) endpoint. Cheap to clone; connections are made again when they
-/// break, and the chain id is compared each time.
+/// A chain behind an http(s) or ws(s) endpoint, or behind several. Cheap to clone. Connections are made again when they break, and the chain
+/// id is compared each time.
 #[derive(Clone)]
 pub struct Chain(Arc<Inner>);
 
 struct Inner {
-    rpc: Rpc,
+    rpc: Providers,
     id: u64,
-    headers: Mutex<HeaderCache>,
-    pushed: Mutex<Option<heads::Receiver>>,
-}
-
-/// The part of a block header that is used here; chains may leave out the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Header {
-    pub hash: H256,
-    pub parent_hash: H256,
-    pub number: U64,
-    pub timestamp: U256,
-    #[serde(default)]
-    pub base_fee_per_gas: Option<U256>,
-}
-
-/// The part of a receipt that is used here.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Receipt {
-    pub transaction_hash: H256,
-    pub block_hash: H256,
-    pub block_number: U64,
-    pub gas_used: U256,
-    #[serde(default)]
-    pub status: Option<U64>,
-    #[serde(default)]
-    pub contract_address: Option<H160>,
-    #[serde(default)]
-    pub logs: Vec<Log>,
-}
-
-/// The part of a transaction that is used here.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Transaction {
-    #[serde(default)]
-    pub to: Option<H160>,
-    pub input: Bytes,
+    headers: HeaderCache,
+    specs: SpecCache,
+    /// The newest head that the endpoint has pushed. Empty until somebody reads it.
+    pushed: OnceLock<HeadReceiver>,
+    /// Changes when a transaction that was sent through this connection is in a block.
+    mined: watch::Sender<()>,
+    /// Changes when there may be a block that the endpoint has not told of.
+    hints: watch::Sender<()>,
 }
 
 /// At which block a contract is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum At {
     Latest,
+    /// The newest block, and the transactions of the pool that would come next.
+    Pending,
     Block(u64),
+    /// A block by its hash (EIP-1898): an endpoint that does not have it says so.
+    Hash(H256),
 }
 
 impl At {
-    fn json(self) -> serde_json::Value {
+    fn json(self) -> Value {
         match self {
             Self::Latest => json!("latest"),
+            Self::Pending => json!("pending"),
             Self::Block(number) => json!(U64::from(number)),
+            Self::Hash(hash) => json!({ "blockHash": hash }),
         }
     }
-}
-
-impl Header {
-    pub(crate) fn height(&self) -> u64 {
-        self.number.as_u64()
-    }
-
-    pub(crate) fn block(&self) -> BlockRef {
-        BlockRef {
-            number: self.height(),
-            hash: digest(self.hash),
-            timestamp: count(self.timestamp),
-        }
-    }
-}
-
-/// The newest headers seen, by hash.
-#[derive(Default)]
-struct HeaderCache {
-    headers: HashMap<H256, Header>,
-    order: VecDeque<H256>,
-}
-
-impl HeaderCache {
-    fn insert(&mut self, header: Header) {
-        let hash = header.hash;
-        if self.headers.insert(hash, header).is_none() {
-            self.order.push_back(hash);
-        }
-        if self.order.len() > HEADER_CACHE {
-            if let Some(oldest) = self.order.pop_front() {
-                self.headers.remove(&oldest);
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these protect is whole between any two statements, so a panic elsewhere does not spoil it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chain {
     /// Connects and reads the chain id, which must stay the same from then on.
     ///
     /// # Errors
-    /// [`ChainError::Url`] for another scheme than http, https, ws or wss; what the transport says when
-    /// there is no chain behind it.
+    /// [`ChainError::Url`] for another scheme than http, https, ws or wss; the transport's error when there is no chain
+    /// behind it.
     pub async fn connect(url: &str) -> Result<Self, ChainError> {
-        let rpc = Rpc::new(url)?;
-        let id: U64 = rpc.ask("eth_chainId", json!([])).await?;
+        Self::connect_to(&[url.to_owned()], 1).await
+    }
+
+    /// The same with several endpoints: the first that works is asked, and transactions go to all. Where a lie would cost,
+    /// `agree` of them must give the same answer.
+    ///
+    /// # Errors
+    /// As [`Chain::connect`]; the transport's error only when there is a chain behind none of them.
+    pub async fn connect_to(urls: &[String], agree: usize) -> Result<Self, ChainError> {
+        let rpc = Providers::new(urls, agree)?;
+        let id = rpc.identify().await?;
+        rpc.watch_over();
         Ok(Self(Arc::new(Inner {
             rpc,
-            id: id.as_u64(),
-            headers: Mutex::default(),
-            pushed: Mutex::default(),
+            id,
+            headers: HeaderCache::default(),
+            specs: SpecCache::default(),
+            pushed: OnceLock::new(),
+            mined: watch::Sender::new(()),
+            hints: watch::Sender::new(()),
         })))
     }
 
@@ -152,14 +108,38 @@ impl Chain {
         self.0.id
     }
 
-    /// Scheme and host of the endpoint; the rest of its URL may hold a secret.
+    /// How each endpoint stands, in the order in which they were given.
+    pub fn providers(&self) -> Vec<ProviderState> {
+        self.0.rpc.states()
+    }
+
+    /// The chain cannot be followed with the endpoint that is asked now: another one is asked, if there is one.
+    pub(crate) fn suspect(&self, trouble: &Trouble) {
+        self.0.rpc.suspect(&trouble.to_string());
+    }
+
+    /// Scheme and host of the endpoint that is asked now; the rest of its URL may hold a secret.
     pub fn endpoint(&self) -> &str {
         self.0.rpc.endpoint()
     }
 
-    /// Whether the newest exchange with the endpoint succeeded.
+    /// Whether the newest exchange with the endpoint gave an answer.
     pub fn is_reachable(&self) -> bool {
-        self.0.rpc.is_reachable()
+        self.condition().answers()
+    }
+
+    /// What keeps the chain from being followed at the moment, for status and health.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.condition().trouble()
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        self.0.rpc.condition()
+    }
+
+    /// Asks the endpoint for its chain id, which must be that of the start.
+    pub(crate) async fn identify(&self) -> Result<(), ChainError> {
+        self.0.rpc.identify().await.map(drop)
     }
 
     /// Height of the newest block.
@@ -190,45 +170,6 @@ impl Chain {
             .ok_or(ChainError::NoSuchBlock { number })
     }
 
-    /// Balance of an account, in wei.
-    ///
-    /// # Errors
-    /// When the chain cannot be asked.
-    pub async fn balance(&self, account: Address) -> Result<u128, ChainError> {
-        let wei: U256 = self
-            .ask("eth_getBalance", json!([h160(account), "latest"]))
-            .await?;
-        Ok(wei.min(u128::MAX.into()).as_u128())
-    }
-
-    /// Whether there is code at an address.
-    ///
-    /// # Errors
-    /// When the chain cannot be asked.
-    pub async fn has_code(&self, account: Address) -> Result<bool, ChainError> {
-        let code: Bytes = self
-            .ask("eth_getCode", json!([h160(account), "latest"]))
-            .await?;
-        Ok(!code.is_empty())
-    }
-
-    /// Transactions of an account that are mined, hence its next nonce.
-    pub(crate) async fn nonce(&self, account: Address) -> Result<u64, ChainError> {
-        self.transaction_count(account, "latest").await
-    }
-
-    /// The next nonce of an account, those in the endpoint's pool counted too.
-    pub(crate) async fn pending_nonce(&self, account: Address) -> Result<u64, ChainError> {
-        self.transaction_count(account, "pending").await
-    }
-
-    async fn transaction_count(&self, account: Address, tag: &str) -> Result<u64, ChainError> {
-        let nonce: U64 = self
-            .ask("eth_getTransactionCount", json!([h160(account), tag]))
-            .await?;
-        Ok(nonce.as_u64())
-    }
-
     /// The newest header.
     pub(crate) async fn latest(&self) -> Result<Header, ChainError> {
         let header: Option<Header> = self
@@ -241,7 +182,7 @@ impl Chain {
         Ok(header)
     }
 
-    /// The canonical header at a height, if the chain is so long.
+    /// The canonical header at a height; `None` above the head.
     pub(crate) async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
         let header: Option<Header> = self
             .ask("eth_getBlockByNumber", json!([U64::from(number), false]))
@@ -254,8 +195,8 @@ impl Chain {
 
     /// The header with this hash at this height; an error when the canonical block there is another.
     pub(crate) async fn header_of(&self, number: u64, hash: H256) -> Result<Header, ChainError> {
-        if let Some(header) = lock(&self.0.headers).headers.get(&hash) {
-            return Ok(header.clone());
+        if let Some(header) = self.0.headers.get(hash) {
+            return Ok(header);
         }
         let header = self.header(number).await?;
         header
@@ -263,19 +204,53 @@ impl Chain {
             .ok_or(ChainError::NoSuchBlock { number })
     }
 
-    /// Keeps a header that came by.
-    pub(crate) fn remember(&self, header: &Header) {
-        lock(&self.0.headers).insert(header.clone());
+    /// The block of an event. Its time is in the event where the endpoint gives it, else in the header.
+    pub(crate) async fn block_of(
+        &self,
+        event: &RawEvent,
+        place: Place,
+    ) -> Result<BlockRef, ChainError> {
+        if let Some(timestamp) = event.block_timestamp {
+            return Ok(BlockRef {
+                number: place.number,
+                hash: digest(place.block),
+                timestamp: count(timestamp),
+            });
+        }
+        let header = self.header_of(place.number, place.block).await?;
+        Ok(header.block())
     }
 
-    /// The logs that a filter selects.
-    pub(crate) async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, ChainError> {
-        self.ask("eth_getLogs", [filter]).await
+    /// The specifications of gates that were read.
+    pub(crate) fn specs(&self) -> &SpecCache {
+        &self.0.specs
+    }
+
+    /// Keeps a header that was part of another answer.
+    pub(crate) fn remember(&self, header: &Header) {
+        self.0.headers.remember(header);
+    }
+
+    /// The events that an interest selects.
+    pub(crate) async fn events(
+        &self,
+        interest: &Interest,
+        span: Span,
+    ) -> Result<Vec<RawEvent>, ChainError> {
+        self.ask("eth_getLogs", [interest.filter(span)]).await
     }
 
     /// The receipt of a transaction that is mined.
     pub(crate) async fn receipt(&self, hash: H256) -> Result<Option<Receipt>, ChainError> {
         self.ask("eth_getTransactionReceipt", [hash]).await
+    }
+
+    /// The hashes of a block's transactions; `None` when the endpoint does not know the block.
+    pub(crate) async fn transactions(
+        &self,
+        block: H256,
+    ) -> Result<Option<BlockTransactions>, ChainError> {
+        self.ask("eth_getBlockByHash", json!([block, false])).await
     }
 
     /// A transaction, mined or not.
@@ -303,41 +278,38 @@ impl Chain {
     }
 
     /// `eth_call`, with a revert put into words.
-    pub(crate) async fn call_contract(
-        &self,
-        request: serde_json::Value,
-        at: At,
-    ) -> Result<Bytes, ChainError> {
+    pub(crate) async fn call_contract(&self, request: Value, at: At) -> Result<Bytes, ChainError> {
         let answer = self.request("eth_call", json!([request, at.json()])).await;
         answer.map_err(|failure| self.reverted("eth_call", failure))
     }
 
     /// The gas that a call needs now.
-    pub(crate) async fn estimate(&self, request: serde_json::Value) -> Result<u64, ChainError> {
+    pub(crate) async fn estimate(&self, request: Value) -> Result<u64, ChainError> {
         let gas: Result<U256, _> = self.request("eth_estimateGas", json!([request])).await;
         gas.map(count)
             .map_err(|failure| self.reverted("eth_estimateGas", failure))
     }
 
-    /// A request whose failure the caller looks into.
+    /// A request whose failure the caller handles itself.
     pub(crate) async fn request<R>(
         &self,
         method: &str,
         params: impl fmt::Debug + Serialize + Send + Sync,
     ) -> Result<R, RpcFailure>
     where
-        R: serde::de::DeserializeOwned + Send,
+        R: DeserializeOwned + Send,
     {
         self.0.rpc.request(method, params).await
     }
 
-    async fn ask<R>(
+    /// A request whose failure is told with the endpoint's name.
+    pub(crate) async fn ask<R>(
         &self,
         method: &str,
         params: impl fmt::Debug + Serialize + Send + Sync,
     ) -> Result<R, ChainError>
     where
-        R: serde::de::DeserializeOwned + Send,
+        R: DeserializeOwned + Send,
     {
         self.0.rpc.ask(method, params).await
     }
@@ -356,35 +328,42 @@ impl Chain {
         }
     }
 
+    /// The pause between two requests that the endpoint bears; zero while it has refused none.
+    pub(crate) fn gap(&self) -> Duration {
+        self.0.rpc.gap()
+    }
+
+    /// Changes when a transaction that was sent through this connection is in a block.
+    pub(crate) fn mined(&self) -> watch::Receiver<()> {
+        self.0.mined.subscribe()
+    }
+
+    /// To be called when a transaction that was sent through this connection is in a block.
+    pub(crate) fn has_mined(&self) {
+        self.0.mined.send_replace(());
+    }
+
+    /// To be called when others know something of this chain that no block has told here: an endpoint that pushes its heads
+    /// may have left one out, and is asked for its head unless it pushes one soon. Many hints cost no more than one.
+    pub fn hint(&self) {
+        self.0.hints.send_replace(());
+    }
+
     /// Whether the endpoint tells of new blocks by itself (websocket).
     pub(crate) fn pushes(&self) -> bool {
         self.0.rpc.pushes()
     }
 
-    /// New heads as they come: pushed over a websocket, else polled.
-    pub(crate) fn heads(&self, poll: Duration) -> Heads {
-        if !self.pushes() {
-            return Heads::polled(self.clone(), poll);
-        }
-        let mut pushed = lock(&self.0.pushed);
-        let receiver = pushed.get_or_insert_with(|| heads::follow(self.0.rpc.clone()));
-        Heads::pushed(self.clone(), receiver.clone())
-    }
-
-    /// The account that a log or a receipt names.
-    pub(crate) fn created(receipt: &Receipt) -> Option<Address> {
-        receipt.contract_address.map(address)
-    }
-}
-
-impl Receipt {
-    /// Whether the transaction did what it should; chains before Byzantium do not say.
-    pub(crate) fn succeeded(&self) -> bool {
-        self.status.is_none_or(|status| !status.is_zero())
-    }
-
-    pub(crate) fn hash(&self) -> Digest {
-        digest(self.transaction_hash)
+    /// The newest head that the endpoint has pushed, if it pushes any. The subscription is made by the first who asks.
+    pub(crate) fn pushed_heads(&self) -> Option<HeadReceiver> {
+        let rpc = &self.0.rpc;
+        rpc.pushes().then(|| {
+            let receiver = self.0.pushed.get_or_init(|| {
+                let hints = self.0.hints.subscribe();
+                rpc::follow(rpc.clone(), hints)
+            });
+            receiver.clone()
+        })
     }
 }
 

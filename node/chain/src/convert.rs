@@ -31,7 +31,7 @@ pub(crate) fn number(word: Digest) -> U256 {
     U256::from_big_endian(&word.0)
 }
 
-/// A `uint256` that counts something; what does not fit is no count, and becomes the largest one.
+/// A `uint256` that counts something. A number that does not fit becomes the largest one.
 pub(crate) fn count(number: U256) -> u64 {
     number.min(u64::MAX.into()).as_u64()
 }

@@ -1,7 +1,11 @@
-//! What can go wrong between this machine and the chain, and what the caller should do about it.
+//! Errors between this machine and the chain, and what the caller should do about each.
+//!
+//! A [`ChainError`] has its context in fields, and its text says what to do. Its [`Class`] tells a caller whether to
+//! try again later, to give up, or to correct the request; [`ChainError::is_outage`] whether only waiting can help.
+//! URLs are shown as scheme and host only, because the rest may hold a key.
 
 use rings_protocol::{crypto::CryptoError, Address};
-use std::{error::Error, path::PathBuf, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 /// The cause of an error, shared so that several waiters can have the same one.
 pub type Cause = Arc<dyn Error + Send + Sync>;
@@ -11,16 +15,16 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 pub enum Class {
     /// Try again later: the network, the provider or its load.
     Transient,
-    /// Do not go on: another chain, a damaged or foreign journal.
+    /// Do not go on: a damaged or foreign journal.
     Fatal,
-    /// The request itself is at fault, and will fail again.
+    /// The request itself is wrong and will fail again.
     Invalid,
 }
 
 /// Why something that needed the chain failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ChainError {
-    /// The URL has no scheme that is spoken here, or is malformed.
+    /// The URL is malformed, or its scheme is not supported.
     #[error(
         "the chain's URL {url} cannot be used ({reason}); give http://, https://, ws:// or wss://"
     )]
@@ -40,6 +44,16 @@ pub enum ChainError {
         /// What the transport says.
         #[source]
         source: Cause,
+    },
+    /// The endpoint refuses because of too many requests.
+    #[error("the chain at {endpoint} refused {method}: too many requests{}; wait, or use an endpoint that allows more", said(.wait))]
+    RateLimited {
+        /// Scheme and host.
+        endpoint: String,
+        /// JSON-RPC method.
+        method: String,
+        /// How long the endpoint wants us to wait, if it says so.
+        wait: Option<Duration>,
     },
     /// The chain's endpoint took too long.
     #[error("the chain at {endpoint} did not answer {method} within {seconds} s; try again")]
@@ -75,7 +89,7 @@ pub enum ChainError {
         /// The endpoint's words.
         message: String,
     },
-    /// The answer is larger than this node takes.
+    /// The answer is larger than this node accepts.
     #[error("the chain's answer to {method} is larger than {limit} bytes; ask for less")]
     TooLarge {
         /// JSON-RPC method.
@@ -85,7 +99,7 @@ pub enum ChainError {
     },
     /// The answer does not have the form that was expected.
     #[error(
-        "the chain's answer to {method} makes no sense ({what}); is this an Ethereum endpoint?"
+        "the chain's answer to {method} cannot be read ({what}); check that the URL is that of an Ethereum endpoint"
     )]
     Malformed {
         /// JSON-RPC method, or the call of a contract.
@@ -122,6 +136,22 @@ pub enum ChainError {
         account: Address,
         /// The endpoint's words.
         message: String,
+    },
+    /// The chain's price of gas is above what may be offered.
+    #[error("the chain asks for {} gwei for each unit of gas, and at most {} are offered; wait until it is cheaper, or raise the fee cap", gwei(.price), gwei(.cap))]
+    FeeCap {
+        /// The chain's price, in wei for one gas.
+        price: u128,
+        /// The most that may be offered, in wei for one gas.
+        cap: u128,
+    },
+    /// The chain lacks something that the contracts need.
+    #[error("the chain {chain_id} cannot run the contracts: {what}")]
+    Unsupported {
+        /// Its chain id.
+        chain_id: u64,
+        /// What is missing, and what to do.
+        what: String,
     },
     /// The endpoint will never take this transaction.
     #[error("the chain does not take the transaction: {reason}")]
@@ -169,12 +199,13 @@ impl ChainError {
     pub fn class(&self) -> Class {
         match self {
             Self::Unreachable { .. }
+            | Self::RateLimited { .. }
             | Self::Timeout { .. }
+            | Self::WrongChain { .. }
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::NoSuchBlock { .. } => Class::Transient,
-            Self::WrongChain { .. }
-            | Self::Journal { .. }
+            Self::Journal { .. }
             | Self::JournalInUse { .. }
             | Self::JournalForeign { .. }
             | Self::Closed
@@ -184,8 +215,21 @@ impl ChainError {
             | Self::Reverted { .. }
             | Self::NotAContract { .. }
             | Self::InsufficientFunds { .. }
+            | Self::FeeCap { .. }
+            | Self::Unsupported { .. }
             | Self::Transaction { .. } => Class::Invalid,
         }
+    }
+
+    /// Whether the endpoint cannot be reached now, so that the caller can only wait.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::RateLimited { .. }
+                | Self::Timeout { .. }
+                | Self::WrongChain { .. }
+        )
     }
 
     /// Whether trying again later may help.
@@ -199,5 +243,41 @@ impl ChainError {
             method: method.into(),
             what: what.to_string(),
         }
+    }
+}
+
+/// The pause that an endpoint wants, in words.
+fn said(wait: &Option<Duration>) -> String {
+    match wait {
+        Some(wait) => format!(" (it wants a pause of {} s)", wait.as_secs().max(1)),
+        None => String::new(),
+    }
+}
+
+/// Wei as gwei, with as many decimals as it needs and at most nine.
+fn gwei(wei: &u128) -> String {
+    const GWEI: u128 = 1_000_000_000;
+    let decimals = format!("{:09}", wei % GWEI);
+    match decimals.trim_end_matches('0') {
+        "" => (wei / GWEI).to_string(),
+        decimals => format!("{}.{decimals}", wei / GWEI),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_shown_in_gwei() {
+        let error = ChainError::FeeCap {
+            price: 5_000_000_000_000,
+            cap: 1_500_000_000,
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains("5000 gwei") && said.contains("at most 1.5 are"),
+            "{said}"
+        );
     }
 }

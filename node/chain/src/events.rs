@@ -1,124 +1,113 @@
-//! Logs of the contracts as events.
+//! Events of the engine and of rings, decoded.
 
 use crate::{
-    abi::{engine, gate, ring},
-    convert::{address, count, word},
-    reads::from_spec,
+    abi::{engine, ring},
+    convert::{address, count},
+    raw_event::RawEvent,
     types::ChainEvent,
-};
-use ethers_contract::EthEvent;
-use ethers_core::{
-    abi::RawLog,
-    types::{Log, H256},
 };
 use rings_protocol::{crypto::PublicKey, Address, Digest};
 
-/// Whose events are wanted: gates' events count from any address, the others only from these two.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sources {
-    pub engine: Address,
-    pub ring: Address,
+/// A decoded event, before the specification of a gate is added to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    /// The event is complete.
+    Event(ChainEvent),
+    /// A request, for which the gate's specification is still to be read.
+    Requested { gate: Address, requester: Address },
 }
 
-/// The first topic of every event that is understood.
-pub(crate) fn topics() -> Vec<H256> {
-    vec![
-        engine::GateCreatedFilter::signature(),
-        engine::GateRequestedFilter::signature(),
-        gate::OutputSetFilter::signature(),
-        gate::GateResolvedFilter::signature(),
-        gate::GateFailedFilter::signature(),
-        ring::MemberEnteredFilter::signature(),
-        ring::MemberExitedFilter::signature(),
-        ring::MemberAnnouncedFilter::signature(),
-        ring::OutputsRegisteredFilter::signature(),
-    ]
-}
-
-/// The event of a log; `None` when it is another contract's, however alike.
-pub(crate) fn decode(sources: Sources, log: &Log) -> Option<ChainEvent> {
-    let emitter = address(log.address);
-    let raw = RawLog {
-        topics: log.topics.clone(),
-        data: log.data.to_vec(),
-    };
-    if emitter == sources.engine {
-        return of_engine(&raw);
-    }
-    if emitter == sources.ring {
-        return of_ring(&raw);
-    }
-    of_gate(emitter, &raw)
-}
-
-/// Reads a log as one kind of event, if it is one.
-fn as_event<E: EthEvent>(raw: &RawLog) -> Option<E> {
-    if raw.topics.first() != Some(&E::signature()) {
-        return None;
-    }
-    E::decode_log(raw).ok()
-}
-
-fn of_engine(raw: &RawLog) -> Option<ChainEvent> {
-    if let Some(event) = as_event::<engine::GateCreatedFilter>(raw) {
-        return Some(ChainEvent::GateCreated {
+/// Reads an event that one of the interests has selected; `None` when its form is not the expected one.
+pub(crate) fn decode(event: &RawEvent) -> Option<Decoded> {
+    if let Some(event) = event.read::<engine::GateRequestedFilter>() {
+        return Some(Decoded::Requested {
             gate: address(event.gate),
-            spec: from_spec(event.spec),
+            requester: address(event.requester),
         });
     }
-    let event = as_event::<engine::GateRequestedFilter>(raw)?;
-    Some(ChainEvent::GateRequested {
-        gate: address(event.gate),
-        requester: address(event.requester),
-    })
+    of_gate(event)
+        .or_else(|| of_member(event))
+        .or_else(|| of_entry(event))
+        .or_else(|| of_log(event))
+        .map(Decoded::Event)
 }
 
-fn of_gate(gate: Address, raw: &RawLog) -> Option<ChainEvent> {
-    if let Some(event) = as_event::<gate::OutputSetFilter>(raw) {
-        return Some(ChainEvent::OutputSet {
-            gate,
-            pin: event.pin,
-            token: word(event.token_id),
-        });
-    }
-    if let Some(event) = as_event::<gate::GateResolvedFilter>(raw) {
-        let ring = address(event.ring);
-        return Some(ChainEvent::GateResolved { gate, ring });
-    }
-    let event = as_event::<gate::GateFailedFilter>(raw)?;
-    let ring = address(event.ring);
-    Some(ChainEvent::GateFailed { gate, ring })
-}
-
-fn of_ring(raw: &RawLog) -> Option<ChainEvent> {
-    if let Some(event) = as_event::<ring::OutputsRegisteredFilter>(raw) {
+/// Events of a ring about a gate.
+fn of_gate(event: &RawEvent) -> Option<ChainEvent> {
+    let emitter = address(event.address);
+    if let Some(event) = event.read::<ring::OutputsRegisteredFilter>() {
         return Some(ChainEvent::OutputsRegistered {
+            ring: emitter,
             gate: address(event.gate),
             epoch: count(event.epoch),
             pins: event.pins,
             cids: event.cids.into_iter().map(Digest).collect(),
         });
     }
-    of_member(raw)
+    if let Some(event) = event.read::<ring::PrimaryRingChallengedFilter>() {
+        return Some(ChainEvent::PrimaryRingChallenged {
+            gate: address(event.gate),
+            challenger: address(event.challenger),
+        });
+    }
+    let event = event.read::<ring::FloodgateOpenedFilter>()?;
+    let gate = address(event.gate);
+    Some(ChainEvent::FloodgateOpened { gate })
 }
 
-fn of_member(raw: &RawLog) -> Option<ChainEvent> {
-    if let Some(event) = as_event::<ring::MemberEnteredFilter>(raw) {
+/// Events of a ring about its members.
+fn of_member(event: &RawEvent) -> Option<ChainEvent> {
+    if let Some(event) = event.read::<ring::MemberEnteredFilter>() {
         return Some(ChainEvent::Entered {
             member: address(event.member),
             epoch: count(event.epoch),
         });
     }
-    if let Some(event) = as_event::<ring::MemberExitedFilter>(raw) {
+    if let Some(event) = event.read::<ring::MemberExitedFilter>() {
         return Some(ChainEvent::Exited {
             member: address(event.member),
             epoch: count(event.epoch),
         });
     }
-    let event = as_event::<ring::MemberAnnouncedFilter>(raw)?;
+    let event = event.read::<ring::MemberAnnouncedFilter>()?;
     Some(ChainEvent::Announced {
         member: address(event.member),
         public_key: PublicKey::from_slice(&event.public_key).ok()?,
         multiaddress: event.multiaddress.to_vec(),
+    })
+}
+
+/// Events of a ring about accounts that may become members.
+fn of_entry(event: &RawEvent) -> Option<ChainEvent> {
+    if let Some(event) = event.read::<ring::EntryAnnouncedFilter>() {
+        return Some(ChainEvent::EntryAnnounced {
+            member: address(event.member),
+            settles_at: count(event.settles_at),
+        });
+    }
+    let event = event.read::<ring::EntryCancelledFilter>()?;
+    let member = address(event.member);
+    Some(ChainEvent::EntryCancelled { member })
+}
+
+/// Events of a ring about the ring log and the logs of its members.
+fn of_log(event: &RawEvent) -> Option<ChainEvent> {
+    if let Some(event) = event.read::<ring::RingNodeRegisteredFilter>() {
+        return Some(ChainEvent::RingNodeRegistered {
+            node: Digest(event.cid),
+            prev: Digest(event.prev),
+            epoch: count(event.epoch),
+        });
+    }
+    if let Some(event) = event.read::<ring::LogNodeHeadMovedFilter>() {
+        return Some(ChainEvent::HeadMoved {
+            member: address(event.member),
+            head: Digest(event.head),
+        });
+    }
+    let event = event.read::<ring::ForkProvenFilter>()?;
+    Some(ChainEvent::ForkProven {
+        member: address(event.member),
+        seq: event.seq,
     })
 }

@@ -1,25 +1,30 @@
-//! New heads of the chain. Only the newest is kept: a reader that was busy sees where the chain is now,
-//! not each step on the way.
+//! New heads of the chain for one reader: pushed over a websocket, else polled.
+//!
+//! An endpoint may charge for each request, so polling follows the work. While gates of the own ring are open, it is
+//! quick. Otherwise the pause is as long as nothing has happened already, up to [`IDLE`] pauses of a quick poll, and
+//! longer where a new head costs further requests: an idle reader makes at most one request in that time.
 
 use crate::{
-    chain::{Chain, Header},
+    chain::Chain,
     error::ChainError,
-    rpc::{Backoff, Rpc, RpcFailure},
+    header::Header,
+    rpc::{HeadReceiver, RpcFailure},
 };
 use ethers_core::types::H256;
-use serde_json::json;
 use std::time::Duration;
 use tokio::{
     sync::watch,
-    time::{interval, timeout, Interval, MissedTickBehavior},
+    time::{sleep_until, Instant},
 };
 
-/// A websocket that has told of no block for so long is asked.
-const SILENCE: Duration = Duration::from_secs(15);
-
-/// The newest head, or why there is none.
-type Newest = Option<Result<Header, RpcFailure>>;
-pub(crate) type Receiver = watch::Receiver<Newest>;
+/// Pause before the error of a subscription task that has ended, so that its reader does not spin.
+const ENDED_PAUSE: Duration = Duration::from_secs(15);
+/// Time for one request of an idle reader, in pauses between quick polls.
+const IDLE: u32 = 14;
+/// Under a limit of requests, at most one of so many is a poll.
+const SHARE: u32 = 4;
+/// How long after the newest event an endpoint is polled quickly because gates are open.
+const BUSY: Duration = Duration::from_secs(20);
 
 /// A reader of new heads.
 pub(crate) struct Heads {
@@ -28,40 +33,146 @@ pub(crate) struct Heads {
 }
 
 enum Source {
-    Pushed(Receiver),
-    Polled { every: Interval, last: Option<H256> },
+    Pushed(HeadReceiver),
+    Polled(Polling),
+}
+
+/// When a polled endpoint is asked next.
+struct Polling {
+    pace: Pace,
+    next: Instant,
+    /// The requests that the newest head has cost beside the poll.
+    spent: u32,
+    last: Option<H256>,
+    /// Changes when a transaction of this process is in a block.
+    mined: watch::Receiver<()>,
+}
+
+/// How long to pause between two polls.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// The pause while there is work.
+    quick: Duration,
+    /// When something happened last.
+    active_at: Instant,
+    /// Until when there is work.
+    busy_until: Instant,
 }
 
 impl Heads {
-    pub(crate) fn pushed(chain: Chain, receiver: Receiver) -> Self {
-        let source = Source::Pushed(receiver);
+    /// Heads of a chain; `poll` is the pause between two polls while there is work.
+    pub(crate) fn new(chain: Chain, poll: Duration) -> Self {
+        let source = match chain.pushed_heads() {
+            Some(receiver) => Source::Pushed(receiver),
+            None => Source::Polled(Polling::new(poll, chain.mined())),
+        };
         Self { chain, source }
     }
 
-    pub(crate) fn polled(chain: Chain, poll: Duration) -> Self {
-        let mut every = interval(poll.max(Duration::from_millis(1)));
-        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let source = Source::Polled { every, last: None };
-        Self { chain, source }
+    /// To be called when something has happened that may be followed by more; `open` when there is work that is not
+    /// done.
+    pub(crate) fn hurry(&mut self, open: bool) {
+        if let Source::Polled(polling) = &mut self.source {
+            polling.pace.hurry(Instant::now(), open);
+        }
+    }
+
+    /// Notes how many requests the work on the newest head took.
+    pub(crate) fn spent(&mut self, requests: u32) {
+        if let Source::Polled(polling) = &mut self.source {
+            polling.spent = requests;
+            polling.plan(Instant::now(), self.chain.gap());
+        }
+    }
+
+    /// Whether each request should be spared: the endpoint is polled, and there is no work.
+    pub(crate) fn is_sparing(&self) -> bool {
+        match &self.source {
+            Source::Pushed(_) => false,
+            Source::Polled(polling) => polling.pace.is_idle(Instant::now()),
+        }
     }
 
     /// Waits for a head that this reader has not had. May be dropped and called again.
     ///
     /// # Errors
-    /// What keeps the chain from being followed; calling again goes on.
+    /// The reason why the chain cannot be followed now. It may be called again afterwards.
     pub(crate) async fn next(&mut self) -> Result<Header, ChainError> {
         match &mut self.source {
             Source::Pushed(receiver) => next_pushed(&self.chain, receiver).await,
-            Source::Polled { every, last } => next_polled(&self.chain, every, last).await,
+            Source::Polled(polling) => next_polled(&self.chain, polling).await,
         }
     }
 }
 
-async fn next_pushed(chain: &Chain, receiver: &mut Receiver) -> Result<Header, ChainError> {
+impl Pace {
+    fn new(quick: Duration, now: Instant) -> Self {
+        Self {
+            quick: quick.max(Duration::from_millis(1)),
+            active_at: now,
+            busy_until: now,
+        }
+    }
+
+    fn hurry(&mut self, now: Instant, open: bool) {
+        self.active_at = now;
+        self.busy_until = if open { now + BUSY } else { now };
+    }
+
+    /// The longest pause before a poll that costs nothing more.
+    fn idle(&self) -> Duration {
+        self.quick * IDLE
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        now >= self.busy_until && now >= self.active_at + self.idle()
+    }
+
+    /// The pause before the next poll, when the last one was followed by so many requests.
+    fn pause(&self, now: Instant, requests: u32) -> Duration {
+        if now < self.busy_until {
+            return self.quick;
+        }
+        match self.is_idle(now) {
+            true => self.idle() * (1 + requests),
+            false => (now - self.active_at).max(self.quick),
+        }
+    }
+}
+
+impl Polling {
+    fn new(quick: Duration, mined: watch::Receiver<()>) -> Self {
+        let now = Instant::now();
+        Self {
+            pace: Pace::new(quick, now),
+            next: now,
+            spent: 0,
+            last: None,
+            mined,
+        }
+    }
+
+    /// Plans the next poll. `gap` is the pause between two requests that the endpoint bears.
+    fn plan(&mut self, now: Instant, gap: Duration) {
+        let pause = self.pace.pause(now, self.spent);
+        self.next = now + pause.max(gap * SHARE);
+    }
+
+    /// Waits until it is time for a poll. A transaction of this process that is in a block brings an event, so then it is
+    /// time at once.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = sleep_until(self.next) => {}
+            Ok(()) = self.mined.changed() => self.pace.active_at = Instant::now(),
+        }
+    }
+}
+
+async fn next_pushed(chain: &Chain, receiver: &mut HeadReceiver) -> Result<Header, ChainError> {
     loop {
         if receiver.changed().await.is_err() {
-            // The task has ended, with the runtime or by a panic. Do not let the reader spin.
-            tokio::time::sleep(SILENCE).await;
+            // The task has ended, with the runtime or by a panic.
+            tokio::time::sleep(ENDED_PAUSE).await;
             let ended = RpcFailure::unreachable("the subscription has ended");
             return Err(chain.explain("eth_subscribe", ended));
         }
@@ -77,87 +188,60 @@ async fn next_pushed(chain: &Chain, receiver: &mut Receiver) -> Result<Header, C
     }
 }
 
-async fn next_polled(
-    chain: &Chain,
-    every: &mut Interval,
-    last: &mut Option<H256>,
-) -> Result<Header, ChainError> {
+async fn next_polled(chain: &Chain, polling: &mut Polling) -> Result<Header, ChainError> {
     loop {
-        every.tick().await;
+        polling.wait().await;
+        polling.spent = 0;
+        polling.plan(Instant::now(), chain.gap());
         let header = chain.latest().await?;
-        if *last != Some(header.hash) {
-            *last = Some(header.hash);
+        if polling.last != Some(header.hash) {
+            polling.last = Some(header.hash);
             return Ok(header);
         }
     }
 }
 
-/// Starts the task that keeps the subscription; it ends when nobody reads any more.
-pub(crate) fn follow(rpc: Rpc) -> Receiver {
-    let (newest, receiver) = watch::channel(None);
-    tokio::spawn(async move {
-        let following = keep_following(&rpc, &newest);
-        tokio::select! {
-            () = newest.closed() => {}
-            () = following => {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Duration = Duration::from_millis(250);
+    const SLOW: Duration = Duration::from_millis(3500);
+
+    #[test]
+    fn polling_is_quick_while_gates_are_open() {
+        let now = Instant::now();
+        let mut pace = Pace::new(QUICK, now);
+        pace.hurry(now, true);
+        assert_eq!(pace.pause(now + BUSY - QUICK, 5), QUICK);
+        assert!(!pace.is_idle(now + BUSY - QUICK));
+        // A gate that nobody computes does not keep it quick.
+        assert_eq!(pace.pause(now + BUSY, 0), SLOW);
+    }
+
+    #[test]
+    fn an_idle_reader_asks_once_in_three_and_a_half_seconds() {
+        let start = Instant::now();
+        let pace = Pace::new(QUICK, start);
+        let (mut at, mut polls) = (start, Vec::new());
+        while at < start + Duration::from_secs(60) {
+            at += pace.pause(at, 0);
+            polls.push(at - start);
         }
-    });
-    receiver
-}
-
-async fn keep_following(rpc: &Rpc, newest: &watch::Sender<Newest>) {
-    let mut backoff = Backoff::default();
-    loop {
-        let failure = follow_once(rpc, newest, &mut backoff).await;
-        tracing::warn!(endpoint = rpc.endpoint(), error = %failure, "new blocks are not coming in");
-        newest.send_replace(Some(Err(failure)));
-        backoff.wait().await;
-    }
-}
-
-/// Reads one subscription until it ends, and says why.
-async fn follow_once(
-    rpc: &Rpc,
-    newest: &watch::Sender<Newest>,
-    backoff: &mut Backoff,
-) -> RpcFailure {
-    let mut heads = match rpc.subscribe_heads().await {
-        Ok(heads) => heads,
-        Err(failure) => return failure,
-    };
-    // Blocks that came while there was no subscription are not told of.
-    if let Err(failure) = ask(rpc, newest).await {
-        return failure;
-    }
-    backoff.reset();
-    loop {
-        match timeout(SILENCE, heads.next()).await {
-            Ok(Some(Ok(header))) => tell(newest, header),
-            Ok(Some(Err(failure))) => return failure,
-            Ok(None) => return RpcFailure::unreachable("the connection was lost"),
-            Err(_) => {
-                if let Err(failure) = ask(rpc, newest).await {
-                    return failure;
-                }
-            }
+        let soon = polls.iter().take_while(|at| **at <= SLOW).count();
+        assert!((3..=5).contains(&soon), "{polls:?}");
+        for from in 4..50 {
+            let window = Duration::from_secs(from)..Duration::from_secs(from + 10);
+            let asked = polls.iter().filter(|at| window.contains(*at)).count();
+            assert!(asked <= 3, "{asked} in 10 s from {from} s on: {polls:?}");
         }
     }
-}
 
-async fn ask(rpc: &Rpc, newest: &watch::Sender<Newest>) -> Result<(), RpcFailure> {
-    use ethers_providers::JsonRpcClient;
-    let params = json!(["latest", false]);
-    let header: Header = rpc.request("eth_getBlockByNumber", params).await?;
-    tell(newest, header);
-    Ok(())
-}
-
-fn tell(newest: &watch::Sender<Newest>, header: Header) {
-    newest.send_if_modified(|current| {
-        let known = matches!(current, Some(Ok(known)) if known.hash == header.hash);
-        if !known {
-            *current = Some(Ok(header));
-        }
-        !known
-    });
+    #[test]
+    fn what_a_head_costs_is_waited_for() {
+        let now = Instant::now();
+        let pace = Pace::new(QUICK, now);
+        assert_eq!(pace.pause(now + SLOW, 3), 4 * SLOW);
+        assert!(pace.is_idle(now + SLOW));
+    }
 }

@@ -1,87 +1,119 @@
-//! What the chain can tell later: how a result was registered, and how a gate came to be ready.
+//! The history of results and gates: how a result was registered, and when and by whom a gate was made and asked for.
+//!
+//! Events are found by their contract and their indexed topics only. [`Chain::registration`] joins the event with the
+//! transaction and its receipt, because the signatures are in the calldata. An endpoint may not keep old transactions
+//! or receipts; what is missing is then left out, and the rest is still given.
 
 use crate::{
-    abi::{engine, gate, ring},
-    chain::{Chain, Receipt},
-    convert::{address, count, h160, topic},
+    abi::{engine, ring},
+    backoff::Backoff,
+    chain::Chain,
+    convert::{address, count, digest, h160},
     error::ChainError,
-    pages::search,
-    reads::from_spec,
-    types::{BlockRef, GateHistory, Registration},
+    fetch::search,
+    interest::Interest,
+    raw_event::{Place, RawEvent},
+    receipt::{Receipt, Transaction},
+    types::{GateHistory, RegisteredResult},
 };
 use ethers_contract::EthEvent;
-use ethers_core::{
-    abi::AbiDecode,
-    types::{Filter, Log, H256, U256},
-};
-use rings_protocol::{
-    crypto::Signature,
-    eip712::outputs_digest,
-    gate::{GateInput, GateSpec},
-    Address, Digest,
+use ethers_core::abi::AbiDecode;
+use rings_protocol::{crypto::Signature, Address, Digest};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
 };
 
+/// How long to wait for a receipt or a transaction when its event is there already: a machine of the endpoint may be
+/// behind.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(10);
+/// If a receipt is missing this many blocks behind the head, the endpoint does not keep it any more.
+const KEPT: u64 = 128;
+
 impl Chain {
-    /// How a ring registered the outputs of a gate; `None` when it has not.
+    /// How one of these rings registered the outputs of a gate; `None` when none has.
     ///
-    /// The signatures are read from the calldata of the transaction and their signers recovered. When the
-    /// ring was called by another contract, both stay empty.
+    /// The signatures are read from the calldata of the transaction. When the ring was called by another contract, or the
+    /// endpoint does not keep old transactions, they stay empty.
     ///
     /// # Errors
-    /// When the chain cannot be asked, or does not keep the transaction any more.
+    /// When the chain cannot be asked.
     pub async fn registration(
         &self,
-        ring: Address,
+        rings: &[Address],
         gate: Address,
-    ) -> Result<Option<Registration>, ChainError> {
-        let filter = Filter::new()
-            .address(h160(ring))
-            .topic0(ring::OutputsRegisteredFilter::signature())
-            .topic1(topic(gate));
-        let logs = search(self, &filter, 0, false).await?;
-        let Some(log) = logs.first() else {
+    ) -> Result<Option<RegisteredResult>, ChainError> {
+        let Some(interest) = Interest::results(rings, &[gate]).pop() else {
             return Ok(None);
         };
-        let event: ring::OutputsRegisteredFilter = parse(log)?;
-        let receipt = self.receipt_of(log).await?;
-        let epoch = count(event.epoch);
-        let cids: Vec<_> = event.cids.into_iter().map(Digest).collect();
-        let signatures = self.signatures(ring, gate, &receipt).await?;
-        let signed = outputs_digest(self.id(), ring, gate, epoch, &event.pins, &cids);
-        Ok(Some(Registration {
-            transaction: receipt.hash(),
-            block: self.block_of(log).await?,
-            gas_used: count(receipt.gas_used),
-            epoch,
+        let events = search(self, &interest, 0, false).await?;
+        let Some(raw) = events.first() else {
+            return Ok(None);
+        };
+        let (event, place) = parse::<ring::OutputsRegisteredFilter>(raw)?;
+        let ring = address(raw.address);
+        let receipt: Option<Receipt> = self.kept(place, || self.receipt(place.transaction)).await?;
+        let transaction: Option<Transaction> = self
+            .kept(place, || self.transaction(place.transaction))
+            .await?;
+        Ok(Some(RegisteredResult {
+            ring,
+            transaction: digest(place.transaction),
+            block: self.block_of(raw, place).await?,
+            gas_used: receipt.map(|receipt| count(receipt.gas_used)),
+            epoch: count(event.epoch),
             pins: event.pins,
-            cids,
-            signers: signers(&signatures, signed)?,
-            signatures,
+            cids: event.cids.into_iter().map(Digest).collect(),
+            signatures: transaction
+                .map(|transaction| signatures(ring, gate, &transaction))
+                .unwrap_or_default(),
         }))
     }
 
-    /// The signatures in the calldata, if the transaction called the ring itself, for this gate.
-    async fn signatures(
-        &self,
-        ring: Address,
-        gate: Address,
-        receipt: &Receipt,
-    ) -> Result<Vec<Signature>, ChainError> {
-        let transaction = self.transaction(receipt.transaction_hash).await?;
-        let transaction = transaction
-            .ok_or_else(|| ChainError::malformed("eth_getTransactionByHash", "it is not there"))?;
-        if transaction.to != Some(h160(ring)) {
-            return Ok(Vec::new());
+    /// Reads something that belongs to an event, and waits while the endpoint may still get it.
+    async fn kept<T, F>(&self, place: Place, ask: impl Fn() -> F) -> Result<Option<T>, ChainError>
+    where
+        F: Future<Output = Result<Option<T>, ChainError>>,
+    {
+        let since = Instant::now();
+        let mut backoff = Backoff::default();
+        loop {
+            if let Some(found) = ask().await? {
+                return Ok(Some(found));
+            }
+            let is_old = self.block_number().await? >= place.number + KEPT;
+            if is_old || since.elapsed() >= RECEIPT_PATIENCE {
+                return Ok(None);
+            }
+            backoff.wait().await;
         }
-        let call = ring::RegisterOutputsCall::decode(&transaction.input);
-        Ok(call
-            .ok()
-            .filter(|call| call.gate == h160(gate))
-            .map(signatures_of)
-            .unwrap_or_default())
     }
 
-    /// How a gate came to be: who made and asked for it, and which block made it ready.
+    /// The height of the block in which an engine made a ring, and the first scope that it made; `None` where the endpoint
+    /// has no such event.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub async fn ring_origin(
+        &self,
+        engine: Address,
+        ring: Address,
+    ) -> Result<(Option<u64>, Option<Address>), ChainError> {
+        let made = Interest::about::<engine::RingCreatedFilter>(engine, ring);
+        let scopes = Interest::kind::<engine::ScopeCreatedFilter>(engine);
+        let (made, scopes) = tokio::try_join!(
+            search(self, &made, 0, false),
+            search(self, &scopes, 0, true),
+        )?;
+        let block = made.first().map(place).transpose()?;
+        let scope = scopes.first().map(parse::<engine::ScopeCreatedFilter>);
+        Ok((
+            block.map(|place| place.number),
+            scope.transpose()?.map(|(event, _)| address(event.scope)),
+        ))
+    }
+
+    /// Who made a gate, and who asked for it.
     ///
     /// # Errors
     /// [`ChainError::NotAContract`] when the engine did not make it; others when the chain cannot be asked.
@@ -90,33 +122,19 @@ impl Chain {
         engine: Address,
         gate: Address,
     ) -> Result<GateHistory, ChainError> {
-        let (created, spec) = self.creation(engine, gate).await?;
-        let requesters = self.requesters(engine, gate, created.number).await?;
-        let ready = self.ready_block(&spec, created).await?;
-        Ok(GateHistory {
-            spec,
-            created,
-            requesters,
-            ready,
-        })
-    }
-
-    async fn creation(
-        &self,
-        engine: Address,
-        gate: Address,
-    ) -> Result<(BlockRef, GateSpec), ChainError> {
-        let filter = Filter::new()
-            .address(h160(engine))
-            .topic0(engine::GateCreatedFilter::signature())
-            .topic1(topic(gate));
-        let logs = search(self, &filter, 0, false).await?;
-        let log = logs.first().ok_or(ChainError::NotAContract {
+        let spec = self.gate_spec(engine, gate).await?;
+        let interest = Interest::about::<engine::GateCreatedFilter>(engine, gate);
+        let events = search(self, &interest, 0, false).await?;
+        let creation = events.first().ok_or(ChainError::NotAContract {
             address: gate,
             what: "gate",
         })?;
-        let event: engine::GateCreatedFilter = parse(log)?;
-        Ok((self.block_of(log).await?, from_spec(event.spec)))
+        let place = place(creation)?;
+        Ok(GateHistory {
+            spec,
+            created: self.block_of(creation, place).await?,
+            requesters: self.requesters(engine, gate, place.number).await?,
+        })
     }
 
     async fn requesters(
@@ -125,13 +143,10 @@ impl Chain {
         gate: Address,
         from: u64,
     ) -> Result<Vec<Address>, ChainError> {
-        let filter = Filter::new()
-            .address(h160(engine))
-            .topic0(engine::GateRequestedFilter::signature())
-            .topic1(topic(gate));
+        let interest = Interest::about::<engine::GateRequestedFilter>(engine, gate);
         let mut requesters = Vec::new();
-        for log in search(self, &filter, from, true).await? {
-            let event: engine::GateRequestedFilter = parse(&log)?;
+        for raw in search(self, &interest, from, true).await? {
+            let (event, _) = parse::<engine::GateRequestedFilter>(&raw)?;
             let requester = address(event.requester);
             if !requesters.contains(&requester) {
                 requesters.push(requester);
@@ -139,58 +154,29 @@ impl Chain {
         }
         Ok(requesters)
     }
-
-    /// The newest of the blocks that set the futures, but not before the gate itself was made.
-    async fn ready_block(
-        &self,
-        spec: &GateSpec,
-        created: BlockRef,
-    ) -> Result<Option<BlockRef>, ChainError> {
-        let mut ready = created;
-        for input in &spec.inputs {
-            let GateInput::Output { gate, pin } = input else {
-                continue;
-            };
-            match self.set_block(*gate, *pin).await? {
-                Some(set) if set.number > ready.number => ready = set,
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(ready))
-    }
-
-    /// The block that set an output pin.
-    async fn set_block(&self, gate: Address, pin: u128) -> Result<Option<BlockRef>, ChainError> {
-        let mut word = [0; 32];
-        U256::from(pin).to_big_endian(&mut word);
-        let filter = Filter::new()
-            .address(h160(gate))
-            .topic0(gate::OutputSetFilter::signature())
-            .topic1(H256(word));
-        match search(self, &filter, 0, false).await?.first() {
-            Some(log) => self.block_of(log).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn receipt_of(&self, log: &Log) -> Result<Receipt, ChainError> {
-        let missing = || ChainError::malformed("eth_getTransactionReceipt", "it is not there");
-        let hash = log.transaction_hash.ok_or_else(missing)?;
-        self.receipt(hash).await?.ok_or_else(missing)
-    }
-
-    async fn block_of(&self, log: &Log) -> Result<BlockRef, ChainError> {
-        let (Some(number), Some(hash)) = (log.block_number, log.block_hash) else {
-            return Err(ChainError::malformed("eth_getLogs", "a log without block"));
-        };
-        let header = self.header_of(number.as_u64(), hash).await?;
-        Ok(header.block())
-    }
 }
 
-fn parse<E: EthEvent>(log: &Log) -> Result<E, ChainError> {
-    E::decode_log(&log.clone().into()).map_err(|error| ChainError::malformed("eth_getLogs", error))
+fn place(event: &RawEvent) -> Result<Place, ChainError> {
+    let place = event.place();
+    place.ok_or_else(|| ChainError::malformed("eth_getLogs", "an event without block"))
+}
+
+fn parse<E: EthEvent>(raw: &RawEvent) -> Result<(E, Place), ChainError> {
+    let event = raw.read();
+    let event =
+        event.ok_or_else(|| ChainError::malformed("eth_getLogs", "another kind of event"))?;
+    Ok((event, place(raw)?))
+}
+
+/// The signatures in the calldata, if the transaction called the ring itself, for this gate.
+fn signatures(ring: Address, gate: Address, transaction: &Transaction) -> Vec<Signature> {
+    if transaction.to != Some(h160(ring)) {
+        return Vec::new();
+    }
+    match ring::RegisterOutputsCall::decode(&transaction.input) {
+        Ok(call) if call.gate == h160(gate) => signatures_of(call),
+        _ => Vec::new(),
+    }
 }
 
 fn signatures_of(call: ring::RegisterOutputsCall) -> Vec<Signature> {
@@ -198,13 +184,5 @@ fn signatures_of(call: ring::RegisterOutputsCall) -> Vec<Signature> {
     scalars
         .zip(call.v)
         .map(|((r, s), v)| Signature { r, s, v })
-        .collect()
-}
-
-/// The accounts behind signatures that the contract has accepted.
-fn signers(signatures: &[Signature], signed: Digest) -> Result<Vec<Address>, ChainError> {
-    signatures
-        .iter()
-        .map(|signature| Ok(signature.recover(&signed)?.address()))
         .collect()
 }

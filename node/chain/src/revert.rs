@@ -1,4 +1,9 @@
-//! Why a contract refused, in words.
+//! The reason of a contract's revert, in words.
+//!
+//! An endpoint answers a call that reverts with the revert data. [`from_response`] recognises such an answer, and
+//! [`describe`] decodes the data: a custom error of the contracts with its arguments by name, `Error(string)`,
+//! `Panic(uint256)`, or the bare bytes. The data comes from whatever contract was called, so nested errors are followed
+//! only to a fixed depth.
 
 use crate::abi::errors;
 use ethers_core::{
@@ -12,8 +17,8 @@ const ERROR: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
 /// `Panic(uint256)`.
 const PANIC: [u8; 4] = [0x4e, 0x48, 0x7b, 0x71];
 
-/// Errors within errors that are put into words: a flush that fails has the reason of what it called, which may be
-/// a flush itself.
+/// How many nested errors are put into words. The error of a failed flush contains the error of what it called, which
+/// may be a flush itself.
 const MAX_DEPTH: usize = 4;
 
 /// The reason, when an endpoint's answer is a contract's revert.
@@ -33,7 +38,8 @@ pub(crate) fn describe(data: &Bytes) -> String {
     })
 }
 
-/// `depth`: how many errors may still stand within this one. Whoever answers decides how deep they are.
+/// `depth`: how many nested errors are still put into words. The contract that answered decides how deep they are
+/// nested, so there must be a limit.
 fn known(data: &[u8], depth: usize) -> Option<String> {
     let depth = depth.checked_sub(1)?;
     let selector: [u8; 4] = data.get(..4)?.try_into().ok()?;
@@ -88,13 +94,13 @@ fn name_value(name: &str, value: &Token, depth: usize) -> String {
 fn show(value: &Token, depth: usize) -> String {
     match value {
         Token::Address(address) => crate::convert::address(*address).to_string(),
-        // A token id or a digest reads better as what it is.
+        // A token id is a digest, so it is shown in hexadecimal.
         Token::Uint(number) if number.bits() > 64 => crate::convert::word(*number).to_string(),
         Token::Uint(number) => number.to_string(),
         Token::Int(number) => number.to_string(),
         Token::Bool(yes) => yes.to_string(),
         Token::String(text) => format!("{text:?}"),
-        // What a callee gave as its reason is an error of its own, if it is one that is known.
+        // The bytes that a callee reverted with are shown as an error if it is a known one.
         Token::Bytes(bytes) => {
             known(bytes, depth).unwrap_or_else(|| format!("0x{}", hex::encode(bytes)))
         }
@@ -127,7 +133,7 @@ mod tests {
             "QuorumNotReached(uint256,uint256)",
             (U256::from(3), U256::from(5)),
         ));
-        assert_eq!(described, "QuorumNotReached(signatures = 3, members = 5)");
+        assert_eq!(described, "QuorumNotReached(signatures = 3, counted = 5)");
         let described = describe(&data("NotAConstant(uint256)", U256::MAX));
         assert_eq!(
             described,

@@ -1,7 +1,12 @@
-//! The words of the chain as the other rooms see them: no type of the Ethereum library is among them.
+//! The types that other crates see: no type of the Ethereum library is among them.
+//!
+//! Positions: [`BlockRef`] and [`Cursor`]. What is sent: [`Call`]. The membership: [`RingTerms`] for a new ring,
+//! [`RingState`] with [`Keeping`] for an existing one. What happened: a [`ChainEvent`] with its place is a [`Located`];
+//! how a result was accepted is a [`RegisteredResult`]. Amounts are in wei, times in seconds since 1970, data is named
+//! by its digest.
 
 use rings_protocol::{
-    crypto::{PublicKey, Signature},
+    crypto::{CryptoError, PublicKey, Signature},
     gate::GateSpec,
     Address, Digest,
 };
@@ -62,7 +67,7 @@ impl Call {
     }
 }
 
-/// Where a gate stands.
+/// The state of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GateState {
     /// Every future is set.
@@ -73,17 +78,66 @@ pub struct GateState {
     pub failed: bool,
 }
 
+/// What a proven fork does to its author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForkRule {
+    /// It is removed from the ring: for rings of operators.
+    Remove,
+    /// It stays a member, and its log is frozen: for rings of people.
+    Freeze,
+}
+
+/// An account that the keeper has announced as a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingEntry {
+    /// The account.
+    pub member: Address,
+    /// Unix time, in seconds, from which on anybody can make it a member.
+    pub settles_at: u64,
+}
+
+/// How the membership of a new ring can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingTerms {
+    /// The account that announces entries and puts members out; `None` for a self-kept ring.
+    pub keeper: Option<Address>,
+    /// The time, in seconds, until what the keeper does counts. It never changes.
+    pub entry_delay: u64,
+    /// What a proven fork does to its author. It never changes.
+    pub fork_rule: ForkRule,
+}
+
+/// Who can change the membership of a ring, and how fast. Two thirds of the members always can, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeping {
+    /// The account that announces entries and puts members out; `None` for a self-kept ring.
+    pub keeper: Option<Address>,
+    /// The time, in seconds, until what the keeper does counts. It never changes.
+    pub entry_delay: u64,
+    /// What a proven fork does to its author. It never changes.
+    pub fork_rule: ForkRule,
+    /// Entries that are announced, and neither settled nor cancelled.
+    pub pending: Vec<PendingEntry>,
+}
+
 /// A ring, read at one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RingState {
-    /// The block at which everything here was read.
+    /// The height of the block at which everything here was read.
     pub block: u64,
+    /// The hash of that block. If the block is no longer canonical, read the ring again.
+    pub hash: Digest,
     /// Members in the ring's own order.
     pub members: Vec<Address>,
     /// Counter of membership changes.
     pub epoch: u64,
     /// Signatures that a result needs.
     pub quorum: u64,
+    /// Members that the quorum counts: also those that the keeper put out a short time ago.
+    pub counted: u64,
+    /// Who can change the membership, and how fast.
+    pub keeping: Keeping,
     /// The engine that owns the ring.
     pub engine: Address,
     /// Digest of each member's newest registered log node, in the order of `members`; zero when none.
@@ -101,45 +155,49 @@ pub struct Contact {
     pub multiaddress: Vec<u8>,
 }
 
-/// An event of the engine, of the watched ring, or of some gate.
+/// What happened on chain. The engine emits requests, rings emit everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainEvent {
-    /// A gate was made.
-    GateCreated {
-        /// Its address.
-        gate: Address,
-        /// What it asks.
-        spec: GateSpec,
-    },
-    /// Somebody asked for a gate, new or not.
+    /// Somebody asked the watched ring for a gate, new or not.
     GateRequested {
         /// Its address.
         gate: Address,
         /// Who asked.
         requester: Address,
+        /// What the gate asks, read from its code, which its address commits to.
+        spec: GateSpec,
     },
-    /// An output pin was set. The gate may be one of another engine.
-    OutputSet {
-        /// The gate whose pin it is.
+    /// A gate that a requested gate waits for, directly or not, is followed from now on.
+    GateFollowed {
+        /// Its address.
         gate: Address,
-        /// Number of the pin.
-        pin: u128,
-        /// The token that it carries now.
-        token: Digest,
+        /// What it asks.
+        spec: GateSpec,
     },
-    /// The last output pin was set. The gate may be one of another engine.
-    GateResolved {
+    /// A ring accepted a result: all outputs of a gate, or the one pin of a failure.
+    OutputsRegistered {
+        /// The ring: the watched one, or another for a gate that is followed.
+        ring: Address,
+        /// The gate that it belongs to.
+        gate: Address,
+        /// The epoch of the signatures.
+        epoch: u64,
+        /// Output pins.
+        pins: Vec<u128>,
+        /// Digest of the data on each pin.
+        cids: Vec<Digest>,
+    },
+    /// The primary ring of a gate was challenged because of its silence.
+    PrimaryRingChallenged {
         /// The gate.
         gate: Address,
-        /// The ring that resolved it.
-        ring: Address,
+        /// Who did it.
+        challenger: Address,
     },
-    /// The gate resolved with a failure record. The gate may be one of another engine.
-    GateFailed {
+    /// The fall-back rings of a gate may register its outputs from now on.
+    FloodgateOpened {
         /// The gate.
         gate: Address,
-        /// The ring that said so.
-        ring: Address,
     },
     /// An account became a member of the ring.
     Entered {
@@ -155,6 +213,18 @@ pub enum ChainEvent {
         /// The epoch that began with it.
         epoch: u64,
     },
+    /// The keeper announced that an account shall become a member.
+    EntryAnnounced {
+        /// The account.
+        member: Address,
+        /// Unix time, in seconds, from which on anybody can make it a member.
+        settles_at: u64,
+    },
+    /// An announced entry was cancelled.
+    EntryCancelled {
+        /// The account.
+        member: Address,
+    },
     /// A member published how it can be reached.
     Announced {
         /// The member.
@@ -164,27 +234,39 @@ pub enum ChainEvent {
         /// Binary multiaddress, as published.
         multiaddress: Vec<u8>,
     },
-    /// The ring accepted a result.
-    OutputsRegistered {
-        /// The gate that it belongs to.
-        gate: Address,
+    /// The members made this ring node the newest of the ring log.
+    RingNodeRegistered {
+        /// The digest of its header.
+        node: Digest,
+        /// The one before; zero for the first.
+        prev: Digest,
         /// The epoch of the signatures.
         epoch: u64,
-        /// Output pins.
-        pins: Vec<u128>,
-        /// Digest of the data on each pin.
-        cids: Vec<Digest>,
+    },
+    /// The head of a member's log moved on chain.
+    HeadMoved {
+        /// The member.
+        member: Address,
+        /// Where it is now.
+        head: Digest,
+    },
+    /// A member was removed, or its log frozen, because it signed two nodes for one position.
+    ForkProven {
+        /// The member.
+        member: Address,
+        /// The position.
+        seq: u64,
     },
 }
 
-/// An event and where it stands.
+/// An event and its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// Its block.
     pub block: BlockRef,
     /// Hash of its transaction.
     pub transaction: Digest,
-    /// Its index among the logs of the block.
+    /// Its index among the events of the block.
     pub log_index: u64,
     /// What happened.
     pub event: ChainEvent,
@@ -192,26 +274,41 @@ pub struct Located {
 
 /// A result as it was accepted by a ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
+pub struct RegisteredResult {
+    /// The ring that registered it.
+    pub ring: Address,
     /// Hash of the transaction.
     pub transaction: Digest,
     /// Its block.
     pub block: BlockRef,
-    /// Gas that the transaction used.
-    pub gas_used: u64,
+    /// Gas that the transaction used; `None` when the endpoint does not keep the receipt.
+    pub gas_used: Option<u64>,
     /// The epoch of the signatures.
     pub epoch: u64,
     /// Output pins.
     pub pins: Vec<u128>,
     /// Digest of the data on each pin.
     pub cids: Vec<Digest>,
-    /// Signatures in the order of the call; empty when the ring was called by another contract.
+    /// Signatures in the order of the call; empty when the ring was called by another contract, or the endpoint does not
+    /// keep the transaction.
     pub signatures: Vec<Signature>,
-    /// Accounts that signed, recovered from `signatures`; empty when those are unknown.
-    pub signers: Vec<Address>,
 }
 
-/// What the chain tells about the life of a gate.
+impl RegisteredResult {
+    /// The accounts whose signatures were registered. `signed` is the digest of `Outputs` in the ring's domain, for this
+    /// result.
+    ///
+    /// # Errors
+    /// When a signature is invalid; the contract would not have accepted it.
+    pub fn signers(&self, signed: &Digest) -> Result<Vec<Address>, CryptoError> {
+        let signatures = self.signatures.iter();
+        signatures
+            .map(|signature| Ok(signature.recover(signed)?.address()))
+            .collect()
+    }
+}
+
+/// The history of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateHistory {
     /// What it asks.
@@ -220,6 +317,4 @@ pub struct GateHistory {
     pub created: BlockRef,
     /// Who asked for it, in order, each once.
     pub requesters: Vec<Address>,
-    /// The block that made it ready: its own, or the one that set its last future.
-    pub ready: Option<BlockRef>,
 }

@@ -39,6 +39,7 @@ fn task(module: &[u8]) -> Task {
         time: 0,
         seed: [0; 32],
         state: false,
+        blocks: 0,
     }
 }
 
@@ -62,6 +63,7 @@ fn in_worker(c: &mut Criterion, module: &[u8]) -> Setup<()> {
         workers: 1,
         cache: None,
         wall_limit: Duration::from_secs(60),
+        input_limit: Duration::from_secs(60),
         compile_limit: Duration::from_secs(60),
     });
     let (task, bytes) = (task(module), Bytes::copy_from_slice(module));

@@ -1,19 +1,19 @@
 //! Compiled modules on disk, so that a module is compiled once and not once per worker.
 //!
-//! The engine's own cache is not used: it does not check what it loads, so that a flipped bit would be
-//! executed. Here a file's name carries the sha2-256 of its content, which is compared before a byte of it is
+//! The engine's own cache is not used: it does not check what it loads, so a flipped bit would be
+//! executed. Here a file's name holds the sha2-256 of its content, which is compared before the file is
 //! mapped. Files are mapped, not read, so that workers share their pages. Members on one machine may share a directory.
 //!
-//! Workers only read it. What is written comes from a compiler of its own (`compile`).
+//! Workers only read it. Files are written by separate compiler processes (`compile`).
 
-use crate::profile::{engine_id, hex};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime},
 };
 use wasmtime::{Engine, Module};
 
@@ -23,28 +23,32 @@ const MAX_FILES: usize = 1024;
 const MAX_BYTES: u64 = 1 << 30;
 /// End of a cached file's name.
 const EXTENSION: &str = "cwasm";
-/// Begin of the name of a file that is being written.
+/// Start of the name of a file that is being written.
 const TEMPORARY: &str = ".new-";
-/// End of the name of a file that is held by who compiles a module.
+/// End of the name of the file that is locked while a module is compiled.
 const LOCK: &str = "lock";
-/// First and longest pause between two looks at such a file.
+/// First and longest pause between two attempts to lock such a file.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
-/// A file that has been "being written" for so long belongs to a worker that died.
+/// A file that was begun this long ago and is not complete belongs to a process that died.
 const STALE: Duration = Duration::from_secs(3600);
 
-/// A directory of compiled modules. Nothing in here is needed: a fault costs only time.
+/// Files begun by this process, so that two that are begun for one module have different names.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// A directory of compiled modules. Everything in it can be made again, so an error costs only time.
 pub(crate) struct DiskCache {
     directory: PathBuf,
-    engine: String,
+    /// The profile's hash, which is part of each file's name.
+    profile: String,
 }
 
 impl DiskCache {
-    /// Uses a directory, which is made when it is missing.
-    pub(crate) fn new(directory: &Path) -> Self {
+    /// The modules of one profile in a directory, which is made when it is missing.
+    pub(crate) fn new(directory: &Path, profile: &str) -> Self {
         Self {
             directory: directory.to_owned(),
-            engine: hex(&Sha256::digest(engine_id().as_bytes())[..8]),
+            profile: hex::encode(&Sha256::digest(profile.as_bytes())[..8]),
         }
     }
 
@@ -56,51 +60,57 @@ impl DiskCache {
             .ok()
     }
 
-    /// Whether there is a file for the module; nothing is said about what is in it.
+    /// Whether there is a file for the module. Its content is not looked at.
     pub(crate) fn has(&self, module: Digest) -> bool {
         self.find(module).is_some()
     }
 
-    /// Removes the file of a module, which was found not to be usable.
+    /// Removes a module's file after it was found to be unusable.
     pub(crate) fn forget(&self, module: Digest) {
         if let Some(path) = self.find(module) {
             remove(&path);
         }
     }
 
-    /// Waits until nobody else compiles the module, in this process or in another; `None` if the directory cannot be written.
-    pub(crate) async fn lock(&self, module: Digest) -> Option<Lock> {
+    /// Takes the right to compile the module, unless somebody has it, in this process or in another.
+    pub(crate) fn lock(&self, module: Digest) -> Locking {
         let made = fs::create_dir_all(&self.directory);
         let path = self.directory.join(self.start(module) + LOCK);
-        let file = made.and_then(|()| File::create(&path));
-        let file = file.inspect_err(|error| report("nothing is kept", &path, error));
-        let lock = Lock {
-            file: file.ok()?,
-            path,
+        let file = match made.and_then(|()| File::create(&path)) {
+            Ok(file) => file,
+            Err(error) => return impossible(&path, &error),
         };
-        let mut pause = FIRST_LOOK;
-        loop {
-            match lock.file.try_lock() {
-                Ok(()) => return Some(lock),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(pause).await,
-                Err(TryLockError::Error(error)) => {
-                    report("nothing is kept", &lock.path, &error);
-                    return None;
-                }
-            }
-            pause = LONGEST_LOOK.min(pause * 2);
+        match file.try_lock() {
+            Ok(()) => Locking::Held(Lock { _file: file, path }),
+            Err(TryLockError::WouldBlock) => Locking::Busy,
+            Err(TryLockError::Error(error)) => impossible(&path, &error),
         }
     }
 
+    /// Waits until nobody else compiles the module. `false` if that takes longer than `limit`.
+    pub(crate) async fn wait(&self, module: Digest, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        let mut pause = FIRST_LOOK;
+        while matches!(self.lock(module), Locking::Busy) {
+            if Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_LOOK.min(pause * 2);
+        }
+        true
+    }
+
     /// Begins a file for the module.
-    pub(crate) fn begin(&self, module: Digest) -> Entry<'_> {
+    pub(crate) fn begin(&self, module: Digest) -> NewFile<'_> {
         let name = format!(
-            "{TEMPORARY}{}-{}{EXTENSION}",
+            "{TEMPORARY}{}-{}-{}{EXTENSION}",
             std::process::id(),
+            BEGUN.fetch_add(1, Ordering::Relaxed),
             self.start(module)
         );
         let path = self.directory.join(name);
-        Entry {
+        NewFile {
             file: File::create(&path),
             hash: Sha256::new(),
             cache: self,
@@ -121,22 +131,22 @@ impl DiskCache {
     }
 
     fn start(&self, module: Digest) -> String {
-        format!("{}.{}.", hex(&module.0), self.engine)
+        format!("{}.{}.", hex::encode(module.0), self.profile)
     }
 
-    #[allow(unsafe_code)] // Mapping machine code is unsafe whatever one does; see below.
+    #[allow(unsafe_code)] // Mapping machine code is always unsafe; see below.
     fn open(&self, engine: &Engine, path: &Path) -> Result<Module, BoxedError> {
         let mut file = File::open(path)?;
-        let digest = hex(&hash(&mut file)?);
+        let digest = hex::encode(hash(&mut file)?);
         if !name(path).is_some_and(|name| name.contains(&digest)) {
             return Err("its content does not fit its name".into());
         }
         file.rewind()?;
         touch(&file);
-        // SAFETY: the bytes are those that a compiler of this engine gave, in a process that ran no program (the name's
-        // checksum was compared on this open file, and files are never changed in place, only renamed and
-        // removed), and the engine compares its version, settings and processor flags itself. Who can write
-        // to the directory can already replace the node.
+        // SAFETY: the bytes come from a compiler of this engine, in a process that ran no program. The name's checksum
+        // was compared on this open file; files are never changed in place, only renamed and removed; and the engine
+        // compares its version, settings and processor flags itself. Somebody who can write to the directory can
+        // replace the node's own program file as well.
         Ok(unsafe { Module::deserialize_open_file(engine, file) }?)
     }
 
@@ -174,8 +184,8 @@ impl DiskCache {
     }
 }
 
-/// A file on its way into the cache. What fails costs only time.
-pub(crate) struct Entry<'a> {
+/// A file on its way into the cache. A fault costs only time.
+pub(crate) struct NewFile<'a> {
     cache: &'a DiskCache,
     module: Digest,
     path: PathBuf,
@@ -183,7 +193,7 @@ pub(crate) struct Entry<'a> {
     hash: Sha256,
 }
 
-impl Entry<'_> {
+impl NewFile<'_> {
     /// Adds bytes.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
@@ -197,7 +207,7 @@ impl Entry<'_> {
 
     /// Puts the file in its place, and makes room for it.
     pub(crate) fn keep(mut self) {
-        let digest = hex(&std::mem::take(&mut self.hash).finalize());
+        let digest = hex::encode(std::mem::take(&mut self.hash).finalize());
         let name = format!("{}{digest}.{EXTENSION}", self.cache.start(self.module));
         let path = self.cache.directory.join(name);
         let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::NotFound.into()));
@@ -208,24 +218,40 @@ impl Entry<'_> {
     }
 }
 
-/// What was not kept goes.
-impl Drop for Entry<'_> {
+/// A file that was not kept is removed.
+impl Drop for NewFile<'_> {
     fn drop(&mut self) {
         remove(&self.path);
     }
+}
+
+/// The result of asking for a lock.
+pub(crate) enum Locking {
+    /// It is held.
+    Held(Lock),
+    /// Somebody else holds it.
+    Busy,
+    /// The directory cannot be written.
+    Impossible,
 }
 
 /// The right to compile a module, until it is dropped.
 pub(crate) struct Lock {
-    file: File,
+    _file: File,
     path: PathBuf,
 }
 
-/// The file goes too. Who has it open already waits for nobody, and at worst compiles once more.
+/// The file is removed too. Another process that has the file open gets the lock of a file without a name. At worst it
+/// compiles the module once more.
 impl Drop for Lock {
     fn drop(&mut self) {
         remove(&self.path);
     }
+}
+
+fn impossible(path: &Path, error: &dyn std::error::Error) -> Locking {
+    report("nothing is kept", path, error);
+    Locking::Impossible
 }
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
@@ -251,7 +277,7 @@ fn hash(file: &mut File) -> io::Result<[u8; 32]> {
     }
 }
 
-/// Marks a file as used now. Without it the file is only dropped earlier.
+/// Marks a file as used now. If that fails, the file is only dropped earlier.
 fn touch(file: &File) {
     if let Err(error) = file.set_modified(SystemTime::now()) {
         report("cannot mark as used", Path::new(""), &error);
@@ -267,7 +293,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// A worker's standard error is its parent's log, and so is a parent's.
+/// Writes to standard error. A worker's is logged by its parent.
 fn report(what: &str, path: &Path, error: &dyn std::error::Error) {
     writeln!(
         io::stderr(),

@@ -1,115 +1,89 @@
-//! Is this module a program of the profile? Asked before it is published, and again before it is compiled.
+//! Whether a module is a program of the profile. It is checked before it is published, and again before it is compiled.
+//!
+//! [`check_module`] looks at a module in this order: what kind of file it is, the bounds (`sizes.rs`), validity under
+//! the proposals of the profile (`features.rs`) together with the effort of compiling (`effort.rs`), imports (`wasi/signatures.rs`), and exports. The answer is the same on
+//! every machine of one profile, so a module that fails is a result. The [`ProfileError`] says what is wrong in words
+//! for the program's author; it names the proposal or the import, not only the place.
 
 use crate::{
-    profile::{
-        features, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_LABELS,
-        MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_PASSED_VALUES, MAX_TABLE_ELEMENTS,
-        PROPOSALS_OFF,
-    },
-    stack::{is_reserved, RESERVED},
+    bounds::MAX_MODULE_BYTES,
+    effort::Effort,
+    escape::escape_for_terminal,
+    features::{features, PROPOSALS_OFF},
+    profile_error::{bounded, ProfileError},
+    reserved::is_reserved,
+    sizes::{check_sizes, Demand, Refusal},
     wasi::{signature, Signature, WASI_MODULE},
 };
 use wasmparser::{
-    types::{EntityType, TypesRef},
-    BinaryReaderError, BlockType, Encoding, FuncType, FunctionBody, Operator, Parser, Payload,
-    ValType, Validator, WasmFeatures,
+    types::{EntityType, Types, TypesRef},
+    BinaryReaderError, Encoding, FuncType, Parser, Payload, ValType, ValidPayload, Validator,
+    WasmFeatures,
 };
 
 /// First bytes of every module and component.
 const MAGIC: &[u8] = b"\0asm";
 /// Longest name that an error repeats, in characters.
 const MAX_NAME: usize = 80;
-
-/// Why a file is not a program of the profile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProfileError {
-    /// Not WebAssembly at all.
-    #[error("not a WASM module: the file does not begin with \\0asm; compile the program for wasm32-wasip1")]
-    NotWasm,
-    /// A component, as `wasm32-wasip2` makes them.
-    #[error("a WASM component; rings run modules: compile the program for wasm32-wasip1")]
-    Component,
-    /// WebAssembly, but malformed.
-    #[error("not a valid WASM module: {message} (at byte {offset})")]
-    Invalid {
-        /// What is wrong.
-        message: String,
-        /// Where, from the start of the file.
-        offset: usize,
-    },
-    /// Uses proposals that are not in the profile.
-    #[error("uses {}, which the profile leaves out; compile without", .names.join(" and "))]
-    Proposal {
-        /// Names of the proposals.
-        names: Vec<&'static str>,
-    },
-    /// Larger than the profile allows.
-    #[error("has {found} {what}; at most {limit} are accepted")]
-    TooLarge {
-        /// What there is too much of.
-        what: &'static str,
-        /// How much there is.
-        found: u64,
-        /// The most that is accepted.
-        limit: u64,
-    },
-    /// Imports something that WASI preview 1 lacks.
-    #[error("imports {module}.{name}, which WASI preview 1 lacks")]
-    Import {
-        /// The module's name in the import.
-        module: String,
-        /// The import's name.
-        name: String,
-    },
-    /// Imports a function of WASI preview 1 with another type.
-    #[error("imports {WASI_MODULE}.{name} with the wrong type {found}; it is {expected}")]
-    ImportType {
-        /// The function's name.
-        name: String,
-        /// Its type in WASI preview 1.
-        expected: String,
-        /// The type of the import.
-        found: String,
-    },
-    /// No function `_start` is exported: a library, not a command.
-    #[error(
-        "exports no function _start without parameters and results; build a command, not a library"
-    )]
-    Start,
-    /// Exports a name that is the host's.
-    #[error(
-        "exports {name:?}; names that begin with \"{RESERVED}\" are the host's: choose another"
-    )]
-    Reserved {
-        /// The name.
-        name: String,
-    },
-    /// No memory is exported as `memory`.
-    #[error("exports no memory named \"memory\"")]
-    Memory,
-}
+/// Longest type that an error repeats, in characters.
+const MAX_TYPE: usize = 200;
 
 /// Checks that a file is a WASI preview 1 command within the profile.
 ///
 /// # Errors
-/// [`ProfileError`], naming the import, the proposal or the limit. The same file gives the same error on
-/// every machine.
+/// [`ProfileError`], naming the import, the proposal or the limit. Whether a file is refused is the same on
+/// every machine of one profile.
 pub fn check_module(module: &[u8]) -> Result<(), ProfileError> {
-    bounded("bytes", module.len() as u64, MAX_MODULE_BYTES as u64)?;
-    check_encoding(module)?;
-    check_sizes(module)?;
-    let types = Validator::new_with_features(features())
-        .validate_all(module)
-        .map_err(|error| explain(module, &error))?;
-    check_imports(&types.as_ref())?;
-    check_exports(&types.as_ref())
+    demand(module).map(|_| ())
 }
 
-fn bounded(what: &'static str, found: u64, limit: u64) -> Result<(), ProfileError> {
-    if found > limit {
-        return Err(ProfileError::TooLarge { what, found, limit });
+/// How much effort compiling a module takes, of [`MAX_EFFORT`](crate::MAX_EFFORT) units that a program may take.
+///
+/// # Errors
+/// As [`check_module`].
+pub fn compile_effort(module: &[u8]) -> Result<u64, ProfileError> {
+    inspect(module).map(|(_, effort)| effort)
+}
+
+/// Checks a module, and says how much memory compiling it needs.
+///
+/// # Errors
+/// As [`check_module`].
+pub(crate) fn demand(module: &[u8]) -> Result<Demand, ProfileError> {
+    inspect(module).map(|(demand, _)| demand)
+}
+
+/// What compiling a module needs, and its effort.
+fn inspect(module: &[u8]) -> Result<(Demand, u64), ProfileError> {
+    bounded("bytes", module.len() as u64, MAX_MODULE_BYTES as u64)?;
+    check_encoding(module)?;
+    let mut demand = check_sizes(module).map_err(|refusal| match refusal {
+        Refusal::Malformed(error) => explain(module, &error),
+        Refusal::Bound(error) => error,
+    })?;
+    let (types, effort) = validate(module).map_err(|refusal| match refusal {
+        Refusal::Malformed(error) => explain(module, &error),
+        Refusal::Bound(error) => error,
+    })?;
+    check_imports(&types.as_ref())?;
+    check_exports(&types.as_ref())?;
+    demand.alive = effort.most_alive();
+    Ok((demand, effort.total()))
+}
+
+/// Validates the module, and bounds what compiling its functions takes.
+fn validate(module: &[u8]) -> Result<(Types, Effort), Refusal> {
+    let mut validator = Validator::new_with_features(features());
+    let mut effort = Effort::default();
+    for payload in Parser::new(0).parse_all(module) {
+        match validator.payload(&payload?)? {
+            ValidPayload::Func(function, body) => effort.add(function, &body)??,
+            ValidPayload::End(types) => return Ok((types, effort)),
+            _ => {}
+        }
     }
-    Ok(())
+    // A module without an end is malformed, which the reader has said.
+    Ok((validator.end(module.len())?, effort))
 }
 
 fn check_encoding(module: &[u8]) -> Result<(), ProfileError> {
@@ -126,149 +100,6 @@ fn check_encoding(module: &[u8]) -> Result<(), ProfileError> {
     }
 }
 
-/// The named limits, before anything that takes time in proportion to what they bound.
-fn check_sizes(module: &[u8]) -> Result<(), ProfileError> {
-    let malformed = |error: BinaryReaderError| explain(module, &error);
-    let mut tables = 0u64;
-    let mut arities = Arities::default();
-    for payload in Parser::new(0).parse_all(module) {
-        match payload.map_err(malformed)? {
-            Payload::TypeSection(section) => {
-                let types = section.into_iter_err_on_gc_types();
-                let arity = |ty: FuncType| (ty.params().len() as u64, ty.results().len() as u64);
-                let types = types.map(|ty| ty.map(arity));
-                arities.types = types.collect::<Result<_, _>>().map_err(malformed)?;
-            }
-            Payload::FunctionSection(section) => {
-                bounded("functions", section.count().into(), MAX_FUNCTIONS as u64)?;
-                let functions = section.into_iter().collect::<Result<Vec<_>, _>>();
-                arities.functions = functions.map_err(malformed)?.into_iter();
-            }
-            Payload::TableSection(section) => {
-                for table in section {
-                    let table = table.map_err(malformed)?;
-                    tables = tables.saturating_add(table.ty.initial);
-                    bounded("table elements", tables, MAX_TABLE_ELEMENTS)?;
-                }
-            }
-            Payload::CodeSectionEntry(body) => {
-                let params = arities.next_params();
-                check_body(module, &body, params, &arities)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// How many values types take and give. What is missing or wrong here is the validator's to say.
-#[derive(Default)]
-struct Arities {
-    types: Vec<(u64, u64)>,
-    /// Types of the functions whose bodies are still to come.
-    functions: std::vec::IntoIter<u32>,
-}
-
-impl Arities {
-    fn next_params(&mut self) -> u64 {
-        let ty = self.functions.next();
-        let ty = ty.and_then(|ty| self.types.get(ty as usize));
-        ty.map_or(0, |(params, _)| *params)
-    }
-
-    fn of(&self, block: BlockType) -> u64 {
-        match block {
-            BlockType::Empty => 0,
-            BlockType::Type(_) => 1,
-            BlockType::FuncType(ty) => {
-                let ty = self.types.get(ty as usize);
-                ty.map_or(0, |(params, results)| params + results)
-            }
-        }
-    }
-}
-
-fn check_body(
-    module: &[u8],
-    body: &FunctionBody<'_>,
-    params: u64,
-    arities: &Arities,
-) -> Result<(), ProfileError> {
-    let length = body.range().len() as u64;
-    bounded("bytes in one function", length, MAX_FUNCTION_BYTES as u64)?;
-    let malformed = |error: BinaryReaderError| explain(module, &error);
-    let mut locals = 0u64;
-    for group in body.get_locals_reader().map_err(malformed)? {
-        let (count, _) = group.map_err(malformed)?;
-        locals += u64::from(count);
-        bounded("locals in one function", locals, MAX_FUNCTION_LOCALS.into())?;
-    }
-    check_operators(body, params + locals, arities).map_err(malformed)?
-}
-
-/// Bounds the depth of `if` and `loop`, the values that go through all blocks, and the labels of each `br_table`. The outer
-/// error is one of the reader.
-fn check_operators(
-    body: &FunctionBody<'_>,
-    locals: u64,
-    arities: &Arities,
-) -> Result<Result<(), ProfileError>, BinaryReaderError> {
-    let mut nesting = Nesting {
-        locals,
-        ..Nesting::default()
-    };
-    let mut reader = body.get_operators_reader()?;
-    while !reader.eof() {
-        let bounds = match reader.read()? {
-            Operator::If { blockty } | Operator::Loop { blockty } => {
-                nesting.open(true, arities.of(blockty))
-            }
-            Operator::Block { blockty } => nesting.open(false, arities.of(blockty)),
-            Operator::End => nesting.close(),
-            Operator::BrTable { targets } => {
-                let labels = targets.len().into();
-                bounded("labels in one br_table", labels, MAX_LABELS.into())
-            }
-            _ => Ok(()),
-        };
-        if bounds.is_err() {
-            return Ok(bounds);
-        }
-    }
-    Ok(Ok(()))
-}
-
-/// How deep a place in a function is.
-#[derive(Default)]
-struct Nesting {
-    deep: usize,
-    /// Of the function, parameters counted.
-    locals: u64,
-    /// Values that the blocks so far take and give.
-    passed: u64,
-    /// Whether each open block counts.
-    blocks: Vec<bool>,
-}
-
-impl Nesting {
-    fn open(&mut self, counts: bool, passed: u64) -> Result<(), ProfileError> {
-        self.passed += passed;
-        let what = "values that blocks of one function take and give";
-        bounded(what, self.passed, MAX_PASSED_VALUES)?;
-        self.blocks.push(counts);
-        self.deep += usize::from(counts);
-        let (found, limit) = (self.deep as u64, MAX_NESTING as u64);
-        bounded("nested ifs and loops", found, limit)?;
-        let (what, product) = ("locals times nested ifs and loops", self.locals * found);
-        bounded(what, product, MAX_NESTED_LOCALS)
-    }
-
-    fn close(&mut self) -> Result<(), ProfileError> {
-        self.deep -= usize::from(self.blocks.pop() == Some(true));
-        Ok(())
-    }
-}
-
 /// Turns a validator's refusal into the names of the proposals that would have made the module valid, if
 /// some would.
 fn explain(module: &[u8], error: &BinaryReaderError) -> ProfileError {
@@ -281,7 +112,7 @@ fn explain(module: &[u8], error: &BinaryReaderError) -> ProfileError {
 
 fn invalid(error: &BinaryReaderError) -> ProfileError {
     ProfileError::Invalid {
-        message: error.message().chars().take(200).collect(),
+        message: escape_for_terminal(error.message().chars().take(200).collect::<String>()),
         offset: error.offset(),
     }
 }
@@ -385,11 +216,14 @@ fn show(params: &[ValType], results: &[ValType]) -> String {
         let names: Vec<_> = types.iter().map(ToString::to_string).collect();
         names.join(" ")
     };
-    format!("({}) -> ({})", list(params), list(results))
+    let text = format!("({}) -> ({})", list(params), list(results));
+    text.chars().take(MAX_TYPE).collect()
 }
 
+/// The start of a name, safe to show on a terminal: the module's author chose it.
 fn short(name: &str) -> String {
-    name.chars().take(MAX_NAME).collect()
+    let start: String = name.chars().take(MAX_NAME).collect();
+    escape_for_terminal(start)
 }
 
 #[cfg(test)]

@@ -1,4 +1,9 @@
 use super::*;
+use crate::bounds::{
+    MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS,
+    MAX_GLOBALS, MAX_IMPORTS, MAX_LABELS, MAX_MOVED_VALUES, MAX_NESTING, MAX_TABLE_ELEMENTS,
+    MAX_TYPES,
+};
 
 /// A command with `rest` in it.
 fn command(rest: &str) -> Vec<u8> {
@@ -150,65 +155,251 @@ fn a_library_is_not_a_command() {
     assert_eq!(check_module(&no_memory), Err(ProfileError::Memory));
 }
 
-#[test]
-fn sizes_are_bounded_by_name() {
-    let too_large = |module: &[u8]| match check_module(module) {
+/// What a module has too much of.
+fn too_large(module: &[u8]) -> &'static str {
+    match check_module(module) {
         Err(ProfileError::TooLarge { what, .. }) => what,
         other => panic!("{other:?}"),
-    };
+    }
+}
+
+/// A function in a command.
+fn function(text: &str) -> Vec<u8> {
+    command(&format!("(func {text})"))
+}
+
+#[test]
+fn the_parts_of_a_module_are_bounded_by_name() {
+    let mut huge = command("");
+    huge.resize(MAX_MODULE_BYTES + 1, 0);
+    assert_eq!(too_large(&huge), "bytes");
     let many = "(func)".repeat(MAX_FUNCTIONS);
     assert_eq!(too_large(&command(&many)), "functions");
-    let locals = format!(
-        "(func (local {}))",
-        "i32 ".repeat(MAX_FUNCTION_LOCALS as usize + 1)
-    );
-    assert_eq!(too_large(&command(&locals)), "locals in one function");
-    let long = format!("(func {})", "nop ".repeat(MAX_FUNCTION_BYTES));
-    assert_eq!(too_large(&command(&long)), "bytes in one function");
-    let nested = |kind: &str, depth: usize| {
-        let (open, close) = (format!("({kind}").repeat(depth), ")".repeat(depth));
-        command(&format!("(func {open}{close})"))
+    let table = format!("(table {} funcref)", MAX_TABLE_ELEMENTS + 1);
+    assert_eq!(too_large(&command(&table)), "table elements");
+    // One type is that of `_start`.
+    let types = |count: u64| command(&"(type (func))".repeat(count as usize));
+    assert_eq!(too_large(&types(MAX_TYPES + 1)), "types");
+    assert_eq!(check_module(&types(MAX_TYPES)), Ok(()));
+    let globals = |count: u64| command(&"(global i32 (i32.const 0))".repeat(count as usize));
+    assert_eq!(too_large(&globals(MAX_GLOBALS + 1)), "globals");
+    assert_eq!(check_module(&globals(MAX_GLOBALS)), Ok(()));
+    let import = r#"(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))"#;
+    let imports = |count: u64| command(&import.repeat(count as usize));
+    assert_eq!(too_large(&imports(MAX_IMPORTS + 1)), "imports");
+    assert_eq!(check_module(&imports(MAX_IMPORTS)), Ok(()));
+    // Two exports are those of every command.
+    let exports = |count: u64| {
+        let all: String = (0..count)
+            .map(|number| format!(r#"(export "e{number}" (func 0))"#))
+            .collect();
+        command(&format!("(func){all}"))
+    };
+    assert_eq!(too_large(&exports(MAX_EXPORTS - 1)), "exports");
+    assert_eq!(check_module(&exports(MAX_EXPORTS - 2)), Ok(()));
+}
+
+#[test]
+fn signatures_and_segments_are_bounded_together() {
+    let params = "i64 ".repeat(1000);
+    let types = |count: usize| {
+        let all: String = (0..count)
+            .map(|number| {
+                format!(
+                    "(type (func (param {params}) (result {})))",
+                    "i32 ".repeat(number)
+                )
+            })
+            .collect();
+        command(&all)
     };
     assert_eq!(
-        too_large(&nested("loop ", MAX_NESTING + 1)),
-        "nested ifs and loops"
+        too_large(&types(900)),
+        "parameters and results of all types"
     );
-    assert_eq!(check_module(&nested("loop ", MAX_NESTING)), Ok(()));
-    assert_eq!(check_module(&nested("block ", 20 * MAX_NESTING)), Ok(()));
-    let product = |locals: usize, depth: usize| {
-        let (open, close) = ("(loop ".repeat(depth), ")".repeat(depth));
-        let locals = "i64 ".repeat(locals);
-        command(&format!("(func (local {locals}) {open}{close})"))
-    };
-    let what = "locals times nested ifs and loops";
-    assert_eq!(too_large(&product(1001, 100)), what);
-    assert_eq!(check_module(&product(1000, 100)), Ok(()));
-    let params = |count: usize| {
-        let (open, close) = ("(loop ".repeat(101), ")".repeat(101));
-        let params = "i64 ".repeat(count);
-        command(&format!("(func (param {params}) {open}{close})"))
-    };
-    assert_eq!(too_large(&params(1000)), what);
-    assert_eq!(check_module(&params(990)), Ok(()));
-    let passing = |blocks: usize| {
-        let through = "(block (param $all) (result $all))".replace("$all", &"i64 ".repeat(500));
-        let (ones, drops) = ("(i64.const 1)".repeat(500), "(drop)".repeat(500));
-        command(&format!("(func {ones} {} {drops})", through.repeat(blocks)))
-    };
-    let what = "values that blocks of one function take and give";
-    assert_eq!(too_large(&passing(101)), what);
-    assert_eq!(check_module(&passing(100)), Ok(()));
-    let labels = |count: u32| {
+    assert_eq!(check_module(&types(100)), Ok(()));
+    let functions = |count: usize| {
+        let one = "(func (type $t) unreachable)";
         command(&format!(
-            "(func (br_table {} 0 (i32.const 0)))",
+            "(type $t (func (param {params}))){}",
+            one.repeat(count)
+        ))
+    };
+    let what = "parameters and results of all functions";
+    assert_eq!(too_large(&functions(1001)), what);
+    assert_eq!(check_module(&functions(1000)), Ok(()));
+    let elements = |count: usize| {
+        let names = "$f ".repeat(count);
+        command(&format!(
+            "(func $f) (elem func {names}) (elem func {names})"
+        ))
+    };
+    assert_eq!(too_large(&elements(500_001)), "elements of all segments");
+    assert_eq!(check_module(&elements(500_000)), Ok(()));
+}
+
+#[test]
+fn functions_are_bounded_by_name() {
+    let locals = format!(
+        "(local {})",
+        "i32 ".repeat(MAX_FUNCTION_LOCALS as usize + 1)
+    );
+    assert_eq!(too_large(&function(&locals)), "locals in one function");
+    let long = "nop ".repeat(MAX_FUNCTION_BYTES);
+    assert_eq!(too_large(&function(&long)), "bytes in one function");
+    let operators = |count: u64| function(&"nop ".repeat(count as usize));
+    assert_eq!(
+        too_large(&operators(MAX_FUNCTION_OPERATORS)),
+        "operators in one function"
+    );
+    assert_eq!(check_module(&operators(MAX_FUNCTION_OPERATORS - 1)), Ok(()));
+    let labels = |count: u32| {
+        function(&format!(
+            "(br_table {} 0 (i32.const 0))",
             "0 ".repeat(count as usize)
         ))
     };
     assert_eq!(too_large(&labels(MAX_LABELS + 1)), "labels in one br_table");
-    assert_eq!(check_module(&labels(MAX_LABELS)), Ok(()));
-    let table = format!("(table {} funcref)", MAX_TABLE_ELEMENTS + 1);
-    assert_eq!(too_large(&command(&table)), "table elements");
-    let mut huge = command("");
-    huge.resize(MAX_MODULE_BYTES + 1, 0);
-    assert_eq!(too_large(&huge), "bytes");
+    let what = "units of effort to compile";
+    assert_eq!(too_large(&labels(MAX_LABELS)), what, "to one place");
+    assert_eq!(check_module(&labels(10_000)), Ok(()));
+}
+
+#[test]
+fn nesting_is_bounded_alone_and_with_locals() {
+    let nested = |kind: &str, before: &str, depth: usize| {
+        let (open, close) = (format!("({kind}").repeat(depth), ")".repeat(depth));
+        function(&format!("{before} {open}{close}"))
+    };
+    let what = "nested ifs and loops";
+    assert_eq!(too_large(&nested("loop ", "", MAX_NESTING + 1)), what);
+    assert_eq!(check_module(&nested("loop ", "", MAX_NESTING)), Ok(()));
+    assert_eq!(
+        check_module(&nested("block ", "", 20 * MAX_NESTING)),
+        Ok(())
+    );
+    let values = |kind: &str, count: usize| format!("({kind} {})", "i64 ".repeat(count));
+    let what = "locals times nested ifs and loops";
+    assert_eq!(
+        too_large(&nested("loop ", &values("local", 1001), 100)),
+        what
+    );
+    assert_eq!(
+        check_module(&nested("loop ", &values("local", 1000), 100)),
+        Ok(())
+    );
+    assert_eq!(
+        too_large(&nested("loop ", &values("param", 1000), 101)),
+        what
+    );
+    assert_eq!(
+        check_module(&nested("loop ", &values("param", 990), 101)),
+        Ok(())
+    );
+}
+
+#[test]
+fn values_that_are_moved_are_bounded_whatever_moves_them() {
+    let what = "values that calls, blocks and jumps of one function move";
+    let (ones, drops) = ("(i64.const 1)".repeat(500), "(drop)".repeat(500));
+    let all = "i64 ".repeat(500);
+    let most = MAX_MOVED_VALUES as usize;
+    let around = |body: String| {
+        command(&format!(
+            "(type $takes (func (param {all}))) (func $takes (type $takes) unreachable) (func $gives (result {all}) unreachable)
+            (table 1 funcref) (func {body})"
+        ))
+    };
+    let repeated = |body: &str, values: usize, count: usize| {
+        let module = around(body.repeat(count));
+        let fits = count * values <= most;
+        match fits {
+            true => assert_eq!(check_module(&module), Ok(()), "{body:.60}"),
+            false => assert_eq!(too_large(&module), what, "{body:.60}"),
+        }
+    };
+    let through = format!("{ones}(block (param {all}) (result {all})) {drops}");
+    let call = format!("{ones}(call $takes)");
+    let indirect = format!("{ones}(call_indirect (type $takes) (i32.const 0))");
+    let result = format!("(call $gives) {drops}");
+    let jump = format!("(block (result {all}) {ones} (br 0)) {drops}");
+    let maybe = format!("(block (result {all}) {ones} (br_if 0 (i32.const 1))) {drops}");
+    for (body, values) in [
+        (through, 1000),
+        (call, 500),
+        (indirect, 500),
+        (result, 500),
+        (jump, 1000),
+        (maybe, 1000),
+    ] {
+        repeated(&body, values, most / values);
+        repeated(&body, values, most / values + 1);
+    }
+    let table = |labels: usize| {
+        let labels = "0 ".repeat(labels);
+        around(format!(
+            "(block (result {all}) {ones} (br_table {labels} 0 (i32.const 1))) {drops}"
+        ))
+    };
+    assert_eq!(too_large(&table(most / 500)), what);
+    assert_eq!(check_module(&table(most / 500 - 3)), Ok(()));
+    let returns = |count: usize| {
+        let one = format!("(block {ones} (return))");
+        command(&format!(
+            "(func (result {all}) {} {ones})",
+            one.repeat(count)
+        ))
+    };
+    assert_eq!(too_large(&returns(most / 500)), what);
+    assert_eq!(check_module(&returns(most / 500 - 1)), Ok(()));
+}
+
+#[test]
+fn locals_are_bounded_with_the_places_where_paths_join() {
+    let what = "locals times blocks and branches in one function";
+    // An `if` with its `else` counts three times, a `block` once, a `br_if` once.
+    let locals = format!("(local {})", "i64 ".repeat(5_000));
+    for (body, places) in [
+        ("(if (i32.const 1) (then) (else nop))", 3),
+        ("(if (i32.const 1) (then))", 2),
+        ("(block)", 1),
+        ("(block (br_if 0 (i32.const 1)))", 2),
+    ] {
+        let most = crate::MAX_JOINED_LOCALS as usize / 5_000 / places;
+        let module = |count: usize| function(&format!("{locals} {}", body.repeat(count)));
+        assert_eq!(check_module(&module(most)), Ok(()), "{body}");
+        assert_eq!(too_large(&module(most + 1)), what, "{body}");
+    }
+}
+
+#[test]
+fn blocks_and_branches_are_bounded_however_few_locals_there_are() {
+    // The shape of 31,000 `if`s and 12 locals, that took a compiler more than half of its memory.
+    let body = "(if (i32.const 1) (then (local.set 0 (i64.const 1))))";
+    let module = |count: usize| function(&format!("(local i64) {}", body.repeat(count)));
+    let most = crate::MAX_JOINS as usize / 2;
+    assert_eq!(check_module(&module(most)), Ok(()));
+    let what = "blocks and branches in one function";
+    assert_eq!(too_large(&module(most + 1)), what);
+}
+
+#[test]
+fn what_a_module_says_cannot_drive_a_terminal() {
+    let error = refusal(&command(r#"(import "env" "\1b]0;owned\07\1b[2J" (func))"#));
+    assert!(error.contains("\\u{1b}]0;owned"), "{error}");
+    assert!(!error.chars().any(char::is_control), "{error}");
+    let error = refusal(&command(r#"(func (export "rings:\1b[31m"))"#));
+    assert!(!error.chars().any(char::is_control), "{error}");
+}
+
+#[test]
+fn a_refusal_is_short_whatever_the_module() {
+    let params = "v128 ".repeat(1000);
+    let error = refusal(&command(&format!(
+        r#"(import "wasi_snapshot_preview1" "fd_read" (func (param {params})))"#
+    )));
+    assert!(error.len() < 1000, "{} bytes", error.len());
+    assert!(error.contains("fd_read"), "{error}");
+    let long = "x".repeat(50_000);
+    assert!(refusal(&command(&format!(r#"(import "{long}" "{long}" (func))"#))).len() < 1000);
 }

@@ -1,24 +1,33 @@
 //! Compiling a module for the cache, in a process that does nothing else.
 //!
-//! A program that broke out of its engine would own its worker. So workers that run programs can only read the cache, and what is in it
-//! comes from processes that have run none: each compiles one module, has no file at all, and ends. Its machine code goes through
-//! this process into the cache, under the hash of the module that it was given, so that even a module that
-//! broke the compiler could only spoil itself.
+//! A program that broke out of its engine would control its worker. So workers that run programs can only read the cache.
+//! What is in the cache comes from processes that have run no program: each compiles one module, has no file at all, and ends.
+//! The machine code goes through this process into the cache, under the hash of the module. So even a module that
+//! broke the compiler could only change its own machine code.
 
 use crate::{
-    cache::DiskCache,
+    cache::{DiskCache, Locking},
     error::ComputeError,
     frame::{decode, Compiled, Tag},
-    pool::{load, ModuleSource},
+    known::Known,
+    outcome::Outcome,
     spawner::Spawner,
-    worker::outside_profile,
+    streams::{load, ModuleSource},
+    turns::Turns,
     worker_handle::{Broken, Budget, Worker},
-    Outcome,
 };
 use bytes::Bytes;
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{path::Path, time::Duration};
+
+/// How an attempt at compiling has ended.
+enum Attempt {
+    /// The cache has the module, if it can keep anything; or the module is outside the profile.
+    Ended(Option<Outcome>),
+    /// Somebody else compiles it.
+    Busy,
+}
 
 /// What a compilation needs.
 pub(crate) struct Compiler<'a> {
@@ -26,43 +35,77 @@ pub(crate) struct Compiler<'a> {
     pub spawner: &'a Spawner,
     /// What they are started with, for errors.
     pub command: &'a Path,
-    /// The identity that they must have.
-    pub engine: &'a str,
+    /// The profile that they must have.
+    pub profile: &'a str,
     /// Wall-clock time that one may take.
     pub limit: Duration,
+    /// When it is whose turn.
+    pub turns: &'a Turns,
+    /// What is known about modules.
+    pub known: &'a Known,
 }
 
 impl Compiler<'_> {
-    /// Makes sure that the cache has the module, as far as it can keep anything; several that need the same module wait for one.
-    /// An outcome is that of a module outside the profile.
+    /// Makes sure that the cache has the module, if it can keep anything. When several need the same module, one
+    /// compiles it and the others wait, without a turn. An outcome is returned for a module outside the profile.
     ///
     /// # Errors
-    /// A fault of this machine, or of `source`.
+    /// An error of this machine, or of `source`.
     pub(crate) async fn ensure(
         &self,
         cache: &DiskCache,
         module: Digest,
         source: &impl ModuleSource,
     ) -> Result<Option<Outcome>, ComputeError> {
-        if cache.has(module) {
-            return Ok(None);
+        let mut alone = true;
+        loop {
+            // Whoever held the lock may have compiled it, or may have failed.
+            if cache.has(module) {
+                return Ok(None);
+            }
+            self.known.check(module)?;
+            if let Some(what) = self.known.outside(module) {
+                return Ok(Some(Outcome::outside_profile(&what)));
+            }
+            let attempt = || self.attempt(cache, module, source, alone);
+            let ended = self.turns.take(attempt).await;
+            match ended.map_err(|_| ComputeError::Closed)?? {
+                Attempt::Ended(ended) => return Ok(ended),
+                // The holder of a lock that has used all the time that compiling may take may be stuck. Compiling
+                // twice does no harm.
+                Attempt::Busy => alone = cache.wait(module, self.limit).await,
+            }
         }
-        // Without a lock nothing can be written either: the worker compiles for itself.
-        let Some(_lock) = cache.lock(module).await else {
-            return Ok(None);
+    }
+
+    /// Compiles the module, unless somebody else does, who is waited for if this one is to compile `alone`.
+    async fn attempt(
+        &self,
+        cache: &DiskCache,
+        module: Digest,
+        source: &impl ModuleSource,
+        alone: bool,
+    ) -> Result<Attempt, ComputeError> {
+        let _lock = match cache.lock(module) {
+            Locking::Held(lock) => Some(lock),
+            Locking::Busy if alone => return Ok(Attempt::Busy),
+            Locking::Busy => None,
+            // The cache cannot be written, so the worker compiles for itself.
+            Locking::Impossible => return Ok(Attempt::Ended(None)),
         };
         if cache.has(module) {
-            return Ok(None);
+            return Ok(Attempt::Ended(None));
         }
         let bytes = load(source).await?;
         if Digest(Sha256::digest(&bytes).into()) != module {
             return Err(ComputeError::ModuleHash { expected: module });
         }
-        let mut worker = Worker::start(self.spawner, self.command, None, self.engine).await?;
+        let mut worker =
+            Worker::start(self.spawner, self.command, None, Some(self.profile)).await?;
         match self.compile(&mut worker, cache, module, &bytes).await {
             Ok(ended) => {
                 worker.dismiss().await;
-                ended
+                ended.map(Attempt::Ended)
             }
             Err(broken) => Err(worker.bury(broken, self.limit).await),
         }
@@ -77,18 +120,21 @@ impl Compiler<'_> {
     ) -> Result<Result<Option<Outcome>, ComputeError>, Broken> {
         let mut budget = Budget::new(self.limit);
         worker.send(&mut budget, Tag::Compile, bytes).await?;
-        let mut entry = cache.begin(module);
+        let mut file = cache.begin(module);
         loop {
             let (tag, payload) = worker.receive(&mut budget).await?;
             match tag {
-                Tag::Output => entry.write(&payload),
+                Tag::Output => file.write(&payload),
                 Tag::Compiled => {
                     return Ok(match decode(&payload)? {
                         Compiled::All => {
-                            entry.keep();
+                            file.keep();
                             Ok(None)
                         }
-                        Compiled::OutsideProfile(what) => Ok(Some(outside_profile(&what))),
+                        Compiled::OutsideProfile(what) => {
+                            self.known.note_outside(module, &what);
+                            Ok(Some(Outcome::outside_profile(&what)))
+                        }
                         Compiled::Failed(what) => Err(ComputeError::Compile { what }),
                     });
                 }

@@ -1,9 +1,14 @@
-//! Faults of this machine, which are never votes.
+//! Errors of this machine. No vote follows from them.
+//!
+//! A [`ComputeError`] says why a run could not be completed here: the worker died, the time was up, memory was short,
+//! the input could not be read. What the program did wrong itself is a [`Failure`](crate::Failure) and never stands
+//! here. [`ComputeError::is_transient`] says whether the same run may succeed when it is tried again, and
+//! [`ComputeError::is_declined`] whether this machine will never do it, so that the member declines and shows why.
 
 use rings_protocol::Digest;
 use std::{error::Error, io, path::PathBuf, time::Duration};
 
-/// A run that this machine could not complete. It says nothing about the program: no vote follows.
+/// Why this machine could not complete a run. It says nothing about the program, so no vote follows.
 #[derive(Debug, thiserror::Error)]
 pub enum ComputeError {
     /// The worker process could not be started.
@@ -15,13 +20,13 @@ pub enum ComputeError {
         #[source]
         source: io::Error,
     },
-    /// The worker was built from other sources than this process.
-    #[error("the worker's engine is {theirs}, this node's is {ours}; restart the node, its program file was replaced")]
-    Engine {
-        /// What this process would run.
-        ours: String,
-        /// What the worker runs.
-        theirs: String,
+    /// The worker computes another profile than its pool.
+    #[error("the worker computes the profile {found}, and not {expected}; its program file was replaced: restart the node")]
+    Profile {
+        /// The pool's profile.
+        expected: String,
+        /// The worker's profile.
+        found: String,
     },
     /// The worker ended in the middle of its work: killed, out of memory, or broken.
     #[error("the worker died ({status}){}", said(.stderr))]
@@ -37,22 +42,43 @@ pub enum ComputeError {
         /// The limit.
         limit: Duration,
     },
-    /// Compiling the module took too long, more than once. It is not tried again before this process is started anew.
-    #[error("compiling the program needs more than {} s here, and was given up; it may be made for that", .limit.as_secs())]
+    /// Compiling the module took too long, more than once. It is not tried again until this process is restarted.
+    #[error("compiling the program takes more than {} s on this machine, and is not tried again until the node restarts", .limit.as_secs())]
     CompileTimeout {
         /// The limit.
         limit: Duration,
     },
+    /// The compiler's process died while compiling the module, more than once. It is not tried again until this process
+    /// is restarted.
+    #[error("the compiler of the program died more than once on this machine ({status}); it is not tried again until the node restarts")]
+    CompilerDied {
+        /// How the last one ended.
+        status: String,
+    },
+    /// No worker program computes the profile that the operation names.
+    #[error("no worker here computes the profile {asked}; this member computes {}; see [compute] profiles", .have.join(", "))]
+    NoProfile {
+        /// The profile that is asked for.
+        asked: String,
+        /// The profiles that are there.
+        have: Vec<String>,
+    },
+    /// The input came too slowly, or the output was taken too slowly.
+    #[error("the program waited more than {} s for its input, and was stopped; check the block source", .limit.as_secs())]
+    InputTimeout {
+        /// The limit.
+        limit: Duration,
+    },
     /// The worker broke the protocol, and was killed.
-    #[error("the worker sent what it should not: {what}")]
+    #[error("the worker broke the protocol: {what}; if this happens again, report it")]
     Protocol {
         /// What it did.
         what: String,
     },
-    /// This machine had not the memory that the operation grants.
+    /// This machine does not have the memory that the operation grants.
     #[error("this machine lacks memory for the run: {what}")]
     Memory {
-        /// What could not be had.
+        /// What was not available.
         what: String,
     },
     /// The engine could not compile the module or set it up.
@@ -61,7 +87,7 @@ pub enum ComputeError {
         /// What the engine said.
         what: String,
     },
-    /// The module could not be had.
+    /// The module could not be loaded.
     #[error("the module could not be loaded")]
     Module(#[source] Box<dyn Error + Send + Sync>),
     /// The module that was loaded has another hash than the task names.
@@ -70,7 +96,7 @@ pub enum ComputeError {
         /// The hash that the task names.
         expected: Digest,
     },
-    /// The module is larger than any that is accepted, so that it cannot even be handed to a worker.
+    /// The module is larger than any that is accepted, so it is not handed to a worker.
     #[error("the module has {length} bytes; at most {limit} are accepted")]
     ModuleTooLarge {
         /// Its length in bytes.
@@ -82,7 +108,7 @@ pub enum ComputeError {
     #[error("the program's input could not be read")]
     Input(#[source] io::Error),
     /// The output could not be written.
-    #[error("the program's output could not be kept")]
+    #[error("the program's output could not be stored")]
     Output(#[source] io::Error),
     /// The pool is shutting down.
     #[error("the workers are shutting down")]
@@ -99,11 +125,27 @@ impl ComputeError {
     pub fn is_transient(&self) -> bool {
         !matches!(
             self,
-            Self::Engine { .. }
+            Self::Profile { .. }
                 | Self::Compile { .. }
                 | Self::CompileTimeout { .. }
+                | Self::CompilerDied { .. }
+                | Self::NoProfile { .. }
                 | Self::ModuleTooLarge { .. }
                 | Self::Closed
+        )
+    }
+}
+
+impl ComputeError {
+    /// Whether this machine declines the program: another try here will not succeed, though other machines may do it.
+    pub fn is_declined(&self) -> bool {
+        matches!(
+            self,
+            Self::Compile { .. }
+                | Self::CompileTimeout { .. }
+                | Self::CompilerDied { .. }
+                | Self::NoProfile { .. }
+                | Self::ModuleTooLarge { .. }
         )
     }
 }

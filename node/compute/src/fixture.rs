@@ -1,4 +1,4 @@
-//! What the unit tests run: modules written as text, in this process.
+//! Helpers of the unit tests: they run modules that are written as text, in this process.
 
 use crate::{
     wasi::{import_names, signature, WASI_MODULE},
@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Fuel that is enough for every test which does not want to run out of it.
+/// Fuel that is enough for every test that is not about running out of fuel.
 pub(crate) const FUEL: u64 = 100_000_000;
 /// Memory likewise: sixteen pages.
 pub(crate) const MEMORY: u64 = 1 << 20;
@@ -53,6 +53,7 @@ pub(crate) fn task(module: &[u8]) -> Task {
         time: 1_700_000_000,
         seed: [7; 32],
         state: false,
+        blocks: 0,
     }
 }
 

@@ -1,20 +1,22 @@
-//! What parent and worker say to each other: frames of a tag, a length and a payload.
+//! The protocol between parent and worker: frames of a tag, a length and a payload.
 //!
 //! ```text
 //! parent → worker                      worker → parent
-//! Hello {cache}                        Ready {engine, sandbox}
+//! Hello {cache}                        Ready {protocol, profile, sandbox}
 //! Run {task} | Second {task}           NeedModule | NeedInput | NeedState | Output bytes | NextState bytes
 //!                                      Done {report} | Fault {fault}
 //! Module bytes | Abandon               (answers to NeedModule)
 //! Compile bytes                        Output bytes … Compiled {how it ended}
 //! Input bytes | End | Abandon          (answers to NeedInput and NeedState)
 //! ```
-//! The worker never sends a request before the last one is answered, so that neither end can block the other.
+//! The worker sends no request before the last one is answered, so that the two ends cannot block each other.
 
 use crate::{
-    profile::MAX_MODULE_BYTES,
-    run::{trap_name, Fault},
-    Failure, Outcome, Reason, Sandbox,
+    bounds::MAX_MODULE_BYTES,
+    fault::Fault,
+    outcome::{Failure, Notes, Outcome, Reason},
+    sandbox::Sandbox,
+    trap::trap_name,
 };
 use bytes::Bytes;
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -63,7 +65,7 @@ tags! {
     Input = 4, CHUNK;
     /// The input has ended.
     End = 5, 0;
-    /// What was asked for cannot be had: give the run up.
+    /// What was asked for is not available: abandon the run.
     Abandon = 6, 0;
     /// Run a task on the second engine.
     Second = 7, MAX_MESSAGE;
@@ -96,12 +98,19 @@ pub(crate) struct Hello {
     pub cache: Option<PathBuf>,
 }
 
+/// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame changes
+/// in a way that an older program does not understand.
+pub(crate) const PROTOCOL: u32 = 1;
+
 /// Payload of [`Tag::Ready`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
-    /// The worker's [`crate::engine_id`].
-    pub engine: String,
-    /// What it has given up.
+    /// Which version of this protocol the worker speaks: [`PROTOCOL`].
+    #[serde(default)]
+    pub protocol: u32,
+    /// The worker's [`crate::profile`].
+    pub profile: String,
+    /// Which parts of the sandbox are in force.
     #[serde(default)]
     pub sandbox: Sandbox,
 }
@@ -111,20 +120,22 @@ pub(crate) struct Ready {
 pub(crate) enum Compiled {
     /// All of it has been sent.
     All,
-    /// The module is outside the profile, by what is said here.
+    /// The module is outside the profile, for this reason.
     OutsideProfile(String),
     /// The engine could not prepare it.
     Failed(String),
 }
 
-/// Payload of [`Tag::Done`]: an [`Outcome`] as it travels.
+/// Payload of [`Tag::Done`]: an [`Outcome`], encoded.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     failure: Option<ReportedFailure>,
     fuel: u64,
     memory: u64,
     output: u64,
-    /// Whether the worker has grown and should be replaced.
+    #[serde(default)]
+    notes: Notes,
+    /// Whether the worker's memory has grown, so that it should be replaced.
     pub retire: bool,
 }
 
@@ -146,7 +157,7 @@ enum ReportedReason {
 /// Payload of [`Tag::Fault`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ReportedFault {
-    /// As was asked by [`Tag::Abandon`].
+    /// The parent has sent [`Tag::Abandon`].
     Abandoned,
     /// See [`Fault::Memory`].
     Memory(String),
@@ -169,6 +180,7 @@ impl Report {
             fuel: outcome.fuel,
             memory: outcome.memory,
             output: outcome.output,
+            notes: outcome.notes,
             retire,
         }
     }
@@ -220,6 +232,7 @@ impl TryFrom<Report> for Outcome {
             fuel: report.fuel,
             memory: report.memory,
             output: report.output,
+            notes: report.notes,
         })
     }
 }
@@ -247,7 +260,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 /// Decodes a payload.
 ///
 /// # Errors
-/// When it is not what the frame's tag promises.
+/// When it does not decode as the payload of that tag.
 pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
     serde_ipld_dagcbor::from_slice(payload)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
@@ -274,7 +287,7 @@ fn parse_header(header: [u8; HEADER]) -> io::Result<(Tag, usize)> {
     }
 }
 
-/// The worker's end. Blocking; clones are the same two pipes.
+/// The worker's end of the two pipes. Its calls block; clones share the pipes.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipe {
     input: Arc<File>,
@@ -377,6 +390,10 @@ mod tests {
                 fuel: u64::MAX,
                 memory: 1 << 32,
                 output: 5,
+                notes: Notes {
+                    unset_clock: true,
+                    outside_profile: Some("has it".into()),
+                },
             };
             let bytes = encode(&Report::new(outcome.clone(), false)).unwrap();
             let report: Report = decode(&bytes).unwrap();

@@ -1,51 +1,87 @@
 //! Runs WASI preview 1 commands so that every machine gets the same bytes, the same failure and the
 //! same fuel.
 //!
-//! A [`Pool`] keeps a few worker processes warm. A worker compiles and runs programs, and does nothing
-//! else: it has no key, no environment, no network, and no file but a cache of compiled modules. It
-//! talks with its parent over its standard input and output ([`worker_main`] is its whole life), asks for
-//! input when the program reads, and waits when its output is not taken, so that neither side ever
-//! holds a whole file. What a program may use is fixed by the profile ([`check_module`], [`engine_id`]).
+//! A [`Pool`] keeps a few worker processes warm. A [`Task`] says what to run and with which [`Limits`]; the pool gives it
+//! to a worker, answers when the program reads, and passes on what it writes, piece by piece, so that neither side ever
+//! holds a whole file. What comes back is an [`Outcome`]. A worker does nothing else: it has no key, no environment, no
+//! network, and no file but a cache of compiled modules. [`worker_main`] is its main function; it talks with its parent
+//! over standard input and output (`frame`).
 //!
-//! Two kinds of failure must never be confused. A [`Failure`] is the program's own, is the same
-//! everywhere, and is voted on. A [`ComputeError`] is this machine's, and is never a vote.
+//! What a program may use and what it costs is the profile: the proposals (`features`), bounds (`bounds`), costs (`costs`), the
+//! engine's configuration (`engine`) and the host functions (`wasi`). [`profile()`] is its name, and [`check_module`] says whether a
+//! module is within it. Before a module is compiled it gets instructions that count its stack (`stack`).
+//!
+//! Two kinds of failure must never be confused. A [`Failure`] comes from the program, is the same everywhere, and is
+//! voted on. A [`ComputeError`] comes from this machine; the member then does not vote.
 
+mod arities;
+mod bounds;
 mod cache;
 mod check;
 mod compile;
+mod conversation;
+mod costs;
+mod effort;
+mod engine;
 mod error;
+mod escape;
+mod fault;
+mod features;
 #[cfg(test)]
 mod fixture;
 mod frame;
+mod known;
 mod limits;
 mod local;
 mod opinion;
+mod outcome;
 mod pool;
+mod pools;
 mod profile;
+mod profile_error;
 mod program;
+mod reserved;
 mod run;
 mod sandbox;
 mod second;
+mod sizes;
 mod spawner;
 mod stack;
+mod stdio;
+mod streams;
 mod task;
+mod trap;
+mod turns;
+mod versions;
 mod wasi;
 mod worker;
 mod worker_handle;
 
-pub use check::{check_module, ProfileError};
+pub use bounds::{
+    MAX_ALIVE, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
+    MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
+    MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
+    MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
+};
+pub use check::{check_module, compile_effort};
+pub use costs::{
+    most_fuel, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, TIME_MARGIN, TOUCH_SECONDS,
+    UNIT_NANOSECONDS,
+};
 pub use error::ComputeError;
+pub use escape::escape_for_terminal;
+pub use features::{proposals, proposals_off};
 pub use local::Local;
 pub use opinion::{HashedOutput, Opinion, Witnessed};
-pub use pool::{ModuleSource, OutputSink, Pool, PoolConfig};
-pub use profile::{
-    engine_id, proposals, proposals_off, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
-    MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_PASSED_VALUES, MAX_STACK,
-    MAX_TABLE_ELEMENTS, WASMTIME_VERSION,
-};
-pub use run::OUTPUT_TRAP;
+pub use outcome::{Failure, Notes, Outcome, Reason};
+pub use pool::{Pool, PoolConfig};
+pub use pools::Pools;
+pub use profile::profile;
+pub use profile_error::ProfileError;
 pub use sandbox::{Guard, Sandbox};
-pub use second::WASMI_VERSION;
-pub use task::{Failure, Limits, Outcome, Reason, Task};
-pub use wasi::{import_names, imports, BYTE_FUEL, CALL_FUEL, WASI_MODULE};
+pub use streams::{ModuleSource, OutputSink};
+pub use task::{gate_seed, state_seed, Limits, Task};
+pub use trap::OUTPUT_TRAP;
+pub use versions::{WASMI_VERSION, WASMPARSER_VERSION, WASMTIME_VERSION};
+pub use wasi::{import_names, imports, WASI_MODULE};
 pub use worker::worker_main;

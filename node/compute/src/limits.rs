@@ -1,10 +1,15 @@
-//! Memory and tables grow by the operation's leave, and for no other reason.
+//! Whether memory and tables may grow. Only the operation decides it, never the machine, so the same request gets the
+//! same answer everywhere.
+//!
+//! A [`Limiter`] is asked by both engines for each growth. It grants what the operation allows, keeps the high-water
+//! mark, and remembers whether it has refused something: from that, the end of a run is told to be "out of memory" or
+//! not. A growth that was granted and still fails is an error of this machine ([`HostMemory`]).
 
-use crate::profile::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
+use crate::bounds::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 use wasmi::errors::{MemoryError, TableError};
 use wasmi_core::LimiterError;
 
-/// The host itself could not give memory that the operation grants: a fault of this machine.
+/// The host could not give memory that the operation grants. This is an error of this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(crate) struct HostMemory {
@@ -12,7 +17,7 @@ pub(crate) struct HostMemory {
     pub what: String,
 }
 
-/// Decides about each growth, and remembers what the classification of a failure needs.
+/// Decides about each growth, and remembers what is needed to find out later why a program failed.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     memory: u64,
@@ -34,7 +39,8 @@ impl Limiter {
         }
     }
 
-    /// What the program's own maximum rules out is not refused by the operation. Not every engine asks about it.
+    /// A growth beyond the program's own maximum fails too, but does not count as refused by the operation. (Not every engine asks
+    /// about such a growth.)
     fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
         let desired = desired as u64;
         let possible = maximum.map_or(MAX_MEMORY, |own| MAX_MEMORY.min(own as u64));
@@ -70,7 +76,7 @@ impl wasmtime::ResourceLimiter for Limiter {
         Ok(self.grant_memory(desired, maximum))
     }
 
-    // Only called for a growth that was allowed above: what failed is the host.
+    // This is called only for a growth that was allowed above, so the machine has failed.
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         let what = format!("{error:#}");
         Err(HostMemory { what }.into())

@@ -1,18 +1,26 @@
-//! The same profile in this process: for tests, for measuring, and for trying a program out.
+//! The same profile in this process: for tests, for measuring, and for trying a program out (`rings run --dry` and
+//! `rings bench`).
+//!
+//! A [`Local`] compiles and runs in a thread with the stack of a worker, without a worker process, without a sandbox
+//! and without a limit of time. Its results are those of a [`Pool`](crate::Pool), bit for bit, because both call
+//! `run.rs`.
 
 use crate::{
+    bounds::RUN_STACK,
     error::ComputeError,
+    fault::Fault,
+    outcome::Outcome,
     program::Programs,
-    run::{run, Channel, Fault, Stdio},
+    run::run,
     second,
-    worker::{outside_profile, STACK},
-    Outcome, Task,
+    stdio::{Channel, Stdio},
+    task::Task,
 };
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 
-/// Runs programs in this process, with no wall-clock limit: only for programs that one trusts to end, or
-/// whose fuel is small. Results are those of a [`crate::Pool`], bit for bit.
+/// Runs programs in this process, without a wall-clock limit and without a sandbox. Use it only for programs that you trust,
+/// or whose fuel is small. The results are those of a [`crate::Pool`], bit for bit.
 pub struct Local {
     programs: Programs,
 }
@@ -58,10 +66,10 @@ impl Local {
             .programs
             .get(task.module, || Ok(module.to_vec()))
             .map_err(|fault| named(fault, task))?;
-        let streams = Box::new(Streams::new(standard, state));
+        let streams = Box::new(LocalStreams::new(standard, state));
         let done = match loaded {
             Ok(program) => on_large_stack(move || run(&program, task, streams)),
-            Err(error) => return Ok(outside_profile(&error)),
+            Err(error) => return Ok(Outcome::outside_profile(&error.to_string())),
         };
         done.map_err(|fault| named(fault, task))
     }
@@ -77,7 +85,7 @@ impl Local {
         input: impl Read + Send + 'static,
         output: impl Write + Send + 'static,
     ) -> Result<Outcome, ComputeError> {
-        let streams = Streams::new((input, output), (io::empty(), io::sink()));
+        let streams = LocalStreams::new((input, output), (io::empty(), io::sink()));
         second::run(module, task, Box::new(streams)).map_err(|fault| named(fault, task))
     }
 }
@@ -85,7 +93,7 @@ impl Local {
 /// Runs something on a thread of its own with the stack of a worker's.
 fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = std::thread::Builder::new().stack_size(RUN_STACK);
         let thread = thread.spawn_scoped(scope, work);
         let thread = thread.map_err(|error| Fault::Memory(format!("no thread: {error}")))?;
         let ended = thread.join();
@@ -94,12 +102,12 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Re
 }
 
 /// By channel: what is read, and what is written.
-struct Streams {
+struct LocalStreams {
     inputs: [Box<dyn Read + Send>; 2],
     outputs: [Box<dyn Write + Send>; 2],
 }
 
-impl Streams {
+impl LocalStreams {
     fn new(
         standard: (impl Read + Send + 'static, impl Write + Send + 'static),
         state: (impl Read + Send + 'static, impl Write + Send + 'static),
@@ -111,7 +119,7 @@ impl Streams {
     }
 }
 
-impl Stdio for Streams {
+impl Stdio for LocalStreams {
     fn read(&mut self, channel: Channel) -> Result<Option<Bytes>, Fault> {
         let mut chunk = vec![0; crate::frame::CHUNK];
         let input = &mut self.inputs[channel as usize];

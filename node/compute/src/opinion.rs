@@ -1,19 +1,28 @@
-//! Comparing what two engines made of the same task.
+//! Compares the results of two engines for the same task.
+//!
+//! A member can have a sample of its runs computed on a second engine (`second.rs`). The first run's outcome and the
+//! hashes of what it wrote are a [`Witnessed`], which a [`HashedOutput`] makes on the way. [`compare`] holds the two
+//! against each other and gives an [`Opinion`]: they agree; they differ, and then one engine is wrong and the member
+//! must not vote; or they cannot be compared, as when a program ran out of fuel, which the engines count differently.
 
-use crate::{pool::OutputSink, Outcome, Reason};
+use crate::{
+    outcome::{Outcome, Reason},
+    streams::OutputSink,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{fmt, io};
 
-/// Fuel of the second engine for each unit that the first one has used. It pays for a block of instructions when it enters it,
-/// also for those that are jumped over, which in Go's programs are most: this only has to end what would never end.
+/// Fuel of the second engine for each unit that the first one has used. The second engine pays for a whole block of
+/// instructions when it enters the block, also for those that are jumped over, which in Go's programs are most. The limit
+/// is only there to stop runs that would never end.
 const FUEL_FACTOR: u64 = 1024;
 /// Fuel of the second engine besides: it also pays for translating functions.
 const FUEL_BASE: u64 = 1_000_000_000;
 
-/// What a run came to, with all that the second engine has to agree on.
+/// A run's outcome with the hashes of what it wrote: everything that the second engine has to agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Witnessed {
     /// How it ended.
@@ -35,7 +44,7 @@ impl Witnessed {
     }
 }
 
-/// What the second engine says to a result of the first.
+/// The second engine's answer to a result of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opinion {
     /// The same.
@@ -47,7 +56,7 @@ pub enum Opinion {
         /// What the second engine says.
         second: String,
     },
-    /// Nothing: what this program does is not comparable between engines.
+    /// Nothing: this run cannot be compared between the engines.
     Silent {
         /// Why.
         why: &'static str,
@@ -67,13 +76,14 @@ impl fmt::Display for Opinion {
     }
 }
 
-/// Whether asking makes sense, and with how much fuel.
+/// How much fuel the second engine gets.
 ///
 /// # Errors
-/// Why not.
+/// Why asking it makes no sense.
 pub(crate) fn second_fuel(first: &Outcome) -> Result<u64, &'static str> {
     match reason(first) {
         Some(Reason::Fuel) => Err(NO_FUEL),
+        Some(Reason::Input) => Err("the module is not a program of the profile"),
         _ => Ok(first
             .fuel
             .saturating_mul(FUEL_FACTOR)
@@ -82,9 +92,6 @@ pub(crate) fn second_fuel(first: &Outcome) -> Result<u64, &'static str> {
 }
 
 const NO_FUEL: &str = "the program ran out of fuel, which the engines count differently";
-/// Why the second engine is silent about a module that is beyond its bounds.
-pub(crate) const NO_MODULE: &str = "the second engine does not take the module";
-
 /// Compares two results of one task.
 pub(crate) fn compare(first: &Witnessed, second: &Witnessed) -> Opinion {
     for outcome in [&first.outcome, &second.outcome] {
@@ -129,7 +136,7 @@ fn describe(witnessed: &Witnessed) -> String {
     }
 }
 
-/// Hashes output on its way to where it goes.
+/// Hashes output on its way to another sink.
 pub struct HashedOutput<'a> {
     next: &'a mut dyn OutputSink,
     hash: Sha256,
@@ -164,9 +171,13 @@ impl OutputSink for HashedOutput<'_> {
         self.hash.update(&bytes);
         self.next.write(bytes).await
     }
+
+    async fn discard(&mut self) {
+        self.next.discard().await;
+    }
 }
 
-/// Output that nobody wants.
+/// Discards output.
 pub(crate) struct Nowhere;
 
 #[async_trait]
@@ -179,7 +190,7 @@ impl OutputSink for Nowhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Failure;
+    use crate::outcome::{Failure, Notes};
 
     fn witnessed(reason: Option<Reason>, output: u8) -> Witnessed {
         Witnessed {
@@ -193,6 +204,7 @@ mod tests {
                 fuel: 10,
                 memory: 65536,
                 output: 1,
+                notes: Notes::default(),
             },
             output: Digest([output; 32]),
             state: None,

@@ -1,13 +1,21 @@
 //! Compiled modules, kept ready: in memory, and on disk.
+//!
+//! [`Programs`] is an engine with the modules that it has compiled. [`Programs::get`] looks for a module in memory,
+//! then in the cache on disk (`cache.rs`), and only then asks for its bytes, checks them, and compiles. A [`Program`]
+//! needs only to be instantiated for a run. [`precompile`] makes the machine code that a compiler process sends to the
+//! cache. Compiling uses only as many threads as fit into memory together with the module's most demanding functions.
 
 use crate::{
+    bounds::PAGE,
     cache::DiskCache,
-    check::check_module,
-    profile,
-    run::Fault,
+    check::demand,
+    engine,
+    fault::Fault,
+    profile::profile,
+    profile_error::ProfileError,
+    sizes::Demand,
     stack,
     wasi::{self, Held},
-    ProfileError,
 };
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
@@ -18,8 +26,6 @@ use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
 const MAX_WARM: usize = 64;
 /// Most bytes of machine code and data that they may have together.
 const MAX_WARM_BYTES: usize = 256 << 20;
-/// Bytes in a page of linear memory.
-const PAGE: u64 = 64 * 1024;
 
 /// A module that only needs to be instantiated.
 pub(crate) struct Program {
@@ -81,13 +87,13 @@ impl Programs {
     /// # Errors
     /// When the engine does not run on this machine.
     pub(crate) fn new(cache: Option<&Path>) -> Result<Self, Fault> {
-        let config = profile::config().map_err(compile_fault)?;
+        let config = engine::config().map_err(compile_fault)?;
         let engine = Engine::new(&config).map_err(compile_fault)?;
         let linker = wasi::linker(&engine).map_err(compile_fault)?;
         Ok(Self {
             engine,
             linker,
-            disk: cache.map(DiskCache::new),
+            disk: cache.map(|directory| DiskCache::new(directory, &profile())),
             warm: VecDeque::new(),
         })
     }
@@ -127,12 +133,11 @@ impl Programs {
 
     /// A module's machine code, as the cache keeps it.
     pub(crate) fn precompile(&self, wasm: &[u8]) -> Result<Result<Vec<u8>, ProfileError>, Fault> {
-        if let Err(error) = check_module(wasm) {
-            return Ok(Err(error));
-        }
-        let metered = metered(wasm)?;
-        let compiled = self.engine.precompile_module(&metered);
-        compiled.map(Ok).map_err(compile_fault)
+        let demand = match demand(wasm) {
+            Ok(demand) => demand,
+            Err(error) => return Ok(Err(error)),
+        };
+        precompile(&self.engine, &metered(wasm)?, demand).map(Ok)
     }
 
     fn compile(
@@ -143,11 +148,14 @@ impl Programs {
         if Digest(Sha256::digest(wasm).into()) != expected {
             return Err(Fault::ModuleHash);
         }
-        if let Err(error) = check_module(wasm) {
-            return Ok(Err(error));
-        }
-        let compiled = Module::from_binary(&self.engine, &metered(wasm)?);
-        compiled.map(Ok).map_err(compile_fault)
+        let compiled = match self.precompile(wasm)? {
+            Ok(compiled) => compiled,
+            Err(error) => return Ok(Err(error)),
+        };
+        #[allow(unsafe_code)] // Loading machine code is always unsafe; see below.
+        // SAFETY: the bytes come from this engine's compiler, a moment ago.
+        let module = unsafe { Module::deserialize(&self.engine, compiled) };
+        module.map(Ok).map_err(compile_fault)
     }
 
     fn keep(&mut self, module: Digest, program: Arc<Program>) {
@@ -160,6 +168,24 @@ impl Programs {
     fn warm_bytes(&self) -> usize {
         self.warm.iter().map(|(_, program)| program.size).sum()
     }
+}
+
+/// Memory that all functions together may take that are compiled at the same time, in bytes.
+const COMPILER_MEMORY: u64 = 512 << 20;
+
+/// Compiles with so many threads that functions as demanding as the module's most demanding one fit into memory together.
+/// The machine code is the same with any number.
+fn precompile(engine: &Engine, wasm: &[u8], demand: Demand) -> Result<Vec<u8>, Fault> {
+    let all = rayon::current_num_threads();
+    let fit = COMPILER_MEMORY / demand.bytes().max(1);
+    let threads = usize::try_from(fit).map_or(all, |fit| fit.clamp(1, all));
+    if threads == all {
+        return engine.precompile_module(wasm).map_err(compile_fault);
+    }
+    let few = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let few = few.map_err(|error| Fault::Memory(format!("no threads: {error}")))?;
+    few.install(|| engine.precompile_module(wasm))
+        .map_err(compile_fault)
 }
 
 fn metered(wasm: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -206,13 +206,13 @@ fn reading_on_after_the_end_gives_nothing_and_costs_fuel() {
 }
 
 #[test]
-fn a_module_outside_the_profile_is_a_result_that_says_why() {
+fn a_module_outside_the_profile_is_a_result_and_the_note_says_why() {
     let text = r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#;
     let module = wat::parse_str(text).unwrap();
     let (outcome, _) = run(&module, &task(&module), b"").unwrap();
     let failure = outcome.result.unwrap_err();
     assert_eq!(failure.reason, Reason::Input);
-    let said = String::from_utf8(failure.stderr).unwrap();
+    let said = outcome.notes.outside_profile.unwrap();
     assert!(said.contains("env.f"), "{said}");
 }
 
@@ -235,17 +235,17 @@ fn the_same_run_gives_the_same_outcome() {
     assert_eq!(runs[0], runs[2]);
 }
 
-// If one of these changes, members with the old and the new build disagree: `engine_id` must change too.
+// If one of these changes, members with the old and the new build disagree: `profile` must change too.
 #[test]
 fn fuel_is_what_it_was() {
     let golden = [
         ("", 1),
         ("(drop (i32.const 1))", 2),
-        ("(call $show (i32.const 1))", 163),
-        ("(memory.fill (i32.const 0) (i32.const 1) (i32.const 1000))", 1005),
-        ("(drop (memory.grow (i32.const 3)))", 394),
+        ("(call $show (i32.const 1))", 202),
+        ("(memory.fill (i32.const 0) (i32.const 1) (i32.const 1000))", 1020),
+        ("(drop (memory.grow (i32.const 3)))", 977),
         ("(local i32) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))", 7001),
-        ("(f64.store (i32.const 0) (f64.sqrt (f64.const 2)))", 5),
+        ("(f64.store (i32.const 0) (f64.sqrt (f64.const 2)))", 19),
     ];
     let used = golden.map(|(body, _)| {
         let module = start(body);
@@ -271,4 +271,30 @@ proptest! {
         let first = run(&module, &task, b"some input").unwrap();
         prop_assert_eq!(first, run(&module, &task, b"some input").unwrap());
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_module_is_a_note_and_no_part_of_the_result() {
+    let params = "v128 ".repeat(1000);
+    let modules = [
+        b"no module".to_vec(),
+        wat::parse_str(r#"(module (memory (export "memory") 1))"#).unwrap(),
+        wat::parse_str(format!(
+            r#"(module (import "wasi_snapshot_preview1" "fd_read" (func (param {params})))
+            (memory (export "memory") 1) (func (export "_start")))"#
+        ))
+        .unwrap(),
+    ];
+    let ends: Vec<_> = modules
+        .iter()
+        .map(|module| run(module, &task(module), b"").unwrap().0)
+        .collect();
+    for end in &ends {
+        let failure = end.result.as_ref().unwrap_err();
+        assert_eq!(failure.reason, Reason::Input);
+        assert_eq!(failure.stderr, crate::outcome::OUTSIDE.as_bytes());
+        let note = end.notes.outside_profile.as_ref().unwrap();
+        assert!(!note.is_empty() && note.len() < 1000, "{note}");
+    }
+    assert_eq!(ends[0].result, ends[1].result);
 }

@@ -1,28 +1,34 @@
 //! The second engine: wasmi, an interpreter, with the same profile, host functions and limits.
 //!
-//! Its fuel counts other things and its stack ends elsewhere, so those two are not compared. All else has to agree.
+//! It gives a second opinion on a sample of runs (`opinion.rs`). It takes the module with the same stack counter in it,
+//! and the host functions are the same code (`wasi/second.rs` only joins them to this engine). Its fuel is counted
+//! differently, so fuel is not compared. Everything else has to agree.
 
 use crate::{
+    bounds::{MAX_STACK, PAGE},
     check::check_module,
-    profile::{MACHINE_STACK, MAX_STACK},
-    run::{ended, granted_stack, outcome, refused_at_start, Fault, Stdio, STACK_TRAP},
-    stack::{self, FRAME_COST},
-    wasi::{second_linker, SecondHeld, State, Stop},
-    worker::outside_profile,
-    Outcome, Reason, Task,
+    costs::FRAME_COST,
+    fault::Fault,
+    outcome::{Outcome, Reason},
+    reserved::{LEFT, START},
+    run::{ended, granted_stack, outcome},
+    stack,
+    stdio::Stdio,
+    task::Task,
+    trap::{
+        BAD_CONVERSION, DIVISION_BY_ZERO, INTEGER_OVERFLOW, MEMORY_BOUNDS, NULL_CALL, STACK_TRAP,
+        TABLE_BOUNDS, TYPE_MISMATCH, UNREACHABLE,
+    },
+    wasi::{second_linker, Host, SecondHeld, Stop},
 };
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use wasmi::{errors::ErrorKind, Config, Engine, Module, Store, TrapCode, Val};
 
-/// The exact version of the second engine.
-pub const WASMI_VERSION: &str = "2.0.0";
 /// Deepest chain of calls: each that is counted costs a frame, and one more may not be counted.
 const MAX_DEPTH: usize = MAX_STACK as usize / FRAME_COST as usize + 2;
 /// Largest stack of values, in bytes. Values cost at least what they take here.
-const MAX_VALUES: usize = MACHINE_STACK;
-/// Bytes in a page of linear memory.
-const PAGE: u64 = 64 * 1024;
+const MAX_VALUES: usize = 4 * MAX_STACK as usize;
 
 /// Runs a module on the second engine. `task.limits.fuel` bounds it in this engine's own units.
 ///
@@ -33,24 +39,25 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
         return Err(Fault::ModuleHash);
     }
     if let Err(error) = check_module(wasm) {
-        return Ok(outside_profile(&error));
+        return Ok(Outcome::outside_profile(&error.to_string()));
     }
     let engine = Engine::new(&config());
     let metered = stack::metered(wasm).map_err(compile_fault)?;
     let module = Module::new(&engine, &metered).map_err(compile_fault)?;
     if least_memory(&module) > task.limits.memory {
-        return Ok(refused_at_start());
+        return Ok(Outcome::refused_at_start());
     }
-    let held = SecondHeld::new(State::new(task, stdio));
+    let held = SecondHeld::new(Host::new(task, stdio));
     let mut store = Store::new(&engine, held);
-    store.limiter(|held| &mut held.state.limiter);
+    store.limiter(|held| &mut held.host.limiter);
+    // Fetching blocks is paid for on the first engine.
     store.set_fuel(task.limits.fuel).map_err(compile_fault)?;
     let reason = match start(&engine, &module, task.limits.stack, &mut store) {
         Ok(()) => None,
         Err(error) => classify(&error, store.data(), is_stack_used(&store))?,
     };
     let left = store.get_fuel().map_err(compile_fault)?;
-    outcome(store.into_data().state, task, left, reason)
+    outcome(store.into_data().host, task, left, reason)
 }
 
 /// The profile in this engine's terms. What is not named here is off in this engine or refused by the check.
@@ -93,19 +100,19 @@ fn start(
 ) -> Result<(), wasmi::Error> {
     let linker = second_linker(engine)?;
     let instance = linker.instantiate_and_start(&mut *store, module)?;
-    let left = instance.get_global(&*store, stack::LEFT);
+    let left = instance.get_global(&*store, LEFT);
     let left = left.ok_or_else(|| wasmi::Error::new("the program's calls are not counted"))?;
     left.set(&mut *store, Val::I32(granted_stack(stack)))
         .map_err(|error| wasmi::Error::new(error.to_string()))?;
     store.data_mut().stack_left = Some(left);
-    if let Ok(first) = instance.get_typed_func::<(), ()>(&*store, stack::START) {
+    if let Ok(first) = instance.get_typed_func::<(), ()>(&*store, START) {
         first.call(&mut *store, ())?;
     }
     let start = instance.get_typed_func::<(), ()>(&*store, "_start")?;
     start.call(store, ())
 }
 
-/// Whether the program's last call was one too many.
+/// Whether the program ended because its last call had no stack left.
 fn is_stack_used(store: &Store<SecondHeld>) -> bool {
     let left = store.data().stack_left;
     left.is_some_and(|left| left.get(store).i32().is_some_and(|left| left < 0))
@@ -116,7 +123,7 @@ fn classify(
     held: &SecondHeld,
     stack_used: bool,
 ) -> Result<Option<Reason>, Fault> {
-    let state = &held.state;
+    let host = &held.host;
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return ended(stop);
     }
@@ -129,7 +136,7 @@ fn classify(
     let trap = match (error.as_trap_code(), error.kind()) {
         (Some(TrapCode::OutOfFuel), _) => return Ok(Some(Reason::Fuel)),
         (Some(TrapCode::UnreachableCodeReached), _) if stack_used => Some(STACK_TRAP),
-        (Some(TrapCode::UnreachableCodeReached), _) if state.limiter.refused => {
+        (Some(TrapCode::UnreachableCodeReached), _) if host.limiter.refused => {
             return Ok(Some(Reason::Memory));
         }
         (Some(trap), _) => trap_name(trap),
@@ -138,24 +145,24 @@ fn classify(
             ErrorKind::Instantiation(wasmi::errors::InstantiationError::ElementSegmentDoesNotFit {
                 ..
             }),
-        ) => Some("table-out-of-bounds"),
+        ) => Some(TABLE_BOUNDS),
         _ => None,
     };
     trap.map(|trap| Some(Reason::Trap { trap }))
         .ok_or_else(|| Fault::Memory(error.to_string()))
 }
 
-/// What the failure record calls a trap; `None` for those that are the machine's.
+/// The name of a trap in a failure record; `None` for traps that are errors of this machine.
 fn trap_name(trap: TrapCode) -> Option<&'static str> {
     Some(match trap {
-        TrapCode::UnreachableCodeReached => "unreachable",
-        TrapCode::MemoryOutOfBounds => "memory-out-of-bounds",
-        TrapCode::TableOutOfBounds => "table-out-of-bounds",
-        TrapCode::IndirectCallToNull => "indirect-call-to-null",
-        TrapCode::BadSignature => "indirect-call-type-mismatch",
-        TrapCode::IntegerOverflow => "integer-overflow",
-        TrapCode::IntegerDivisionByZero => "integer-division-by-zero",
-        TrapCode::BadConversionToInteger => "bad-conversion-to-integer",
+        TrapCode::UnreachableCodeReached => UNREACHABLE,
+        TrapCode::MemoryOutOfBounds => MEMORY_BOUNDS,
+        TrapCode::TableOutOfBounds => TABLE_BOUNDS,
+        TrapCode::IndirectCallToNull => NULL_CALL,
+        TrapCode::BadSignature => TYPE_MISMATCH,
+        TrapCode::IntegerOverflow => INTEGER_OVERFLOW,
+        TrapCode::IntegerDivisionByZero => DIVISION_BY_ZERO,
+        TrapCode::BadConversionToInteger => BAD_CONVERSION,
         _ => return None,
     })
 }

@@ -1,7 +1,8 @@
 //! Starts worker processes from one thread that lives as long as the pool.
 //!
-//! A worker asks the kernel to be killed when its parent dies, and for the kernel the parent is the thread
-//! that started it. A runtime's threads come and go; this one stays.
+//! A worker asks the kernel to kill it when its parent dies (`PR_SET_PDEATHSIG`). For the kernel the parent is the
+//! thread that started the worker. Threads of an async runtime may end at any time, so workers are started from a
+//! thread of their own: [`Spawner`] sends it requests and gets back the child processes.
 
 use std::{
     io,
@@ -18,7 +19,7 @@ use tokio::{
 /// Requests that may wait for the thread.
 const QUEUE: usize = 16;
 
-/// What the environment of a worker consists of: it tells the allocator to give memory back after compiling.
+/// The whole environment of a worker: it tells the allocator to give memory back after compiling.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("MALLOC_ARENA_MAX", "2"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
@@ -30,7 +31,7 @@ struct Request {
     reply: oneshot::Sender<io::Result<Child>>,
 }
 
-/// The thread that starts workers; started itself at the first need.
+/// The thread that starts workers. It is started when the first worker is needed.
 pub(crate) struct Spawner {
     command: (PathBuf, Vec<std::ffi::OsString>),
     thread: Mutex<Option<SyncSender<Request>>>,
@@ -48,7 +49,7 @@ impl Spawner {
     /// Starts a worker process.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) async fn spawn(&self) -> io::Result<Child> {
         let (reply, answer) = oneshot::channel();
         let runtime = Handle::current();
@@ -72,7 +73,7 @@ impl Spawner {
             .spawn(move || {
                 for request in requests {
                     let _runtime = request.runtime.enter();
-                    // A caller that has gone away drops the child, which kills it.
+                    // If the caller has gone away, the child is dropped, which kills it.
                     drop(request.reply.send(start(&command)));
                 }
             })?;

@@ -1,11 +1,10 @@
 //! The stack's limit, counted by the program itself.
 //!
-//! How much of the machine's stack a call takes is the compiler's affair: it differs by architecture, by version of
-//! the engine, even by how the engine was compiled. So a program does not run on the machine's limit but on one of its own:
-//! before a module is compiled, each function that calls others gets a few instructions which take what its frame
-//! costs from a counter and give it back at its end. The cost follows from the module alone, so that a recursion ends
-//! at the same call, with the same fuel, everywhere, and on any engine. (The idea is that of the stack-height metering
-//! which the blockchains that run WebAssembly use.)
+//! How much of the machine's stack a call takes depends on the compiler: on the architecture, and on the version of the
+//! engine. So a program has a stack limit that does not depend on the machine. Before a module is compiled, each function
+//! that calls others gets a few instructions: they take the cost of its frame from a counter, and give it back at the end of
+//! the function. The cost follows from the module alone, so that a recursion ends at the same call, with the same fuel, on
+//! every machine and on both engines. (Blockchains that run WebAssembly meter the height of the stack in the same way.)
 //!
 //! ```text
 //! (func (param i32) (result i32)            (func (param i32) (result i32)
@@ -18,9 +17,17 @@
 //!                                             end
 //!                                             global.get $left  i32.const COST  i32.add  global.set $left)
 //! ```
-//! The start function, which would run before the host can set the counter, becomes an export that the host calls.
+//! `memory.grow` becomes a call of a function that is added, which answers -1 to a request that can never be granted
+//! (more pages than 32 bits address) before it costs anything.
+//!
+//! The start function would run before the host can set the counter. So it becomes an export, which the host calls.
 
-use crate::profile::features;
+use crate::{
+    bounds::MAX_PAGES,
+    costs::{FRAME_COST, LEAF_COST, OPERATOR_COST, VALUE_COST},
+    features::features,
+    reserved::{LEFT, START},
+};
 use std::ops::Range;
 use wasm_encoder::{BlockType, Encode, Instruction, Module, RawSection, SectionId};
 use wasmparser::{
@@ -28,26 +35,14 @@ use wasmparser::{
     Parser, Payload, ValType, ValidPayload, Validator, ValidatorResources,
 };
 
-/// Exports whose names begin so are the host's; a program must have none.
-pub(crate) const RESERVED: &str = "rings:";
-/// The export of the counter: bytes of stack that are left. Below 0 after the trap of a call that was one too many.
-pub(crate) const LEFT: &str = "rings:stack-left";
-/// The export of the module's start function.
-pub(crate) const START: &str = "rings:start";
-
-/// What every frame costs, in bytes: the return address, saved registers, alignment.
-pub(crate) const FRAME_COST: u32 = 256;
-/// What each parameter, each local and each place on the deepest stack of operands costs, in bytes: a vector's size.
-pub(crate) const VALUE_COST: u32 = 16;
-/// A function that calls no other is not counted if it costs at most this much: there is one of them at a time.
-pub(crate) const LEAF_COST: u32 = 4096;
-
-/// A module's text, as far as it has to be written anew.
+/// Where the parts of a module are, as far as they have to be rewritten.
 #[derive(Default)]
-struct Parts {
+struct Layout {
     /// Numbers and places of all sections.
     sections: Vec<(u8, Range<usize>)>,
     types: Vec<FuncType>,
+    /// How many functions there are, imported ones included.
+    functions: u32,
     globals: u32,
     start: Option<u32>,
     bodies: Vec<Body>,
@@ -57,16 +52,20 @@ struct Parts {
 struct Body {
     locals: Range<usize>,
     code: Range<usize>,
-    /// Where it returns early, and how many blocks it leaves then.
-    returns: Vec<(Range<usize>, u32)>,
+    /// The instructions that are replaced.
+    edits: Vec<(Range<usize>, Edit)>,
     results: Vec<ValType>,
     /// What its frame costs, if it is counted.
     cost: Option<i32>,
 }
 
-/// Whether the host, and not the program, has use of an export.
-pub(crate) fn is_reserved(export: &str) -> bool {
-    export.starts_with(RESERVED)
+/// What replaces an instruction.
+#[derive(Clone, Copy)]
+enum Edit {
+    /// For an early `return`: leaves that many blocks.
+    Leave(u32),
+    /// For `memory.grow`: a call of the function that asks the engine.
+    Grow,
 }
 
 /// The module with its calls counted. It must be within the profile.
@@ -74,43 +73,53 @@ pub(crate) fn is_reserved(export: &str) -> bool {
 /// # Errors
 /// When it is not.
 pub(crate) fn metered(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-    let parts = Parts::read(wasm)?;
-    Ok(Writer::new(wasm, &parts).module())
+    let layout = Layout::read(wasm)?;
+    Ok(Writer::new(wasm, &layout).module())
 }
 
-impl Parts {
+impl Layout {
     fn read(wasm: &[u8]) -> Result<Self, BinaryReaderError> {
-        let mut parts = Self::default();
+        let mut layout = Self::default();
         let mut validator = Validator::new_with_features(features());
         let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload?;
             if let Some(section) = payload.as_section() {
-                parts.sections.push(section);
+                layout.sections.push(section);
             }
             match &payload {
                 Payload::TypeSection(section) => {
                     let types = section.clone().into_iter_err_on_gc_types();
-                    parts.types = types.collect::<Result<_, _>>()?;
+                    layout.types = types.collect::<Result<_, _>>()?;
                 }
-                Payload::GlobalSection(section) => parts.globals = section.count(),
-                Payload::StartSection { func, .. } => parts.start = Some(*func),
+                Payload::ImportSection(section) => {
+                    layout.functions = section.clone().into_imports().count() as u32;
+                }
+                Payload::FunctionSection(section) => layout.functions += section.count(),
+                Payload::GlobalSection(section) => layout.globals = section.count(),
+                Payload::StartSection { func, .. } => layout.start = Some(*func),
                 _ => {}
             }
             if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
-                let ty = parts.types.get(function.ty as usize);
+                let ty = layout.types.get(function.ty as usize);
                 let (params, results) =
                     ty.map_or((0, &[][..]), |ty| (ty.params().len(), ty.results()));
                 let results = results.to_vec();
                 let body = Body::read(function, &body, params, results, &mut allocations)?;
-                parts.bodies.push(body);
+                layout.bodies.push(body);
             }
         }
-        Ok(parts)
+        Ok(layout)
     }
 }
 
 impl Body {
+    fn grows(&self) -> bool {
+        self.edits
+            .iter()
+            .any(|(_, edit)| matches!(edit, Edit::Grow))
+    }
+
     fn read(
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
@@ -123,17 +132,21 @@ impl Body {
         validator.read_locals(&mut locals)?;
         let mut reader = body.get_operators_reader()?;
         let begin = reader.original_position();
-        let (mut returns, mut calls, mut deepest) = (Vec::new(), false, 0);
+        let (mut edits, mut calls, mut deepest, mut operators) = (Vec::new(), false, 0, 0);
         while !reader.eof() {
             let (operator, at) = reader.read_with_offset()?;
             match operator {
                 Operator::Call { .. } | Operator::CallIndirect { .. } => calls = true,
                 Operator::Return => {
                     let blocks = validator.control_stack_height().saturating_sub(1);
-                    returns.push((at..reader.original_position(), blocks));
+                    edits.push((at..reader.original_position(), Edit::Leave(blocks)));
+                }
+                Operator::MemoryGrow { .. } => {
+                    edits.push((at..reader.original_position(), Edit::Grow));
                 }
                 _ => {}
             }
+            operators += 1;
             validator.op(at, &operator)?;
             deepest = deepest.max(validator.operand_stack_height());
         }
@@ -143,33 +156,40 @@ impl Body {
         Ok(Self {
             locals: range.start..begin,
             code: begin..range.end,
-            returns,
+            edits,
             results,
-            cost: cost(values, calls),
+            cost: cost(values, operators, calls),
         })
     }
 }
 
-/// What a frame with so many values costs; `None` for what is not counted.
-fn cost(values: u32, calls: bool) -> Option<i32> {
-    let cost = FRAME_COST.saturating_add(values.saturating_mul(VALUE_COST));
-    // The profile's bounds on a function keep it far below.
+/// What the frame of a function with that many values and operators costs; `None` if the function is not counted.
+///
+/// Values are what the program has open at one time. Operators count because the compiler may keep what any of them gives, to use
+/// it again after a call: a function of 2,000 multiplications and one local was seen with a frame of 16 KB.
+fn cost(values: u32, operators: u32, calls: bool) -> Option<i32> {
+    let cost = FRAME_COST
+        .saturating_add(values.saturating_mul(VALUE_COST))
+        .saturating_add(operators.saturating_mul(OPERATOR_COST));
+    // The bounds on a function keep it far below that.
     let counted = i32::try_from(cost).unwrap_or(i32::MAX);
     (calls || cost > LEAF_COST).then_some(counted)
 }
 
 struct Writer<'a> {
     wasm: &'a [u8],
-    parts: &'a Parts,
+    layout: &'a Layout,
     /// Index of the counter.
     left: u32,
     /// Results of the functions whose block needs a type of its own, each once.
     many: Vec<&'a [ValType]>,
+    /// Whether the program grows its memory.
+    grows: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn new(wasm: &'a [u8], parts: &'a Parts) -> Self {
-        let counted = parts.bodies.iter().filter(|body| body.cost.is_some());
+    fn new(wasm: &'a [u8], layout: &'a Layout) -> Self {
+        let counted = layout.bodies.iter().filter(|body| body.cost.is_some());
         let mut many: Vec<_> = counted
             .map(|body| body.results.as_slice())
             .filter(|results| results.len() > 1)
@@ -178,17 +198,18 @@ impl<'a> Writer<'a> {
         many.dedup();
         Self {
             wasm,
-            parts,
+            layout,
             // The profile knows no imports but functions.
-            left: parts.globals,
+            left: layout.globals,
             many,
+            grows: layout.bodies.iter().any(Body::grows),
         }
     }
 
     fn module(&self) -> Vec<u8> {
         let mut module = Module::new();
         let mut global = false;
-        for (id, range) in &self.parts.sections {
+        for (id, range) in &self.layout.sections {
             let data = &self.wasm[range.clone()];
             // Exports come after globals, and a program has some.
             if *id == SectionId::Export as u8 && !global {
@@ -198,6 +219,9 @@ impl<'a> Writer<'a> {
                 id if id == SectionId::Custom as u8 || id == SectionId::Start as u8 => {}
                 id if id == SectionId::Type as u8 => {
                     module.section(&raw(id, &self.types(data)));
+                }
+                id if id == SectionId::Function as u8 => {
+                    module.section(&raw(id, &self.functions(data)));
                 }
                 id if id == SectionId::Global as u8 => {
                     global = true;
@@ -223,7 +247,19 @@ impl<'a> Writer<'a> {
             encoded(results).encode(&mut ty);
             ty
         });
-        longer(data, more.collect())
+        // (func (param i32) (result i32))
+        let grow = self.grows.then(|| vec![0x60, 1, 0x7f, 1, 0x7f]);
+        longer(data, more.chain(grow).collect())
+    }
+
+    fn functions(&self, data: &[u8]) -> Vec<u8> {
+        let ty = self.layout.types.len() + self.many.len();
+        let grow = self.grows.then(|| {
+            let mut index = Vec::new();
+            (ty as u32).encode(&mut index);
+            index
+        });
+        longer(data, grow.into_iter().collect())
     }
 
     fn globals(&self, data: &[u8]) -> Vec<u8> {
@@ -239,20 +275,29 @@ impl<'a> Writer<'a> {
             index.encode(&mut export);
             export
         };
-        let start = self.parts.start.map(|index| export(START, 0x00, index));
+        let start = self.layout.start.map(|index| export(START, 0x00, index));
         let more = [export(LEFT, 0x03, self.left)].into_iter().chain(start);
         longer(data, more.collect())
     }
 
     fn code(&self) -> Vec<u8> {
         let mut code = Vec::with_capacity(self.wasm.len());
-        (self.parts.bodies.len() as u32).encode(&mut code);
-        for body in &self.parts.bodies {
+        (self.layout.bodies.len() as u32 + u32::from(self.grows)).encode(&mut code);
+        for body in &self.layout.bodies {
             match body.cost {
                 Some(cost) => self.counted(body, cost).as_slice().encode(&mut code),
-                None => self.wasm[body.locals.start..body.code.end].encode(&mut code),
+                None => self.uncounted(body).as_slice().encode(&mut code),
             }
         }
+        if self.grows {
+            grow().as_slice().encode(&mut code);
+        }
+        code
+    }
+
+    fn uncounted(&self, body: &Body) -> Vec<u8> {
+        let mut code = self.wasm[body.locals.clone()].to_vec();
+        self.edited(body, false, &mut code);
         code
     }
 
@@ -272,14 +317,8 @@ impl<'a> Writer<'a> {
             Instruction::Block(self.block_type(&body.results)),
         ];
         enter.iter().for_each(|one| one.encode(&mut code));
-        let mut at = body.code.start;
-        for (place, blocks) in &body.returns {
-            code.extend_from_slice(&self.wasm[at..place.start]);
-            Instruction::Br(*blocks).encode(&mut code);
-            at = place.end;
-        }
-        // The function's end is now that of the block.
-        code.extend_from_slice(&self.wasm[at..body.code.end]);
+        // The function's end becomes that of the block.
+        self.edited(body, true, &mut code);
         let leave = [
             Instruction::GlobalGet(self.left),
             Instruction::I32Const(cost),
@@ -291,17 +330,53 @@ impl<'a> Writer<'a> {
         code
     }
 
+    /// The body's instructions with those replaced that have to be. A function that is not counted may return early.
+    fn edited(&self, body: &Body, is_counted: bool, code: &mut Vec<u8>) {
+        let mut at = body.code.start;
+        for (place, edit) in &body.edits {
+            let instruction = match edit {
+                Edit::Leave(blocks) if is_counted => Instruction::Br(*blocks),
+                Edit::Leave(_) => continue,
+                Edit::Grow => Instruction::Call(self.layout.functions),
+            };
+            code.extend_from_slice(&self.wasm[at..place.start]);
+            instruction.encode(code);
+            at = place.end;
+        }
+        code.extend_from_slice(&self.wasm[at..body.code.end]);
+    }
+
     fn block_type(&self, results: &[ValType]) -> BlockType {
         match results {
             [] => BlockType::Empty,
             [one] => BlockType::Result(value_type(*one)),
             many => {
                 let place = self.many.iter().position(|known| *known == many);
-                let index = self.parts.types.len() + place.unwrap_or_default();
+                let index = self.layout.types.len() + place.unwrap_or_default();
                 BlockType::FunctionType(index as u32)
             }
         }
     }
+}
+
+/// `memory.grow`, but for more pages than there can be, which costs fuel for each page asked of the engine:
+/// they are answered with -1 at once.
+fn grow() -> Vec<u8> {
+    let mut code = vec![0]; // no locals
+    let body = [
+        Instruction::LocalGet(0),
+        Instruction::I32Const(MAX_PAGES),
+        Instruction::I32GtU,
+        Instruction::If(BlockType::Result(wasm_encoder::ValType::I32)),
+        Instruction::I32Const(-1),
+        Instruction::Else,
+        Instruction::LocalGet(0),
+        Instruction::MemoryGrow(0),
+        Instruction::End,
+        Instruction::End,
+    ];
+    body.iter().for_each(|one| one.encode(&mut code));
+    code
 }
 
 fn raw(id: u8, data: &[u8]) -> RawSection<'_> {
@@ -318,7 +393,7 @@ fn longer(data: &[u8], more: Vec<Vec<u8>>) -> Vec<u8> {
     longer
 }
 
-/// The number at the begin of a section, and what follows it.
+/// The number at the start of a section, and the bytes after it.
 fn count(data: &[u8]) -> (u32, &[u8]) {
     let mut reader = wasmparser::BinaryReader::new(data, 0);
     // The section has been read before; one without a number has no items.

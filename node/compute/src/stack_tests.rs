@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     check_module,
     fixture::{module, run, start, task, Kept},
-    run::STACK_TRAP,
+    trap::STACK_TRAP,
     ComputeError, Local, Outcome, Reason, Task, MAX_STACK,
 };
 use proptest::prelude::*;
@@ -45,15 +45,16 @@ fn second(module: &[u8], task: &Task) -> Result<Outcome, ComputeError> {
 
 #[test]
 fn a_recursion_ends_at_the_call_that_the_module_gives() {
-    // 256 for the frame; a parameter, and two operands at the deepest.
-    let frame = u64::from(FRAME_COST + 3 * VALUE_COST);
+    // 256 for the frame; a parameter, and two operands at the deepest; eight operators, with those that end `if` and function.
+    let frame = u64::from(FRAME_COST + 3 * VALUE_COST + 8 * OPERATOR_COST);
     let text = |depth| {
         module(&format!(
             r#"(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1))))))
             (func (export "_start") (call $f (i32.const {depth})))"#
         ))
     };
-    let outer = u64::from(FRAME_COST + VALUE_COST);
+    // One operand; a constant, a call, an end.
+    let outer = u64::from(FRAME_COST + VALUE_COST + 3 * OPERATOR_COST);
     for depth in [0u32, 1, 100, 5000] {
         let module = text(depth);
         let enough = outer + frame * (u64::from(depth) + 1);
@@ -104,6 +105,85 @@ fn the_machine_has_more_stack_than_the_largest_grant() {
     ));
     let (outcome, _) = run(&many, &granted(&many, MAX_STACK), b"").unwrap();
     assert_eq!(ended(&outcome), OVERFLOW);
+}
+
+/// Expressions whose values the compiler keeps over a call when they are needed again: of parameter 1, an i64, and parameter 2, a
+/// vector, with `$K` in place of a number that differs each time. Each gives a vector.
+const KEPT: &[&str] = &[
+    "(i64x2.splat (i64.mul (local.get 1) (i64.const $K)))",
+    "(i64x2.splat (i64.rotl (local.get 1) (i64.add (local.get 1) (i64.const $K))))",
+    "(i64x2.splat (i64.div_s (i64.const $K) (i64.or (local.get 1) (i64.const 1))))",
+    "(f64x2.splat (f64.mul (f64.convert_i64_u (local.get 1)) (f64.const $K)))",
+    "(f32x4.splat (f32.div (f32.convert_i64_s (local.get 1)) (f32.const $K)))",
+    "(f64x2.add (local.get 2) (f64x2.splat (f64.const $K)))",
+    "(f32x4.mul (local.get 2) (v128.const f32x4 $K 1 2 3))",
+    "(i64x2.mul (local.get 2) (v128.const i64x2 $K 7))",
+    "(i8x16.swizzle (local.get 2) (v128.const i64x2 $K 7))",
+    "(i32x4.trunc_sat_f32x4_u (f32x4.add (local.get 2) (v128.const f32x4 $K 1 2 3)))",
+    "(i8x16.popcnt (v128.xor (local.get 2) (v128.const i64x2 $K 7)))",
+    "(i64x2.splat (i64.trunc_sat_f64_s (f64.mul (f64.convert_i64_s (local.get 1)) (f64.const $K))))",
+    "(i64x2.splat (i64.load (i32.add (i32.wrap_i64 (local.get 1)) (i32.const $K))))",
+    "(v128.load (i32.and (i32.mul (i32.wrap_i64 (local.get 1)) (i32.const $K)) (i32.const 4095)))",
+    "(v128.bitselect (local.get 2) (v128.const i64x2 $K 7) (i64x2.splat (local.get 1)))",
+    "(i64x2.splat (i64.extend_i32_u (i64.lt_s (local.get 1) (i64.const $K))))",
+];
+
+/// A recursion without end that keeps so many values of a kind from before its call for after it: what it has open at one time is
+/// no measure of its frame.
+fn keeping(expression: &str, count: u32) -> Vec<u8> {
+    let one = |number: u32| {
+        let value = expression.replace("$K", &(2 * number + 1001).to_string());
+        format!("(local.set 3 (v128.xor (local.get 3) {value}))")
+    };
+    let all: String = (0..count).map(one).collect();
+    module(&format!(
+        r#"(func $f (param i32 i64 v128) (result v128) (local v128) {all}
+            (if (local.get 0) (then (local.set 3 (v128.xor (local.get 3)
+                (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1) (local.get 2))))))
+            {all} (local.get 3))
+        (func (export "_start") (drop (call $f (i32.const 1000000) (i64.const 7) (v128.const i64x2 7 9))))"#
+    ))
+}
+
+#[test]
+fn a_frame_is_paid_for_whatever_the_compiler_keeps_in_it() {
+    let cases = KEPT.iter().map(|kept| (*kept, 600));
+    let first = KEPT[0];
+    for (kept, count) in cases.chain([(first, 10), (first, 6_000), (KEPT[7], 6_000)]) {
+        let module = keeping(kept, count);
+        assert_eq!(check_module(&module), Ok(()), "{kept}");
+        let task = granted(&module, MAX_STACK);
+        let (outcome, _) = run(&module, &task, b"").unwrap();
+        assert_eq!(ended(&outcome), OVERFLOW, "{count} times {kept}");
+    }
+}
+
+#[test]
+fn the_engines_end_a_large_frame_at_the_same_call() {
+    let module = keeping(KEPT[0], 2_000);
+    let task = granted(&module, MAX_STACK);
+    assert_eq!(ended(&second(&module, &task).unwrap()), OVERFLOW);
+}
+
+#[test]
+fn growing_by_what_can_never_be_is_minus_one_and_costs_next_to_nothing() {
+    let grow = |pages: i64| {
+        let module = start(&format!(
+            "(call $show (memory.grow (i32.const {pages}))) (call $show (memory.size))"
+        ));
+        let (outcome, output) = run(&module, &task(&module), b"").unwrap();
+        assert_eq!(ended(&outcome), None, "{pages}");
+        (output, outcome.fuel)
+    };
+    let refused = [[255, 255, 255, 255], [1, 0, 0, 0]].concat();
+    let (output, fuel) = grow(-1);
+    assert_eq!(output, refused);
+    assert!(fuel < 1_000, "{fuel}");
+    assert_eq!(grow(65_537).0, refused);
+    let (output, fuel) = grow(65_536);
+    assert_eq!(output, refused);
+    assert!(fuel > 65_536, "{fuel}");
+    assert_eq!(grow(2).0, [[1, 0, 0, 0], [3, 0, 0, 0]].concat());
 }
 
 #[test]
@@ -189,12 +269,14 @@ fn the_instructions_are_those_that_are_written_down() {
     let plain = wat::parse_str(
         r#"(module (memory (export "memory") 1) (global i64 (i64.const 3))
             (func $f (param i32) (result i32) (block (return (call $f (local.get 0)))) (i32.const 1))
-            (func (export "_start") (drop (call $f (i32.const 0)))) (func $s) (start $s))"#,
+            (func (export "_start") (drop (call $f (i32.const 0)))) (func $s) (func $g (result i32) (memory.grow (i32.const 1))) (start $s))"#,
     );
-    let cost = FRAME_COST + 2 * VALUE_COST;
-    let outer = FRAME_COST + VALUE_COST;
+    let cost = FRAME_COST + 2 * VALUE_COST + 7 * OPERATOR_COST;
+    let outer = FRAME_COST + VALUE_COST + 4 * OPERATOR_COST;
     let expected = wat::parse_str(format!(
-        r#"(module (memory (export "memory") 1) (global i64 (i64.const 3)) (global $left (mut i32) (i32.const 0))
+        r#"(module (type (func (param i32) (result i32))) (type (func)) (type (func (result i32)))
+            (type $added (func (param i32) (result i32)))
+            (memory (export "memory") 1) (global i64 (i64.const 3)) (global $left (mut i32) (i32.const 0))
             (func $f (param i32) (result i32)
                 (global.set $left (i32.sub (global.get $left) (i32.const {cost})))
                 (if (i32.lt_s (global.get $left) (i32.const 0)) (then unreachable))
@@ -206,6 +288,10 @@ fn the_instructions_are_those_that_are_written_down() {
                 (block (drop (call $f (i32.const 0))))
                 (global.set $left (i32.add (global.get $left) (i32.const {outer}))))
             (func $s)
+            (func $g (result i32) (call $grow (i32.const 1)))
+            (func $grow (type $added)
+                (if (result i32) (i32.gt_u (local.get 0) (i32.const 65536))
+                    (then (i32.const -1)) (else (memory.grow (local.get 0)))))
             (export "rings:stack-left" (global $left)) (export "rings:start" (func $s)))"#
     ));
     let strip = |wasm: Vec<u8>| without_names(&wasm);

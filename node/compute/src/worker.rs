@@ -1,13 +1,24 @@
-//! The worker process, whole life: greet, then run one task after the other until the parent is gone.
+//! The worker process: it greets its parent, then runs one task after the other until the parent is gone.
+//!
+//! [`worker_main`] closes inherited files, enters the sandbox (`sandbox/`), sends its profile, and waits for frames
+//! (`frame.rs`). For a task it loads the module from the cache or asks the parent for it, runs it (`run.rs`, or
+//! `second.rs` for a second opinion), and asks the parent for input and hands it output meanwhile. A worker that was
+//! started to compile compiles one module, sends the machine code, and ends.
 
 use crate::{
-    engine_id,
-    frame::{decode, encode, Compiled, Hello, Pipe, Ready, Report, ReportedFault, Tag, CHUNK},
-    profile::MACHINE_STACK,
+    bounds::RUN_STACK,
+    fault::Fault,
+    frame::{
+        decode, encode, Compiled, Hello, Pipe, Ready, Report, ReportedFault, Tag, CHUNK, PROTOCOL,
+    },
+    outcome::Outcome,
+    profile::profile,
     program::Programs,
-    run::{run, Channel, Fault, Stdio},
+    run::run,
     sandbox::{self, Sandbox},
-    second, Failure, Outcome, Reason, Task,
+    second,
+    stdio::{Channel, Stdio},
+    task::Task,
 };
 use bytes::Bytes;
 use std::{
@@ -18,20 +29,19 @@ use std::{
     thread,
 };
 
-/// Stack of the thread that runs programs: theirs, and room for the host functions that they call.
-pub(crate) const STACK: usize = MACHINE_STACK + (4 << 20);
-
-/// A worker that has asked the second engine, and whose own memory is more than this afterwards, is replaced: what a
-/// translator has taken does not come back by itself.
-const RETIRE_BYTES: u64 = 16 << 20;
+/// A worker that has more memory of its own than this after a run is replaced: neither the second engine's translator nor
+/// a deep stack gives its memory back.
+const RETIRE_BYTES: u64 = 64 << 20;
+/// Runs that use less fuel cannot have taken so much memory, so it is not measured after them.
+const LONG_RUN: u64 = 10_000_000;
 
 /// The body of a worker process. It speaks with its parent on standard input and output, and ends when the parent
 /// closes them.
 ///
-/// What it leaves out is the point: it reads no environment, no file but the cache, and no key. Its parent
-/// clears the environment and sets the working directory; the rest it gives up itself: open files, and with
-/// seccomp and Landlock the means to open others, to reach a network or another process ([`Sandbox`]).
-/// Call it first thing in `main`, before anything is opened and any thread is started.
+/// It reads no environment, no key, and no file but the cache. Its parent clears the environment and sets the working
+/// directory. The worker itself closes all other files, and gives up the right to open files and to reach a network or
+/// another process (seccomp and Landlock, see [`Sandbox`]). Call it at the start of `main`, before anything is opened
+/// and before any thread is started.
 pub fn worker_main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,10 +64,11 @@ fn serve() -> io::Result<()> {
     let own_memory = sandbox::OwnMemory::open();
     // The threads that are started below inherit it.
     let sandbox = sandbox::enter(hello.cache.as_deref())?;
-    // The main thread's stack is whatever the user's limits say; programs get the same everywhere.
+    // The main thread's stack depends on the user's limits, so programs run in a thread whose stack is the same
+    // everywhere.
     thread::Builder::new()
         .name("program".into())
-        .stack_size(STACK)
+        .stack_size(RUN_STACK)
         .spawn(move || attend(&pipe, &hello, sandbox, own_memory))?
         .join()
         .map_err(|_| io::Error::other("the program's thread panicked"))?
@@ -80,13 +91,18 @@ fn attend(
     mut own_memory: sandbox::OwnMemory,
 ) -> io::Result<()> {
     let mut programs = Programs::new(hello.cache.as_deref()).map_err(io::Error::other)?;
-    let engine = engine_id();
-    pipe.send(Tag::Ready, &encode(&Ready { engine, sandbox })?)?;
+    let ready = Ready {
+        protocol: PROTOCOL,
+        profile: profile(),
+        sandbox,
+    };
+    pipe.send(Tag::Ready, &encode(&ready)?)?;
     while let Some((tag, payload)) = pipe.receive()? {
         match tag {
             Tag::Run => {
                 let result = perform(pipe, &mut programs, &decode(&payload)?);
-                answer(pipe, result, false)?;
+                let retire = is_long(&result) && own_memory.bytes() > RETIRE_BYTES;
+                answer(pipe, result, retire)?;
             }
             Tag::Compile => compile(pipe, &programs, &payload)?,
             Tag::Second => {
@@ -99,7 +115,14 @@ fn attend(
     Ok(())
 }
 
-/// The second engine translates as it goes and keeps nothing: it is asked rarely.
+/// Whether a run may have left much memory behind.
+fn is_long(result: &Result<Outcome, Fault>) -> bool {
+    result
+        .as_ref()
+        .is_ok_and(|outcome| outcome.fuel >= LONG_RUN)
+}
+
+/// The second engine is asked rarely, so it keeps nothing between two runs.
 fn perform_second(pipe: &Pipe, task: &Task) -> Result<Outcome, Fault> {
     grant_memory(task)?;
     let module = request_module(pipe)?;
@@ -116,13 +139,13 @@ fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome,
     let loaded = programs.get(task.module, || request_module(pipe))?;
     match loaded {
         Ok(program) => run(&program, task, Box::new(pipe.clone())),
-        Err(error) => Ok(outside_profile(&error)),
+        Err(error) => Ok(Outcome::outside_profile(&error.to_string())),
     }
 }
 
 /// Compiles a module that the parent keeps.
 fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8]) -> io::Result<()> {
-    // The most that any process here may have, for the limit of a task is not known.
+    // The most memory that any worker may have, because the limit of a task is not known here.
     sandbox::grant_memory(0)?;
     let ended = match programs.precompile(wasm) {
         Ok(Ok(bytes)) => {
@@ -137,21 +160,10 @@ fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8]) -> io::Result<()> {
     pipe.send(Tag::Compiled, &encode(&ended)?)
 }
 
-/// A module outside the profile fails alike on every machine: it is a result.
-pub(crate) fn outside_profile(error: &impl std::fmt::Display) -> Outcome {
-    let text = format!("the module {error}").into_bytes();
-    Outcome {
-        result: Err(Failure::new(Reason::Input, text)),
-        fuel: 0,
-        memory: 0,
-        output: 0,
-    }
-}
-
 fn answer(pipe: &Pipe, result: Result<Outcome, Fault>, retire: bool) -> io::Result<()> {
     match result {
         Ok(outcome) => pipe.send(Tag::Done, &encode(&Report::new(outcome, retire))?),
-        // Nobody is left to answer to.
+        // The parent is gone, so nobody waits for an answer.
         Err(Fault::Closed(what)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, what)),
         Err(fault) => pipe.send(Tag::Fault, &encode(&ReportedFault::from(fault))?),
     }

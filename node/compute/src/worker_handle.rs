@@ -1,10 +1,16 @@
 //! The parent's side of one worker process.
+//!
+//! A [`Worker`] is started by the spawner, must greet with the right profile, and then sends and receives frames within
+//! a [`Budget`] of time. When it breaks the protocol, dies or takes too long, it is killed and waited for, and the
+//! reason ([`Broken`]) becomes a [`ComputeError`]. What it writes to its standard error goes to the log, line by line
+//! and bounded. Dropping a [`Worker`] kills its process.
 
 use crate::{
     error::ComputeError,
-    frame::{self, decode, encode, Hello, Ready, Tag},
+    escape::escape_for_terminal,
+    frame::{self, decode, encode, Hello, Ready, Tag, PROTOCOL},
+    sandbox::Sandbox,
     spawner::Spawner,
-    Sandbox,
 };
 use bytes::Bytes;
 use rings_protocol::Digest;
@@ -28,11 +34,11 @@ const MAX_LINE: u64 = 1024;
 /// Why a worker cannot be used any more.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// Its pipes are closed: it has died.
+    /// Its pipes are closed: the process has died.
     Pipe(io::Error),
     /// It needed too long.
     Slow,
-    /// It sent what it should not.
+    /// It sent something that the protocol does not allow.
     Protocol(String),
     /// Its output could not be kept; it is still sending.
     Output(io::Error),
@@ -49,26 +55,40 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// The wall-clock time that a worker may still take. Time in which it waits for its parent does not count.
+/// Wall-clock time that something may still take: a worker at work, or its parent in getting input.
 pub(crate) struct Budget {
+    limit: Duration,
     left: Duration,
 }
 
 impl Budget {
     /// A budget.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { left: limit }
+        Self { limit, left: limit }
     }
 
-    /// Waits for the worker, at the budget's expense.
+    /// What it was at the start.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Waits for the worker, and takes the time from the budget.
     async fn spend<T>(
         &mut self,
         work: impl std::future::Future<Output = io::Result<T>>,
     ) -> Result<T, Broken> {
+        Ok(self.within(work).await.ok_or(Broken::Slow)??)
+    }
+
+    /// Waits for something, and takes the time from the budget. `None` when the budget is used up.
+    pub(crate) async fn within<T>(
+        &mut self,
+        work: impl std::future::Future<Output = T>,
+    ) -> Option<T> {
         let start = Instant::now();
-        let result = timeout(self.left, work).await.map_err(|_| Broken::Slow)?;
+        let result = timeout(self.left, work).await.ok();
         self.left = self.left.saturating_sub(start.elapsed());
-        Ok(result?)
+        result
     }
 }
 
@@ -78,24 +98,26 @@ pub(crate) struct Worker {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     log: JoinHandle<String>,
-    /// The module that it ran last: it is certainly compiled there.
+    /// The module that it ran last, which it has in memory.
     pub(crate) last: Option<Digest>,
     /// Whether it has asked to be replaced.
     pub(crate) retires: bool,
-    /// What it has given up, by its own account.
+    /// The sandbox that it reports.
     pub(crate) sandbox: Sandbox,
+    /// The profile that it computes.
+    pub(crate) profile: String,
 }
 
 impl Worker {
     /// Starts a process and waits for its greeting.
     ///
     /// # Errors
-    /// When it cannot be started, or is of another engine.
+    /// When it cannot be started, or has another profile than `profile`, if there is one.
     pub(crate) async fn start(
         spawner: &Spawner,
         command: &Path,
         cache: Option<&Path>,
-        engine: &str,
+        profile: Option<&str>,
     ) -> Result<Self, ComputeError> {
         let spawn_error = |source| ComputeError::Spawn {
             command: command.to_owned(),
@@ -114,15 +136,20 @@ impl Worker {
             last: None,
             retires: false,
             sandbox: Sandbox::default(),
+            profile: String::new(),
         };
         match worker.greet(cache).await {
-            Ok(ready) if ready.engine == engine => {
+            Ok(ready) if ready.protocol != PROTOCOL => Err(ComputeError::Protocol {
+                what: format!("it speaks form {} and not {PROTOCOL}", ready.protocol),
+            }),
+            Ok(ready) if profile.is_none_or(|profile| ready.profile == profile) => {
                 worker.sandbox = ready.sandbox;
+                worker.profile = ready.profile;
                 Ok(worker)
             }
-            Ok(ready) => Err(ComputeError::Engine {
-                ours: engine.to_owned(),
-                theirs: ready.engine,
+            Ok(ready) => Err(ComputeError::Profile {
+                expected: profile.unwrap_or_default().to_owned(),
+                found: ready.profile,
             }),
             Err(broken) => Err(worker.bury(broken, START_LIMIT).await),
         }
@@ -165,9 +192,9 @@ impl Worker {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Kills the process, waits for its end, and says what was wrong.
+    /// Kills the process, waits for its end, and returns the error.
     pub(crate) async fn bury(mut self, broken: Broken, limit: Duration) -> ComputeError {
-        // A process that closed its pipes is about to end by itself: its own status tells more.
+        // A process that closed its pipes is about to end by itself, and its own exit status says more than ours.
         let own = match &broken {
             Broken::Pipe(_) => timeout(END_LIMIT, self.child.wait()).await.ok(),
             _ => None,
@@ -225,7 +252,7 @@ async fn pump(process: u32, stderr: ChildStderr) -> String {
             .await
         {
             Ok(length) if length > 0 => {
-                last = String::from_utf8_lossy(&line).trim_end().to_owned();
+                last = escape_for_terminal(&line).trim_end().to_owned();
                 tracing::warn!(process, "worker: {last}");
             }
             _ => return last,

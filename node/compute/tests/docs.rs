@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests may panic as the tests do.
 
 use rings_compute::{
-    imports, proposals, proposals_off, BYTE_FUEL, CALL_FUEL, MAX_FUNCTIONS, MAX_FUNCTION_BYTES,
-    MAX_FUNCTION_LOCALS, MAX_LABELS, MAX_MODULE_BYTES, MAX_NESTED_LOCALS, MAX_NESTING,
-    MAX_PASSED_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS,
+    imports, proposals, proposals_off, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, MAX_ALIVE,
+    MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
+    MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
+    MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
+    MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES, TOUCH_SECONDS,
+    UNIT_NANOSECONDS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -79,8 +82,40 @@ fn every_bound_is_written_down() {
             thousands(MAX_NESTED_LOCALS),
         ),
         (
-            "values that all blocks of one function take and give",
-            thousands(MAX_PASSED_VALUES),
+            "operators of one function",
+            thousands(MAX_FUNCTION_OPERATORS),
+        ),
+        (
+            "values that the calls, blocks and jumps of one function take and give",
+            thousands(MAX_MOVED_VALUES),
+        ),
+        (
+            "locals, with parameters, times blocks and branches of one function",
+            thousands(MAX_JOINED_LOCALS),
+        ),
+        (
+            "blocks and branches of one function, an `if` counted twice",
+            thousands(MAX_JOINS),
+        ),
+        (
+            "values that are alive at the blocks and branches of one function",
+            thousands(MAX_ALIVE),
+        ),
+        (
+            "units of effort to compile all functions",
+            thousands(MAX_EFFORT),
+        ),
+        ("types", thousands(MAX_TYPES)),
+        (
+            "parameters and results of all types together, and of all functions together",
+            thousands(MAX_SIGNATURE_VALUES),
+        ),
+        ("imports", thousands(MAX_IMPORTS)),
+        ("exports", thousands(MAX_EXPORTS)),
+        ("globals", thousands(MAX_GLOBALS)),
+        (
+            "elements of all segments together",
+            thousands(MAX_SEGMENT_ELEMENTS),
         ),
         ("labels of one `br_table`", thousands(MAX_LABELS.into())),
         (
@@ -100,6 +135,12 @@ fn every_bound_is_written_down() {
         assert!(page.contains(&row), "{row}");
     }
     assert_eq!(BYTE_FUEL, 1);
-    let cost = format!("Each call costs {CALL_FUEL} units of fuel, and one more for each byte");
-    assert!(page.contains(&cost), "{cost}");
+    for cost in [
+        format!("Each call costs {CALL_FUEL} units of fuel, one more for each byte that it moves, and {ITEM_FUEL} for each argument"),
+        format!("each block of the inputs costs {} units", thousands(BLOCK_FUEL)),
+        format!("A unit takes at most {UNIT_NANOSECONDS} nanoseconds"),
+        format!("at most {TOUCH_SECONDS} seconds a GiB"),
+    ] {
+        assert!(page.contains(&cost), "{cost}");
+    }
 }

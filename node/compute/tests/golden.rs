@@ -1,7 +1,8 @@
 //! The golden table: what programs gave when it was written, to the bit and to the unit of fuel.
 //!
 //! A row that changes means that members with the old and the new build would disagree. If that is meant (a new engine,
-//! another cost), `RINGS_GOLDEN=write` writes the table again, and the identity in `profile.rs` must change with it.
+//! another cost), `RINGS_GOLDEN=write` writes the table again, and the profile's name (`profile.rs`) must change with
+//! it.
 //!
 //! Rows of example programs hold their fuel and memory only for the module whose hash they name: another Rust compiler makes
 //! other modules, whose output has to be the same all the same.

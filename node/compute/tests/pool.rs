@@ -71,7 +71,7 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-/// Waits until all of a child process has ended, and leaves its status to whom it belongs.
+/// Waits until a child process has ended completely, without taking its exit status.
 fn ended(pid: u32) {
     use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
     let id = WaitId::Pid(Pid::from_raw(pid as i32).unwrap());
@@ -169,25 +169,23 @@ async fn pools_that_share_a_cache_compile_a_module_once() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
-/// A module that makes the compiler work for seconds: each loop changes each local.
+/// A module that makes the compiler work for seconds: a thousand values are alive all the time.
 fn slow_to_compile() -> Vec<u8> {
-    let products: String = (0..999)
-        .map(|at| {
-            format!(
-                "(local.set {at} (i64.mul (local.get {at}) (local.get {})))",
-                at + 1
-            )
-        })
-        .collect();
+    let each = |text: &dyn Fn(usize) -> String| (0..999).map(text).collect::<String>();
+    let load = each(&|at| format!("(local.set {at} (i64.load (i32.const {})))", 8 * at));
+    let product = each(&|at| {
+        let next = (7 * at + 1) % 999;
+        format!("(local.set {at} (i64.xor (i64.mul (local.get {at}) (local.get {next})) (local.get {next})))")
+    });
+    let store = each(&|at| format!("(i64.store (i32.const {}) (local.get {at}))", 8 * at));
     let function = format!(
-        "(func (local {}) {} {products} {})",
-        "i64 ".repeat(1000),
-        "(loop ".repeat(100),
-        "(br_if 0 (i64.eqz (local.get 0))))".repeat(100)
+        "(func (local {}) {load} {} {store})",
+        "i64 ".repeat(999),
+        product.repeat(8)
     );
     common::program(&format!(
         r#"{} (func (export "_start"))"#,
-        function.repeat(30)
+        function.repeat(8)
     ))
 }
 
@@ -441,7 +439,7 @@ async fn a_worker_has_nothing_of_its_parent() {
         .find(|line| line.starts_with("Max core"))
         .unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    // Its own process group, so that Ctrl-C at the terminal is its parent's business.
+    // It has its own process group, so that Ctrl-C at the terminal reaches only its parent.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2);
     assert_eq!(group, Some(pid.to_string().as_str()));
@@ -744,6 +742,7 @@ fn impostor(script: &str) -> Pool {
         workers: 1,
         cache: None,
         wall_limit: WALL_LIMIT,
+        input_limit: WALL_LIMIT,
         compile_limit: WALL_LIMIT,
     })
 }
@@ -775,6 +774,7 @@ async fn a_command_that_is_no_worker_is_an_error_with_its_last_words() {
         workers: 1,
         cache: None,
         wall_limit: WALL_LIMIT,
+        input_limit: WALL_LIMIT,
         compile_limit: WALL_LIMIT,
     });
     let missing = attempt(missing).await;
@@ -782,16 +782,14 @@ async fn a_command_that_is_no_worker_is_an_error_with_its_last_words() {
 }
 
 #[tokio::test]
-async fn a_worker_of_another_engine_is_refused() {
-    // The greeting {"engine": "other"}, as DAG-CBOR in a frame.
-    let script = r"printf '\021\016\000\000\000\241\146engine\145other'; cat >/dev/null";
-    let (pool, copy) = (impostor(script), module(COPY));
+async fn a_worker_of_another_profile_is_refused() {
+    let (pool, copy) = (impostor(common::OTHER_WORKER), module(COPY));
     let source = Bytes::from(copy.clone());
     let result = pool
         .run(&task(&copy), source, input(b""), &mut Vec::new())
         .await;
     match result {
-        Err(ComputeError::Engine { theirs, .. }) => assert_eq!(theirs, "other"),
+        Err(ComputeError::Profile { found, .. }) => assert_eq!(found, "other"),
         other => panic!("{other:?}"),
     }
 }

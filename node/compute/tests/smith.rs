@@ -1,7 +1,7 @@
 //! Random modules of wasm-smith, each run by two members' workers and by the second engine: all must say the same.
 //!
 //! The seeds are 0, 1, 2, …: 400 of them, or as many as `RINGS_SMITH` says. The modules may use all of the profile and some of
-//! WASI; whoever comes to its end writes its whole memory, so that every bit is compared.
+//! WASI; a program that comes to its end writes its whole memory, so that every bit is compared.
 
 #![allow(clippy::unwrap_used)] // Helpers of tests may panic as the tests do.
 

@@ -1,4 +1,12 @@
-//! Addresses: which ones we dial and listen on, and the second form of each.
+//! Addresses: which ones we dial and listen on.
+//!
+//! An address names a host (an IP address or a DNS name) and a transport (TCP or QUIC) with a port, and nothing else is
+//! accepted. Each has a second form, the other transport at the same host and port, which is tried now and then.
+//! Addresses of peers come from the chain, where anybody could write them, so what cannot be dialed is ignored; our own
+//! addresses to listen on must be right.
+//!
+//! The chain has one field of bytes for each member. Several addresses stand in it one behind the other, as one long
+//! multiaddress: each begins with its host, so that it is clear where they divide ([`split`]).
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
@@ -16,14 +24,15 @@ pub(crate) struct Forms {
     pub(crate) derived: Vec<Multiaddr>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
+/// How a host is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Transport {
     Tcp(u16),
     Quic(u16),
 }
 
 impl Transport {
-    fn port(self) -> u16 {
+    pub(crate) fn port(self) -> u16 {
         match self {
             Self::Tcp(port) | Self::Quic(port) => port,
         }
@@ -38,14 +47,15 @@ impl Transport {
 }
 
 /// A host and how to reach it: the only shape of address that this network uses.
-struct Place<'a> {
-    host: Protocol<'a>,
-    transport: Transport,
-    peer: Option<PeerId>,
+pub(crate) struct Place<'a> {
+    pub(crate) host: Protocol<'a>,
+    pub(crate) transport: Transport,
+    pub(crate) peer: Option<PeerId>,
 }
 
 impl<'a> Place<'a> {
-    fn read(address: &'a Multiaddr) -> Option<Self> {
+    /// Takes an address apart; `None` if it has another shape.
+    pub(crate) fn read(address: &'a Multiaddr) -> Option<Self> {
         let mut parts = address.iter();
         let host = parts.next().filter(is_host)?;
         let transport = match parts.next()? {
@@ -65,7 +75,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn ip(&self) -> Option<IpAddr> {
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
         match &self.host {
             Protocol::Ip4(ip) => Some((*ip).into()),
             Protocol::Ip6(ip) => Some((*ip).into()),
@@ -79,7 +89,8 @@ impl<'a> Place<'a> {
             && self.peer.is_none_or(|named| named == *peer)
     }
 
-    fn by(&self, transport: Transport) -> Multiaddr {
+    /// The address of this host by a transport, without a peer id.
+    pub(crate) fn by(&self, transport: Transport) -> Multiaddr {
         let host = Multiaddr::empty().with(self.host.clone());
         match transport {
             Transport::Tcp(port) => host.with(Protocol::Tcp(port)),
@@ -100,15 +111,31 @@ fn is_host(part: &Protocol<'_>) -> bool {
     )
 }
 
-/// Reads the addresses of a peer. They come from other people, so what cannot be used is passed over.
+/// The addresses that stand one behind the other in one multiaddress: each host begins a new one.
+pub(crate) fn split(joined: &Multiaddr) -> Vec<Multiaddr> {
+    let mut addresses: Vec<Multiaddr> = Vec::new();
+    for part in joined.iter() {
+        match addresses.last_mut() {
+            Some(address) if !is_host(&part) => address.push(part),
+            _ => addresses.push(Multiaddr::empty().with(part)),
+        }
+    }
+    addresses
+}
+
+/// Reads the addresses of a peer. They come from other people, so addresses that cannot be used are ignored.
 pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms {
     let mut forms = Forms::default();
     let mut others = Vec::new();
+    let mut all = Vec::new();
     for bytes in addresses.iter().take(limit) {
         match Multiaddr::try_from(bytes.clone()) {
-            Ok(address) => add_forms(&mut forms, &mut others, peer, &address),
-            Err(error) => tracing::warn!(%peer, %error, "passing over bytes that are no address"),
+            Ok(joined) => all.extend(split(&joined)),
+            Err(error) => tracing::warn!(%peer, %error, "ignoring bytes that are not an address"),
         }
+    }
+    for address in all.iter().take(limit) {
+        add_forms(&mut forms, &mut others, peer, address);
     }
     for address in others {
         if !forms.announced.contains(&address) && !forms.derived.contains(&address) {
@@ -127,7 +154,7 @@ fn add_forms(forms: &mut Forms, others: &mut Vec<Multiaddr>, peer: &PeerId, addr
             }
             others.push(place.by(place.transport.other()));
         }
-        None => tracing::warn!(%peer, %address, "passing over an address that cannot be dialed"),
+        None => tracing::warn!(%peer, %address, "ignoring an address that cannot be dialed"),
     }
 }
 
@@ -151,7 +178,7 @@ pub(crate) fn listen(text: &str) -> Result<Multiaddr, NetworkError> {
     Ok(address)
 }
 
-/// Binds the port and lets it go again, to learn whether it can be had.
+/// Binds the port and releases it again, to learn whether it is free.
 ///
 /// libp2p shares the TCP ports it listens on (`SO_REUSEPORT`), so a second process would silently get
 /// half of the first one's connections instead of an error.
@@ -252,6 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_stand_one_behind_the_other_are_divided() {
+        let peer = PeerId::random();
+        let several = "/ip4/10.0.0.1/tcp/1/dns/a.example/udp/2/quic-v1/ip6/::1/tcp/3";
+        let forms = read(&peer, &[several]);
+        assert_eq!(
+            texts(&forms.announced),
+            [
+                "/ip4/10.0.0.1/tcp/1",
+                "/dns/a.example/udp/2/quic-v1",
+                "/ip6/::1/tcp/3"
+            ]
+        );
+        // One of them that is useless does not spoil the others.
+        let spoiled = "/tcp/7/ip4/10.0.0.1/tcp/1/ws/dns/a.example/tcp/2";
+        assert_eq!(
+            texts(&read(&peer, &[spoiled]).announced),
+            ["/dns/a.example/tcp/2"]
+        );
+    }
+
+    #[test]
     fn no_more_addresses_than_the_limit() {
         let peer = PeerId::random();
         let many: Vec<_> = (1..100)
@@ -263,6 +311,8 @@ mod tests {
             })
             .collect();
         assert_eq!(forms(&peer, &many, 8).announced.len(), 8);
+        let joined: Vec<u8> = many.concat();
+        assert_eq!(forms(&peer, &[joined], 8).announced.len(), 8);
     }
 
     #[test]

@@ -1,4 +1,10 @@
 //! The protocols that run on each connection, and their limits.
+//!
+//! [`Behaviour`] joins six parts of libp2p: the list of peers that may connect, limits of connections, gossip
+//! (gossipsub), requests, a small protocol that asks whether a peer is still there, and one by which two peers say which
+//! program they are and at which address they see each other (identify). Each part is configured in a
+//! function of its own here, from [`Limits`]; the comments say which default of libp2p is changed and why. There is no
+//! I/O in this file: `driver.rs` polls the parts and handles their events.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,21 +13,23 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
     self, IdentTopic, MessageId, PeerScoreParams, PeerScoreThresholds, TopicScoreParams,
 };
+use libp2p::identity::PublicKey;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{allow_block_list, StreamProtocol};
+use libp2p::{allow_block_list, identify, StreamProtocol};
 use sha2::{Digest, Sha256};
 
 use crate::codec::OpaqueCodec;
-use crate::{Limits, NetworkError};
+use crate::door::Door;
+use crate::{Limits, NetworkError, Version};
 
-/// The protocol of requests.
+/// The protocol of requests, in its first version.
 pub(crate) const REQUESTS: &str = "/rings/1";
 
-/// The protocol by which peers ask whether the other is still there.
+/// The protocol by which a peer asks whether the other one is still there.
 const ALIVE: &str = "/rings/alive/1";
 
-/// Questions of that kind at once on one connection.
+/// Such questions at once on one connection.
 const ALIVE_STREAMS: usize = 4;
 
 /// Time between two rounds of mesh upkeep.
@@ -50,24 +58,26 @@ const MESSAGES_PER_FRAME: usize = 64;
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(5);
 const FORWARD_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A member whose messages were rejected is forgiven in this time.
+/// How long until rejected messages no longer count against a member.
 const FORGIVENESS: Duration = Duration::from_secs(600);
 const SCORE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// All that runs on a connection.
 ///
-/// The order of the fields matters: connections are offered to them in turn, and those that may refuse
-/// must come before those that take note (a connection refused after gossipsub saw it would stay in its
-/// books for ever).
+/// The order of the fields matters: each new connection is shown to them in turn, and behaviours that may refuse it
+/// must come before those that keep a record (gossipsub would never forget a connection that was refused after it had
+/// seen it).
 ///
-/// There is no `identify`: addresses come from the chain, and neither gossip nor requests need it.
+/// `identify` comes last. It neither keeps nor dials the addresses that it hears of: those of peers come from the chain.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) door: Door,
     pub(crate) allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) gossip: Gossip,
     pub(crate) requests: Requests,
     pub(crate) alive: Requests,
+    pub(crate) identify: identify::Behaviour,
 }
 
 pub(crate) type Gossip =
@@ -76,20 +86,37 @@ pub(crate) type Gossip =
 pub(crate) type Requests = request_response::Behaviour<OpaqueCodec>;
 
 impl Behaviour {
-    pub(crate) fn new(topic: &IdentTopic, limits: &Limits) -> Result<Self, NetworkError> {
+    pub(crate) fn new(
+        key: PublicKey,
+        version: &Version,
+        topic: &IdentTopic,
+        limits: &Limits,
+    ) -> Result<Self, NetworkError> {
         Ok(Self {
+            door: Door::new(limits),
             allowed: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(connection_limits(limits)),
             gossip: gossip(topic, limits)?,
-            requests: requests(limits),
+            requests: requests(version, limits)?,
             alive: alive(limits),
+            identify: identify(key, version),
         })
     }
 }
 
+/// Without the addresses that we listen on: peers have those from the chain. Without a memory of addresses, because peers
+/// could fill it, and it would be used for dials.
+fn identify(key: PublicKey, version: &Version) -> identify::Behaviour {
+    let config = identify::Config::new(version.text(), key)
+        .with_agent_version(version.program.clone())
+        .with_hide_listen_addrs(true)
+        .with_cache_size(0);
+    identify::Behaviour::new(config)
+}
+
+/// Inbound connections whose handshake is under way are counted by the [`Door`].
 fn connection_limits(limits: &Limits) -> ConnectionLimits {
     ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits.pending_incoming))
         .with_max_pending_outgoing(Some(limits.pending_outgoing))
         .with_max_established_incoming(Some(limits.established_incoming))
         .with_max_established_outgoing(Some(limits.established_outgoing))
@@ -97,18 +124,33 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
         .with_max_established(Some(limits.established))
 }
 
-fn requests(limits: &Limits) -> Requests {
+fn requests(version: &Version, limits: &Limits) -> Result<Requests, NetworkError> {
     let codec = OpaqueCodec {
         request_bytes: limits.request_bytes,
         response_bytes: limits.response_bytes,
     };
-    // Twice the inbound limit, so that the excess gets as far as being told that we are busy.
+    // Twice the inbound limit, so that requests beyond it are still read and answered "busy".
     let streams = limits.outbound_requests_per_peer + 2 * limits.inbound_requests_per_peer;
     let config = request_response::Config::default()
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(streams);
-    let protocol = (StreamProtocol::new(REQUESTS), ProtocolSupport::Full);
-    request_response::Behaviour::with_codec(codec, [protocol], config)
+    let name = match version.protocol {
+        0 | 1 => StreamProtocol::new(REQUESTS),
+        protocol => {
+            StreamProtocol::try_from_owned(format!("/rings/{protocol}")).map_err(|error| {
+                NetworkError::Setup {
+                    what: "requests",
+                    source: error.into(),
+                }
+            })?
+        }
+    };
+    let protocol = (name, ProtocolSupport::Full);
+    Ok(request_response::Behaviour::with_codec(
+        codec,
+        [protocol],
+        config,
+    ))
 }
 
 fn alive(limits: &Limits) -> Requests {
@@ -138,9 +180,9 @@ fn gossip(topic: &IdentTopic, limits: &Limits) -> Result<Gossip, NetworkError> {
     Ok(gossip)
 }
 
-/// Everybody is connected with everybody, and a publisher sends to all of them (flood publishing): the
-/// mesh only carries a message around a link that is down. So it can be sparse, which spares the copies:
-/// in a ring of five each member forwards to at most three others, in one of a hundred to about four.
+/// Every member is connected with every other one, and a publisher sends to all of them (flood publishing). The
+/// mesh is needed only where a link is down, so it can be sparse, which saves copies: in a ring of five each member
+/// forwards to at most three others, in one of a hundred to about four.
 fn gossip_config(limits: &Limits) -> Result<gossipsub::Config, NetworkError> {
     gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
@@ -172,9 +214,8 @@ fn message_id(data: &[u8]) -> MessageId {
     MessageId::new(Sha256::digest(data).as_slice())
 }
 
-/// Only what proves ill will counts: rejected messages, and a persistent breach of the mesh's rules.
-/// Not counted are slowness, few deliveries and sharing an IP address, which in a small ring on one
-/// machine or behind one router are normal.
+/// A peer's score falls with rejected messages, and when it breaks the mesh's rules again and again. Slowness, few
+/// deliveries and a shared IP address do not: they are normal in a small ring on one machine or behind one router.
 fn scores(topic: &IdentTopic) -> PeerScoreParams {
     PeerScoreParams {
         topics: HashMap::from([(topic.hash(), topic_scores())]),
@@ -229,7 +270,15 @@ mod tests {
 
     #[test]
     fn the_configuration_is_accepted() {
-        assert!(Behaviour::new(&IdentTopic::new("topic"), &Limits::default()).is_ok());
+        let key = libp2p::identity::Keypair::generate_secp256k1().public();
+        for protocol in [1, 2] {
+            let version = Version {
+                protocol,
+                program: "rings".into(),
+            };
+            let topic = IdentTopic::new("topic");
+            assert!(Behaviour::new(key.clone(), &version, &topic, &Limits::default()).is_ok());
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ const ANSWER: u8 = 0;
 const BUSY: u8 = 1;
 const DECLINED: u8 = 2;
 
-/// Bytes set aside before any have arrived: the sender's word for the length is not trusted with more.
+/// At most this many bytes are allocated before any have arrived, even if the sender announces a greater length.
 const FIRST_ALLOCATION: usize = 64 * 1024;
 
-/// What a peer says to a request.
+/// A peer's response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Response {
     /// The answer.
@@ -118,8 +118,8 @@ where
     Ok(data.into())
 }
 
-/// The prefix, the length and the data. Short ones go out in one piece: one frame of the multiplexer and
-/// of the encryption instead of two.
+/// The prefix, the length and the data. Short messages are written in one piece: one frame of the multiplexer and of
+/// the encryption instead of two.
 async fn write_frame<T>(io: &mut T, prefix: &[u8], data: &[u8]) -> io::Result<()>
 where
     T: AsyncWrite + Unpin + Send,

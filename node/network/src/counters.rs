@@ -1,13 +1,13 @@
-//! What was dropped or refused, counted.
+//! Counters of what was dropped or refused.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Gossip messages dropped because the consumer was behind.
+    /// Gossip messages dropped because the consumer did not keep up.
     pub gossip_dropped: u64,
-    /// Requests answered "busy": too many of one peer, or the consumer was behind.
+    /// Requests answered "busy": too many of one peer, or the consumer did not keep up.
     pub requests_refused: u64,
     /// Connections refused: not on the list of peers, or a limit reached.
     pub connections_refused: u64,

@@ -1,11 +1,13 @@
-//! Whom to dial, when, and at which address. No I/O and no clock: time is an argument.
+//! Whom to dial, when, and at which address. There is no I/O here, and time is an argument.
+//!
+//! The [`Dialer`] has a plan for each peer on the list: when it is dialed next, or that it is being dialed, or that it
+//! is connected. After a failure the wait doubles, by the project's one back-off.
 
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use libp2p::{Multiaddr, PeerId};
+use rings_protocol::backoff::Backoff;
 
 use crate::address::Forms;
 use crate::Limits;
@@ -14,53 +16,49 @@ use crate::Limits;
 /// they do not dial each other at the same moment and end up with two connections.
 const COURTESY: Duration = Duration::from_millis(150);
 
-/// A connection that lasted this long was a success: the next dial starts anew. One that ended sooner
-/// counts as a failed dial (the peer took the call and hung up).
+/// A connection that lasted this long was a success: after it, the wait starts again from the shortest. One that ended
+/// sooner counts as a failed dial: the peer accepted the connection and closed it.
 const STABLE: Duration = Duration::from_secs(5);
 
-/// Every fourth dial tries a derived address, if there is one: rarely, as a QUIC dial to a peer that is
-/// down takes its whole timeout, while TCP's is refused at once.
+/// Every fourth dial tries a derived address, if there is one: only rarely, because a QUIC dial to a peer that is down
+/// takes its whole timeout, while a TCP dial is refused at once.
 const DERIVED_EVERY: u32 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DialState {
     Scheduled(Instant),
     Dialing,
     Connected(Instant),
-    /// No address to dial: the peer has to come to us.
+    /// There is no address to dial: the peer has to dial us.
     Unreachable,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PeerPlan {
     forms: Forms,
-    state: State,
+    state: DialState,
     /// Dials so far; picks the address.
     dials: u32,
-    /// Failed dials in a row; gives the wait.
-    failures: u32,
+    /// Counts failed dials in a row, and gives the wait.
+    redials: Backoff,
 }
 
 /// Keeps a dial planned for each peer that is not connected.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     local: PeerId,
-    redial_min: Duration,
-    redial_max: Duration,
-    entries: HashMap<PeerId, Entry>,
+    redials: Backoff,
+    plans: HashMap<PeerId, PeerPlan>,
     schedule: BTreeSet<(Instant, PeerId)>,
-    jitter: Jitter,
 }
 
 impl Dialer {
     pub(crate) fn new(local: PeerId, limits: &Limits) -> Self {
         Self {
             local,
-            redial_min: limits.redial_min,
-            redial_max: limits.redial_max,
-            entries: HashMap::new(),
+            redials: Backoff::new(limits.redial_min, limits.redial_max),
+            plans: HashMap::new(),
             schedule: BTreeSet::new(),
-            jitter: Jitter::from_system(),
         }
     }
 
@@ -71,7 +69,7 @@ impl Dialer {
         now: Instant,
     ) -> (Vec<PeerId>, Vec<PeerId>) {
         let gone: Vec<_> = self
-            .entries
+            .plans
             .keys()
             .filter(|id| !peers.contains_key(id))
             .copied()
@@ -81,7 +79,7 @@ impl Dialer {
         }
         let mut new = Vec::new();
         for (peer, forms) in peers {
-            if !self.entries.contains_key(&peer) {
+            if !self.plans.contains_key(&peer) {
                 new.push(peer);
                 self.insert(peer, forms, now);
             } else {
@@ -93,34 +91,40 @@ impl Dialer {
 
     fn remove(&mut self, peer: &PeerId) {
         self.unschedule(peer);
-        self.entries.remove(peer);
+        self.plans.remove(peer);
     }
 
     fn insert(&mut self, peer: PeerId, forms: Forms, now: Instant) {
-        let entry = Entry {
+        let plan = PeerPlan {
             forms,
-            state: State::Unreachable,
+            state: DialState::Unreachable,
             dials: 0,
-            failures: 0,
+            redials: self.redials,
         };
-        self.entries.insert(peer, entry);
+        self.plans.insert(peer, plan);
         self.plan(peer, now + self.courtesy(&peer));
     }
 
     /// New addresses are tried at once, unless the peer is connected or being dialed.
     fn update(&mut self, peer: PeerId, forms: Forms, now: Instant) {
-        let Some(entry) = self
-            .entries
-            .get_mut(&peer)
-            .filter(|entry| entry.forms != forms)
-        else {
+        let Some(plan) = self.plans.get_mut(&peer).filter(|plan| plan.forms != forms) else {
             return;
         };
-        entry.forms = forms;
-        entry.failures = 0;
-        if matches!(entry.state, State::Scheduled(_) | State::Unreachable) {
+        plan.forms = forms;
+        plan.redials.reset();
+        if matches!(plan.state, DialState::Scheduled(_) | DialState::Unreachable) {
             self.plan(peer, now + self.courtesy(&peer));
         }
+    }
+
+    /// Whether a peer is on the list.
+    pub(crate) fn knows(&self, peer: &PeerId) -> bool {
+        self.plans.contains_key(peer)
+    }
+
+    /// How many peers are on the list.
+    pub(crate) fn count(&self) -> usize {
+        self.plans.len()
     }
 
     /// When the next dial is due.
@@ -128,18 +132,18 @@ impl Dialer {
         self.schedule.first().map(|(at, _)| *at)
     }
 
-    /// Takes one peer whose dial is due, with the address to dial. The caller reports what came of it
-    /// with [`Dialer::connected`] or [`Dialer::failed`].
+    /// Takes one peer whose dial is due, with the address to dial. The caller reports the outcome with
+    /// [`Dialer::connected`] or [`Dialer::failed`].
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<(PeerId, Multiaddr)> {
         let (_, peer) = *self.schedule.first().filter(|(at, _)| *at <= now)?;
         self.unschedule(&peer);
-        let entry = self.entries.get_mut(&peer)?;
-        let address = pick(&entry.forms, entry.dials);
-        entry.dials = entry.dials.wrapping_add(1);
-        entry.state = if address.is_some() {
-            State::Dialing
+        let plan = self.plans.get_mut(&peer)?;
+        let address = pick(&plan.forms, plan.dials);
+        plan.dials = plan.dials.wrapping_add(1);
+        plan.state = if address.is_some() {
+            DialState::Dialing
         } else {
-            State::Unreachable
+            DialState::Unreachable
         };
         address.map(|address| (peer, address))
     }
@@ -147,55 +151,42 @@ impl Dialer {
     /// A connection is up, whoever dialed.
     pub(crate) fn connected(&mut self, peer: &PeerId, now: Instant) {
         self.unschedule(peer);
-        if let Some(entry) = self.entries.get_mut(peer) {
-            if !matches!(entry.state, State::Connected(_)) {
-                entry.state = State::Connected(now);
+        if let Some(plan) = self.plans.get_mut(peer) {
+            if !matches!(plan.state, DialState::Connected(_)) {
+                plan.state = DialState::Connected(now);
             }
         }
     }
 
     /// The last connection is gone.
     pub(crate) fn disconnected(&mut self, peer: &PeerId, now: Instant) {
-        let Some(entry) = self.entries.get_mut(peer) else {
+        let Some(plan) = self.plans.get_mut(peer) else {
             return;
         };
-        let State::Connected(since) = entry.state else {
+        let DialState::Connected(since) = plan.state else {
             return;
         };
-        let lasted = now.saturating_duration_since(since) >= STABLE;
-        entry.failures = if lasted {
-            0
-        } else {
-            entry.failures.saturating_add(1)
-        };
+        if now.saturating_duration_since(since) >= STABLE {
+            plan.redials.reset();
+        }
         self.plan_again(*peer, now);
     }
 
     /// A dial failed.
     pub(crate) fn failed(&mut self, peer: &PeerId, now: Instant) {
-        let Some(entry) = self.entries.get_mut(peer) else {
-            return;
-        };
-        if entry.state == State::Dialing {
-            entry.failures = entry.failures.saturating_add(1);
+        let state = self.plans.get(peer).map(|plan| plan.state);
+        if state == Some(DialState::Dialing) {
             self.plan_again(*peer, now);
         }
     }
 
+    /// Plans the next dial of a peer that could not be reached, or was lost.
     fn plan_again(&mut self, peer: PeerId, now: Instant) {
-        let failures = self.entries.get(&peer).map_or(0, |entry| entry.failures);
-        let wait = self.wait(failures) + self.courtesy(&peer);
-        self.plan(peer, now + wait);
-    }
-
-    /// Half to the whole of the doubled wait: peers that failed together do not come back together.
-    fn wait(&mut self, failures: u32) -> Duration {
-        let doubled = self
-            .redial_min
-            .saturating_mul(1 << failures.saturating_sub(1).min(16));
-        doubled
-            .min(self.redial_max)
-            .mul_f64(self.jitter.between(0.5, 1.0))
+        let Some(plan) = self.plans.get_mut(&peer) else {
+            return;
+        };
+        let wait = plan.redials.failed(rand::random());
+        self.plan(peer, now + wait + self.courtesy(&peer));
     }
 
     fn courtesy(&self, peer: &PeerId) -> Duration {
@@ -208,18 +199,18 @@ impl Dialer {
 
     fn plan(&mut self, peer: PeerId, at: Instant) {
         self.unschedule(&peer);
-        if let Some(entry) = self.entries.get_mut(&peer) {
-            if entry.forms.announced.is_empty() {
-                entry.state = State::Unreachable;
+        if let Some(plan) = self.plans.get_mut(&peer) {
+            if plan.forms.announced.is_empty() {
+                plan.state = DialState::Unreachable;
             } else {
-                entry.state = State::Scheduled(at);
+                plan.state = DialState::Scheduled(at);
                 self.schedule.insert((at, peer));
             }
         }
     }
 
     fn unschedule(&mut self, peer: &PeerId) {
-        if let Some(State::Scheduled(at)) = self.entries.get(peer).map(|entry| entry.state) {
+        if let Some(DialState::Scheduled(at)) = self.plans.get(peer).map(|plan| plan.state) {
             self.schedule.remove(&(at, *peer));
         }
     }
@@ -234,26 +225,6 @@ fn pick(forms: &Forms, dials: u32) -> Option<Multiaddr> {
     };
     let index = usize::try_from(turn).ok()?.checked_rem(list.len())?;
     list.get(index).cloned()
-}
-
-/// A small generator (splitmix64): jitter needs no more.
-#[derive(Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    fn from_system() -> Self {
-        Self(RandomState::new().build_hasher().finish())
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let unit =
-            f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-        low + (high - low) * unit
-    }
 }
 
 #[cfg(test)]

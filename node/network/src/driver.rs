@@ -1,9 +1,13 @@
-//! The task that owns the swarm. It waits for everything at once and never for one thing: no branch
-//! awaits inside its handler, so neither a slow peer nor a slow consumer can hold up the others.
+//! The task that owns the swarm.
+//!
+//! One loop waits for commands, for events of the swarm, for verdicts and answers of the consumer, and for timers. No
+//! handler awaits anything, so neither a slow peer nor a slow consumer can hold up the others.
 
+mod addresses;
 mod gossip;
 mod peers;
 mod requests;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -17,9 +21,10 @@ use libp2p::gossipsub::TopicHash;
 use libp2p::request_response::{InboundRequestId, OutboundRequestId};
 use libp2p::swarm::SwarmEvent;
 use libp2p::Swarm;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{interval_at, sleep_until, timeout, MissedTickBehavior};
 
+use self::waiting::{Answering, Asked, Judging};
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::counters::Counters;
 use crate::dialer::Dialer;
@@ -29,20 +34,26 @@ use crate::inbox::Inbox;
 use crate::links::Links;
 use crate::liveness::Liveness;
 use crate::outbox::Outbox;
-use crate::{Event, Limits, PeerId};
+use crate::reach::Reach;
+use crate::seen::Seen;
+use crate::{Event, Limits, OwnAddresses, PeerId, Request, Version};
 
-/// A dial that began before the peer heard of ours may end this much later than its timeout.
+/// Two peers may dial each other at once; the later of the two dials ends within its timeout plus this margin.
 const SIMULTANEOUS_SLACK: Duration = Duration::from_secs(1);
 
-/// What the task is made of.
-pub(crate) struct Parts {
+/// What a [`Driver`] is made from.
+pub(crate) struct DriverParts {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) listeners: Vec<ListenerId>,
     pub(crate) topic: TopicHash,
+    pub(crate) version: Version,
     pub(crate) limits: Limits,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) own: watch::Sender<OwnAddresses>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) requests: mpsc::Sender<Request>,
 }
 
 /// The network task.
@@ -50,34 +61,48 @@ pub(crate) struct Driver {
     swarm: Swarm<Behaviour>,
     listeners: Vec<ListenerId>,
     topic: TopicHash,
+    version: Version,
     limits: Limits,
     counters: Arc<Counters>,
+    /// Who cannot be reached, and why.
+    reach: Arc<Reach>,
+    /// Where peers see us.
+    seen: Seen,
+    /// Our own addresses, for everybody who reads them.
+    own: watch::Sender<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
     outbox: Outbox,
+    /// Peers' requests on their way to the consumer. When it is full, they are refused.
+    requests: mpsc::Sender<Request>,
     dialer: Dialer,
     links: Links,
     liveness: Liveness<OutboundRequestId>,
     /// Peers' requests that wait for our answer.
     inbox: Inbox<InboundRequestId>,
-    answers: FuturesUnordered<requests::Answering>,
+    answers: FuturesUnordered<Answering>,
     /// Our requests that wait for a peer's answer.
-    asked: HashMap<OutboundRequestId, requests::Asked>,
+    asked: HashMap<OutboundRequestId, Asked>,
     /// Gossip that waits for the consumer's verdict, and its bytes.
-    verdicts: FuturesUnordered<gossip::Judging>,
+    verdicts: FuturesUnordered<Judging>,
     held: Arc<AtomicUsize>,
 }
 
 impl Driver {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: DriverParts) -> Self {
         let limits = parts.limits;
         Self {
             dialer: Dialer::new(*parts.swarm.local_peer_id(), &limits),
             swarm: parts.swarm,
             listeners: parts.listeners,
             topic: parts.topic,
+            version: parts.version,
             counters: parts.counters,
+            reach: parts.reach,
+            seen: Seen::default(),
+            own: parts.own,
             commands: parts.commands,
             outbox: Outbox::new(parts.events),
+            requests: parts.requests,
             links: Links::new(limits.dial_timeout + SIMULTANEOUS_SLACK),
             liveness: Liveness::new(limits.liveness_timeout),
             inbox: Inbox::new(limits.inbound_requests_per_peer),
@@ -90,6 +115,7 @@ impl Driver {
     }
 
     pub(crate) async fn run(mut self) {
+        self.tell_own_addresses();
         let period = self.limits.liveness_interval;
         let mut upkeep = interval_at(tokio::time::Instant::now() + period, period);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,7 +136,7 @@ impl Driver {
             }
         };
         self.close().await;
-        // The sockets are closed before the caller hears of it.
+        // The sockets are closed before the caller is told.
         drop(self);
         if let Some(done) = stop {
             tell(done, ());
@@ -125,7 +151,7 @@ impl Driver {
                 data,
                 turn,
                 done,
-            } => self.ask(peer, data, requests::Asked::new(turn, done)),
+            } => self.ask(peer, data, Asked::new(turn, done)),
             Command::SetPeers { peers, done } => {
                 self.set_peers(peers);
                 tell(done, ());
@@ -140,7 +166,7 @@ impl Driver {
                         .collect(),
                 );
             }
-            // `run` takes it before.
+            // `run` handles this command itself and never passes it on.
             Command::Shutdown { done } => tell(done, ()),
         }
     }
@@ -168,6 +194,9 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.on_incoming_failed(peer_id, &error);
             }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.tell_own_addresses();
+            }
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to accept")
             }
@@ -183,7 +212,10 @@ impl Driver {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Requests(event) => self.on_request(event),
             BehaviourEvent::Alive(event) => self.on_alive(event),
-            BehaviourEvent::Allowed(never) | BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Identify(event) => self.on_identify(event),
+            BehaviourEvent::Door(never)
+            | BehaviourEvent::Allowed(never)
+            | BehaviourEvent::Limits(never) => match never {},
         }
     }
 
@@ -213,7 +245,7 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-/// Waits until then; for ever if there is no such moment.
+/// Waits until `due`; for ever if there is no deadline.
 async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due.into()).await,

@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! The errors of the network. Each message says what to do.
 
 use std::io;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub enum NetworkError {
     /// The network was shut down.
     #[error("the network was shut down")]
     Stopped,
-    /// Nobody is subscribed to the topic: the message went to nobody and is kept nowhere.
+    /// Nobody is subscribed to the topic: the message was sent to nobody and is not kept.
     #[error("no peer is connected: publish again after the next one has connected")]
     NoPeers,
     /// The same bytes were published or received a moment ago: they were not sent again.

@@ -1,4 +1,8 @@
-//! What the network tells its consumer, and the handles to answer with.
+//! What the network tells its consumer: events, and the requests of peers. With them come the handles to answer with.
+//!
+//! An [`Event`] is a gossip message, or a peer that can be reached or no longer. With a message comes a [`Verdict`]:
+//! whether to pass it on, ignore it, or penalise the peer that sent it. A [`Request`] comes in a queue of its own, with
+//! a [`Reply`] that takes the answer. Verdicts and replies can be dropped: that means "ignore" and "no answer".
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -19,17 +23,8 @@ pub enum Event {
         from: PeerId,
         /// The message.
         data: Bytes,
-        /// Decides what becomes of it.
+        /// Decides what happens to it.
         verdict: Verdict,
-    },
-    /// A peer asks something.
-    Request {
-        /// Who asks.
-        from: PeerId,
-        /// The question.
-        data: Bytes,
-        /// Takes the answer.
-        reply: Reply,
     },
     /// A peer can be reached: what is published from now on is sent to it.
     Connected(PeerId),
@@ -37,8 +32,19 @@ pub enum Event {
     Disconnected(PeerId),
 }
 
-/// Decides over a gossip message. It must be given within 10 seconds: later, the message is not
-/// forwarded any more. Dropping it is [`Verdict::ignore`].
+/// A peer asks something. Requests have a queue of their own, so that answering them never delays events.
+#[derive(Debug)]
+pub struct Request {
+    /// Who asks.
+    pub from: PeerId,
+    /// The question.
+    pub data: Bytes,
+    /// Takes the answer.
+    pub reply: Reply,
+}
+
+/// Decides what happens to a gossip message. The verdict must be given within 10 seconds; after that the message is not
+/// forwarded. Dropping it means [`Verdict::ignore`].
 #[derive(Debug)]
 pub struct Verdict {
     pub(crate) decision: oneshot::Sender<MessageAcceptance>,
@@ -52,14 +58,14 @@ impl Verdict {
     }
 
     /// The message is of no use here, or cannot be judged (an old epoch, an unknown gate): it is not
-    /// forwarded, and nobody is to blame.
+    /// forwarded, and no peer is penalised.
     pub fn ignore(self) {
         self.decide(MessageAcceptance::Ignore);
     }
 
-    /// The message can only come from a faulty peer (it does not parse, its signature is wrong): it is
-    /// not forwarded, and the neighbour that forwarded it is penalised. Three within a short time, and
-    /// its gossip is not listened to for a while; its requests still are.
+    /// The message can only come from a faulty peer (it does not parse, its signature is wrong): it is not forwarded,
+    /// and the neighbour that forwarded it is penalised. After three within a short time, its gossip is ignored for a
+    /// while; its requests are still answered.
     pub fn reject(self) {
         self.decide(MessageAcceptance::Reject);
     }
@@ -92,9 +98,14 @@ impl Reply {
         }
         tell(self.answer, Response::Answer(data));
     }
+
+    /// Tells the peer that this node has too much to do: it may ask somebody else, or again later.
+    pub fn busy(self) {
+        tell(self.answer, Response::Busy);
+    }
 }
 
-/// Bytes of gossip that wait for a verdict; given back when dropped.
+/// A share of the bytes of gossip that may wait for a verdict; it is given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     total: Arc<AtomicUsize>,
@@ -121,7 +132,7 @@ impl Drop for Held {
     }
 }
 
-/// Tells somebody who may have gone meanwhile.
+/// Sends an answer to a receiver that may have been dropped meanwhile.
 pub(crate) fn tell<T>(sender: oneshot::Sender<T>, value: T) {
     if sender.send(value).is_err() {
         tracing::trace!("nobody waits for this any more");

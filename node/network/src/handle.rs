@@ -1,13 +1,18 @@
 //! The handle by which the rest of the node speaks to the network task.
+//!
+//! A [`Network`] can be cloned. Each method puts a command into a bounded queue and, where there is an answer, waits
+//! for it. Publishing and asking check sizes first, so that what is too long fails at the caller. Requests to one peer
+//! have a bounded number of turns (`Turns`), which the caller takes before the command is sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{mpsc, oneshot, watch, OwnedSemaphorePermit, Semaphore};
 
 use crate::counters::Counters;
-use crate::{Limits, NetworkError, Peer, PeerId, Stats};
+use crate::reach::Reach;
+use crate::{Limits, NetworkError, OwnAddresses, Peer, PeerId, Stats, Unreachable};
 
 type Answer<T> = oneshot::Sender<T>;
 
@@ -46,23 +51,33 @@ pub struct Network {
     local: PeerId,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
+    reach: Arc<Reach>,
+    own_addresses: watch::Receiver<OwnAddresses>,
     turns: Arc<Turns>,
     commands: mpsc::Sender<Command>,
 }
 
+/// What a [`Network`] is made from.
+pub(crate) struct NetworkParts {
+    pub(crate) local: PeerId,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) own_addresses: watch::Receiver<OwnAddresses>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
 impl Network {
-    pub(crate) fn new(
-        local: PeerId,
-        limits: Limits,
-        counters: Arc<Counters>,
-        commands: mpsc::Sender<Command>,
-    ) -> Self {
+    pub(crate) fn new(parts: NetworkParts) -> Self {
+        let limits = parts.limits;
         Self {
-            local,
+            local: parts.local,
             turns: Arc::new(Turns::new(limits.outbound_requests_per_peer, limits.peers)),
             limits: Arc::new(limits),
-            counters,
-            commands,
+            counters: parts.counters,
+            reach: parts.reach,
+            own_addresses: parts.own_addresses,
+            commands: parts.commands,
         }
     }
 
@@ -79,9 +94,25 @@ impl Network {
             .unwrap_or_default()
     }
 
-    /// Takes the list of peers that may connect, in place of the one before. Those that are gone are
-    /// disconnected; those that are new are dialed, and dialed again whenever they are not connected.
-    /// Addresses that cannot be dialed are passed over; a peer without any has to dial us.
+    /// What this node knows of its own addresses: the newest, and a way to wait for the next change. It changes when an
+    /// interface comes or goes, and when enough peers say at which address they see this node.
+    pub fn own_addresses(&self) -> watch::Receiver<OwnAddresses> {
+        self.own_addresses.clone()
+    }
+
+    /// The peers on the list that are not connected, with since when and why.
+    pub fn unreachable(&self) -> Vec<Unreachable> {
+        self.reach.unreachable()
+    }
+
+    /// Which program a peer has said that it is.
+    pub fn program_of(&self, peer: &PeerId) -> Option<String> {
+        self.reach.program(peer)
+    }
+
+    /// Sets the list of peers that may connect, in place of the one before. Peers that are no longer on it are
+    /// disconnected; those that are new are dialed, and dialed again whenever they are not connected. Addresses that
+    /// cannot be dialed are passed over; a peer without any has to dial us.
     pub async fn set_peers(&self, peers: Vec<Peer>) {
         if self
             .ask(|done| Command::SetPeers { peers, done })
@@ -96,8 +127,8 @@ impl Network {
     /// it is on its way to at least one.
     ///
     /// # Errors
-    /// * [`NetworkError::NoPeers`]: nobody is connected. The message is kept nowhere: publish it again on
-    ///   the next [`crate::Event::Connected`].
+    /// * [`NetworkError::NoPeers`]: nobody is connected. The message is not kept: publish it again on the next
+    ///   [`crate::Event::Connected`].
     /// * [`NetworkError::Duplicate`]: the same bytes were published or received within
     ///   [`Limits::gossip_memory`], and peers would not take them again.
     /// * [`NetworkError::Overloaded`]: the queues of all peers are full.
@@ -122,7 +153,7 @@ impl Network {
             turn,
             done,
         });
-        // libp2p's own timeout begins only when the stream is agreed upon.
+        // libp2p's own timeout begins only when the stream is negotiated.
         let after = self.limits.request_timeout;
         let in_time = tokio::time::timeout(after, answer).await;
         in_time.map_err(|_| NetworkError::Timeout { peer, after })??
@@ -164,7 +195,7 @@ fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), Netwo
     Ok(())
 }
 
-/// Turns to ask a peer: a peer that does not answer holds up only those who ask it.
+/// Limits how many requests to one peer wait for an answer. A peer that does not answer delays only requests to itself.
 #[derive(Debug)]
 struct Turns {
     per_peer: usize,

@@ -1,16 +1,14 @@
-//! Names of peers, and the key pair a name is derived from.
+//! Names of peers, and the key pair that a name is derived from.
 
 use std::fmt;
 use std::str::FromStr;
 
-use libp2p::identity::{secp256k1, Keypair, PublicKey};
+use libp2p::identity::{secp256k1, DecodingError, Keypair, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::NetworkError;
-
-/// The name of a peer: the hash-free encoding of its secp256k1 public key, "16Uiu2HA…".
+/// The name of a peer: its secp256k1 public key, encoded without hashing, "16Uiu2HA…".
 ///
-/// It is derived from the same key as the member's account, so a chain that knows the key knows the name.
+/// It is derived from the same key as the member's account, so the name follows from the public key on chain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub(crate) libp2p::PeerId);
 
@@ -84,12 +82,11 @@ impl FromStr for PeerId {
     }
 }
 
-/// The key pair of a secret; the copy that the library asks for is wiped.
-pub(crate) fn keypair(secret: &Zeroizing<[u8; 32]>) -> Result<Keypair, NetworkError> {
+/// The key pair of a secret. The library overwrites the copy that it is given.
+pub(crate) fn keypair(secret: &Zeroizing<[u8; 32]>) -> Result<Keypair, DecodingError> {
     let mut copy = secret.clone();
     secp256k1::SecretKey::try_from_bytes(copy.as_mut_slice())
         .map(|key| Keypair::from(secp256k1::Keypair::from(key)))
-        .map_err(|error| NetworkError::Secret(error.into()))
 }
 
 #[cfg(test)]

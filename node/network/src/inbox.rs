@@ -1,4 +1,4 @@
-//! Requests of peers that are being answered: how many each may have.
+//! Counts the requests of each peer that are being answered, so that no peer has more than its share.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -34,7 +34,7 @@ impl<R: Eq + Hash> Inbox<R> {
         }
     }
 
-    /// Forgets a request that was answered or failed. One that was never noted is no matter.
+    /// Forgets a request that was answered or failed. Unknown requests are ignored.
     pub(crate) fn closed(&mut self, request: &R) {
         let Some(peer) = self.open.remove(request) else {
             return;

@@ -1,4 +1,4 @@
-//! Every bound of this room, by name.
+//! All limits of the network, by name.
 
 use std::time::Duration;
 
@@ -14,16 +14,22 @@ pub struct Limits {
     /// Addresses kept per peer, in the order given.
     pub addresses_per_peer: usize,
 
-    /// Inbound connections whose handshake is under way. Strangers can only ever occupy these.
+    /// Inbound connections whose handshake is under way. Peers that are not on the list get no further than this.
     pub pending_incoming: u32,
+    /// The same for connections from addresses that peers on the list have announced; they are counted separately.
+    pub pending_announced: u32,
+    /// Handshakes of inbound connections that begin in one second, each of which costs work.
+    pub handshakes_incoming: u32,
+    /// The same for connections from addresses that peers on the list have announced.
+    pub handshakes_announced: u32,
     /// Outbound connections whose handshake is under way.
     pub pending_outgoing: u32,
     /// Established inbound connections.
     pub established_incoming: u32,
     /// Established outbound connections.
     pub established_outgoing: u32,
-    /// Established connections with one peer: two that dial each other at once get one each; the rest is
-    /// room for a peer that came back before its old connections were found dead.
+    /// Established connections with one peer: two that dial each other at once get one each; the others are for a peer
+    /// that came back before its old connections were found dead.
     pub established_per_peer: u32,
     /// Established connections in all.
     pub established: u32,
@@ -59,6 +65,8 @@ pub struct Limits {
     pub command_queue: usize,
     /// Events that wait for the consumer.
     pub event_queue: usize,
+    /// Requests of all peers that wait for the consumer; those beyond are answered "busy".
+    pub request_queue: usize,
 
     /// Wait after the first failed dial; doubled with each further one, with jitter.
     pub redial_min: Duration,
@@ -81,6 +89,9 @@ impl Default for Limits {
             peers: 512,
             addresses_per_peer: 8,
             pending_incoming: 64,
+            pending_announced: 256,
+            handshakes_incoming: 128,
+            handshakes_announced: 1024,
             pending_outgoing: 256,
             established_incoming: 1024,
             established_outgoing: 1024,
@@ -100,6 +111,7 @@ impl Default for Limits {
             outbound_requests_per_peer: 16,
             command_queue: 256,
             event_queue: 4096,
+            request_queue: 64,
             redial_min: Duration::from_millis(100),
             redial_max: Duration::from_secs(20),
             dial_timeout: Duration::from_secs(5),

@@ -1,4 +1,9 @@
-//! The connections to each peer. No I/O and no clock: time is an argument.
+//! The connections to each peer. There is no I/O here, and time is an argument.
+//!
+//! libp2p allows several connections to one peer. The consumer wants to know only whether a peer can be reached.
+//! [`Links`] keeps the connections of each peer and says, for each one that opens or ends, what it means: the first,
+//! one of two that crossed, one that replaces a dead one, the last one gone. It also knows whether a peer has
+//! subscribed, and which peers have not done so in time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,12 +14,12 @@ use libp2p::PeerId;
 /// What a new connection means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// It is the only one, or both sides dialed at the same moment: keep it. (Closing one of the two
-    /// could lose what was already written to it, such as the subscription.)
+    /// It is the only connection, or both sides dialed at the same moment: keep it. (Closing one of the two could lose
+    /// what was already written to it, such as the subscription.)
     Good,
-    /// The peer dials although it has a connection: it has lost that one, having been killed or cut off.
-    /// All its connections must go. Keeping the new one beside the dead would leave the peer without our
-    /// subscription, as gossipsub tells it on the first connection only.
+    /// The peer dials although it has a connection, so it has lost that one: it was killed or cut off. All its
+    /// connections must be closed. If the new one were kept beside the dead one, the peer would not get our
+    /// subscription, because gossipsub sends it on the first connection only.
     PeerStartedAnew,
 }
 
@@ -44,8 +49,8 @@ struct Link {
 }
 
 impl Link {
-    /// Peers dial only while they have no connection. So beside one that the peer dialed before, a second
-    /// can only be its successor; beside one that we dialed, both may have dialed at the same moment.
+    /// Peers dial only while they have no connection. So if the peer had dialed a connection before, a second one
+    /// replaces it; if we had dialed it, both may have dialed at the same moment.
     fn is_dead_to_its_peer(&self, now: Instant, simultaneous: Duration) -> bool {
         let mut connections = self.connections.iter();
         connections

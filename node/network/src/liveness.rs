@@ -1,8 +1,8 @@
-//! Questions to peers whether they are there, and those that were not answered in time. No I/O and no
-//! clock: time is an argument.
+//! Which peers were asked whether they are still there, and which of them did not answer in time. There is no I/O
+//! here, and time is an argument.
 //!
-//! libp2p's own timeout of a request only begins once its stream is agreed upon, which on a dead
-//! connection takes another ten seconds to fail.
+//! libp2p's own timeout of a request begins only when its stream is negotiated. On a dead connection that takes another
+//! ten seconds to fail.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ impl<Q: PartialEq> Liveness<Q> {
         self.waiting.retain(|(_, other, _)| other != question);
     }
 
-    /// When the oldest question runs out.
+    /// When the oldest question times out.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.waiting.front().map(|(due, _, _)| *due)
     }

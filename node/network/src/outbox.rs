@@ -1,4 +1,8 @@
 //! The queue of events, and what happens when it is full.
+//!
+//! The network task never waits for its consumer. A gossip message needs a free place now, or it is dropped and
+//! counted. Connection events must not be lost, so those without a place wait in a list, at most two for each peer, and
+//! go out first when there is a place again.
 
 use std::collections::VecDeque;
 
@@ -6,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::Event;
 
-/// The network's end of the event queue. It never waits for the consumer: gossip and requests need a
-/// free place at once, connection events wait in a list of their own.
+/// The network's end of the event queue. It never waits for the consumer: gossip is dropped when no place is free,
+/// and connection events wait in a list of their own.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: mpsc::Sender<Event>,
@@ -22,9 +26,9 @@ impl Outbox {
         }
     }
 
-    /// Queues a connection event. Of one peer at most `Disconnected`, `Connected` wait: a connection that
-    /// came and went while the consumer was behind is not mentioned, but one that went and came back is,
-    /// because what was published in between is lost to that peer.
+    /// Queues a connection event. At most two events of one peer wait: `Disconnected`, then `Connected`. If a peer
+    /// connected and disconnected while the consumer was behind, neither is reported. If it disconnected and came back,
+    /// both are, because the peer did not get what was published in between.
     pub(crate) fn notify(&mut self, notice: Event) {
         if let Event::Disconnected(peer) = notice {
             let unseen = |event: &Event| matches!(event, Event::Connected(other) if *other == peer);

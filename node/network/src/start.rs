@@ -1,4 +1,9 @@
-//! Starting the network.
+//! Starting the network: from a [`Config`] to a running task.
+//!
+//! [`start`] checks the secret and the addresses, builds the transport (`transport.rs`) and the protocols on each
+//! connection (`behaviour.rs`), binds the addresses, and spawns the task that owns all of it (`driver.rs`). It returns
+//! a [`Started`]: the handle by which the caller gives commands, the queue of events, the queue of peers' requests, and
+//! the task to wait for. Nobody can connect until the caller has said who may ([`Network::set_peers`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,20 +14,22 @@ use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::IdentTopic;
 use libp2p::swarm::{self, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, TransportError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::behaviour::Behaviour;
 use crate::counters::Counters;
-use crate::driver::{Driver, Parts};
+use crate::driver::{Driver, DriverParts};
+use crate::handle::NetworkParts;
+use crate::reach::Reach;
 use crate::{address, identity, transport};
-use crate::{Event, Limits, Network, NetworkError, PeerId};
+use crate::{Event, Limits, Network, NetworkError, OwnAddresses, PeerId, Request, Version};
 
 /// How long an interface may take to tell us its address.
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connections are never idle: members stay connected, and dead ones are found by asking.
+/// Connections are never closed for being idle: members stay connected, and dead connections are found by asking.
 const IDLE_FOR_EVER: Duration = Duration::MAX;
 
 /// What the network needs to start.
@@ -30,13 +37,16 @@ const IDLE_FOR_EVER: Duration = Duration::MAX;
 pub struct Config {
     /// The member's secp256k1 secret; the peer's name follows from it.
     pub secret: Zeroizing<[u8; 32]>,
-    /// Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/4001` and `/ip4/0.0.0.0/udp/4001/quic-v1`; port
-    /// 0 takes any. With none, the node dials and is not dialed.
+    /// Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/4001` and `/ip4/0.0.0.0/udp/4001/quic-v1`; port 0 takes any.
+    /// Without any, the node dials others and cannot be dialed.
     pub listen: Vec<String>,
     /// The bounds.
     pub limits: Limits,
     /// What gossip is about; only peers with the same topic hear each other. It should name chain and ring.
     pub topic: String,
+    /// What is spoken. A peer of another version is not connected, and the reason is known
+    /// ([`Network::unreachable`]).
+    pub version: Version,
 }
 
 impl fmt::Debug for Config {
@@ -46,18 +56,22 @@ impl fmt::Debug for Config {
             .field("listen", &self.listen)
             .field("limits", &self.limits)
             .field("topic", &self.topic)
+            .field("version", &self.version)
             .finish()
     }
 }
 
-/// A peer that may connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its name.
-    pub id: PeerId,
-    /// Binary multiaddrs, the best first. Each is dialed by its own transport, and now and then by the
-    /// other one at the same port: QUIC for TCP, TCP for QUIC.
-    pub addresses: Vec<Vec<u8>>,
+/// A running network.
+#[derive(Debug)]
+pub struct Started {
+    /// The handle.
+    pub network: Network,
+    /// What happens: gossip and connections.
+    pub events: mpsc::Receiver<Event>,
+    /// Requests of peers. The consumer of this queue may be slow without delaying gossip.
+    pub requests: mpsc::Receiver<Request>,
+    /// The task that drives the network.
+    pub task: JoinHandle<()>,
 }
 
 /// Starts the network: binds the addresses and runs the task. Nobody can connect before
@@ -66,49 +80,68 @@ pub struct Peer {
 /// The task ends with [`Network::shutdown`], or when the last handle is dropped.
 ///
 /// # Errors
-/// If the secret is no key, an address cannot be used or is in use, or a part cannot be set up.
-pub async fn start(
-    config: Config,
-) -> Result<(Network, mpsc::Receiver<Event>, JoinHandle<()>), NetworkError> {
+/// If the secret is not a key, an address cannot be used or is in use, or a part cannot be set up.
+pub async fn start(config: Config) -> Result<Started, NetworkError> {
     let Config {
         secret,
         listen,
         limits,
         topic,
+        version,
     } = config;
-    let topic = IdentTopic::new(topic);
-    let mut swarm = swarm(&secret, &topic, &limits)?;
+    let topic = IdentTopic::new(version.topic(&topic));
+    let mut swarm = swarm(&secret, &version, &topic, &limits)?;
     let listeners = bind(&mut swarm, &listen).await?;
 
     let counters = Arc::new(Counters::default());
+    let reach = Arc::new(Reach::default());
+    let (own, own_addresses) = watch::channel(OwnAddresses::default());
     let (commands, command_queue) = mpsc::channel(limits.command_queue);
     let (event_queue, events) = mpsc::channel(limits.event_queue);
+    let (request_queue, requests) = mpsc::channel(limits.request_queue);
     let local = PeerId(*swarm.local_peer_id());
-    let network = Network::new(local, limits.clone(), Arc::clone(&counters), commands);
-    let driver = Driver::new(Parts {
+    let network = Network::new(NetworkParts {
+        local,
+        limits: limits.clone(),
+        counters: Arc::clone(&counters),
+        reach: Arc::clone(&reach),
+        own_addresses,
+        commands,
+    });
+    let driver = Driver::new(DriverParts {
         swarm,
         listeners,
         topic: topic.hash(),
+        version,
         limits,
         counters,
+        reach,
+        own,
         commands: command_queue,
         events: event_queue,
+        requests: request_queue,
     });
-    Ok((network, events, tokio::spawn(driver.run())))
+    Ok(Started {
+        network,
+        events,
+        requests,
+        task: tokio::spawn(driver.run()),
+    })
 }
 
 fn swarm(
     secret: &Zeroizing<[u8; 32]>,
+    version: &Version,
     topic: &IdentTopic,
     limits: &Limits,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
-    let keypair = identity::keypair(secret)?;
+    let keypair = identity::keypair(secret).map_err(|error| NetworkError::Secret(error.into()))?;
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_FOR_EVER)
         .with_max_negotiating_inbound_streams(limits.negotiating_streams);
     Ok(Swarm::new(
         transport::build(&keypair, limits)?,
-        Behaviour::new(topic, limits)?,
+        Behaviour::new(keypair.public(), version, topic, limits)?,
         keypair.public().to_peer_id(),
         config,
     ))
@@ -181,6 +214,10 @@ mod tests {
             listen: Vec::new(),
             limits: Limits::default(),
             topic: "topic".to_owned(),
+            version: Version {
+                protocol: 1,
+                program: "rings".to_owned(),
+            },
         };
         let text = format!("{config:?}");
         assert!(

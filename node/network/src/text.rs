@@ -1,11 +1,19 @@
 //! Addresses for people.
 
+use crate::address::split;
 use libp2p::Multiaddr;
 
-/// The text form of a binary multiaddr, such as `/ip4/127.0.0.1/tcp/4001`; nothing if the bytes are none.
+/// The text forms of the addresses that bytes on chain hold, such as `/ip4/127.0.0.1/tcp/4001`; none if the bytes are not
+/// a multiaddress.
+pub fn address_texts(bytes: &[u8]) -> Vec<String> {
+    let joined = Multiaddr::try_from(bytes.to_vec()).unwrap_or_else(|_| Multiaddr::empty());
+    split(&joined).iter().map(ToString::to_string).collect()
+}
+
+/// The same in one line; `None` where there is no address.
 pub fn address_text(bytes: &[u8]) -> Option<String> {
-    let address = Multiaddr::try_from(bytes.to_vec()).ok()?;
-    (!address.is_empty()).then(|| address.to_string())
+    let texts = address_texts(bytes);
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 #[cfg(test)]
@@ -18,6 +26,13 @@ mod tests {
         assert_eq!(
             address_text(&address.to_vec()).as_deref(),
             Some("/ip4/127.0.0.1/tcp/4001")
+        );
+        let two: Multiaddr = "/ip4/127.0.0.1/tcp/4001/dns/a.example/tcp/2"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            address_text(&two.to_vec()).as_deref(),
+            Some("/ip4/127.0.0.1/tcp/4001, /dns/a.example/tcp/2")
         );
         assert_eq!(address_text(&[]), None);
         assert_eq!(address_text(&[0xff]), None);

@@ -1,4 +1,4 @@
-//! TCP (Noise, Yamux) and QUIC, with names resolved.
+//! TCP (with Noise and Yamux) and QUIC; DNS names are resolved.
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -12,8 +12,8 @@ use crate::{Limits, NetworkError};
 /// for more streams than fit.
 const MAX_YAMUX_STREAMS: usize = 4096;
 
-/// Bytes that a peer may send ahead of what we have read, on one QUIC stream: one whole response.
-/// (Yamux starts at 256 KiB and follows the bandwidth that we read with.)
+/// Bytes that a peer may send ahead of what we have read, on one QUIC stream: one whole response. (Yamux starts at 256
+/// KiB and adapts to the rate at which we read.)
 const QUIC_STREAM_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// The same for all streams of a QUIC connection.
@@ -26,7 +26,7 @@ pub(crate) fn build(keypair: &Keypair, limits: &Limits) -> Result<Muxed, Network
     match dns::tokio::Transport::system(without_names(keypair, limits)?) {
         Ok(transport) => Ok(transport.boxed()),
         Err(error) => {
-            // A machine without a resolver can still reach IP addresses.
+            // Without a resolver, IP addresses can still be dialed.
             tracing::warn!(%error, "no DNS: only peers with an IP address can be dialed");
             without_names(keypair, limits)
         }

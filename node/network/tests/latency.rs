@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rings_network::{start, Config, Event, Limits, Network, Peer};
+use rings_network::{start, Config, Event, Limits, Network, Peer, Started, Version};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -26,8 +26,14 @@ async fn ring(listen: &str) -> Vec<Node> {
             listen: vec![listen.to_owned()],
             limits: Limits::default(),
             topic: "latency".to_owned(),
+            version: Version {
+                protocol: 1,
+                program: "latency".to_owned(),
+            },
         };
-        let (network, events, _task) = start(config).await.unwrap();
+        let Started {
+            network, events, ..
+        } = start(config).await.unwrap();
         peers.push(Peer {
             id: network.local_id(),
             addresses: network.listen_addresses().await,

@@ -1,4 +1,8 @@
-//! Content identifiers, and the one rule about them: a block is hashed again whenever it enters.
+//! Content identifiers (CIDs): how they are made from digests, and [`verify`], which hashes a block again.
+//!
+//! Only sha2-256 is accepted, with the codecs dag-pb (data; CIDv0), dag-cbor (log and ring nodes; CIDv1) and raw. On
+//! chain stands the digest alone: [`data_cid`] and [`node_cid`] give the CID for one, [`digest_of`] the digest of a
+//! CID. [`verify`] is called for each block that enters, from any source.
 
 use crate::Digest;
 use cid::{multihash::Multihash, Cid, Version};
@@ -22,7 +26,7 @@ pub enum CidError {
         /// The CID that was refused.
         cid: Cid,
     },
-    /// The codec is none of dag-pb, dag-cbor and raw.
+    /// The codec is not dag-pb, dag-cbor or raw.
     #[error("{cid} has codec {codec:#x}; Rings accepts dag-pb, dag-cbor and raw")]
     Codec {
         /// The CID that was refused.

@@ -1,11 +1,14 @@
 //! secp256k1 keys and recoverable signatures, as the contracts check them.
+//!
+//! A member has one [`SecretKey`]. Its [`PublicKey`] gives the account ([`PublicKey::address`]) and, in the network,
+//! the peer id. [`SecretKey::sign`] signs a 32-byte digest, which comes from [`crate::eip712`]. [`Signature::recover`]
+//! gives back the key that signed, so a signature needs no key beside it.
+//!
+//! A signature is accepted only in one form (EIP-2): `s` in the lower half of the order, and `v` 27 or 28. Otherwise
+//! anybody could change the bytes of a signed message without changing its meaning.
 
 use crate::{cids::keccak256, Address, Digest};
 use k256::ecdsa::{Signature as EcdsaSignature, SigningKey, VerifyingKey};
-use secp256k1::{
-    ecdsa::{RecoverableSignature, RecoveryId},
-    Message, SECP256K1,
-};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -22,12 +25,12 @@ pub enum CryptoError {
     /// `v` is neither 27 nor 28, `s` is in the upper half, or `r`, `s` are out of range.
     #[error("the signature is malformed (v must be 27 or 28, s in the lower half of the order)")]
     Malformed,
-    /// Signing failed inside the library, which is not expected of RFC 6979.
+    /// Signing failed inside the library. With RFC 6979 and a valid key this does not happen.
     #[error("signing failed; the key may be damaged")]
     Sign,
 }
 
-/// A private key. Its bytes are wiped when it is dropped, and it never prints.
+/// A private key. Its bytes are overwritten when it is dropped, and `Debug` shows only its account.
 #[derive(Clone)]
 pub struct SecretKey(SigningKey);
 
@@ -42,7 +45,7 @@ pub struct Signature {
     /// x coordinate of the nonce point.
     #[serde(with = "serde_bytes")]
     pub r: [u8; 32],
-    /// Proof, at most half of the order.
+    /// The other half of the signature: at most half of the curve's order.
     #[serde(with = "serde_bytes")]
     pub s: [u8; 32],
     /// 27 or 28: which of the two points `r` stands for.
@@ -60,12 +63,12 @@ impl SecretKey {
             .map_err(|_| CryptoError::SecretKey)
     }
 
-    /// A key from the randomness that the caller brings, which must be cryptographically secure.
+    /// Makes a key from the caller's random numbers, which must be cryptographically secure.
     pub fn generate(mut random: impl FnMut(&mut [u8; 32])) -> Self {
         loop {
             let mut bytes = Zeroizing::new([0; 32]);
             random(&mut bytes);
-            // All but 2^-127 of the values are keys.
+            // Only one value in 2^127 is not a key.
             if let Ok(key) = Self::from_bytes(&bytes) {
                 return key;
             }
@@ -90,7 +93,7 @@ impl SecretKey {
     /// Signs a digest (RFC 6979, so the same digest gives the same signature).
     ///
     /// # Errors
-    /// [`CryptoError::Sign`], which a valid key does not meet.
+    /// [`CryptoError::Sign`], which does not happen with a valid key.
     pub fn sign(&self, digest: &Digest) -> Result<Signature, CryptoError> {
         let (signature, recovery) = self
             .0
@@ -119,7 +122,8 @@ impl PublicKey {
         Self(bytes)
     }
 
-    /// 04 ‖ x ‖ y, of a point that is known to be on the curve.
+    #[cfg(not(target_family = "wasm"))]
+    /// Reads 04 ‖ x ‖ y. The caller knows that the point is on the curve.
     fn from_uncompressed(point: &[u8; 65]) -> Result<Self, CryptoError> {
         let bytes = point[1..].try_into().map_err(|_| CryptoError::PublicKey)?;
         Ok(Self(bytes))
@@ -166,23 +170,15 @@ impl fmt::Debug for PublicKey {
 impl Signature {
     /// The public key that made this signature over `digest`.
     ///
-    /// libsecp256k1 does it in a sixth of the time that k256 takes, and following logs is mostly this.
+    /// It uses libsecp256k1, which takes a sixth of the time of k256: checking signatures is most of the work of
+    /// following logs. In WebAssembly, where there is no C library, it uses k256.
     ///
     /// # Errors
-    /// [`CryptoError::Malformed`] for what the contract would refuse too, or when no key fits.
+    /// [`CryptoError::Malformed`] when the contract would refuse the signature too, or when no key fits it.
     pub fn recover(&self, digest: &Digest) -> Result<PublicKey, CryptoError> {
-        let compact = self.parse()?.to_bytes();
-        let parity = match self.v {
-            28 => RecoveryId::One,
-            _ => RecoveryId::Zero,
-        };
-        let signature = RecoverableSignature::from_compact(&compact, parity)
-            .map_err(|_| CryptoError::Malformed)?;
-        let key = SECP256K1.recover_ecdsa(&Message::from_digest(digest.0), &signature);
-        let point = key
-            .map_err(|_| CryptoError::Malformed)?
-            .serialize_uncompressed();
-        PublicKey::from_uncompressed(&point)
+        let signature = self.parse()?;
+        let recovered = recover(&signature, self.v == 28, digest);
+        recovered.ok_or(CryptoError::Malformed)
     }
 
     /// r ‖ s ‖ v, 65 bytes.
@@ -223,6 +219,36 @@ impl Signature {
             Some(_) => Err(CryptoError::Malformed),
         }
     }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn recover(signature: &EcdsaSignature, is_odd: bool, digest: &Digest) -> Option<PublicKey> {
+    use secp256k1::{
+        ecdsa::{RecoverableSignature, RecoveryId},
+        Message, SECP256K1,
+    };
+    let parity = match is_odd {
+        true => RecoveryId::One,
+        false => RecoveryId::Zero,
+    };
+    let signature = RecoverableSignature::from_compact(&signature.to_bytes(), parity).ok()?;
+    let key = SECP256K1.recover_ecdsa(&Message::from_digest(digest.0), &signature);
+    PublicKey::from_uncompressed(&key.ok()?.serialize_uncompressed()).ok()
+}
+
+#[cfg(target_family = "wasm")]
+use recover_with_k256 as recover;
+
+/// The same with k256.
+#[cfg(any(test, target_family = "wasm"))]
+fn recover_with_k256(
+    signature: &EcdsaSignature,
+    is_odd: bool,
+    digest: &Digest,
+) -> Option<PublicKey> {
+    let parity = k256::ecdsa::RecoveryId::new(is_odd, false);
+    let key = VerifyingKey::recover_from_prehash(&digest.0, signature, parity).ok()?;
+    Some(PublicKey::from_verifying(&key))
 }
 
 impl fmt::Debug for Signature {
@@ -311,19 +337,17 @@ mod tests {
             prop_assert!(Signature::from_slice(&twin(&signature).to_bytes()).is_err());
         }
 
-        /// Two libraries, one answer, also for signatures that are none.
+        /// Two libraries give the same answer, also for invalid signatures.
         #[test]
         fn both_libraries_recover_the_same_key(seed: u8, digest: [u8; 32], r: [u8; 32], v in 27u8..29, genuine: bool) {
             let mut signature = key(seed).sign(&Digest(digest)).unwrap();
             if !genuine {
                 (signature.r, signature.v) = (r, v);
             }
-            let theirs = signature.parse().ok().and_then(|parsed| {
-                let parity = k256::ecdsa::RecoveryId::new(signature.v == 28, false);
-                VerifyingKey::recover_from_prehash(&digest, &parsed, parity).ok()
-            });
-            let ours = signature.recover(&Digest(digest)).ok();
-            prop_assert_eq!(ours, theirs.map(|key| PublicKey::from_verifying(&key)));
+            let digest = Digest(digest);
+            let theirs = signature.parse().ok();
+            let theirs = theirs.and_then(|parsed| recover_with_k256(&parsed, signature.v == 28, &digest));
+            prop_assert_eq!(signature.recover(&digest).ok(), theirs);
         }
 
         #[test]

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Address(pub [u8; 20]);
 
-/// A 32-byte digest or word: the sha2-256 of a block, the keccak-256 of a struct, a token id.
+/// A 32-byte digest or word: the sha2-256 of a block, the keccak-256 of a struct, the token id of a constant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Digest(pub [u8; 32]);
 
@@ -43,18 +43,6 @@ impl Digest {
     /// Whether every byte is zero.
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
-    }
-
-    /// The id of the constant that names this data: the digest with its lowest bit cleared.
-    pub fn token_id(&self) -> Self {
-        let mut id = self.0;
-        id[31] &= !1;
-        Self(id)
-    }
-
-    /// Whether this, the id of a token, names a variable: those are odd, and constants are even.
-    pub fn is_variable(&self) -> bool {
-        self.0[31] & 1 == 1
     }
 }
 
@@ -167,12 +155,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_bit_tells_variables_from_constants() {
-        assert!(!Digest([0xff; 32]).token_id().is_variable());
-        assert!(Digest([0x01; 32]).is_variable());
-    }
-
-    #[test]
     fn addresses_carry_the_checksum_of_eip_55() {
         // The examples of EIP-55 itself.
         for text in [
@@ -201,10 +183,5 @@ mod tests {
             assert!(text.parse::<Address>().is_err(), "{text}");
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_token_id_is_even() {
-        assert_eq!(Digest([0xff; 32]).token_id().0[31], 0xfe);
     }
 }

@@ -1,49 +1,71 @@
 //! The signing journal: what must be on disk before a signature may leave.
 //!
-//! For each gate it holds the one result that this member ever signed. The same result again, in a later
-//! epoch too, is fine; another is refused for ever. Compare EIP-3076 and the `priv_validator_state` of CometBFT.
+//! For each computation (a gate with what its futures hold) it holds the one result that this member ever signed, on
+//! one chain and for one ring. The same result may be signed again, also in a later epoch; any other result is refused
+//! for ever. Compare EIP-3076 and the `priv_validator_state` of CometBFT.
+//!
+//! [`prepare`] takes [`Draft`]s and a [`Journal`] and gives a [`Prepared`]: the signed node, which
+//! [`Prepared::committed`] hands out only when the caller says that node and results are on disk.
 
 use crate::{
     crypto::{CryptoError, SecretKey},
     eip712::Domain,
-    log::{skip_target, Content, LogNode, NodeError, Tip, MAX_BODY_MESSAGES, MAX_NODE_BYTES},
-    message::{MessageError, Outputs, Vote},
-    Address, Digest,
+    gate::Computation,
+    log::{seal, LogNode, OwnLog, SealError, MAX_BODY_MESSAGES, MAX_NODE_BYTES},
+    message::{Message, MessageError, Outputs, Vote},
+    request::{RequestKey, RequestVote},
+    ringlog::Outcome,
+    Digest,
 };
 use cid::Cid;
+use std::collections::VecDeque;
 
 /// A vote that is not signed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// The compute engine that ran the program.
-    pub engine: String,
-    /// The epoch in which it is to count.
+    /// What was computed.
+    pub computation: Computation,
+    /// The epoch in which the vote is to count.
     pub epoch: u64,
     /// Fuel that the program used.
     pub fuel: u64,
-    /// The gate.
-    pub gate: Address,
-    /// Its outputs.
+    /// The outputs.
     pub outputs: Outputs,
+    /// The profile that ran the program.
+    pub profile: String,
 }
 
-/// What a member's disk says, inside the transaction that will write the vote.
-pub trait Journal {
-    /// What the storage fails with.
-    type Error;
-    /// The result that was signed for this gate, ever.
-    fn signed(&self, gate: Address) -> Result<Option<Digest>, Self::Error>;
-    /// The end of the own log.
-    fn tip(&self) -> Result<Option<Tip>, Self::Error>;
-    /// The digest of the own node at this position.
-    fn digest_at(&self, seq: u64) -> Result<Option<Digest>, Self::Error>;
+/// Read access to the signing journal on disk, inside the transaction that will write the vote.
+///
+/// One journal is for one chain and one ring: those of the [`Domain`] that is given to [`prepare`].
+pub trait Journal: OwnLog {
+    /// The result that was signed for this computation, in any epoch.
+    fn signed(&self, computation: Computation) -> Result<Option<Digest>, Self::Error>;
+}
+
+/// Read access to that part of the journal that is for requests. What it holds for a request may be forgotten when the
+/// ring node that lists it, or the last one that may, is final.
+pub trait RequestJournal: Journal {
+    /// The result that was voted for: [`RequestVote::result`].
+    fn voted(&self, key: RequestKey) -> Result<Option<Digest>, Self::Error>;
+}
+
+/// What a member has to write at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Votes on gates.
+    pub votes: Vec<Draft>,
+    /// Votes on requests.
+    pub request_votes: Vec<RequestVote>,
+    /// Messages that no rule forbids to write: requests, choices, proposals, endorsements, applications' messages.
+    pub messages: Vec<Message>,
 }
 
 /// A draft that was refused: signing it would contradict what this member signed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// The gate.
-    pub gate: Address,
+    /// What was computed.
+    pub computation: Computation,
     /// The result signed before.
     pub signed: Digest,
     /// The result that was to be signed now.
@@ -51,12 +73,16 @@ pub struct Refusal {
 }
 
 /// A signed node that is not on disk yet. Only [`Prepared::committed`] gives it out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Prepared {
-    /// What the journal must hold for these gates, in the same transaction as the node.
-    pub results: Vec<(Address, Digest)>,
+    /// What the journal must hold for these computations, in the same transaction as the node.
+    pub results: Vec<(Computation, Digest)>,
     /// Drafts that are not in the node.
     pub refused: Vec<Refusal>,
+    /// The same for requests: what the journal must hold.
+    pub request_results: Vec<(RequestKey, Digest)>,
+    /// Requests on which this member had voted otherwise.
+    pub refused_requests: Vec<RequestKey>,
     node: Option<LogNode>,
     votes: Vec<Vote>,
 }
@@ -67,36 +93,38 @@ pub enum PrepareError<E> {
     /// The journal cannot be read.
     #[error("the signing journal cannot be read, so nothing is signed")]
     Journal(#[source] E),
-    /// The own log misses a node.
-    #[error("the own log has no node {seq}; restore the data directory from a copy taken when this member was stopped")]
-    Missing {
-        /// The position without a node.
-        seq: u64,
-    },
     /// A vote is out of bounds.
     #[error("the vote cannot be written")]
     Message(#[source] MessageError),
     /// A signature could not be made.
     #[error("the vote cannot be signed")]
     Sign(#[source] CryptoError),
-    /// The node cannot be written.
-    #[error("the log node cannot be written")]
-    Node(#[source] NodeError),
+    /// The node that carries the votes cannot be made.
+    #[error("the votes cannot be added to the own log")]
+    Seal(#[source] SealError<E>),
+}
+
+impl Round {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.votes.is_empty() && self.request_votes.is_empty() && self.messages.is_empty()
+    }
 }
 
 impl Prepared {
-    /// The node as it will be stored, and its votes; nothing when every draft was refused.
+    /// The node as it will be stored, and its votes; `None` when every draft was refused.
     pub fn to_store(&self) -> Option<(&LogNode, &[Vote])> {
         self.node.as_ref().map(|node| (node, self.votes.as_slice()))
     }
 
-    /// The node and its votes, to be sent. To be called when node and results are on disk, and not before.
+    /// The node and its votes, to be sent. Call it only after the node and the results are on disk.
     pub fn committed(self) -> Option<(LogNode, Vec<Vote>)> {
         self.node.map(|node| (node, self.votes))
     }
 }
 
-/// Room for one vote besides its outputs, and for one output, in a node: generous, so that a batch surely fits.
+/// Bytes that one vote takes in a node besides its outputs, and that one output takes. Both are upper bounds, so that a
+/// batch always fits.
 const VOTE_BYTES: usize = 1024;
 const OUTPUT_BYTES: usize = 64;
 /// What a node's links, references and signature take at most.
@@ -115,10 +143,91 @@ pub fn batch(drafts: &[Draft]) -> usize {
     fitting.count().max(1).min(drafts.len())
 }
 
+/// What waits to be written, in the order in which it came.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting {
+    /// Votes on gates.
+    pub votes: VecDeque<Draft>,
+    /// Votes on requests.
+    pub request_votes: VecDeque<RequestVote>,
+    /// Other messages.
+    pub messages: VecDeque<Message>,
+}
+
+/// Bytes that a message takes in a node besides its payload, at most: domain, status and type of Rings' own messages.
+const MESSAGE_BYTES: usize = 256;
+
+impl Waiting {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.votes.is_empty() && self.request_votes.is_empty() && self.messages.is_empty()
+    }
+
+    /// Takes out as much as fits into one node: votes on gates first, then votes on requests, then the rest.
+    pub fn take(&mut self) -> Round {
+        let (mut room, mut places) = (MAX_NODE_BYTES - NODE_OVERHEAD, MAX_BODY_MESSAGES);
+        let size = |vote: &Draft| VOTE_BYTES + OUTPUT_BYTES * vote.outputs.iter().count();
+        let votes = fitting(&mut self.votes, &mut room, &mut places, size);
+        let size = |vote: &RequestVote| match &vote.outcome {
+            Outcome::Outputs(outputs) => VOTE_BYTES + OUTPUT_BYTES * outputs.len(),
+            Outcome::Failure(_) => VOTE_BYTES,
+        };
+        let request_votes = fitting(&mut self.request_votes, &mut room, &mut places, size);
+        let size = |message: &Message| MESSAGE_BYTES + message.payload.len();
+        let messages = fitting(&mut self.messages, &mut room, &mut places, size);
+        Round {
+            votes,
+            request_votes,
+            messages,
+        }
+    }
+
+    /// Puts back what could not be written, before all that came since.
+    pub fn put_back(&mut self, round: Round) {
+        let Round {
+            votes,
+            request_votes,
+            messages,
+        } = round;
+        votes
+            .into_iter()
+            .rev()
+            .for_each(|vote| self.votes.push_front(vote));
+        request_votes
+            .into_iter()
+            .rev()
+            .for_each(|vote| self.request_votes.push_front(vote));
+        messages
+            .into_iter()
+            .rev()
+            .for_each(|message| self.messages.push_front(message));
+    }
+}
+
+/// The first of a queue that fit into the room and the places that are left.
+fn fitting<T>(
+    queue: &mut VecDeque<T>,
+    room: &mut usize,
+    places: &mut usize,
+    size: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let mut count = 0;
+    for each in queue.iter().take(*places) {
+        let size = size(each);
+        if size > *room {
+            break;
+        }
+        *room -= size;
+        count += 1;
+    }
+    *places -= count;
+    queue.drain(..count).collect()
+}
+
 /// Signs those drafts that contradict nothing, and the log node that carries them.
 ///
 /// # Errors
-/// [`PrepareError`]; then nothing was signed that could leave.
+/// [`PrepareError`]; then the caller has no signature that it could send.
 pub fn prepare<J: Journal>(
     journal: &J,
     drafts: &[Draft],
@@ -127,202 +236,141 @@ pub fn prepare<J: Journal>(
     domain: &Domain,
     key: &SecretKey,
 ) -> Result<Prepared, PrepareError<J::Error>> {
-    let (mut results, mut refused, mut votes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut prepared = Prepared::default();
     for draft in drafts {
-        let result = draft.outputs.result();
-        let earlier = results
-            .iter()
-            .find(|(gate, _)| *gate == draft.gate)
-            .map(|(_, result)| *result);
-        let signed = earlier.or(journal.signed(draft.gate).map_err(PrepareError::Journal)?);
-        match signed {
-            Some(signed) if signed != result => {
-                refused.push(Refusal {
-                    gate: draft.gate,
-                    signed,
-                    refused: result,
-                });
-            }
-            _ => {
-                results.push((draft.gate, result));
-                votes.push(sign(draft, domain, key).map_err(PrepareError::Sign)?);
-            }
-        }
+        prepared.take(journal, draft, domain, key)?;
     }
-    let node = match votes.is_empty() {
-        true => None,
-        false => Some(seal(journal, &votes, refs, time, domain, key)?),
-    };
-    Ok(Prepared {
-        results,
-        refused,
-        node,
-        votes,
-    })
+    prepared.seal(journal, Vec::new(), (refs, time), domain, key)?;
+    Ok(prepared)
 }
 
-fn sign(draft: &Draft, domain: &Domain, key: &SecretKey) -> Result<Vote, CryptoError> {
-    let digest = domain.outputs(
-        draft.gate,
-        draft.epoch,
-        &draft.outputs.pins(),
-        &draft.outputs.cids(),
-    );
-    let Draft {
-        engine,
-        epoch,
-        fuel,
-        gate,
-        outputs,
-    } = draft.clone();
-    Ok(Vote {
-        engine,
-        epoch,
-        fuel,
-        gate,
-        outputs,
-        signature: key.sign(&digest)?,
-    })
-}
-
-fn seal<J: Journal>(
+/// As [`prepare`], for all that a member has to write at one moment: one signature covers it.
+///
+/// # Errors
+/// [`PrepareError`]; then the caller has no signature that it could send.
+pub fn prepare_round<J: RequestJournal>(
     journal: &J,
-    votes: &[Vote],
+    round: &Round,
     refs: Vec<Cid>,
     time: Option<u64>,
     domain: &Domain,
     key: &SecretKey,
-) -> Result<LogNode, PrepareError<J::Error>> {
-    let tip = journal.tip().map_err(PrepareError::Journal)?;
-    let seq = tip.map_or(0, |tip| tip.seq + 1);
-    let skip = match skip_target(seq) {
-        None => None,
-        Some(target) => {
-            let digest = journal.digest_at(target).map_err(PrepareError::Journal)?;
-            Some(digest.ok_or(PrepareError::Missing { seq: target })?)
+) -> Result<Prepared, PrepareError<J::Error>> {
+    let (mut prepared, mut messages) = (Prepared::default(), Vec::new());
+    for draft in &round.votes {
+        prepared.take(journal, draft, domain, key)?;
+    }
+    for vote in &round.request_votes {
+        if prepared.admits(journal, vote)? {
+            messages.push(vote.to_message().map_err(PrepareError::Message)?);
         }
-    };
-    let body = votes
-        .iter()
-        .map(Vote::to_message)
-        .collect::<Result<_, _>>()
-        .map_err(PrepareError::Message)?;
-    let content = Content {
-        body,
-        prev: tip.map(|tip| crate::cids::node_cid(tip.digest)),
-        refs,
-        seq,
-        skip: skip.map(crate::cids::node_cid),
-        time,
-    };
-    LogNode::seal(content, domain, key).map_err(PrepareError::Node)
+    }
+    messages.extend_from_slice(&round.messages);
+    prepared.seal(journal, messages, (refs, time), domain, key)?;
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// Signs the draft, or refuses it.
+    fn take<J: Journal>(
+        &mut self,
+        journal: &J,
+        draft: &Draft,
+        domain: &Domain,
+        key: &SecretKey,
+    ) -> Result<(), PrepareError<J::Error>> {
+        let (computation, result) = (draft.computation, draft.outputs.result());
+        match self.signed(journal, computation)? {
+            Some(signed) if signed != result => self.refused.push(Refusal {
+                computation,
+                signed,
+                refused: result,
+            }),
+            _ => {
+                self.results.push((computation, result));
+                let vote = sign(draft, domain, key).map_err(PrepareError::Sign)?;
+                self.votes.push(vote);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a vote on a request contradicts nothing. If so, the journal is to hold it.
+    fn admits<J: RequestJournal>(
+        &mut self,
+        journal: &J,
+        vote: &RequestVote,
+    ) -> Result<bool, PrepareError<J::Error>> {
+        let result = vote.result().map_err(PrepareError::Message)?;
+        let mut batch = self.request_results.iter();
+        let before = match batch.find(|(key, _)| *key == vote.key) {
+            Some((_, before)) => Some(*before),
+            None => journal.voted(vote.key).map_err(PrepareError::Journal)?,
+        };
+        let admitted = before.is_none_or(|before| before == result);
+        match admitted {
+            true => self.request_results.push((vote.key, result)),
+            false => self.refused_requests.push(vote.key),
+        }
+        Ok(admitted)
+    }
+
+    /// Seals the node of the votes and these messages, if there are any.
+    fn seal<J: Journal>(
+        &mut self,
+        journal: &J,
+        others: Vec<Message>,
+        (refs, time): (Vec<Cid>, Option<u64>),
+        domain: &Domain,
+        key: &SecretKey,
+    ) -> Result<(), PrepareError<J::Error>> {
+        let mut body = messages(&self.votes).map_err(PrepareError::Message)?;
+        body.extend(others);
+        if !body.is_empty() {
+            let node = seal(journal, body, refs, time, domain, key).map_err(PrepareError::Seal)?;
+            self.node = Some(node);
+        }
+        Ok(())
+    }
+
+    /// What was signed for a computation, in this batch or before it.
+    fn signed<J: Journal>(
+        &self,
+        journal: &J,
+        computation: Computation,
+    ) -> Result<Option<Digest>, PrepareError<J::Error>> {
+        let mut batch = self.results.iter();
+        match batch.find(|(earlier, _)| *earlier == computation) {
+            Some((_, result)) => Ok(Some(*result)),
+            None => journal.signed(computation).map_err(PrepareError::Journal),
+        }
+    }
+}
+
+fn messages(votes: &[Vote]) -> Result<Vec<Message>, MessageError> {
+    votes.iter().map(Vote::to_message).collect()
+}
+
+fn sign(draft: &Draft, domain: &Domain, key: &SecretKey) -> Result<Vote, CryptoError> {
+    let Draft {
+        computation,
+        epoch,
+        fuel,
+        outputs,
+        profile,
+    } = draft.clone();
+    let digest = domain.outputs(computation, epoch, &outputs.pins(), &outputs.cids());
+    Ok(Vote {
+        epoch,
+        fuel,
+        gate: computation.gate,
+        inputs: computation.inputs,
+        outputs,
+        profile,
+        signature: key.sign(&digest)?,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::MAX_OUTPUTS;
-    use std::{collections::BTreeMap, convert::Infallible};
-
-    #[derive(Default)]
-    struct Disk {
-        results: BTreeMap<Address, Digest>,
-        nodes: Vec<LogNode>,
-    }
-
-    impl Journal for Disk {
-        type Error = Infallible;
-        fn signed(&self, gate: Address) -> Result<Option<Digest>, Infallible> {
-            Ok(self.results.get(&gate).copied())
-        }
-        fn tip(&self) -> Result<Option<Tip>, Infallible> {
-            Ok(self.nodes.last().map(LogNode::tip))
-        }
-        fn digest_at(&self, seq: u64) -> Result<Option<Digest>, Infallible> {
-            Ok(self.nodes.get(seq as usize).map(LogNode::digest))
-        }
-    }
-
-    fn draft(gate: u8, result: u8, epoch: u64) -> Draft {
-        let outputs = Outputs::new([(0, Digest([result; 32]))]).unwrap();
-        Draft {
-            engine: "e".into(),
-            epoch,
-            fuel: 1,
-            gate: Address([gate; 20]),
-            outputs,
-        }
-    }
-
-    fn sign_all(disk: &mut Disk, drafts: &[Draft]) -> (usize, Vec<Refusal>) {
-        let key = SecretKey::from_bytes(&[3; 32]).unwrap();
-        let domain = Domain::new(1, Address([1; 20]));
-        let prepared = prepare(disk, drafts, vec![], None, &domain, &key).unwrap();
-        disk.results.extend(prepared.results.iter().copied());
-        let refused = prepared.refused.clone();
-        let votes = prepared.committed().map_or(0, |(node, votes)| {
-            assert!(votes
-                .iter()
-                .all(|vote| vote.signer(&domain) == Some(key.address())));
-            disk.nodes.push(node);
-            votes.len()
-        });
-        (votes, refused)
-    }
-
-    #[test]
-    fn another_result_is_refused_for_ever_and_in_every_epoch() {
-        let mut disk = Disk::default();
-        assert_eq!(sign_all(&mut disk, &[draft(1, 1, 1)]), (1, vec![]));
-        let (votes, refused) = sign_all(&mut disk, &[draft(1, 2, 1), draft(1, 2, 2)]);
-        assert_eq!((votes, refused.len()), (0, 2));
-        assert_eq!(disk.nodes.len(), 1, "a node is not written for nothing");
-        assert_eq!(
-            sign_all(&mut disk, &[draft(1, 1, 9)]),
-            (1, vec![]),
-            "the same result in a later epoch"
-        );
-    }
-
-    #[test]
-    fn one_batch_cannot_contradict_itself() {
-        let mut disk = Disk::default();
-        let (votes, refused) =
-            sign_all(&mut disk, &[draft(1, 1, 1), draft(1, 2, 1), draft(2, 2, 1)]);
-        assert_eq!((votes, refused.len()), (2, 1));
-    }
-
-    #[test]
-    fn the_log_grows_with_its_links() {
-        let mut disk = Disk::default();
-        for n in 0..20 {
-            sign_all(&mut disk, &[draft(n, 1, 1)]);
-        }
-        for (seq, node) in disk.nodes.iter().enumerate() {
-            let skip = skip_target(seq as u64).map(|target| disk.nodes[target as usize].cid());
-            assert_eq!(node.content().skip, skip);
-        }
-    }
-
-    #[test]
-    fn a_full_batch_fits_into_a_node() {
-        let mut disk = Disk::default();
-        let wide = |gate: u8| Draft {
-            outputs: Outputs::new(
-                (0..MAX_OUTPUTS as u128).map(|pin| ((1 << 90) + pin, Digest([1; 32]))),
-            )
-            .unwrap(),
-            engine: "x".repeat(128),
-            ..draft(gate, 1, u64::MAX)
-        };
-        for drafts in [
-            (0..50).map(wide).collect::<Vec<_>>(),
-            (50..250).map(|gate| draft(gate, 1, 1)).collect(),
-        ] {
-            let size = batch(&drafts);
-            assert!(size >= 1);
-            assert_eq!(sign_all(&mut disk, &drafts[..size]).0, size);
-        }
-        assert_eq!(batch(&[]), 0);
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

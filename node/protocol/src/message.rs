@@ -1,14 +1,27 @@
 //! What a log node's body says: messages `{domain, type, status, payload}`.
+//!
+//! The one [`Message`] of Rings itself is the [`Vote`]: a member's signed statement of what a computation gave, with
+//! the [`Outputs`] in it. [`Vote::to_message`] and [`Vote::from_message`] go between the two; a vote has exactly one
+//! encoding. Messages of other domains belong to applications and are carried as they are.
 
-use crate::{crypto::Signature, eip712::Domain, Address, Digest};
+use crate::{
+    cbor::{CborError, Reader, Writer},
+    crypto::Signature,
+    eip712::Domain,
+    gate::Computation,
+    Address, Digest,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Most output pins that one vote may name.
-pub const MAX_OUTPUTS: usize = 1024;
-/// Longest name of a compute engine, in bytes.
-pub const MAX_ENGINE_BYTES: usize = 128;
-const DOMAIN: &str = "rings";
+/// Most output pins that a gate may have and a vote may name: what the largest ring can register in one transaction.
+pub const MAX_OUTPUTS: usize = 300;
+/// Longest name of a compute profile, in bytes.
+pub const MAX_PROFILE_BYTES: usize = 128;
+/// Bytes of one output in a vote.
+const OUTPUT_BYTES: usize = 1 + 13 + 34;
+/// The domain of the messages that Rings itself defines.
+pub(crate) const DOMAIN: &str = "rings";
 const VOTE: &str = "Vote";
 const CAST: &str = "cast";
 
@@ -21,27 +34,29 @@ pub struct Message {
     pub domain: String,
     /// The content.
     pub payload: ByteBuf,
-    /// How far the matter has come.
+    /// The status of what the message is about, as its domain defines it.
     pub status: String,
     /// The kind of payload within the domain.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// A member's signed statement of what a gate's outputs are.
+/// A member's signed statement of what a computation's outputs are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vote {
-    /// The compute engine that ran the program: version and configuration.
-    pub engine: String,
     /// The epoch in which the signature counts.
     pub epoch: u64,
     /// Fuel that the program used.
     pub fuel: u64,
     /// The gate.
     pub gate: Address,
-    /// Its outputs: pin and digest of the data, in ascending order of pins.
+    /// Hash of what the gate's futures hold: see [`inputs_hash`](crate::gate::inputs_hash).
+    pub inputs: Digest,
+    /// The gate's outputs: pin and digest of the data, in ascending order of pins.
     pub outputs: Outputs,
+    /// The profile that ran the program: engine and configuration.
+    pub profile: String,
     /// Over [`Domain::outputs`].
     pub signature: Signature,
 }
@@ -83,11 +98,11 @@ pub enum MessageError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Pins are missing, repeated, out of order, above `uint96` or too many.
-    #[error("outputs must name 1 to {MAX_OUTPUTS} distinct pins in ascending order")]
+    #[error("outputs must name 1 to {MAX_OUTPUTS} distinct pins in ascending order; split the gate if it has more")]
     Outputs,
-    /// The engine's name is too long.
-    #[error("the engine's name has {length} bytes; at most {MAX_ENGINE_BYTES} are accepted")]
-    Engine {
+    /// The profile's name is too long.
+    #[error("the profile's name has {length} bytes; at most {MAX_PROFILE_BYTES} are accepted")]
+    Profile {
         /// Its length in bytes.
         length: usize,
     },
@@ -97,7 +112,7 @@ impl Outputs {
     /// Outputs from pins and digests in any order.
     ///
     /// # Errors
-    /// [`MessageError::Outputs`] when there are none, too many, or two for one pin.
+    /// [`MessageError::Outputs`] when there is no output, there are too many, or two are for one pin.
     pub fn new(outputs: impl IntoIterator<Item = (u128, Digest)>) -> Result<Self, MessageError> {
         let mut list: Vec<_> = outputs
             .into_iter()
@@ -106,6 +121,18 @@ impl Outputs {
         list.sort_unstable();
         let outputs = Self(list);
         outputs.check().map(|()| outputs)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let count = reader.list(MAX_OUTPUTS, OUTPUT_BYTES)?;
+        let mut outputs = Vec::with_capacity(count);
+        for _ in 0..count {
+            reader.tuple(2)?;
+            let mut pin = [0; 16];
+            pin[4..].copy_from_slice(&reader.fixed::<12>()?);
+            outputs.push((Pin(u128::from_be_bytes(pin)), reader.digest()?));
+        }
+        Ok(Self(outputs))
     }
 
     fn check(&self) -> Result<(), MessageError> {
@@ -132,7 +159,7 @@ impl Outputs {
         self.0.iter().map(|(pin, cid)| (pin.0, *cid))
     }
 
-    /// What a member must never contradict: the result, whatever the epoch.
+    /// The result, without the epoch: what a member must never contradict.
     pub fn result(&self) -> Digest {
         let mut bytes = Vec::with_capacity(48 * self.0.len());
         for (pin, cid) in self.iter() {
@@ -144,10 +171,23 @@ impl Outputs {
 }
 
 impl Vote {
+    /// What the vote is about.
+    pub fn computation(&self) -> Computation {
+        Computation {
+            gate: self.gate,
+            inputs: self.inputs,
+        }
+    }
+
+    /// Whether the vote is about `computation` and names other outputs than these.
+    pub fn contradicts(&self, computation: Computation, outputs: &Outputs) -> bool {
+        self.computation() == computation && self.outputs != *outputs
+    }
+
     /// The digest that the vote's signature is over.
     pub fn digest(&self, domain: &Domain) -> Digest {
         domain.outputs(
-            self.gate,
+            self.computation(),
             self.epoch,
             &self.outputs.pins(),
             &self.outputs.cids(),
@@ -166,10 +206,9 @@ impl Vote {
     /// [`MessageError`] when the vote is out of bounds.
     pub fn to_message(&self) -> Result<Message, MessageError> {
         self.check()?;
-        let payload = serde_ipld_dagcbor::to_vec(self).map_err(malformed)?;
         Ok(Message {
             domain: DOMAIN.into(),
-            payload: payload.into(),
+            payload: self.encode().into(),
             status: CAST.into(),
             kind: VOTE.into(),
         })
@@ -183,16 +222,79 @@ impl Vote {
         if message.domain != DOMAIN || message.kind != VOTE {
             return Ok(None);
         }
-        let vote: Self = serde_ipld_dagcbor::from_slice(&message.payload).map_err(malformed)?;
+        let mut reader = Reader::new(&message.payload);
+        let vote = Self::read(&mut reader).map_err(malformed)?;
+        reader.end().map_err(malformed)?;
         vote.check().map(|()| Some(vote))
     }
 
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(384 + 64 * self.outputs.0.len());
+        writer.map(7).text("fuel").uint(self.fuel);
+        writer.text("gate").bytes(&self.gate.0);
+        writer.text("epoch").uint(self.epoch);
+        writer.text("inputs").bytes(&self.inputs.0);
+        writer.text("outputs").list(self.outputs.0.len());
+        for (pin, cid) in self.outputs.iter() {
+            writer.list(2).bytes(&pin.to_be_bytes()[4..]).bytes(&cid.0);
+        }
+        writer.text("profile").text(&self.profile).text("signature");
+        let Signature { r, s, v } = self.signature;
+        writer.map(3).text("r").bytes(&r).text("s").bytes(&s);
+        writer.text("v").uint(v.into());
+        writer.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut fields = reader.map()?;
+        fields.key(reader, "fuel")?;
+        let fuel = reader.uint()?;
+        fields.key(reader, "gate")?;
+        let gate = Address(reader.fixed()?);
+        fields.key(reader, "epoch")?;
+        let epoch = reader.uint()?;
+        fields.key(reader, "inputs")?;
+        let inputs = reader.digest()?;
+        fields.key(reader, "outputs")?;
+        let outputs = Outputs::read(reader)?;
+        fields.key(reader, "profile")?;
+        let profile = reader.text(MAX_PROFILE_BYTES)?.to_owned();
+        fields.key(reader, "signature")?;
+        let signature = read_signature(reader)?;
+        fields.end(reader)?;
+        Ok(Self {
+            epoch,
+            fuel,
+            gate,
+            inputs,
+            outputs,
+            profile,
+            signature,
+        })
+    }
+
     fn check(&self) -> Result<(), MessageError> {
-        match self.engine.len() {
-            0..=MAX_ENGINE_BYTES => self.outputs.check(),
-            length => Err(MessageError::Engine { length }),
+        match self.profile.len() {
+            0..=MAX_PROFILE_BYTES => self.outputs.check(),
+            length => Err(MessageError::Profile { length }),
         }
     }
+}
+
+fn read_signature(reader: &mut Reader<'_>) -> Result<Signature, CborError> {
+    let mut fields = reader.map()?;
+    fields.key(reader, "r")?;
+    let r = reader.fixed()?;
+    fields.key(reader, "s")?;
+    let s = reader.fixed()?;
+    fields.key(reader, "v")?;
+    let at = reader.at();
+    let v = u8::try_from(reader.uint()?).map_err(|_| CborError::Type {
+        at,
+        expected: "a number of one byte",
+    })?;
+    fields.end(reader)?;
+    Ok(Signature { r, s, v })
 }
 
 fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> MessageError {
@@ -210,11 +312,12 @@ mod tests {
     fn vote() -> Vote {
         let key = SecretKey::from_bytes(&[5; 32]).unwrap();
         let mut vote = Vote {
-            engine: "wasmtime 48".into(),
             epoch: 3,
             fuel: 17,
             gate: Address([9; 20]),
+            inputs: Digest([8; 32]),
             outputs: Outputs::new([(FAILURE_PIN, Digest([2; 32])), (0, Digest([1; 32]))]).unwrap(),
+            profile: "wasmtime 48".into(),
             signature: key.sign(&Digest([1; 32])).unwrap(),
         };
         vote.signature = key.sign(&vote.digest(&domain())).unwrap();
@@ -233,6 +336,13 @@ mod tests {
             vote().signer(&domain()),
             Some(SecretKey::from_bytes(&[5; 32]).unwrap().address())
         );
+    }
+
+    /// The widely used library writes the same bytes.
+    #[test]
+    fn a_vote_is_as_others_write_it() {
+        let theirs = serde_ipld_dagcbor::to_vec(&vote()).unwrap();
+        assert_eq!(vote().to_message().unwrap().payload, theirs);
     }
 
     #[test]
@@ -257,11 +367,40 @@ mod tests {
             assert!(Vote::from_message(&message).is_err(), "{cut}");
         }
         let mut long = vote();
-        long.engine = "x".repeat(MAX_ENGINE_BYTES + 1);
+        long.profile = "x".repeat(MAX_PROFILE_BYTES + 1);
         assert!(matches!(
             long.to_message(),
-            Err(MessageError::Engine { .. })
+            Err(MessageError::Profile { .. })
         ));
+    }
+
+    #[test]
+    fn a_vote_has_one_encoding() {
+        let good = vote().to_message().unwrap();
+        // The map's header with a length byte that it does not need.
+        assert_eq!(good.payload[0], 0xa7);
+        let long = [&[0xb8, 7], &good.payload[1..]].concat();
+        let message = Message {
+            payload: long.into(),
+            ..good
+        };
+        assert!(Vote::from_message(&message).is_err());
+    }
+
+    #[test]
+    fn a_vote_contradicts_only_what_it_is_about() {
+        let vote = vote();
+        let (same, other) = (
+            vote.outputs.clone(),
+            Outputs::new([(0, Digest([7; 32]))]).unwrap(),
+        );
+        assert!(vote.contradicts(vote.computation(), &other));
+        assert!(!vote.contradicts(vote.computation(), &same));
+        let elsewhere = Computation {
+            inputs: Digest([1; 32]),
+            ..vote.computation()
+        };
+        assert!(!vote.contradicts(elsewhere, &other));
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! The operation at input pin 0, and the record of a program that failed: both canonical DAG-JSON files.
+//!
+//! An [`Operation`] says all that a program's result depends on besides the inputs: the program, its arguments, the
+//! profile that runs it, its limits, and the time that its clock shows. A [`FailureRecord`] is the output of a program
+//! that failed. Each has exactly one encoding: keys sorted, nothing between tokens, and no key whose value is the
+//! default.
 
+use crate::message::MAX_PROFILE_BYTES;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +13,9 @@ use serde::{Deserialize, Serialize};
 pub const MAX_OPERATION_BYTES: usize = 128 * 1024;
 /// How much of a failed program's standard error its record keeps, in bytes.
 pub const STDERR_TAIL: usize = 4096;
-/// Fuel of `rings run` unless told otherwise: seconds of work on a usual machine.
-pub const DEFAULT_FUEL: u64 = 50_000_000_000;
+/// Fuel of `rings run` unless told otherwise: seconds of work on a usual machine, and on the slowest one within the time
+/// that a member gives to one run.
+pub const DEFAULT_FUEL: u64 = 20_000_000_000;
 /// Memory of `rings run` unless told otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 256 * 1024 * 1024;
 /// Output of an operation that names none, in bytes.
@@ -33,6 +40,9 @@ pub struct Operation {
     /// it. Each byte also costs a unit of fuel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
+    /// The profile that runs the program: engine and configuration, 1 to [`MAX_PROFILE_BYTES`] bytes. A member without
+    /// a worker of this profile declines.
+    pub profile: String,
     /// The WASM module.
     pub program: Cid,
     /// Most bytes of stack, as programs count them; [`DEFAULT_STACK`] without it.
@@ -42,12 +52,21 @@ pub struct Operation {
     /// writes the next one, which is output pin 1, to descriptor 4. Only with [`Mode::Cat`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub state: bool,
+    /// What the program's clock shows, in seconds since 1970; left out for 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub time: u64,
 }
 
 // serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// How the inputs behind pin 0 become standard input.
@@ -108,11 +127,17 @@ pub enum OperationError {
     /// Not JSON of the right shape.
     #[error("not a DAG-JSON operation of Rings; `rings run` writes a right one")]
     Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The right content in other bytes: spaces, another order of keys.
+    /// The content is right, but the bytes are not canonical: spaces, or another order of keys.
     #[error(
         "the DAG-JSON is not canonical: keys must be sorted and nothing may stand between tokens"
     )]
     NotCanonical,
+    /// The profile has no name, or one longer than [`MAX_PROFILE_BYTES`].
+    #[error("the profile's name has {length} bytes; name one of 1 to {MAX_PROFILE_BYTES} bytes")]
+    Profile {
+        /// Its length in bytes.
+        length: usize,
+    },
 }
 
 impl Operation {
@@ -129,8 +154,10 @@ impl Operation {
     /// The canonical bytes.
     ///
     /// # Errors
-    /// [`OperationError::TooLong`] when the arguments are too many.
+    /// [`OperationError::TooLong`] when the arguments are too many, [`OperationError::Profile`] when the profile's name
+    /// is out of bounds.
     pub fn to_dag_json(&self) -> Result<Vec<u8>, OperationError> {
+        self.check()?;
         within_bound(encode(self)?)
     }
 
@@ -139,7 +166,15 @@ impl Operation {
     /// # Errors
     /// [`OperationError`] for anything that [`Operation::to_dag_json`] would not have written.
     pub fn from_dag_json(bytes: &[u8]) -> Result<Self, OperationError> {
-        decode(bytes)
+        let operation: Self = decode(bytes)?;
+        operation.check().map(|()| operation)
+    }
+
+    fn check(&self) -> Result<(), OperationError> {
+        match self.profile.len() {
+            1..=MAX_PROFILE_BYTES => Ok(()),
+            length => Err(OperationError::Profile { length }),
+        }
     }
 }
 
@@ -198,9 +233,11 @@ mod tests {
             memory: 1 << 20,
             mode: Mode::Cat,
             output: None,
+            profile: "p 1".into(),
             program: data_cid(sha256(b"program")),
             stack: None,
             state: false,
+            time: 0,
         }
     }
 
@@ -210,17 +247,19 @@ mod tests {
         operation.output = Some(5);
         operation.stack = Some(6);
         operation.state = true;
+        operation.time = 7;
         let bytes = operation.to_dag_json().unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         let cid = data_cid(sha256(b"program"));
         let end = format!(
-            r#""mode":"cat","output":5,"program":{{"/":"{cid}"}},"stack":6,"state":true}}"#
+            r#""mode":"cat","output":5,"profile":"p 1","program":{{"/":"{cid}"}},"stack":6,"state":true,"time":7}}"#
         );
         assert!(text.ends_with(&end), "{text}");
         assert_eq!(Operation::from_dag_json(&bytes).unwrap(), operation);
         // One meaning, one spelling.
         for other in [
             text.replace("true", "false"),
+            text.replace("\"time\":7", "\"time\":0"),
             text.replace("\"output\":5", "\"output\":null"),
         ] {
             assert!(matches!(
@@ -253,7 +292,7 @@ mod tests {
         let bytes = operation().to_dag_json().unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         let expected = format!(
-            r#"{{"args":["-l","ünï\""],"fuel":50000000000,"memory":1048576,"mode":"cat","program":{{"/":"{}"}}}}"#,
+            r#"{{"args":["-l","ünï\""],"fuel":20000000000,"memory":1048576,"mode":"cat","profile":"p 1","program":{{"/":"{}"}}}}"#,
             data_cid(sha256(b"program"))
         );
         assert_eq!(text, expected);
@@ -275,13 +314,36 @@ mod tests {
         ));
         for bad in [
             text.replace("cat", "dog"),
-            text.replace("50000000000", "-1"),
-            text.replace("50000000000", "1.5"),
+            text.replace("20000000000", "-1"),
+            text.replace("20000000000", "1.5"),
             text + " ",
             String::new(),
         ] {
             assert!(Operation::from_dag_json(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_operation_names_a_profile_of_bounded_length() {
+        for profile in [String::new(), "x".repeat(MAX_PROFILE_BYTES + 1)] {
+            let wrong = Operation {
+                profile,
+                ..operation()
+            };
+            let bytes = encode(&wrong).unwrap();
+            for refused in [
+                wrong.to_dag_json().map(drop),
+                Operation::from_dag_json(&bytes).map(drop),
+            ] {
+                assert!(matches!(refused, Err(OperationError::Profile { .. })));
+            }
+        }
+        let text = String::from_utf8(operation().to_dag_json().unwrap()).unwrap();
+        let without = text.replace("\"profile\":\"p 1\",", "");
+        assert!(matches!(
+            Operation::from_dag_json(without.as_bytes()),
+            Err(OperationError::Shape(_))
+        ));
     }
 
     #[test]

@@ -7,18 +7,19 @@ pub const MAX_MEMBERS: usize = 256;
 
 /// The least number of signers with `3 * signers >= 2 * members`.
 ///
-/// An empty ring can accept nothing: its quorum is one more than it has.
+/// For an empty ring it is one, so that a ring without members accepts nothing.
 pub fn quorum(members: usize) -> usize {
     match members {
         0 => 1,
-        n => (2 * n).div_ceil(3),
+        n => n.saturating_mul(2).div_ceil(3),
     }
 }
 
 /// The order in which members submit the registration for `gate`: a permutation seeded by the gate, the
 /// same for everybody, so that the work is spread and the next in line is known.
 ///
-/// Members are sorted by `keccak256(gate ‖ member)`: no state, and one member's leaving moves nobody else.
+/// Members are sorted by `keccak256(gate ‖ member)`: this needs no state, and when a member leaves, the order of the
+/// others stays the same.
 pub fn submitters(gate: Address, members: &[Address]) -> Vec<Address> {
     let mut order: Vec<_> = members
         .iter()

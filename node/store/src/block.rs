@@ -8,8 +8,8 @@ use rings_protocol::cids::{self, DAG_CBOR, DAG_PB};
 /// The longest block that is accepted, in bytes: what bitswap carries (2 MiB).
 pub const MAX_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 
-/// Bytes that have been hashed, and the CID they hash to. There is no other way to make one, so that
-/// whoever holds a `Block` need not ask whether it is what it says.
+/// Bytes that have been hashed, and the CID they hash to. A `Block` cannot be made without hashing, so
+/// nobody who holds one has to check it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     cid: Cid,
@@ -20,15 +20,15 @@ impl Block {
     /// Hashes `data` and compares with `cid`.
     ///
     /// # Errors
-    /// [`StoreError::Cid`] for another hash, an unknown codec or bytes that are not those named;
-    /// [`StoreError::TooLarge`] beyond [`MAX_BLOCK_BYTES`].
+    /// [`StoreError::Cid`] for another hash, an unknown codec or bytes that do not hash to it; [`StoreError::TooLarge`]
+    /// beyond [`MAX_BLOCK_BYTES`].
     pub fn new(cid: Cid, data: Bytes) -> Result<Self, StoreError> {
         check_length(&cid, data.len())?;
         cids::verify(&cid, &data)?;
         Ok(Self { cid, data })
     }
 
-    /// The block of these bytes of DAG-CBOR (CIDv1). Whether they are canonical is the reader's to check.
+    /// The block of these bytes of DAG-CBOR (CIDv1). Whoever reads it must check that the bytes are canonical.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`].
@@ -50,17 +50,17 @@ impl Block {
         Ok(Self { cid, data })
     }
 
-    /// What it is called.
+    /// Its CID.
     pub fn cid(&self) -> &Cid {
         &self.cid
     }
 
-    /// What is in it.
+    /// Its bytes.
     pub fn data(&self) -> &Bytes {
         &self.data
     }
 
-    /// What is in it, without the name.
+    /// Its bytes, without the CID.
     pub fn into_data(self) -> Bytes {
         self.data
     }

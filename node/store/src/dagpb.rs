@@ -1,4 +1,7 @@
-//! Strict decoding of dag-pb nodes and of the UnixFS message inside them.
+//! Decoding of dag-pb nodes and of the UnixFS message inside them.
+//!
+//! [`Node`] and [`UnixFs`] accept everything that the two formats allow, because archives hold directories too. They
+//! note what is unusual for a part of a file, and `part.rs` refuses it.
 
 use crate::protobuf::{Fields, Value};
 use cid::Cid;
@@ -7,9 +10,22 @@ use cid::Cid;
 #[derive(Debug, Default)]
 pub(crate) struct Node<'a> {
     /// What it points to, in order.
-    pub(crate) links: Vec<Cid>,
+    pub(crate) links: Vec<NodeLink<'a>>,
     /// What it holds itself.
     pub(crate) data: Option<&'a [u8]>,
+    /// Whether the data stands before the links.
+    pub(crate) data_first: bool,
+}
+
+/// A link of a dag-pb node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NodeLink<'a> {
+    /// What it points to.
+    pub(crate) cid: Cid,
+    /// What it is called, if the field is there.
+    pub(crate) name: Option<&'a [u8]>,
+    /// Bytes in the block it points to and in all below that, as the writer says (`Tsize`).
+    pub(crate) weight: Option<u64>,
 }
 
 impl<'a> Node<'a> {
@@ -20,7 +36,10 @@ impl<'a> Node<'a> {
         for field in Fields::of(block) {
             match field? {
                 (2, Value::Bytes(_)) if links_closed => return Err("links in two places".into()),
-                (2, Value::Bytes(link)) => node.links.push(decode_link(link)?),
+                (2, Value::Bytes(link)) => {
+                    node.data_first = node.data.is_some();
+                    node.links.push(decode_link(link)?);
+                }
                 (1, Value::Bytes(_)) if node.data.is_some() => {
                     return Err("data in two places".into())
                 }
@@ -36,8 +55,8 @@ impl<'a> Node<'a> {
 }
 
 /// A link: hash, name, size, in this order and once each; the hash must be there.
-fn decode_link(link: &[u8]) -> Result<Cid, String> {
-    let mut target = None;
+fn decode_link(link: &[u8]) -> Result<NodeLink<'_>, String> {
+    let (mut cid, mut name, mut weight) = (None, None, None);
     let mut last = 0;
     for field in Fields::of(link) {
         let (number, value) = field?;
@@ -46,9 +65,9 @@ fn decode_link(link: &[u8]) -> Result<Cid, String> {
         }
         last = number;
         match (number, value) {
-            (1, Value::Bytes(hash)) => target = Some(decode_cid(hash)?),
-            (2, Value::Bytes(name)) if std::str::from_utf8(name).is_ok() => {}
-            (3, Value::Varint(_)) => {}
+            (1, Value::Bytes(hash)) => cid = Some(decode_cid(hash)?),
+            (2, Value::Bytes(text)) if std::str::from_utf8(text).is_ok() => name = Some(text),
+            (3, Value::Varint(size)) => weight = Some(size),
             _ => {
                 return Err(format!(
                     "field {number} in a dag-pb link, unknown or with a wrong value"
@@ -56,7 +75,11 @@ fn decode_link(link: &[u8]) -> Result<Cid, String> {
             }
         }
     }
-    target.ok_or_else(|| "a link to nothing".into())
+    Ok(NodeLink {
+        cid: cid.ok_or("a link to nothing")?,
+        name,
+        weight,
+    })
 }
 
 fn decode_cid(bytes: &[u8]) -> Result<Cid, String> {
@@ -90,28 +113,35 @@ impl Kind {
 pub(crate) struct UnixFs<'a> {
     /// What it is.
     pub(crate) kind: Kind,
-    /// The bytes that stand in this node.
-    pub(crate) data: &'a [u8],
+    /// The bytes that stand in this node, if the field is there.
+    pub(crate) data: Option<&'a [u8]>,
     /// Bytes in this node and all below it.
     pub(crate) file_size: Option<u64>,
     /// Bytes below each link.
     pub(crate) block_sizes: Vec<u64>,
+    /// The first thing about the encoding that `ipfs add` does not do.
+    pub(crate) unusual: Option<String>,
 }
 
 impl<'a> UnixFs<'a> {
-    /// Decodes the data of a dag-pb node. Fields that files do not use (mode, time) are passed over.
+    /// Decodes the data of a dag-pb node.
     pub(crate) fn decode(message: &'a [u8]) -> Result<Self, String> {
         let mut kind = None;
         let mut found = Self {
             kind: Kind::File,
-            data: &[],
+            data: None,
             file_size: None,
             block_sizes: Vec::new(),
+            unusual: None,
         };
+        let mut last = 0;
         for field in Fields::of(message) {
-            match field? {
+            let (field, value) = field?;
+            found.note(field, last);
+            last = field;
+            match (field, value) {
                 (1, Value::Varint(number)) => kind = Some(Kind::of(number)),
-                (2, Value::Bytes(data)) => found.data = data,
+                (2, Value::Bytes(data)) => found.data = Some(data),
                 (3, Value::Varint(size)) => found.file_size = Some(size),
                 (4, Value::Varint(size)) => found.block_sizes.push(size),
                 (1..=4, _) => return Err("a UnixFS field of the wrong type".into()),
@@ -120,6 +150,17 @@ impl<'a> UnixFs<'a> {
         }
         found.kind = kind.ok_or("a UnixFS node without a type")?;
         Ok(found)
+    }
+
+    /// Notes a field that a file made by `ipfs add` does not have, or has in another place.
+    fn note(&mut self, field: u64, last: u64) {
+        let ascends = field > last || (field == last && field == 4);
+        let unusual = match field {
+            0 | 5.. => Some(format!("field {field} in a UnixFS file")),
+            _ if !ascends => Some("UnixFS fields out of order".into()),
+            _ => None,
+        };
+        self.unusual = self.unusual.take().or(unusual);
     }
 }
 
@@ -140,8 +181,8 @@ mod tests {
         );
         let file = UnixFs::decode(&[0x08, 0x02, 0x18, 0x00]).unwrap();
         assert_eq!(
-            (file.kind, file.data, file.file_size),
-            (Kind::File, &[][..], Some(0))
+            (file.kind, file.data, file.file_size, file.unusual),
+            (Kind::File, None, Some(0), None)
         );
     }
 
@@ -190,6 +231,23 @@ mod tests {
         }
         assert!(Node::decode(&[&link[..], &data, &link].concat()).is_err());
         assert!(Node::decode(&[data, data].concat()).is_err());
+    }
+
+    #[test]
+    fn what_is_unusual_in_a_file_is_noted() {
+        for unusual in [
+            &[0x08, 0x02, 0x38, 0x01][..],
+            &[0x18, 0x00, 0x08, 0x02],
+            &[0x08, 0x02, 0x08, 0x02],
+            &[0x08, 0x02, 0x20, 0x01, 0x18, 0x01],
+        ] {
+            assert!(
+                UnixFs::decode(unusual).unwrap().unusual.is_some(),
+                "{unusual:x?}"
+            );
+        }
+        let usual = [0x08, 0x02, 0x18, 0x03, 0x20, 0x01, 0x20, 0x02];
+        assert_eq!(UnixFs::decode(&usual).unwrap().unusual, None);
     }
 
     #[test]

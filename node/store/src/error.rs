@@ -1,20 +1,25 @@
-//! What can go wrong with blocks, stores and files, in words that say what to do.
+//! The errors of blocks, stores and files. Each message says what to do.
+//!
+//! Every failure is a [`StoreError`] with its context in fields. What a caller does about one follows from its class
+//! ([`StoreError::class`], an [`ErrorClass`]): get the block elsewhere, try again, or give up. The class also decides
+//! about votes: data that breaks a rule ([`ErrorClass::Invalid`]) is a result that is the same on every machine; no
+//! other error is.
 
 use cid::Cid;
 use rings_protocol::cids::CidError;
 use std::{error::Error, io, path::PathBuf};
 
-/// A cause that is kept for `-v` and is not repeated in the message above it.
+/// A cause that is shown with `-v` and is not repeated in the message of its error.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// What a caller does about a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The block is not here, or its copy here is useless: get it from another source.
+    /// The block is not in this store, or its copy is damaged: get it from another source.
     Absent,
     /// Nothing is wrong with the request: try again when the disk, the other process or the endpoint is back.
     Transient,
-    /// The data is not what it should be, on every machine and for ever.
+    /// The data breaks a rule. It does so on every machine, and another try does not help.
     Invalid,
     /// This store cannot be used until a person has done something about it.
     Fatal,
@@ -35,7 +40,7 @@ pub enum StoreError {
         /// What was asked for.
         cid: Cid,
     },
-    /// A CID that Rings does not accept, or bytes that are not those it names.
+    /// A CID that Rings does not accept, or bytes that do not hash to it.
     #[error("the block is refused")]
     Cid(#[source] Box<CidError>),
     /// The block is longer than [`MAX_BLOCK_BYTES`](crate::MAX_BLOCK_BYTES).
@@ -51,7 +56,7 @@ pub enum StoreError {
         limit: usize,
     },
     /// The block hashes to its CID, and its content breaks the rules of its format.
-    #[error("block {cid} is malformed ({reason}); nothing but another CID helps")]
+    #[error("block {cid} is malformed ({reason}); add the file again with `ipfs add` or `rings add` and use the new CID")]
     Malformed {
         /// Which block.
         cid: Cid,
@@ -81,6 +86,14 @@ pub enum StoreError {
     WrongAnswer {
         /// What was asked for.
         cid: Cid,
+    },
+    /// The bytes are not a content archive (CAR) that can be read.
+    #[error("the archive cannot be read at byte {at}: {reason}; make it again, for example with `ipfs dag export`")]
+    Archive {
+        /// How many bytes were read before.
+        at: u64,
+        /// What is wrong.
+        reason: Box<str>,
     },
     /// The bytes that were to be imported could not be read.
     #[error("the data to import cannot be read")]
@@ -134,7 +147,7 @@ pub enum StoreError {
         /// Numeric id this process runs as.
         user: u32,
     },
-    /// The operating system does not let this process at the file.
+    /// The operating system does not let this process use the file.
     #[error("no permission to read and write {}; give it, or run as the owner of the file", path.display())]
     Denied {
         /// The database file.
@@ -161,7 +174,7 @@ pub enum StoreError {
         #[source]
         source: Option<Cause>,
     },
-    /// The store endpoint answers, and refuses.
+    /// The store endpoint answers with a refusal.
     #[error("the IPFS node at {url} refused: {message}")]
     Refused {
         /// The endpoint, without credentials.
@@ -196,9 +209,12 @@ impl StoreError {
             | Unreachable { .. }
             | Refused { .. }
             | Stopped => ErrorClass::Transient,
-            Cid(_) | TooLarge { .. } | Malformed { .. } | NotAFile { .. } | TooBig { .. } => {
-                ErrorClass::Invalid
-            }
+            Cid(_)
+            | TooLarge { .. }
+            | Malformed { .. }
+            | NotAFile { .. }
+            | TooBig { .. }
+            | Archive { .. } => ErrorClass::Invalid,
             Locked { .. }
             | CorruptDatabase { .. }
             | ForeignDatabase { .. }

@@ -3,7 +3,7 @@
 //! The profile is `unixfs-v0-2015` of IPIP-499: chunks of 256 KiB, leaves in dag-pb, 174 links a node, balanced,
 //! CIDv0. So the CID of a file is the same here, in Kubo, and on chain.
 
-use crate::{Block, BlockStore, StoreError};
+use crate::{Block, BlockStore, Draft, FileShape, Lease, StoreError};
 use cid::{Cid, Version};
 use rust_unixfs::file::adder::{BalancedCollector, Chunker, FileAdder};
 use std::sync::Arc;
@@ -32,22 +32,46 @@ pub struct Imported {
     pub blocks: u64,
 }
 
+impl Imported {
+    /// What the file is made of, as [`check_file`](crate::check_file) would find it.
+    pub fn shape(&self) -> FileShape {
+        FileShape {
+            bytes: self.bytes,
+            blocks: self.blocks,
+        }
+    }
+}
+
 /// Takes a file in pieces of any length and stores its blocks. Memory stays at about [`COMMIT_BYTES`].
 ///
-/// Nothing refers to the blocks before [`finish`](Self::finish) gives the root; an importer that is dropped
-/// leaves some behind, which do no harm.
+/// Nothing refers to the blocks before [`finish`](Self::finish) gives the root. An importer that is dropped leaves some
+/// blocks behind, which do no harm. One of [`draft`](Self::draft) does not: what it has stored is removed, at the latest
+/// with the store's next write.
 pub struct Importer {
     adder: FileAdder,
     store: Option<Arc<dyn BlockStore>>,
+    /// What was stored so far, if it is removed unless the file is finished.
+    draft: Option<Draft>,
     pending: Vec<Block>,
     pending_bytes: usize,
     imported: Imported,
+    /// Nothing names the blocks before the file is finished.
+    _lease: Option<Lease>,
 }
 
 impl Importer {
     /// Into this store.
     pub fn new(store: Arc<dyn BlockStore>) -> Self {
         Self::with(Some(store))
+    }
+
+    /// Into this store, and what is not finished is removed again.
+    pub fn draft(store: Arc<dyn BlockStore>) -> Self {
+        let draft = Some(store.draft());
+        Self {
+            draft,
+            ..Self::with(Some(store))
+        }
     }
 
     /// Computes only the CID, and stores nothing.
@@ -69,7 +93,9 @@ impl Importer {
         };
         Self {
             adder,
+            _lease: store.as_ref().map(|store| store.lease()),
             store,
+            draft: None,
             pending: Vec::new(),
             pending_bytes: 0,
             imported,
@@ -91,16 +117,48 @@ impl Importer {
         Ok(())
     }
 
-    /// The end of the file: stores what is left, and gives the root.
+    /// The end of the file: stores what is left, and gives the root. Until the caller has recorded it, a [`Lease`] of the
+    /// caller's own keeps the blocks from being collected.
     ///
     /// # Errors
     /// What the store says.
     pub async fn finish(mut self) -> Result<Imported, StoreError> {
+        let store = self.store.clone();
+        // Small files share their transactions with others.
+        self.draft = self.draft.take().filter(|draft| !draft.is_empty());
+        let (imported, draft) = self.finish_draft().await?;
+        if let (Some(store), Some(draft)) = (&store, draft) {
+            store.keep(draft).await?;
+        }
+        if let Some(store) = store {
+            store.name_file(&imported.cid).await?;
+        }
+        Ok(imported)
+    }
+
+    /// As [`finish`](Self::finish), but what was stored stays only if the draft is kept. There is none if the importer is not
+    /// one of [`draft`](Self::draft).
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn finish_draft(mut self) -> Result<(Imported, Option<Draft>), StoreError> {
         let adder = std::mem::take(&mut self.adder);
-        // The root is made last. It may be a leaf that was made before: then nothing is made here.
+        // The root is made last. If it is a leaf, it exists already, and nothing is made here.
         self.collect(adder.finish().collect()).await?;
         self.commit().await?;
-        Ok(self.imported)
+        Ok((self.imported, self.draft))
+    }
+
+    /// The file is not wanted: removes what a draft has stored. The importer is of no use afterwards.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn discard(&mut self) -> Result<(), StoreError> {
+        self.pending = Vec::new();
+        match (&self.store, self.draft.take()) {
+            (Some(store), Some(draft)) => store.discard(draft).await,
+            _ => Ok(()),
+        }
     }
 
     async fn collect(&mut self, blocks: Vec<(Cid, Vec<u8>)>) -> Result<(), StoreError> {
@@ -121,9 +179,10 @@ impl Importer {
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.pending_bytes = 0;
         let blocks = std::mem::take(&mut self.pending);
-        match &self.store {
-            Some(store) => store.put(blocks).await,
-            None => {
+        match (&self.store, &mut self.draft) {
+            (Some(store), Some(draft)) => store.put_draft(draft, blocks).await,
+            (Some(store), None) => store.put(blocks).await,
+            (None, _) => {
                 task::yield_now().await;
                 Ok(())
             }

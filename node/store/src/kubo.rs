@@ -1,11 +1,23 @@
 //! Kubo as a store, through its RPC.
 //!
-//! Only the endpoint's own blocks are used (`offline`): a block that is not there is absent at once, and who
-//! may fetch it from where is decided elsewhere. Each block is pinned directly, by itself: Kubo's garbage
-//! collector leaves it alone, and does not fail over links to blocks that Kubo does not have, as it would
-//! with recursive pins on log nodes. What "durable" means is up to Kubo's datastore settings.
+//! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once,
+//! because this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage
+//! collector keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does
+//! not have. A file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows
+//! it by. How durable a block is depends on Kubo's datastore settings.
+//!
+//! A draft's blocks are put without a pin, and pinned when it is kept. So what somebody else has pinned meanwhile is not
+//! removed with the draft, even if another member uses the same endpoint.
+//!
+//! Blocks are put and pinned as raw bytes. Kubo keeps blocks by their hash, so they are found under any codec, and it
+//! does not look into a raw block: it would refuse to pin a dag-pb block that it cannot decode, and then a member with
+//! Kubo could not find out that an input is malformed, as all other members do.
 
-use crate::{block::key_of, Block, BlockStore, StoreError, StoreSize, MAX_BLOCK_BYTES};
+use crate::{
+    block::{key_of, Key},
+    draft::{Draft, Marks},
+    Block, BlockStore, StoreError, StoreSize, MAX_BLOCK_BYTES,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -14,8 +26,11 @@ use ipfs_api_backend_hyper::{
     request::BlockPut, BackendWithGlobalOptions, Error, GlobalOptions, IpfsApi, IpfsClient,
     TryFromUri,
 };
-use rings_protocol::cids::{DAG_CBOR, DAG_PB};
-use std::{future::Future, io::Cursor, time::Duration};
+use rings_protocol::{
+    cids::{cid_of, digest_of, DAG_CBOR, RAW},
+    Digest,
+};
+use std::{future::Future, io::Cursor, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long the endpoint may take for one request.
@@ -35,6 +50,8 @@ pub(crate) struct Kubo {
     client: BackendWithGlobalOptions<IpfsClient>,
     /// Without credentials.
     url: String,
+    /// Blocks that only drafts hold.
+    marks: Arc<Marks>,
 }
 
 impl Kubo {
@@ -49,13 +66,14 @@ impl Kubo {
         let kubo = Self {
             client: BackendWithGlobalOptions::new(client, options),
             url: endpoint.shown,
+            marks: Arc::default(),
         };
         let version = kubo.ask(kubo.client.version()).await?;
         tracing::info!(url = %kubo.url, version = %version.version, "using Kubo as the store");
         Ok(kubo)
     }
 
-    /// Waits for an answer, but not for ever.
+    /// Waits for an answer, at most for the timeout.
     async fn ask<T>(
         &self,
         request: impl Future<Output = Result<T, Error>>,
@@ -69,7 +87,7 @@ impl Kubo {
         }
     }
 
-    /// As [`ask`](Self::ask), where "I have not got it" is an answer too.
+    /// As [`ask`](Self::ask), but "not found" is an answer and not an error.
     async fn ask_for_block<T>(
         &self,
         request: impl Future<Output = Result<T, Error>>,
@@ -108,16 +126,63 @@ impl Kubo {
                 return Ok(());
             }
         }
-        let message = format!("block {} is gone before it can be pinned", block.cid());
-        Err(StoreError::Refused {
+        Err(self.collected(block.cid()))
+    }
+
+    fn collected(&self, cid: &Cid) -> StoreError {
+        StoreError::Refused {
             url: self.url.clone(),
-            message,
-        })
+            message: format!("block {cid} was collected before it could be pinned"),
+        }
+    }
+
+    async fn keep_block(&self, cid: Cid) -> Result<(), StoreError> {
+        match self.pin(&cid).await? {
+            true => Ok(()),
+            false => Err(self.collected(&cid)),
+        }
+    }
+
+    /// Removes a block, unless somebody has pinned it.
+    async fn remove(&self, cid: Cid) -> Result<(), StoreError> {
+        let name = cid.to_string();
+        // A block that is pinned, and one that is gone already, are named in the answer, which is no error.
+        let removed = self.ask_for_block(self.client.block_rm(&name)).await?;
+        if let Some(why) = removed.and_then(|removed| removed.error) {
+            tracing::debug!(block = %cid, "not removed: {}", one_line(&why));
+        }
+        Ok(())
+    }
+
+    /// Removes the blocks of discarded drafts.
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let gone = self
+            .marks
+            .take_given_up()
+            .into_iter()
+            .map(|key| Ok(raw_of(&key)));
+        stream::iter(gone)
+            .try_for_each_concurrent(CONCURRENT_REQUESTS, |cid| self.remove(cid))
+            .await
+    }
+
+    /// Notes blocks in a draft, and whether they are new.
+    async fn claim(&self, draft: &mut Draft, blocks: &[Block]) -> Result<(), StoreError> {
+        let there = stream::iter(blocks.to_vec()).map(|block| async move {
+            let raw = raw_cid(block.cid())?;
+            let name = raw.to_string();
+            let found = self.ask_for_block(self.client.block_stat(&name)).await?;
+            Ok::<_, StoreError>((key_of(&raw)?, found.is_none()))
+        });
+        let there: Vec<_> = there.buffered(CONCURRENT_REQUESTS).try_collect().await?;
+        draft.claim(there);
+        Ok(())
     }
 
     async fn put_unpinned(&self, block: &Block) -> Result<(), StoreError> {
+        let raw = raw_cid(block.cid())?;
         let request = BlockPut {
-            format: Some(format_of(block.cid())),
+            format: Some("raw"),
             mhtype: Some("sha2-256"),
             ..BlockPut::default()
         };
@@ -130,7 +195,7 @@ impl Kubo {
             .parse::<Cid>()
             .ok()
             .and_then(|cid| key_of(&cid).ok());
-        match stored == Some(key_of(block.cid())?) {
+        match stored == Some(key_of(&raw)?) {
             true => Ok(()),
             false => {
                 let message = format!(
@@ -146,10 +211,22 @@ impl Kubo {
         }
     }
 
-    /// Whether the block is pinned now; it is not if the collector took it first.
+    /// Whether the block is pinned now; it is not if the collector took it first. Log nodes are pinned by their own names,
+    /// so that `ipfs pin ls` shows them; one that is not what its name says is pinned as raw bytes.
     async fn pin(&self, cid: &Cid) -> Result<bool, StoreError> {
+        let raw = raw_cid(cid)?;
+        if cid.codec() == DAG_CBOR {
+            match self.pin_as(cid, false).await {
+                Err(StoreError::Refused { .. }) => {}
+                answer => return answer,
+            }
+        }
+        self.pin_as(&raw, false).await
+    }
+
+    async fn pin_as(&self, cid: &Cid, below: bool) -> Result<bool, StoreError> {
         let name = cid.to_string();
-        match self.ask_for_block(self.client.pin_add(&name, false)).await {
+        match self.ask_for_block(self.client.pin_add(&name, below)).await {
             Err(StoreError::Refused { message, .. }) if message.contains("already pinned") => {
                 Ok(true)
             }
@@ -157,8 +234,15 @@ impl Kubo {
         }
     }
 
+    /// Somebody relies on the blocks: they are not removed with a draft.
+    fn release<'a>(&self, cids: impl IntoIterator<Item = &'a Cid>) -> Result<(), StoreError> {
+        let keys = cids.into_iter().map(|cid| key_of(&raw_cid(cid)?));
+        self.marks.release(&keys.collect::<Result<Vec<_>, _>>()?);
+        Ok(())
+    }
+
     async fn get_block(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
-        key_of(cid)?;
+        self.release([cid])?;
         let name = cid.to_string();
         let Some(data) = self.ask_for_block(self.read_block(&name)).await? else {
             return Ok(None);
@@ -183,20 +267,23 @@ impl Kubo {
     }
 }
 
-/// What Kubo calls the codec of this CID; `v0` stands for dag-pb under a CIDv0.
-fn format_of(cid: &Cid) -> &'static str {
-    match cid.codec() {
-        DAG_PB => "v0",
-        DAG_CBOR => "dag-cbor",
-        _ => "raw",
-    }
+/// The name of the same bytes as a raw block.
+fn raw_cid(cid: &Cid) -> Result<Cid, StoreError> {
+    Ok(cid_of(RAW, digest_of(cid)?))
+}
+
+/// The raw block with that key.
+fn raw_of(key: &Key) -> Cid {
+    let mut digest = Digest::default();
+    digest.0.copy_from_slice(&key[1..]);
+    cid_of(RAW, digest)
 }
 
 fn is_absent(message: &str) -> bool {
     message.contains("not found") || message.contains("could not find")
 }
 
-/// What an endpoint says is not ours: it goes into one line of bounded length.
+/// An endpoint's text is not trusted: it is cut to one line of bounded length.
 fn one_line(message: &str) -> String {
     const MOST: usize = 300;
     message
@@ -209,9 +296,40 @@ fn one_line(message: &str) -> String {
 #[async_trait]
 impl BlockStore for Kubo {
     async fn put(&self, blocks: Vec<Block>) -> Result<(), StoreError> {
+        self.release(blocks.iter().map(Block::cid))?;
         let puts = stream::iter(blocks.into_iter().map(Ok));
         puts.try_for_each_concurrent(CONCURRENT_REQUESTS, |block| self.put_block(block))
             .await
+    }
+
+    fn draft(&self) -> Draft {
+        self.marks.draft()
+    }
+
+    async fn put_draft(&self, draft: &mut Draft, blocks: Vec<Block>) -> Result<(), StoreError> {
+        if draft.is_full() {
+            return self.put(blocks).await;
+        }
+        self.claim(draft, &blocks).await?;
+        let puts = stream::iter(blocks.into_iter().map(Ok));
+        puts.try_for_each_concurrent(CONCURRENT_REQUESTS, |block| async move {
+            self.put_unpinned(&block).await
+        })
+        .await
+    }
+
+    async fn keep(&self, draft: Draft) -> Result<(), StoreError> {
+        let cids: Vec<_> = draft.blocks().map(raw_of).map(Ok).collect();
+        stream::iter(cids)
+            .try_for_each_concurrent(CONCURRENT_REQUESTS, |cid| self.keep_block(cid))
+            .await?;
+        draft.kept();
+        Ok(())
+    }
+
+    async fn discard(&self, draft: Draft) -> Result<(), StoreError> {
+        drop(draft);
+        self.sweep().await
     }
 
     async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
@@ -219,7 +337,7 @@ impl BlockStore for Kubo {
     }
 
     async fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
-        key_of(cid)?;
+        self.release([cid])?;
         let name = cid.to_string();
         Ok(self
             .ask_for_block(self.client.block_stat(&name))
@@ -237,6 +355,19 @@ impl BlockStore for Kubo {
 
     fn kind(&self) -> &'static str {
         "kubo"
+    }
+
+    /// All of its blocks are pinned one by one already, so a failure loses nothing but the name in `ipfs pin ls`.
+    async fn name_file(&self, root: &Cid) -> Result<(), StoreError> {
+        match self.pin_as(root, true).await {
+            Ok(true) => {}
+            Ok(false) => tracing::debug!(%root, "a file is not whole, and not pinned by its name"),
+            Err(error) => {
+                let cause = &error as &dyn std::error::Error;
+                tracing::warn!(%root, error = cause, "a file is not pinned by its name; its blocks are");
+            }
+        }
+        Ok(())
     }
 
     async fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {

@@ -1,4 +1,4 @@
-//! What a block points to.
+//! The links of a block.
 
 use crate::{dagpb, Block, StoreError};
 use cid::Cid;
@@ -14,7 +14,8 @@ use serde_ipld_dagcbor::de::Deserializer;
 /// to something with a hash or codec that Rings does not accept.
 pub fn links(block: &Block) -> Result<Vec<Cid>, StoreError> {
     let found = match block.cid().codec() {
-        DAG_PB => dagpb::Node::decode(block.data()).map(|node| node.links),
+        DAG_PB => dagpb::Node::decode(block.data())
+            .map(|node| node.links.into_iter().map(|link| link.cid).collect()),
         DAG_CBOR => dag_cbor_links(block.data()),
         _ => Ok(Vec::new()),
     };

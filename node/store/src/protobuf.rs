@@ -1,4 +1,8 @@
-//! As much of the protobuf wire format as dag-pb and UnixFS need, and no more.
+//! The part of the protobuf wire format that dag-pb and UnixFS need.
+//!
+//! `Fields` goes through a message and gives each field's number and [`Value`]; [`put_varint`] appends a number.
+//! Numbers must have their shortest encoding: no writer of these formats pads numbers, and with padding one content
+//! would have many encodings.
 
 /// Most bytes of a varint of 64 bits.
 const VARINT_BYTES: usize = 10;
@@ -44,7 +48,11 @@ impl<'a> Fields<'a> {
             }
             value |= bits << (7 * index);
             if byte & 0x80 == 0 {
-                return Ok(value);
+                let is_padded = index > 0 && *byte == 0;
+                return match is_padded {
+                    true => Err("a number that is padded"),
+                    false => Ok(value),
+                };
             }
         }
         Err("a number of more than 64 bits")
@@ -122,6 +130,18 @@ mod tests {
         assert!(all(&long).is_err());
         *long.last_mut().unwrap() = 0x01;
         assert_eq!(all(&long), Ok(vec![(1, Value::Varint(u64::MAX))]));
+    }
+
+    #[test]
+    fn padded_numbers_are_refused() {
+        for padded in [
+            &[0x08, 0x80, 0x00][..],
+            &[0x88, 0x00, 0x01],
+            &[0x12, 0x81, 0x00, 0x07],
+        ] {
+            assert!(all(padded).is_err(), "{padded:x?}");
+        }
+        assert_eq!(all(&[0x08, 0x00]), Ok(vec![(1, Value::Varint(0))]));
     }
 
     proptest! {

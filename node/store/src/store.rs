@@ -1,27 +1,60 @@
-//! The one trait of all stores, and the one of whatever a reader gets blocks from.
+//! Two traits: [`BlockStore`], what every store can do, and [`BlockSource`], what a reader needs.
 
-use crate::{embedded::Embedded, kubo::Kubo, Block, StoreError};
+use crate::{Block, Draft, Inventory, Lease, StoreError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// Blocks by CID, durable, hashed on the way in and on the way out.
 #[async_trait]
 pub trait BlockStore: Send + Sync + 'static {
     /// Stores all of them; they are durable when it returns. Blocks that are there already cost nothing, and
     /// a damaged copy is replaced. The embedded store does it in one transaction, all or nothing; on an
-    /// error of another store some of them may be there, which does no harm: they are what they say.
+    /// error of another store some of them may be stored, which does no harm: each has the right bytes for its CID.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Unreachable`], [`StoreError::Refused`].
     async fn put(&self, blocks: Vec<Block>) -> Result<(), StoreError>;
 
-    /// The bytes of a block, hashed again; `None` when it is not here. Looks nowhere else.
+    /// An empty draft of this store, for [`put_draft`](Self::put_draft).
+    fn draft(&self) -> Draft {
+        Draft::default()
+    }
+
+    /// As [`put`](Self::put), of blocks that may turn out not to be needed. The draft remembers those that were not here before;
+    /// it must be one of [`draft`](Self::draft) of this store. With Kubo they may be collected until the draft is kept.
+    /// A store that removes nothing puts them as all others.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when the copy here is damaged: whoever has another source treats it as absent,
-    /// and a [`put`](Self::put) heals it. Otherwise as [`put`](Self::put).
+    /// As [`put`](Self::put).
+    async fn put_draft(&self, _: &mut Draft, blocks: Vec<Block>) -> Result<(), StoreError> {
+        self.put(blocks).await
+    }
+
+    /// The blocks of the draft stay, and are durable when it returns.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); with Kubo, [`StoreError::Refused`] if a block was collected.
+    async fn keep(&self, draft: Draft) -> Result<(), StoreError> {
+        draft.kept();
+        Ok(())
+    }
+
+    /// Removes the blocks of the draft that nobody else has put or read meanwhile, and those of drafts that were dropped.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put). The blocks may then stay, which does no harm.
+    async fn discard(&self, draft: Draft) -> Result<(), StoreError> {
+        drop(draft);
+        Ok(())
+    }
+
+    /// The bytes of a block, hashed again; `None` when it is not in this store. Asks nobody else.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the stored copy is damaged. A caller with another source treats it as absent,
+    /// and a [`put`](Self::put) replaces it. Otherwise as [`put`](Self::put).
     async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError>;
 
     /// Whether a block is here (its bytes are not read).
@@ -38,6 +71,26 @@ pub trait BlockStore: Send + Sync + 'static {
 
     /// The name of the kind of store: `embedded` or `kubo`.
     fn kind(&self) -> &'static str;
+
+    /// Keeps blocks that are put from now on from being collected, until it is dropped. Whoever puts blocks holds one until
+    /// something that is on disk names them.
+    fn lease(&self) -> Lease {
+        Lease::default()
+    }
+
+    /// Listing, pinning and removing, if this store keeps its blocks itself.
+    fn inventory(&self) -> Option<Arc<dyn Inventory>> {
+        None
+    }
+
+    /// Pins a file of which all blocks are here, where the store has pins that people look at: Kubo, so that `ipfs pin ls`
+    /// names it. Elsewhere it does nothing.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    async fn name_file(&self, _: &Cid) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// [`get`](Self::get) of several, in the order asked; a store that can do so reads them in one go.
     ///
@@ -68,7 +121,7 @@ pub trait BlockSource: Send + Sync + 'static {
     /// The blocks, in the order asked. An implementation may fetch all of them in one round trip.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] or [`StoreError::Corrupt`] for the first that is nowhere to be had whole.
+    /// [`StoreError::NotFound`] or [`StoreError::Corrupt`] for the first block that cannot be had undamaged.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Block>, StoreError>;
 }
 
@@ -83,35 +136,7 @@ impl BlockSource for Arc<dyn BlockStore> {
     }
 }
 
-/// A store as a source of blocks that looks nowhere else.
+/// A store as a source of blocks. It asks nobody else.
 pub fn source(store: &Arc<dyn BlockStore>) -> Arc<dyn BlockSource> {
     Arc::new(Arc::clone(store))
-}
-
-/// Which store to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreConfig {
-    /// The database in this file, made if it is not there; its directory must be.
-    Embedded {
-        /// The database file.
-        path: PathBuf,
-    },
-    /// The RPC endpoint of a Kubo node.
-    Kubo {
-        /// `http://[user:password@]host:port`.
-        url: String,
-    },
-}
-
-/// Opens the store; for Kubo, asks the endpoint whether it is there.
-///
-/// # Errors
-/// [`StoreError::Locked`], [`StoreError::CorruptDatabase`], [`StoreError::ForeignDatabase`],
-/// [`StoreError::LaterFormat`], [`StoreError::ForeignOwner`], [`StoreError::Denied`], [`StoreError::DiskFull`],
-/// [`StoreError::Io`]; for Kubo [`StoreError::Url`], [`StoreError::Unreachable`], [`StoreError::Refused`].
-pub async fn open(config: &StoreConfig) -> Result<Arc<dyn BlockStore>, StoreError> {
-    match config {
-        StoreConfig::Embedded { path } => Ok(Arc::new(Embedded::open(path.clone()).await?)),
-        StoreConfig::Kubo { url } => Ok(Arc::new(Kubo::open(url).await?)),
-    }
 }

@@ -2,5 +2,5 @@
 //! tests only; the program that users run has no way to do this.
 
 fn main() -> std::process::ExitCode {
-    rings::cli::main(rings::node::Faults::wrong_vote())
+    rings::main(rings_member::Faults::wrong_vote())
 }

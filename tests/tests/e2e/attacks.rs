@@ -58,7 +58,7 @@ const NANS: &str = "
     (v128.store (i32.const 104) (f64x2.min (v128.const f64x2 nan:0x5 1) (v128.const f64x2 1 -nan:0x7)))
     (call $put (i32.const 64) (i32.const 56))";
 
-/// What `NANS` says: arithmetic gives the one canonical NaN, and what only moves bits keeps them.
+/// The output of `NANS`: arithmetic gives the one canonical NaN, and instructions that only move bits keep them.
 fn nans() -> Vec<u8> {
     let canonical = 0x7ff8_0000_0000_0000u64;
     let (doubles, singles) = (
@@ -120,7 +120,7 @@ pub fn all() -> Vec<Attack> {
     [running(), growing(), of_great_size()].concat()
 }
 
-/// Those that go on until their limit, whatever it is; with so much fuel.
+/// The attacks that run until their limit, with this much fuel.
 pub fn running_with(fuel: u64) -> Vec<Attack> {
     let given = running().into_iter();
     given.map(|attack| Attack { fuel, ..attack }).collect()
@@ -210,9 +210,14 @@ fn of_great_size() -> Vec<Attack> {
             End::Refused("labels in one br_table; at most 65520"),
         ),
         attack(
-            "as many labels as may be",
-            br_table(65_520),
+            "a br_table of 10,000 labels",
+            br_table(10_000),
             End::Output(vec![]),
+        ),
+        attack(
+            "as many labels as may be, at two places",
+            br_table(65_520),
+            End::Refused("units of effort to compile; at most 40000000000"),
         ),
     ]
 }

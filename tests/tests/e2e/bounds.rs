@@ -1,4 +1,4 @@
-//! What members are willing to spend, and what they compute twice.
+//! The bounds on what members spend, and second opinions.
 
 use super::quick::wc;
 use rings_protocol::Address;
@@ -58,7 +58,7 @@ fn what_costs_more_than_members_spend_is_declined_in_sight() {
     assert_eq!(signers.len(), 2);
     assert!(!signers.contains(&ring.json().member(0)));
 
-    // Who spends more after all votes for what is still open.
+    // When a member is allowed to spend more, it votes for gates that are still open.
     ring.stop();
     let path = ring.member_dir(0).join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
@@ -74,7 +74,7 @@ fn a_second_engine_is_asked_and_agrees() {
     (0..3).for_each(|index| configure(&ring, index, "second_opinion = 100"));
     // What it says is written for those who want to read much.
     let up = ring.rings(["up", "--detach"]);
-    let up = up.env("RUST_LOG", "info,rings::execute=debug");
+    let up = up.env("RUST_LOG", "info,rings_member::execute=debug");
     assert_eq!(up.text(), "ready\n");
     let (output, receipt) = ring.result("mean", b"1 2 3 4.5\n");
     assert!(!output.is_empty() && receipt.signers().len() >= 2);
@@ -85,8 +85,9 @@ fn a_second_engine_is_asked_and_agrees() {
             log.contains("the second engine agrees")
         })
     };
-    until("all have asked the second engine", LONG, || {
-        (agreed().count() == 3).then_some(())
+    // The third need not compute what the other two have resolved.
+    until("two thirds have asked the second engine", LONG, || {
+        (agreed().count() >= 2).then_some(())
     });
     let first = fs::read_to_string(ring.member_dir(0).join("node.log")).unwrap();
     assert!(first.contains("programs run behind seccomp"), "{first}");

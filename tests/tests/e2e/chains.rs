@@ -1,7 +1,11 @@
 //! Chains that are not ours, and chains that are not what they were.
 
 use super::quick::wc;
-use rings_tests::{block_on, free_port, until, Anvil, Proxy, Ring, LONG};
+use rings_tests::{
+    block_on,
+    perturb::{Conduct, Provider, Stage},
+    until, Anvil, Ring, LONG,
+};
 use std::{path::Path, time::Duration};
 
 const TEXT: &[u8] = b"any chain will do\n";
@@ -17,7 +21,7 @@ fn up<'a>(url: &'a str, key: &'a Path) -> [&'a str; 4] {
 }
 
 /// All that a ring does, through a provider that knows no more than every provider does.
-fn lives_on(proxy: &Proxy, url: &str) {
+fn lives_on(proxy: &Provider, url: &str) {
     let ring = Ring::prepare();
     let key = Anvil::write_key(ring.dir().parent().unwrap());
     ring.rings(["up", "--detach", "--members", "3"])
@@ -55,7 +59,7 @@ fn lives_on(proxy: &Proxy, url: &str) {
 fn a_provider_over_http() {
     let _serial = rings_tests::serial();
     let chain = foreign();
-    let proxy = Proxy::before(chain.port());
+    let proxy = Provider::with(chain.port(), Conduct::public());
     lives_on(&proxy, &proxy.http());
     assert_eq!(proxy.served().get("eth_subscribe"), None);
 }
@@ -64,7 +68,7 @@ fn a_provider_over_http() {
 fn a_provider_over_websocket() {
     let _serial = rings_tests::serial();
     let chain = foreign();
-    let proxy = Proxy::before(chain.port());
+    let proxy = Provider::with(chain.port(), Conduct::public());
     lives_on(&proxy, &proxy.ws());
     assert!(proxy.served()["eth_subscribe"] > 0);
 }
@@ -73,7 +77,7 @@ fn a_provider_over_websocket() {
 fn contracts_are_deployed_by_hand() {
     let ring = Ring::prepare();
     let chain = foreign();
-    let proxy = Proxy::before(chain.port());
+    let proxy = Provider::with(chain.port(), Conduct::public());
     let key = Anvil::write_key(ring.dir().parent().unwrap());
     let members = ring.write("members.txt", "# two of us\n0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\n0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359\n");
     let deploy = || {
@@ -98,62 +102,54 @@ fn contracts_are_deployed_by_hand() {
     assert!(proxy.refused().is_empty(), "{:?}", proxy.refused());
 }
 
-#[test]
-fn the_chain_is_another_one_now() {
-    let ring = Ring::prepare();
-    let port = free_port();
-    let chain = Anvil::on(port, &["--chain-id", "1337"]);
-    let (url, key) = (chain.http(), Anvil::write_key(ring.dir().parent().unwrap()));
-    ring.start(&[&["--members", "3"][..], &up(&url, &key)].concat());
-    assert_eq!(ring.result("wc", TEXT).0, wc(TEXT));
-
-    // Another chain id at the same place, while the members run: they do not follow that one.
-    chain.stop();
-    let chain = Anvil::on(port, &["--chain-id", "1338"]);
+/// What members do while another chain is at their provider's URL, and what commands say.
+fn lives_through(stage: &Stage, other: &Anvil, words: &[&str]) {
+    let pids = stage.pids();
+    stage.provider.lead_to(other.port());
     for command in [&["status"][..], &["run", "--input", "/dev/null"]] {
-        let call = ring.rings(command.iter());
-        let call = if command[0] == "run" {
-            call.arg(rings_tests::program("wc"))
-        } else {
-            call
-        };
+        let mut call = stage.ring.rings(command.iter());
+        if command[0] == "run" {
+            call = call.arg(rings_tests::program("wc"));
+        }
         let line = call.refused(5);
-        assert!(line.contains("1337") && line.contains("1338"), "{line}");
+        words
+            .iter()
+            .for_each(|word| assert!(line.contains(word), "{word}: {line}"));
     }
-    // Each of them sees it, and ends with one line that says so.
-    for index in 0..3 {
-        let log = ring.member_dir(index).join("node.log");
-        until(
-            "the member has seen that its chain is another",
-            LONG,
-            || {
-                let text = std::fs::read_to_string(&log).unwrap();
-                let last = text.lines().last().unwrap();
-                (last.starts_with("error: ") && last.contains("1338") && !ring.answers(index))
-                    .then_some(())
-            },
-        );
+    for index in 0..pids.len() {
+        let client = stage.ring.client(index);
+        until("the member says that it does not follow", LONG, || {
+            let status = block_on(client.status()).ok()?;
+            (!status.following).then_some(())
+        });
     }
+    assert_eq!(stage.pids(), pids, "no member has ended");
+    stage.provider.lead_to(stage.chain.port());
+    stage.provider.cut();
+    let (output, _) = stage.result("wc", words.concat().as_bytes());
+    assert_eq!(output, wc(words.concat().as_bytes()));
+    assert_eq!(stage.pids(), pids, "the same members go on");
+}
 
+#[test]
+fn the_chain_is_another_one_for_a_while() {
+    let stage = Stage::with(3, false, &["--chain-id", "1337"], &[]);
+    assert_eq!(stage.result("wc", TEXT).0, wc(TEXT));
+    // Another chain id at the same place, while the members run: they do not follow that one.
+    let other = Anvil::start(&["--chain-id", "1338"]);
+    lives_through(&stage, &other, &["1337", "1338"]);
     // The right id, but nothing of ours on it.
-    chain.stop();
-    let chain = Anvil::on(port, &["--chain-id", "1337"]);
-    let ring_address = ring.json().text("/ring").to_owned();
-    for command in ["status", "up"] {
-        let call = ring.rings([command]);
-        let call = if command == "up" {
-            call.arg("--detach")
-        } else {
-            call
-        };
-        let line = call.refused(5);
-        assert!(line.contains(&ring_address), "{line}");
-    }
-
+    let empty = Anvil::start(&["--chain-id", "1337"]);
+    let ring = stage.ring.json().text("/ring").to_owned();
+    lives_through(&stage, &empty, &[&ring]);
     // Nobody there.
-    chain.stop();
-    let line = ring.rings(["status"]).refused(5);
+    let url = stage.url();
+    empty.stop();
+    stage.provider.lead_to(rings_tests::free_port());
+    let line = stage.ring.rings(["status"]).refused(5);
     assert!(line.contains(&url), "{line}");
+    stage.provider.lead_to(stage.chain.port());
+    assert_eq!(stage.result("wc", b"back\n").0, wc(b"back\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The commands one by one, and what surrounds a ring: keys, help, processes, HTTP.
+//! The commands one by one: keys, help, processes, HTTP.
 
 use super::quick::wc;
-use rings::http::api::GateState;
+use rings_api::views::GateState;
 use rings_protocol::cids;
 use rings_tests::{
     alive, block_on, children, program, signal, until, Call, Program, Ring, Signal, LONG,
@@ -32,13 +32,13 @@ fn check_help(path: &[String], seen: &mut BTreeSet<String>) {
     seen.insert(path.join(" "));
     let below = subcommands(&help);
     if below.is_empty() {
-        let plain = path == ["completions"] || path == ["reference"];
+        let plain = path == ["completions"] || path.last().is_some_and(|name| name == "help");
         assert!(
             plain || help.contains("Example"),
             "{path:?} has no example: {help}"
         );
     }
-    for name in below {
+    for name in below.into_iter().filter(|name| name != "help") {
         check_help(&[path, &[name]].concat(), seen);
     }
 }
@@ -57,9 +57,18 @@ fn every_command_has_help_and_an_example() {
         "cat",
         "node",
         "deploy",
+        "join",
         "ring show",
         "gate show",
+        "gate list",
+        "request show",
+        "request list",
+        "request proof",
         "log show",
+        "log follow",
+        "log prove",
+        "log verify",
+        "log export",
         "key new",
         "key show",
         "key import",
@@ -70,6 +79,7 @@ fn every_command_has_help_and_an_example() {
         assert!(seen.contains(command), "{command} of {seen:?}");
     }
     assert!(rings(&["--version"]).text().starts_with("rings "));
+    assert!(rings(&["help", "run"]).text().contains("--receipt"));
 }
 
 #[test]
@@ -127,7 +137,19 @@ fn keys_go_round() {
         address
     );
 
-    // A vector of others: the first account of every development chain.
+    assert_eq!(keystore["crypto"]["kdfparams"]["n"], 262_144);
+    let key = fs::read(file("a.hex")).unwrap();
+    let shown = rings(&["key", "show", "-"]).stdin(key.clone()).text();
+    assert_eq!(shown, address);
+    let exported = with_password(&["key", "export", &file("a.json"), "--out", "-"]).ok();
+    assert_eq!(exported, key);
+    fs::write(file("empty"), "\n").unwrap();
+    fs::set_permissions(file("empty"), fs::Permissions::from_mode(0o600)).unwrap();
+    let new = ["key", "new", "--out", &file("e.json"), "--password-file"];
+    let line = rings(&new).arg(file("empty")).refused(2);
+    assert!(line.contains("is empty"), "{line}");
+
+    // A known test vector: the first account of every development chain.
     fs::write(
         file("dev.hex"),
         "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80\n",
@@ -145,7 +167,7 @@ fn keys_go_round() {
     assert_eq!(
         fs::read(file("a.json")).unwrap(),
         before,
-        "never written over"
+        "never overwritten"
     );
     fs::write(file("wrong"), "wrong horse").unwrap();
     fs::set_permissions(file("wrong"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -228,10 +250,16 @@ fn a_run_without_a_ring_leaves_nothing() {
     let done = ring
         .run(&[], "wc", &[])
         .stdin(TEXT)
+        .env("RINGS_DIR", "")
         .env("TMPDIR", &place)
         .call()
         .ok();
     assert_eq!(done.stdout, wc(TEXT));
+    let last = done.stderr.lines().last().unwrap();
+    assert!(last.contains("throw-away"), "{last}");
+    // A directory that is named and has no ring is a mistake.
+    let line = ring.run(&[], "wc", &[]).stdin(TEXT).refused(2);
+    assert!(line.contains(ring.dir().to_str().unwrap()), "{line}");
     assert!(!ring.dir().exists());
     assert_eq!(
         fs::read_dir(&place).unwrap().count(),
@@ -304,7 +332,7 @@ fn members_keep_their_secrets() {
             let targets: Vec<_> = files
                 .filter_map(|file| fs::read_link(file.path()).ok())
                 .collect();
-            // Its program, compiled, is all that it holds of the member's files.
+            // Of the member's files, it has only the compiled program open.
             let modules = ring.dir().join("modules");
             let held = targets
                 .iter()
@@ -413,7 +441,7 @@ fn a_program_that_the_ring_has_is_named_by_its_cid() {
     let cid = ring.rings(["add"]).arg(program("wc")).text();
     let output = ring.rings(["run", cid.trim()]).stdin(TEXT).ok();
     assert_eq!(output, wc(TEXT));
-    // Which is the same question as with the file.
+    // It is the same gate as with the file.
     let sent = ring.sent_by_client();
     assert_eq!(ring.result("wc", TEXT).0, wc(TEXT));
     assert_eq!(ring.sent_by_client(), sent);

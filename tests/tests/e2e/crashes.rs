@@ -1,7 +1,7 @@
 //! Members that are killed, stopped and started again, at any moment.
 
 use super::{programs::busy, quick::wc};
-use rings::http::api::{GateState, GateView};
+use rings_api::views::{GateState, GateView};
 use rings_protocol::Address;
 use rings_tests::{block_on, until, CheckedLog, Receipt, Ring, LONG};
 use serde_json::Value;
@@ -135,7 +135,7 @@ fn all_killed_at_any_moment() {
             .run(&["--timeout", "60"], "wc", &[])
             .stdin(input.clone())
             .start();
-        // No condition is waited for: the moment is what varies.
+        // This does not wait for a condition, because the test varies the moment.
         thread::sleep(Duration::from_millis(milliseconds));
         ring.kill(&[0, 1, 2, 3]);
         ring.start(&[]);

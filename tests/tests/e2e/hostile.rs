@@ -1,11 +1,12 @@
-//! Hostile programs on a ring: each ends as written, members agree on it, and they are what they were before.
+//! Hostile programs on a ring: each ends as expected, members agree on it, and afterwards the members are as they were
+//! before.
 
 use super::{
     attacks::{all, running_with, Attack, End, MEMORY},
     quick::wc,
 };
 use rings_protocol::Address;
-use rings_tests::{until, Done, Footprint, Receipt, Ring, Running, LONG};
+use rings_tests::{until, Done, Footprint, RaiseOnDrop, Receipt, Ring, Running, LONG};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -18,7 +19,7 @@ const MEMBERS: usize = 5;
 const QUORUM: usize = 4;
 /// Hostile runs at the same time; as many gates as `rings status` shows.
 const CROWD: usize = 20;
-/// Fuel of each of them: much less for all that is written to each member's disk.
+/// Fuel of each of them; much less for the one whose output is written to each member's disk.
 const CROWD_FUEL: u64 = 100_000_000;
 const LIMIT: Duration = Duration::from_secs(600);
 const TIMEOUT: &str = "580";
@@ -78,7 +79,7 @@ impl Besieged {
         }
     }
 
-    /// Waits for its end, which must be as written.
+    /// Waits for its end, which must be as expected.
     fn end(&mut self, hostile: Hostile) -> Duration {
         let done = hostile.running.end();
         let name = hostile.attack.name;
@@ -112,7 +113,7 @@ impl Besieged {
         let crowd = (0..CROWD)
             .map(|index| self.start(&attacks[index % attacks.len()]))
             .collect();
-        until("all of the crowd are gates", LONG, || {
+        until("all of the crowd are gates", LIMIT, || {
             let shown = self.shown_gates();
             (shown.len() == CROWD && shown.is_disjoint(&known)).then_some(())
         });
@@ -125,7 +126,7 @@ impl Besieged {
         addresses.map(str::to_owned).collect()
     }
 
-    /// That the same processes run, that no member voted otherwise than the others, and that all is quiet.
+    /// Checks that the same processes run, that all members voted for the same, and that nothing is running any more.
     fn check_after(&self) {
         assert_eq!(pids(&self.ring), self.pids, "no member was replaced");
         for member in status(&self.ring)["members"].as_array().unwrap() {
@@ -214,20 +215,11 @@ fn watched<T>(pids: &[u32], doing: impl FnOnce() -> T) -> (T, Vec<Footprint>) {
             }
             most
         });
-        let stopping = Stop(&stop);
+        let stopping = RaiseOnDrop(&stop);
         let done = doing();
         drop(stopping);
         (done, watching.join().unwrap())
     })
-}
-
-/// Stops the watch even when what is watched panics, so that the panic is seen.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn show(what: &str, footprints: &[Footprint]) {

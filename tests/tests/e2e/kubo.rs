@@ -1,8 +1,10 @@
 //! A ring whose blocks are in a real Kubo.
 
 use super::quick::wc;
-use rings_tests::{block_on, Kubo, Ring};
+use rings_protocol::Address;
+use rings_tests::{block_on, signal, until, Kubo, Receipt, Ring, Signal, LONG};
 use serde_json::Value;
+use std::fs;
 
 const TEXT: &[u8] = b"kept by another program\n";
 
@@ -59,6 +61,97 @@ fn a_ring_on_kubo_and_its_logs_in_ipfs() {
         "{}",
         line.stderr
     );
+}
+
+/// Lets a member that is down keep its blocks in Kubo.
+fn move_to_kubo(ring: &Ring, member: usize, kubo: &Kubo) {
+    let path = ring.member_dir(member).join("config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let kind = "kind = \"embedded\"";
+    assert!(text.contains(kind), "{text}");
+    let other = format!("kind = \"kubo\"\nurl = \"{}\"", kubo.url());
+    fs::write(&path, text.replace(kind, &other)).unwrap();
+}
+
+/// All four have voted at this gate.
+fn all_have_voted(ring: &Ring, gate: Address) {
+    for member in 0..4 {
+        until("all have voted", LONG, || {
+            ring.log(member, member).result(gate)
+        });
+    }
+}
+
+#[test]
+fn a_ring_with_both_kinds_of_store_and_a_kubo_that_stumbles() {
+    let mut kubo = Kubo::start();
+    let ring = Ring::up(4);
+    ring.stop();
+    for member in [2, 3] {
+        move_to_kubo(&ring, member, &kubo);
+    }
+    ring.start(&[]);
+    let (output, receipt) = ring.result("wc", TEXT);
+    assert_eq!(output, wc(TEXT));
+    all_have_voted(&ring, receipt.gate());
+    // What a person who knows IPFS looks at.
+    let cid = receipt.text("/outputs/0/cid");
+    assert_eq!(kubo.ipfs(&["cat", cid]).ok(), output);
+    let pinned = kubo.ipfs(&["pin", "ls", "--type=recursive", cid]).text();
+    assert!(
+        pinned.contains(cid) && pinned.contains("recursive"),
+        "{pinned}"
+    );
+    let head = ring.log(2, 2).nodes.last().unwrap().cid().to_string();
+    let pinned = kubo.ipfs(&["pin", "ls", "--type=direct", &head]).text();
+    assert!(pinned.contains(&head), "{pinned}");
+    let node = kubo.ipfs(&["dag", "get", &head]).text();
+    let node: Value = serde_json::from_str(&node).unwrap();
+    assert!(node["content"]["seq"].is_u64(), "{node}");
+    kubo.ipfs(&["repo", "gc"]).ok();
+    let line = ring.rings(["store", "gc", "--member", "2"]).refused(5);
+    assert!(line.contains("ipfs repo gc"), "{line}");
+    ring.rings(["store", "check"]).ok();
+
+    // One that answers slowly costs time and no vote.
+    let receipt = ring.file("slow.json");
+    let options = ["--timeout", "80", "--receipt", receipt.to_str().unwrap()];
+    signal(kubo.pid(), Signal::STOP);
+    let run = ring.run(&options, "wc", &["-"]).stdin(b"slow\n").start();
+    the_embedded_ones_vote(&ring);
+    signal(kubo.pid(), Signal::CONT);
+    assert_eq!(run.end().ok().stdout, wc(b"slow\n"));
+    all_have_voted(&ring, Receipt::read(&receipt).gate());
+
+    // And so does one that is started again.
+    kubo.fail();
+    let run = ring.run(&options, "wc", &["-"]).stdin(b"down\n").start();
+    the_embedded_ones_vote(&ring);
+    kubo.go_on();
+    assert_eq!(run.end().ok().stdout, wc(b"down\n"));
+    all_have_voted(&ring, Receipt::read(&receipt).gate());
+    ring.rings(["store", "check"]).ok();
+}
+
+/// Waits until those members that have a store of their own have voted on the newest gate without a result.
+fn the_embedded_ones_vote(ring: &Ring) {
+    until("those with a store of their own have voted", LONG, || {
+        let gate = gates(ring).into_iter().next()?;
+        [0, 1]
+            .iter()
+            .all(|member| ring.log(*member, *member).result(gate).is_some())
+            .then_some(())
+    });
+}
+
+/// The gates that have no result, the newest first.
+fn gates(ring: &Ring) -> Vec<Address> {
+    let status = ring.rings(["status", "--json"]).ok();
+    let status: Value = serde_json::from_slice(&status).unwrap();
+    let gates = status["gates"].as_array().unwrap().iter();
+    let open = gates.filter(|gate| gate["state"] != "resolved");
+    open.map(|gate| gate["gate"].as_str().unwrap().parse().unwrap())
+        .collect()
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn write_function(text: &mut String, function: u64) {
     text.push_str("(local.get 0))");
 }
 
-/// The same, here.
+/// The same computation in Rust.
 fn expected(data: &[u8]) -> [u8; 8] {
     let word = |at: usize| u64::from_le_bytes(data[at..at + 8].try_into().unwrap());
     let mut hash = 0;

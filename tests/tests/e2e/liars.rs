@@ -1,7 +1,7 @@
-//! Members that vote for something else than their program gave.
+//! Members that vote for another result than their program gave.
 
 use super::quick::wc;
-use rings::http::api::GateView;
+use rings_api::views::GateView;
 use rings_protocol::Address;
 use rings_tests::{until, Program, Receipt, Ring, LONG};
 use serde_json::Value;
@@ -79,7 +79,7 @@ fn one_liar_changes_nothing_and_is_named() {
         "{shown}"
     );
 
-    // Honest again, it stands by what it has signed: no second result, in no log.
+    // When it is honest again, it does not sign a second result: no log has one.
     ring.terminate(&[2]);
     ring.start(&[]);
     let (_, later) = ring.result("wc", b"later\n");
@@ -121,7 +121,7 @@ fn half_of_the_ring_lies_and_nothing_is_accepted() {
         .count();
     assert_eq!(told, 2, "{}", done.stderr);
 
-    // Honest again, the two refuse to sign anything else for that gate, for ever.
+    // When they are honest again, the two refuse to sign anything else for that gate, for ever.
     ring.terminate(&[1, 3]);
     ring.start(&[]);
     assert_eq!(ring.result("wc", b"later\n").0, wc(b"later\n"));
@@ -145,7 +145,7 @@ fn two_thirds_lie_and_the_logs_prove_it() {
     turn(&ring, &[0, 2]);
     let path = ring.file("receipt.json");
     let options = ["--timeout", "20", "--receipt", path.to_str().unwrap()];
-    // What they registered is the name of nothing.
+    // The CID that they registered names no existing data.
     let done = ring.run(&options, "wc", &[]).stdin(TEXT).call();
     assert_ne!(done.status.code(), Some(0));
     let status: Value = serde_json::from_slice(&ring.rings(["status", "--json"]).ok()).unwrap();

@@ -8,20 +8,39 @@
     reason = "helpers of tests may panic and print as the tests do"
 )]
 
+mod accusations;
 mod attacks;
 mod bounds;
 mod chains;
+mod client_rings;
 mod commands;
 mod crashes;
 mod dry;
+mod elsewhere;
 mod files;
 mod foreign;
+mod funds;
 mod hostile;
+mod imports;
+mod interrupts;
 mod kubo;
 mod large;
 mod liars;
+mod logs;
+mod machines;
+mod memory;
+mod no_gate;
+mod operate;
+mod perturb;
 mod programs;
+mod proofs;
 mod quick;
 mod refusals;
+mod requests;
 mod service;
+mod several;
+mod shares;
+mod store;
 mod structure;
+mod terminal;
+mod upgrades;

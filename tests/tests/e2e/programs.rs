@@ -1,4 +1,4 @@
-//! Programs that no language made for us: written down as WebAssembly text.
+//! Programs that are written as WebAssembly text.
 
 use rings_tests::Ring;
 use std::path::PathBuf;

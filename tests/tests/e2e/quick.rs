@@ -1,6 +1,6 @@
 //! The main job: a program runs on a ring, and its agreed output comes back.
 
-use rings_protocol::cids;
+use rings_protocol::{cids, eip712::Domain, gate::Computation};
 use rings_tests::{block_on, program, Receipt, Ring};
 use serde_json::{json, Value};
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -120,7 +120,8 @@ fn check_receipt(ring: &Ring, receipt: &Receipt, output: &[u8]) {
     assert_eq!(receipt.text("/outputs/0/cid"), file_cid(output));
     assert_eq!(receipt.number("/outputs/0/bytes"), output.len() as u64);
     let cid = receipt.parsed("/outputs/0/cid");
-    let token = cids::digest_of(&cid).unwrap().token_id();
+    // The id of a constant is its digest.
+    let token = cids::digest_of(&cid).unwrap();
     assert_eq!(receipt.text("/outputs/0/tokenId"), token.to_string());
     let times = ["store", "create", "compute", "quorum", "register", "total"];
     let times = times.map(|name| receipt.number(&format!("/milliseconds/{name}")));
@@ -150,10 +151,16 @@ fn check_chain(ring: &Ring, receipt: &Receipt) {
     let to = mined["to"].as_str().unwrap().to_lowercase();
     assert_eq!(to, receipt.text("/ring").to_lowercase());
     let (json, chain) = (ring.json(), ring.chain());
-    let registration = block_on(chain.registration(json.address("/ring"), receipt.gate()))
-        .unwrap()
-        .unwrap();
-    assert_eq!(registration.signers, receipt.signers());
+    let (own, gate) = (json.address("/ring"), receipt.gate());
+    let registration = block_on(chain.registration(&[own], gate)).unwrap().unwrap();
+    let inputs = block_on(chain.inputs_hash(gate)).unwrap().unwrap();
+    let signed = Domain::new(chain.id(), own).outputs(
+        Computation { gate, inputs },
+        registration.epoch,
+        &registration.pins,
+        &registration.cids,
+    );
+    assert_eq!(registration.signers(&signed).unwrap(), receipt.signers());
     assert_eq!(registration.epoch, receipt.number("/epoch"));
     let state = block_on(chain.gate_state(receipt.gate())).unwrap();
     assert!(state.ready && state.resolved && !state.failed);
@@ -233,27 +240,19 @@ fn several_inputs_as_one_and_each_by_itself() {
 }
 
 #[test]
-fn time_and_chance_are_those_of_the_gate() {
+fn time_is_what_was_asked_and_chance_is_the_gates() {
+    const TIME: &str = "1000000007";
     let ring = Ring::up(4);
-    let (output, receipt) = ring.result("clock", b"");
-    let text = String::from_utf8(output).unwrap();
-    let (seconds, random) = text.trim().split_once(' ').unwrap();
-    let ready = block_on(
-        ring.chain()
-            .gate_history(ring.json().address("/engine"), receipt.gate()),
-    )
-    .unwrap()
-    .ready
-    .unwrap();
-    assert_eq!(seconds.parse::<u64>().unwrap(), ready.timestamp);
-    assert_eq!(random.len(), 16);
-
-    let again = String::from_utf8(ring.run(&["--again"], "clock", &[]).ok()).unwrap();
-    assert_ne!(
-        again.trim().split_once(' ').unwrap().1,
-        random,
-        "another gate, other random bytes"
-    );
+    let clock = |options: &[&str]| {
+        let text = ring.run(options, "clock", &[]).text();
+        let (seconds, random) = text.trim().split_once(' ').unwrap();
+        (seconds.to_owned(), random.to_owned())
+    };
+    let (seconds, random) = clock(&["--time", TIME]);
+    assert_eq!((seconds.as_str(), random.len()), (TIME, 16));
+    let (same, other) = clock(&["--time", TIME, "--again"]);
+    assert_eq!(same, TIME);
+    assert_ne!(other, random, "another gate, other random bytes");
 }
 
 #[test]

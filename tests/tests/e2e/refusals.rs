@@ -1,4 +1,4 @@
-//! What does not work: each with one clear line and its status, and nothing left running.
+//! Things that do not work: each ends with one clear line and its status, and leaves nothing running.
 
 use super::{
     files::numbers,
@@ -86,6 +86,27 @@ fn wrong_options_are_mistakes_of_usage() {
             "/nonexistent",
         ],
         &["key", "show", "/nonexistent"],
+        &["run", "--memory", "5GiB", "x.wasm"],
+        &["run", "--stack", "17MiB", "x.wasm"],
+        &["run", "--timeout", "0", "x.wasm"],
+        &["run", "--time", "18446744074", "x.wasm"],
+        &["up", "--entry-delay", "3651d"],
+        &["up", "--rpc", "ftp://x", "--key", "/nonexistent"],
+        &[
+            "log",
+            "show",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "--limit",
+            "0",
+        ],
+        &[
+            "status",
+            "--rpc",
+            "ftp://x",
+            "--ring",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        ],
+        &["status", "--rpc", "http://127.0.0.1:1"],
     ];
     for case in cases {
         let done = ring.rings(case.iter()).call();
@@ -309,7 +330,7 @@ fn a_database_of_another_user() {
     ring.stop();
     let data = ring.member_dir(0).join("data");
     if fs::metadata(&data).unwrap().uid() != 0 {
-        // Without rights over others, a file without any permission is as good as somebody else's.
+        // If this process is not root, a file without any permission stands for a file of another user.
         let path = data.join("state.redb");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         let line = ring.rings(["up", "--detach"]).refused(5);
@@ -424,7 +445,7 @@ fn a_full_disk() {
         done.stderr
     );
 
-    // The last byte is taken: nothing can be written, nobody falls over, and all goes on when there is room.
+    // The disk is full to the last byte: nothing can be written, no member ends, and all goes on when there is room.
     let filler = ring.dir().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
@@ -575,6 +596,57 @@ fn a_program_that_fails_is_a_result_too() {
 }
 
 #[test]
+fn what_cannot_be_written_is_told_first() {
+    let ring = Ring::prepare();
+    for option in ["--receipt", "--next-state"] {
+        let path = "/nonexistent/directory/file";
+        let options = [option, path, "--dry", "--state", "new"];
+        let line = ring.run(&options, "wc", &[]).stdin(TEXT).refused(2);
+        assert!(line.contains(path), "{line}");
+    }
+    let line = ring
+        .run(&["--dry", "--input", "-", "--input", "-"], "wc", &[])
+        .stdin(TEXT)
+        .refused(2);
+    assert!(line.contains("more than once"), "{line}");
+    let line = ring
+        .rings(["status"])
+        .env("RINGS_DIRR", ring.dir())
+        .refused(2);
+    assert!(line.contains("RINGS_DIR may be meant"), "{line}");
+}
+
+#[test]
+fn a_gate_that_members_decline_is_not_waited_for() {
+    let ring = Ring::up(3);
+    let path = ring.file("receipt.json");
+    let options = [
+        "--memory",
+        "2GiB",
+        "--timeout",
+        "10m",
+        "--receipt",
+        path.to_str().unwrap(),
+    ];
+    let done = ring.run(&options, "wc", &[]).stdin(TEXT).call();
+    done.ends_with(4);
+    assert!(done.took < LONG, "{:?}", done.took);
+    let last = done.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("have declined it") && last.contains("memory"),
+        "{last}"
+    );
+    let receipt = Receipt::read(&path);
+    let declined = receipt.get("/declined").as_array().unwrap().clone();
+    assert!(declined.len() >= 2, "{declined:?}");
+    for one in &declined {
+        assert!(one["reason"].as_str().unwrap().contains("memory"), "{one}");
+    }
+    let silent = receipt.get("/silent").as_array().unwrap().len();
+    assert_eq!(silent + declined.len(), 3);
+}
+
+#[test]
 fn nobody_there() {
     let ring = Ring::up(3);
     let gate = ring.result("wc", TEXT).1.gate().to_string();
@@ -592,8 +664,18 @@ fn nobody_there() {
     );
     let line = ring
         .rings(["log", "show", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"])
-        .refused(5);
+        .refused(2);
     assert!(line.contains("not a member"), "{line}");
+    let unknown = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    let line = ring.rings(["gate", "show", unknown]).refused(2);
+    assert!(line.contains(unknown), "{line}");
+    for state in [unknown, gate.as_str()] {
+        let line = ring
+            .run(&["--state", state], "wc", &[])
+            .stdin(TEXT)
+            .refused(2);
+        assert!(line.contains("--state") && line.contains(state), "{line}");
+    }
 
     ring.kill(&[0, 1, 2]);
     let input = ring.write("input", "new\n");

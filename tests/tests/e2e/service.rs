@@ -1,6 +1,6 @@
-//! A service: a chain of gates whose state is the one before's.
+//! A service: a chain of gates, each of which gets the state that the gate before it left.
 
-use rings::http::{api::GateState, Client, Token};
+use rings_api::{views::GateState, Client, Token};
 use rings_chain::{calls, Submitter};
 use rings_protocol::Address;
 use rings_tests::{block_on, free_port, program, until, Program, Receipt, Ring, LONG};
@@ -12,8 +12,6 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The account that deploys on an own chain, and so keeps the ring: the first of anvil's, which everybody knows.
-const FIRST_KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 /// Gates of the service.
 const GATES: usize = 100;
 
@@ -71,7 +69,7 @@ fn a_service_of_a_hundred_gates_is_the_same_for_a_new_member() {
     assert_eq!(next, model.state());
     assert_eq!(last.text("/state"), before.gate().to_string());
 
-    // Whoever has nothing but chain and blocks comes to the same state.
+    // Someone who has only the chain and the blocks gets the same state.
     let report = history(&ring, last.gate());
     assert_eq!(
         (&report["right"], &report["gates"]),
@@ -145,10 +143,16 @@ impl Newcomer {
     fn start(ring: &Ring) -> Self {
         let dir = ring.dir().join("members/new");
         fs::create_dir_all(&dir).unwrap();
-        let key = rings::keystore::generate();
-        let password = rings::keystore::generate_password();
-        rings::keystore::write_secret(&dir.join("password"), password.as_bytes()).unwrap();
-        rings::keystore::store(&dir.join("key.json"), &key, &password).unwrap();
+        let key = rings_member::keystore::generate();
+        let password = rings_member::keystore::generate_password();
+        rings_member::keystore::write_secret(&dir.join("password"), password.as_bytes()).unwrap();
+        rings_member::keystore::store(
+            &dir.join("key.json"),
+            &key,
+            &password,
+            rings_member::keystore::Strength::Light,
+        )
+        .unwrap();
         let port = configure(ring, &dir);
         let address = key.address();
         ring.eth("anvil_setBalance", &json!([address, "0xde0b6b3a7640000"]));
@@ -205,18 +209,25 @@ fn configure(ring: &Ring, dir: &Path) -> u16 {
     rpc
 }
 
-/// The ring's owner lets it in.
+/// The ring's keeper, which is the client's account, lets it in. There is no entry delay, so it is settled at once.
 fn enter(ring: &Ring, newcomer: Address) {
     let json = ring.json();
     let (engine, at) = (json.address("/engine"), json.address("/ring"));
-    let owner = rings::keystore::parse_hex(Path::new("anvil's first key"), FIRST_KEY).unwrap();
+    let file = ring.dir().join("client.key");
+    let keeper =
+        rings_member::keystore::parse_hex(&file, &fs::read_to_string(&file).unwrap()).unwrap();
     let chain = ring.chain();
     block_on(async {
         let journal = ring.file("entering.redb");
-        let submitter = Submitter::open(journal, chain, owner).await.unwrap();
-        let purpose = rings_protocol::cids::keccak256(newcomer.as_ref());
-        let call = calls::enter(engine, at, newcomer);
-        submitter.submit(purpose, call).await.unwrap();
+        let submitter = Submitter::open(journal, chain, keeper).await.unwrap();
+        let calls = [
+            calls::enter(engine, at, newcomer),
+            calls::settle(at, newcomer),
+        ];
+        for call in calls {
+            let purpose = rings_protocol::cids::keccak256(&call.data);
+            submitter.submit(purpose, call).await.unwrap();
+        }
         submitter.shutdown().await;
     });
 }
@@ -241,7 +252,7 @@ fn a_step_that_fails_leaves_the_state_and_ends_what_builds_on_it() {
         failed.stderr
     );
 
-    // What waits for a state that will never be is told so.
+    // A run that waits for a state that will never come is told so.
     let failed = Receipt::read(&receipt).gate().to_string();
     let behind = ring
         .run(&["--state", &failed], "kv", &[])

@@ -1,4 +1,4 @@
-//! The rooms keep to themselves: which crate may depend on which.
+//! Which crate may depend on which.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -37,6 +37,10 @@ fn rooms(package: &str) -> BTreeSet<String> {
     names
 }
 
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 fn starts_with(names: &BTreeSet<String>, prefix: &str) -> Vec<String> {
     names
         .iter()
@@ -70,9 +74,6 @@ fn the_protocol_is_built_without_io() {
 
 #[test]
 fn a_room_depends_on_the_protocol_at_most() {
-    let set = |names: &[&str]| -> BTreeSet<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    };
     assert_eq!(rooms("rings-protocol"), set(&[]));
     assert_eq!(rooms("rings-abi"), set(&[]));
     assert_eq!(rooms("rings-chain"), set(&["rings-abi", "rings-protocol"]));
@@ -83,15 +84,41 @@ fn a_room_depends_on_the_protocol_at_most() {
             rooms(room)
         );
     }
-    let all = set(&[
+}
+
+/// The HTTP side knows only a trait; the member knows every room but the command line.
+#[test]
+fn the_api_knows_no_member_and_the_member_no_command_line() {
+    assert_eq!(rooms("rings-api"), set(&["rings-protocol", "rings-store"]));
+    let below = [
         "rings-abi",
+        "rings-api",
         "rings-chain",
         "rings-compute",
         "rings-network",
         "rings-protocol",
         "rings-store",
-    ]);
+    ];
+    assert_eq!(rooms("rings-member"), set(&below));
+    for library in ["clap", "indicatif"] {
+        let names = starts_with(&dependencies("rings-member"), library);
+        assert_eq!(names, Vec::<String>::new(), "{library}");
+    }
+    let mut all = set(&below);
+    all.insert("rings-client".to_owned());
+    all.insert("rings-member".to_owned());
     assert_eq!(rooms("rings"), all);
+}
+
+/// An avatar's device runs no node.
+#[test]
+fn the_client_is_built_without_a_node() {
+    assert_eq!(rooms("rings-client"), set(&["rings-protocol"]));
+    let names = dependencies("rings-client");
+    for prefix in ["tokio", "ethers", "libp2p", "redb", "reqwest", "hyper"] {
+        let found = starts_with(&names, prefix);
+        assert_eq!(found, Vec::<String>::new(), "{prefix}");
+    }
 }
 
 #[test]
@@ -101,6 +128,7 @@ fn ethers_and_libp2p_stay_in_their_rooms() {
         "rings-store",
         "rings-compute",
         "rings-network",
+        "rings-api",
     ] {
         assert_eq!(
             starts_with(&dependencies(room), "ethers"),
@@ -114,6 +142,7 @@ fn ethers_and_libp2p_stay_in_their_rooms() {
         "rings-compute",
         "rings-chain",
         "rings-abi",
+        "rings-api",
     ] {
         assert_eq!(
             starts_with(&dependencies(room), "libp2p"),
@@ -121,12 +150,11 @@ fn ethers_and_libp2p_stay_in_their_rooms() {
             "{room}"
         );
     }
-    for prefix in ["ethers", "libp2p"] {
-        let direct = tree("rings", &["--depth", "1"]);
-        assert_eq!(
-            starts_with(&direct, prefix),
-            Vec::<String>::new(),
-            "of the binary itself"
-        );
+    for package in ["rings", "rings-member"] {
+        let direct = tree(package, &["--depth", "1"]);
+        for prefix in ["ethers", "libp2p", "wasmtime"] {
+            let names = starts_with(&direct, prefix);
+            assert_eq!(names, Vec::<String>::new(), "of {package} itself");
+        }
     }
 }

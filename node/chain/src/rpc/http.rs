@@ -1,40 +1,51 @@
 //! JSON-RPC over HTTP POST, on connections that are kept and reused.
 
 use super::{
-    failure::RpcFailure, ExpectedId, RawParams, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS,
-    MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,
+    answers::{ReadErrors, ReadErrorsLayer},
+    failure::RpcFailure,
+    identity::ExpectedId,
+    limits::{
+        CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
+        REQUEST_TIMEOUT,
+    },
+    params::RawParams,
+    url::Endpoint,
 };
 use ethers_core::types::U64;
 use jsonrpsee::{
     core::client::ClientT,
-    http_client::{HttpClient, HttpClientBuilder},
+    http_client::{HttpBackend, HttpClient, HttpClientBuilder, RpcLogger, RpcService},
     rpc_params,
 };
 use serde_json::value::RawValue;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// HTTP does not show when a connection is replaced, so the chain id is read again after each failure
-/// and whenever it has not been read for so long.
-const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
+/// HTTP does not show when a connection is replaced, so the chain id is read at the first request, after each outage, and
+/// whenever it has not been read for this long.
+const VERIFY_INTERVAL: Duration = Duration::from_secs(10);
+
+type Client = HttpClient<RpcLogger<RpcService<ReadErrors<HttpBackend>>>>;
 
 pub(super) struct Http {
-    client: HttpClient,
+    client: Client,
     expected: ExpectedId,
     verified: Mutex<Option<Instant>>,
 }
 
 impl Http {
-    pub(super) fn new(url: &str) -> Result<Self, String> {
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, String> {
         let client = HttpClientBuilder::default()
             .request_timeout(REQUEST_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .max_request_size(MAX_REQUEST_BYTES)
             .max_response_size(MAX_RESPONSE_BYTES)
             .max_concurrent_requests(MAX_CONCURRENT_REQUESTS)
-            .build(url)
+            .set_headers(endpoint.headers())
+            .set_http_middleware(tower::ServiceBuilder::new().layer(ReadErrorsLayer))
+            .build(endpoint.as_str())
             .map_err(|error| error.to_string())?;
         Ok(Self {
             client,
@@ -48,21 +59,26 @@ impl Http {
         method: &str,
         params: RawParams,
     ) -> Result<Box<RawValue>, RpcFailure> {
-        self.verify().await?;
+        let verified = *self.verified();
+        if verified.is_none_or(|at| at.elapsed() >= VERIFY_INTERVAL) {
+            self.identify().await?;
+        }
         let answer = self.client.request(method, params).await;
         answer.map_err(|error| self.distrust(error.into()))
     }
 
-    /// Reads the chain id, unless it was read a moment ago on connections that have held since.
-    async fn verify(&self) -> Result<(), RpcFailure> {
-        let verified = *self.verified();
-        if verified.is_some_and(|at| at.elapsed() < VERIFY_INTERVAL) {
-            return Ok(());
-        }
+    /// From now on the chain id must be this one. It is read before the next request.
+    pub(super) fn expect(&self, id: u64) {
+        self.expected.set(id);
+        *self.verified() = None;
+    }
+
+    /// Reads the chain id, and compares it with the one before.
+    pub(super) async fn identify(&self) -> Result<u64, RpcFailure> {
         let found: U64 = self.client.request("eth_chainId", rpc_params![]).await?;
-        self.expected.check(found)?;
+        let id = self.expected.check(found)?;
         *self.verified() = Some(Instant::now());
-        Ok(())
+        Ok(id)
     }
 
     fn distrust(&self, failure: RpcFailure) -> RpcFailure {
@@ -72,8 +88,8 @@ impl Http {
         failure
     }
 
-    fn verified(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        // A panic elsewhere cannot leave an instant half written.
+    fn verified(&self) -> MutexGuard<'_, Option<Instant>> {
+        // An instant is written at once, so the value of a poisoned lock is usable.
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,8 @@
 //! A TCP stream that acknowledges at once.
 //!
 //! A peer that has not switched Nagle's algorithm off (anvil) sends a small message only when the one before is
-//! acknowledged, and Linux puts an acknowledgement off for up to 40 ms when there is nothing to send with
-//! it. News of blocks that follow each other would come that much later.
+//! acknowledged, and Linux puts an acknowledgement off for up to 40 ms when there is nothing to send with it. Without
+//! this stream, each of several blocks that follow each other would arrive up to 40 ms late.
 
 use std::{
     io,
@@ -24,8 +24,8 @@ impl PromptStream {
         Ok(Self(stream))
     }
 
-    /// The kernel forgets this setting whenever it likes, so it is set after every read. Where it cannot
-    /// be set, messages only come later.
+    /// The kernel may reset this option at any time, so it is set after every read. If it cannot be set, messages come
+    /// later, and nothing else is lost.
     #[cfg(target_os = "linux")]
     fn acknowledge(&self) {
         if let Err(error) = self.0.set_quickack(true) {

@@ -1,11 +1,21 @@
-//! JSON-RPC over a websocket that is made again when it breaks.
+//! JSON-RPC over a websocket. When the connection breaks, the next request makes a new one.
+//!
+//! [`Ws`] keeps one connection for all callers, and connects again when it is needed, with a pause after a failure.
+//! After each connect the chain id is compared with the first one. Pings show when the peer has gone.
+//! [`Ws::subscribe_heads`] gives a [`HeadSubscription`], which ends with its connection; `feed` then subscribes anew.
 
 use super::{
-    failure::RpcFailure, host, prompt::PromptStream, Backoff, ExpectedId, RawParams,
-    CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
-    REQUEST_TIMEOUT,
+    failure::RpcFailure,
+    identity::ExpectedId,
+    limits::{
+        CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
+        REQUEST_TIMEOUT,
+    },
+    params::RawParams,
+    prompt::PromptStream,
+    url::Endpoint,
 };
-use crate::chain::Header;
+use crate::{backoff::Backoff, header::Header};
 use ethers_core::types::U64;
 use jsonrpsee::{
     core::client::{ClientT, Subscription, SubscriptionClientT},
@@ -19,11 +29,11 @@ use std::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-/// New heads that wait to be read; a reader so slow is subscribed again.
+/// New heads that wait to be read. A reader that falls further behind has to subscribe again.
 const HEAD_BUFFER: usize = 256;
 /// How often the peer is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// A peer so silent is gone.
+/// After this long without a sign of the peer, the connection counts as lost.
 const PING_LIMIT: Duration = Duration::from_secs(25);
 
 /// A stream of new heads; it ends when the connection does.
@@ -42,7 +52,7 @@ impl HeadSubscription {
 }
 
 pub(super) struct Ws {
-    url: String,
+    endpoint: Endpoint,
     expected: ExpectedId,
     link: Mutex<Link>,
 }
@@ -51,14 +61,14 @@ pub(super) struct Ws {
 struct Link {
     client: Option<Arc<WsClient>>,
     backoff: Backoff,
-    /// Until then a failed connection is not tried again, and this is why it failed.
+    /// No new connection is tried before this moment, and this is why the last one failed.
     closed: Option<(Instant, RpcFailure)>,
 }
 
 impl Ws {
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
-            url: url.to_owned(),
+            endpoint,
             expected: ExpectedId::default(),
             link: Mutex::default(),
         }
@@ -73,6 +83,19 @@ impl Ws {
         Ok(client.request(method, params).await?)
     }
 
+    /// From now on the chain id must be this one. It is compared with each connect, so the connection is made anew.
+    pub(super) async fn expect(&self, id: u64) {
+        self.expected.set(id);
+        self.link.lock().await.client = None;
+    }
+
+    /// Reads the chain id, and compares it with the one before.
+    pub(super) async fn identify(&self) -> Result<u64, RpcFailure> {
+        let client = self.client().await?;
+        let found: U64 = client.request("eth_chainId", rpc_params![]).await?;
+        self.expected.check(found)
+    }
+
     pub(super) async fn subscribe_heads(&self) -> Result<HeadSubscription, RpcFailure> {
         let client = self.client().await?;
         let stream = client
@@ -84,7 +107,7 @@ impl Ws {
         })
     }
 
-    /// The connection that stands, or a new one; many callers share one attempt.
+    /// The open connection, or a new one. Callers at the same time share one attempt.
     async fn client(&self) -> Result<Arc<WsClient>, RpcFailure> {
         let mut link = self.link.lock().await;
         if let Some(client) = link.client.as_ref().filter(|c| c.is_connected()) {
@@ -112,6 +135,7 @@ impl Ws {
             .max_response_size(MAX_RESPONSE_BYTES)
             .max_concurrent_requests(MAX_CONCURRENT_REQUESTS)
             .max_buffer_capacity_per_subscription(HEAD_BUFFER)
+            .set_headers(self.endpoint.headers())
             .enable_ws_ping(pings);
         let client = timeout(CONNECT_TIMEOUT, self.handshake(builder))
             .await
@@ -123,26 +147,17 @@ impl Ws {
 }
 
 impl Ws {
-    /// Opens the socket. Without TLS it is ours, so that it can acknowledge at once.
+    /// Opens the socket. Without TLS it is a [`prompt`](super::prompt) stream, which acknowledges at once.
     async fn handshake(&self, builder: WsClientBuilder) -> Result<WsClient, RpcFailure> {
-        let Some(rest) = self.url.strip_prefix("ws://") else {
-            return Ok(builder.build(&self.url).await?);
+        let url = self.endpoint.as_str();
+        let Some(authority) = self.endpoint.plain_authority() else {
+            return Ok(builder.build(url).await?);
         };
-        let host = host(rest);
-        let has_port = host.rsplit(':').next().is_some_and(|port| {
-            port.len() < host.len() && port.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let authority = match has_port {
-            true => host.to_owned(),
-            false => format!("{host}:80"),
-        };
-        let stream =
-            PromptStream::connect(&authority)
-                .await
-                .map_err(|error| RpcFailure::Unreachable {
-                    source: Arc::new(error),
-                })?;
-        Ok(builder.build_with_stream(&self.url, stream).await?)
+        let stream = PromptStream::connect(&authority).await;
+        let stream = stream.map_err(|error| RpcFailure::Unreachable {
+            source: Arc::new(error),
+        })?;
+        Ok(builder.build_with_stream(url, stream).await?)
     }
 }
 

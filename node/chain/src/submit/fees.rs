@@ -1,29 +1,18 @@
-//! What a transaction offers to pay.
+//! What a transaction offers to pay. This file only computes; `market` asks the chain.
+//!
+//! A quote is what the chain asks for now, and [`Fees`] is what a transaction offers, by EIP-1559 or as one price. From
+//! a quote come the fees of a new transaction, of one that replaces a stuck one (an eighth more, because nodes demand
+//! it), and of one that offers more than the account can pay. Nothing is ever above the cap of the configuration.
 
-use crate::{
-    chain::{Chain, Header},
-    convert::count,
-    error::ChainError,
-    rpc::RpcFailure,
-};
-use ethers_core::types::U256;
+use crate::error::ChainError;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::time::{Duration, Instant};
 
-/// A quote is used for so long without asking again; over a websocket each new head renews it.
-pub(super) const QUOTE_LIFE: Duration = Duration::from_secs(3);
-/// The tip is asked for again after so long.
-pub(super) const TIP_LIFE: Duration = Duration::from_secs(60);
-/// The tip where an endpoint does not suggest one: 1 gwei.
-const DEFAULT_TIP: u128 = 1_000_000_000;
-
-/// Fees per gas, in wei.
+/// What a transaction offers for one gas, in wei.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Fees {
-    /// EIP-1559.
+    /// Of EIP-1559: the base fee of the block and a tip, together at most `max`.
     Dynamic { max: u128, tip: u128 },
-    /// Before it.
+    /// As before EIP-1559: one price.
     Legacy { price: u128 },
 }
 
@@ -32,6 +21,28 @@ pub(super) enum Fees {
 pub(super) enum Quote {
     Dynamic { base: u128, tip: u128 },
     Legacy { price: u128 },
+}
+
+impl Quote {
+    /// The lowest price at which a block takes a transaction.
+    fn least(self) -> u128 {
+        match self {
+            Self::Dynamic { base, .. } => base,
+            Self::Legacy { price } => price,
+        }
+    }
+
+    /// Whether transactions can be sent at all for at most `cap`.
+    ///
+    /// # Errors
+    /// [`ChainError::FeeCap`] when the chain asks for more.
+    pub(super) fn within(self, cap: u128) -> Result<(), ChainError> {
+        let price = self.least();
+        if price > cap {
+            return Err(ChainError::FeeCap { price, cap });
+        }
+        Ok(())
+    }
 }
 
 /// One eighth more, and at least one wei: nodes replace a transaction only for 10 to 12.5 % more.
@@ -72,6 +83,12 @@ impl Fees {
         (raised.most() <= cap).then_some(raised)
     }
 
+    /// The fees of a new offer, if they are so much lower that a transaction with `self` should be signed again.
+    pub(super) fn lower(self, quote: Quote, cap: u128) -> Option<Self> {
+        let offer = Self::offer(quote, cap);
+        (bumped(offer.most()) < self.most()).then_some(offer)
+    }
+
     /// The most that one gas may cost.
     pub(super) fn most(self) -> u128 {
         match self {
@@ -79,88 +96,6 @@ impl Fees {
             Self::Legacy { price } => price,
         }
     }
-}
-
-/// The newest quote.
-pub(super) struct Market {
-    pub quote: Quote,
-    asked: Instant,
-    renewed: Instant,
-}
-
-impl Market {
-    /// Asks the chain.
-    pub(super) async fn ask(chain: &Chain) -> Result<Self, ChainError> {
-        let (header, tip) = tokio::join!(chain.latest(), suggested_tip(chain));
-        let quote = match base_fee(&header?) {
-            Some(base) => Quote::Dynamic { base, tip: tip? },
-            None => Quote::Legacy {
-                price: gas_price(chain).await?,
-            },
-        };
-        let asked = Instant::now();
-        Ok(Self {
-            quote,
-            asked,
-            renewed: asked,
-        })
-    }
-
-    /// A new head tells the base fee.
-    pub(super) fn renew(&mut self, header: &Header) {
-        let Some(base) = base_fee(header) else {
-            return;
-        };
-        let tip = match self.quote {
-            Quote::Dynamic { tip, .. } => tip,
-            Quote::Legacy { .. } => DEFAULT_TIP,
-        };
-        self.quote = Quote::Dynamic { base, tip };
-        self.renewed = Instant::now();
-    }
-
-    /// Whether the quote may be used as it is; with pushed heads it is always as new as the chain.
-    pub(super) fn is_fresh(&self, pushed: bool) -> bool {
-        pushed || self.renewed.elapsed() < QUOTE_LIFE
-    }
-
-    /// The chain is being asked: once is enough.
-    pub(super) fn asking(&mut self) {
-        self.asked = Instant::now();
-        self.renewed = self.asked;
-    }
-
-    /// Whether it is time to ask again.
-    pub(super) fn is_old(&self) -> bool {
-        self.asked.elapsed() >= TIP_LIFE
-    }
-}
-
-fn base_fee(header: &Header) -> Option<u128> {
-    header.base_fee_per_gas.map(wei)
-}
-
-fn wei(number: U256) -> u128 {
-    number.min(u128::MAX.into()).as_u128()
-}
-
-/// Not every endpoint suggests a tip; that one does not is no failure.
-async fn suggested_tip(chain: &Chain) -> Result<u128, ChainError> {
-    let method = "eth_maxPriorityFeePerGas";
-    match chain.request::<U256>(method, json!([])).await {
-        Ok(tip) => Ok(wei(tip)),
-        Err(RpcFailure::Refused(_)) => Ok(DEFAULT_TIP),
-        Err(failure) => Err(chain.explain(method, failure)),
-    }
-}
-
-async fn gas_price(chain: &Chain) -> Result<u128, ChainError> {
-    let method = "eth_gasPrice";
-    let price: U256 = chain
-        .request(method, json!([]))
-        .await
-        .map_err(|failure| chain.explain(method, failure))?;
-    Ok(u128::from(count(price)))
 }
 
 #[cfg(test)]
@@ -194,6 +129,23 @@ mod tests {
             let offer = Fees::offer(Quote::Legacy { price: base }, cap);
             prop_assert!(offer.most() <= cap);
         }
+    }
+
+    #[test]
+    fn a_price_above_the_cap_is_refused_and_one_below_is_used() {
+        let gwei = 1_000_000_000;
+        let quote = |base| Quote::Dynamic { base, tip: gwei };
+        assert!(quote(CAP).within(CAP).is_ok());
+        let refused = quote(10 * CAP).within(CAP);
+        assert!(
+            matches!(refused, Err(ChainError::FeeCap { price, cap: CAP }) if price == 10 * CAP)
+        );
+        let dear = Fees::offer(quote(CAP), CAP);
+        assert_eq!(dear.lower(quote(CAP), CAP), None);
+        assert_eq!(
+            dear.lower(quote(gwei), CAP),
+            Some(Fees::offer(quote(gwei), CAP))
+        );
     }
 
     #[test]

@@ -1,6 +1,11 @@
-//! The transaction journal: on disk before anything is sent.
+//! The transaction journal: a transaction is written here before it is sent.
+//!
+//! A [`TransactionJournal`] is one redb file for one account on one chain, locked against other processes. It maps a
+//! nonce to its record (the call, all transactions that were signed for it, and how far it is) and a purpose to its
+//! nonce. [`TransactionJournal::apply`] writes several [`Change`]s in one durable transaction. After a crash the
+//! records are read again, so no call is sent under a second nonce and no outcome is forgotten.
 
-use super::record::Record;
+use super::record::FlightRecord;
 use crate::error::{Cause, ChainError};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use rings_protocol::{Address, Digest};
@@ -9,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-/// Finished transactions that are remembered by their purpose.
+/// How many finished transactions are remembered by their purpose.
 pub const KEPT_OUTCOMES: u64 = 65_536;
 /// The database's page cache, in bytes; the journal is small.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -28,21 +33,21 @@ type Purposes<'a> = Table<'a, &'static [u8; 32], u64>;
 #[derive(Debug)]
 pub(super) enum Change {
     /// Write a record.
-    Put(u64, Box<Record>),
+    Put(u64, Box<FlightRecord>),
     /// Remove the record of a nonce.
     Remove(u64),
-    /// A purpose has no transaction any more.
+    /// Forget the transaction of a purpose.
     Forget(Digest),
 }
 
 /// The journal's file, locked against other processes. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub(super) struct TransactionJournal {
     database: Arc<Database>,
     path: Arc<Path>,
 }
 
-/// Any failure of the database, or of a row's form.
+/// An error of the database, or of the encoding of a row.
 fn failure(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ChainError {
     ChainError::Journal {
         path: path.to_owned(),
@@ -50,7 +55,7 @@ fn failure(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Syn
     }
 }
 
-impl Journal {
+impl TransactionJournal {
     /// Opens or makes the journal of an account on a chain.
     pub(super) fn open(path: &Path, chain_id: u64, account: Address) -> Result<Self, ChainError> {
         let database = Database::builder()
@@ -74,7 +79,7 @@ impl Journal {
         failure(&self.path, source.into())
     }
 
-    /// Writes the owner into a new journal, or compares it.
+    /// Writes the owner into a new journal, or compares it with the owner of an existing one.
     fn claim(&self, owner: &str) -> Result<(), ChainError> {
         let found = self.claimed(owner).map_err(|error| self.failure(error))?;
         match found {
@@ -104,7 +109,7 @@ impl Journal {
     }
 
     /// Every record, in the order of nonces.
-    pub(super) fn load(&self) -> Result<Vec<(u64, Record)>, ChainError> {
+    pub(super) fn load(&self) -> Result<Vec<(u64, FlightRecord)>, ChainError> {
         let rows = self.rows().map_err(|error| self.failure(error))?;
         rows.into_iter()
             .map(|(nonce, bytes)| Ok((nonce, self.parse(&bytes)?)))
@@ -123,7 +128,7 @@ impl Journal {
     }
 
     /// The record of a purpose.
-    pub(super) fn find(&self, purpose: Digest) -> Result<Option<(u64, Record)>, ChainError> {
+    pub(super) fn find(&self, purpose: Digest) -> Result<Option<(u64, FlightRecord)>, ChainError> {
         let row = self.row(purpose).map_err(|error| self.failure(error))?;
         row.map(|(nonce, bytes)| Ok((nonce, self.parse(&bytes)?)))
             .transpose()
@@ -139,7 +144,7 @@ impl Journal {
         Ok(row.map(|bytes| (nonce, bytes.value().to_owned())))
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<Record, ChainError> {
+    fn parse(&self, bytes: &[u8]) -> Result<FlightRecord, ChainError> {
         serde_json::from_slice(bytes).map_err(|error| failure(&self.path, error))
     }
 
@@ -205,17 +210,17 @@ impl Change {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Message, State};
+    use super::super::record::{Message, Progress};
     use super::*;
 
     const ACCOUNT: Address = Address([1; 20]);
 
-    fn record(purpose: u8) -> Record {
-        Record {
+    fn record(purpose: u8) -> FlightRecord {
+        FlightRecord {
             purpose: Some(Digest([purpose; 32])),
             message: Message::filler(ACCOUNT),
             variants: Vec::new(),
-            state: State::Pending,
+            state: Progress::Pending,
         }
     }
 
@@ -223,7 +228,7 @@ mod tests {
     async fn what_was_committed_is_found_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let journal = Journal::open(&path, 1, ACCOUNT).unwrap();
+        let journal = TransactionJournal::open(&path, 1, ACCOUNT).unwrap();
         let puts = (0..3)
             .map(|n| Change::Put(n, Box::new(record(n as u8))))
             .collect();
@@ -234,7 +239,7 @@ mod tests {
             .unwrap();
         drop(journal);
 
-        let journal = Journal::open(&path, 1, ACCOUNT).unwrap();
+        let journal = TransactionJournal::open(&path, 1, ACCOUNT).unwrap();
         assert_eq!(journal.load().unwrap(), [(0, record(0)), (2, record(2))]);
         let found = journal.find(Digest([2; 32])).unwrap();
         assert_eq!(found, Some((2, record(2))));
@@ -245,12 +250,14 @@ mod tests {
     fn a_second_opener_and_a_foreign_owner_are_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let journal = Journal::open(&path, 1, ACCOUNT).unwrap();
-        let second = Journal::open(&path, 1, ACCOUNT).err().unwrap();
+        let journal = TransactionJournal::open(&path, 1, ACCOUNT).unwrap();
+        let second = TransactionJournal::open(&path, 1, ACCOUNT).err().unwrap();
         assert!(matches!(second, ChainError::JournalInUse { .. }));
         drop(journal);
         for (chain, account) in [(2, ACCOUNT), (1, Address([2; 20]))] {
-            let foreign = Journal::open(&path, chain, account).err().unwrap();
+            let foreign = TransactionJournal::open(&path, chain, account)
+                .err()
+                .unwrap();
             assert!(matches!(foreign, ChainError::JournalForeign { .. }));
         }
     }
@@ -260,7 +267,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         std::fs::write(&path, b"this is not a database").unwrap();
-        let damaged = Journal::open(&path, 1, ACCOUNT).err().unwrap();
+        let damaged = TransactionJournal::open(&path, 1, ACCOUNT).err().unwrap();
         assert!(matches!(damaged, ChainError::Journal { .. }), "{damaged:?}");
     }
 }

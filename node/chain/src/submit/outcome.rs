@@ -1,10 +1,11 @@
-//! What became of a transaction that was sent.
+//! The outcome of a transaction that was sent.
 
 use super::record::{Message, Outcome};
 use crate::{
-    chain::{At, Chain, Receipt},
+    chain::{At, Chain},
     convert::{count, h160, h256},
     error::ChainError,
+    receipt::Receipt,
 };
 use ethers_core::types::{Bytes, U256};
 use rings_protocol::{Address, Digest};
@@ -60,9 +61,9 @@ async fn of_receipt(
     })
 }
 
-/// Repeats a call that reverted, to hear why. First on the state after its block, where a race that was
-/// lost within that block shows; then on the state before. There is no gas limit on it: if it goes
-/// through, the limit was the reason.
+/// Repeats a call that reverted, to learn why. First on the state after its block, which shows a race that was lost
+/// within that block; then on the state before it. There is no gas limit: if the call succeeds, the limit was the
+/// reason.
 async fn reason(
     chain: &Chain,
     from: Address,
@@ -74,7 +75,7 @@ async fn reason(
         let repeated = chain.call_contract(request(from, message), At::Block(block));
         match repeated.await {
             Err(ChainError::Reverted { reason }) => return Ok(reason),
-            // An endpoint may not keep old states: then the reason stays unknown.
+            // An endpoint may not keep old states; then the reason stays unknown.
             Ok(_) | Err(ChainError::Refused { .. }) => {}
             Err(error) => return Err(error),
         }

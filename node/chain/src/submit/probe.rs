@@ -1,11 +1,6 @@
-//! What a bare transaction costs: the bound for everything that needs one.
+//! How long a plain transaction takes: a lower bound for everything that needs one.
 
-use super::{
-    fees::{Fees, Market},
-    record::Message,
-    sign::sign,
-    SubmitterConfig,
-};
+use super::{config::SubmitterConfig, fees::Fees, market::Market, record::Message, sign::sign};
 use crate::{chain::Chain, convert::h256, error::ChainError};
 use ethers_core::types::{Bytes, H256};
 use rings_protocol::crypto::SecretKey;
@@ -15,11 +10,11 @@ use std::time::{Duration, Instant};
 /// Gas of a transfer between accounts.
 const TRANSFER_GAS: u64 = 21_000;
 const SEND: &str = "eth_sendRawTransaction";
-/// Pause between two looks for a receipt.
+/// Pause between two requests for a receipt.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Sends transfers of nothing to oneself, one after the other, and says how long each took from sending to its
-/// receipt. Nothing is journaled: for measuring, with a key that nobody else uses meanwhile.
+/// Sends transfers of nothing to oneself, one after the other, and says how long each took from sending to its receipt.
+/// Nothing is written to a journal. It is for measuring, with a key that nobody else uses meanwhile.
 ///
 /// # Errors
 /// When the chain cannot be asked, or refuses.

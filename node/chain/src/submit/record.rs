@@ -11,7 +11,7 @@ const TRANSFER_GAS: u64 = 21_000;
 /// One nonce and all that was signed for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
+pub(super) struct FlightRecord {
     /// What it is for; `None` for a transfer that only fills the nonce.
     pub purpose: Option<Digest>,
     /// The message.
@@ -19,7 +19,7 @@ pub(super) struct Record {
     /// Signed transactions, each with higher fees than the one before.
     pub variants: Vec<Variant>,
     /// How far it is.
-    pub state: State,
+    pub state: Progress,
 }
 
 /// A call with its gas limit.
@@ -46,7 +46,7 @@ pub(super) struct Variant {
 /// How far a transaction is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) enum State {
+pub(super) enum Progress {
     /// Not seen in a block.
     Pending,
     /// In a block that may still be reorganised away.
@@ -76,32 +76,32 @@ impl Message {
         }
     }
 
-    /// A transfer of nothing to oneself.
+    /// A transfer of 0 wei to the sender itself.
     pub(super) fn filler(account: Address) -> Self {
         Self::new(Call::transfer(account, 0), TRANSFER_GAS)
     }
 }
 
-impl Record {
+impl FlightRecord {
     pub(super) fn is_pending(&self) -> bool {
-        self.state == State::Pending
+        self.state == Progress::Pending
     }
 
     pub(super) fn is_final(&self) -> bool {
-        matches!(self.state, State::Final(_))
+        matches!(self.state, Progress::Final(_))
     }
 
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
-            State::Pending => None,
-            State::Mined(outcome) | State::Final(outcome) => Some(outcome),
+            Progress::Pending => None,
+            Progress::Mined(outcome) | Progress::Final(outcome) => Some(outcome),
         }
     }
 
-    /// Drops what only a transaction that may come back needs.
+    /// Drops the parts that are needed only while the transaction may be sent again.
     pub(super) fn finalise(&mut self) {
-        if let State::Mined(outcome) = &self.state {
-            self.state = State::Final(outcome.clone());
+        if let Progress::Mined(outcome) = &self.state {
+            self.state = Progress::Final(outcome.clone());
             self.variants.clear();
             self.message.data.clear();
         }

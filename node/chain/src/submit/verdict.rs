@@ -1,5 +1,5 @@
-//! What an endpoint's answer to a transaction means. JSON-RPC has no codes for it, so the words decide:
-//! those of geth, Nethermind, Erigon, Besu, reth and anvil.
+//! What an endpoint's answer to a transaction means. JSON-RPC has no error codes for these cases, so the text is
+//! compared with the messages of geth, Nethermind, Erigon, Besu, reth and anvil.
 
 use crate::rpc::RpcFailure;
 
@@ -16,7 +16,7 @@ pub(super) enum Verdict {
     Unaffordable(String),
     /// No pool will ever take it.
     Never(String),
-    /// Unclear: the pool is full, too many requests, or words that are not known here.
+    /// Unclear: the pool is full, there were too many requests, or the text is not known here.
     Unclear(String),
     /// The endpoint was not reached.
     Unsent,

@@ -3,12 +3,34 @@
 use crate::{chain::Chain, convert::h256, error::ChainError, types::Cursor};
 use std::collections::VecDeque;
 
-/// Cursors that are remembered. A reorganisation deeper than all of them starts the watch again.
+/// Cursors that are remembered, here and by the consumer. After a reorganisation deeper than all of them, the watch starts
+/// from the beginning.
 pub const TRAIL_LENGTH: usize = 1024;
 
 /// Cursors that the consumer has had, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Trail(VecDeque<Cursor>);
+
+/// Which part of a trail is still on the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Remains {
+    /// How many of the oldest cursors are still canonical.
+    kept: usize,
+    /// Whether the chain ends before the other cursors: then it has not replaced their blocks, but does not have them
+    /// yet.
+    pub is_behind: bool,
+}
+
+impl Remains {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.kept == 0
+    }
+
+    /// Whether every cursor of the trail holds.
+    pub(super) fn is_everything(&self, trail: &Trail) -> bool {
+        self.kept == trail.0.len()
+    }
+}
 
 impl Trail {
     /// The trail of an earlier run, newest last.
@@ -31,21 +53,44 @@ impl Trail {
         }
     }
 
-    /// Forgets the cursors that are not canonical any more; the newest that still is remains last.
+    /// Compares with the chain, whose newest block is at `head`.
     ///
-    /// What was canonical at some height was so at every lower height, so a binary search finds it in
-    /// ten questions.
-    pub(super) async fn rewind(&mut self, chain: &Chain) -> Result<(), ChainError> {
-        let (mut canonical, mut end) = (0, self.0.len());
-        while canonical < end {
-            let middle = canonical + (end - canonical) / 2;
+    /// If a cursor is canonical, all lower ones are, so a binary search takes ten requests.
+    pub(super) async fn compare(&self, chain: &Chain, head: u64) -> Result<Remains, ChainError> {
+        let within = self
+            .0
+            .iter()
+            .take_while(|cursor| cursor.number <= head)
+            .count();
+        let (mut kept, mut end) = (0, within);
+        // Most often nothing has changed.
+        if let Some(newest) = within.checked_sub(1).and_then(|last| self.0.get(last)) {
+            if is_canonical(chain, *newest).await? {
+                kept = within;
+            }
+        }
+        while kept < end {
+            let middle = kept + (end - kept) / 2;
             match self.0.get(middle) {
-                Some(cursor) if is_canonical(chain, *cursor).await? => canonical = middle + 1,
+                Some(cursor) if is_canonical(chain, *cursor).await? => kept = middle + 1,
                 _ => end = middle,
             }
         }
-        self.0.truncate(canonical);
-        Ok(())
+        Ok(Remains {
+            kept,
+            is_behind: kept == within && within < self.0.len(),
+        })
+    }
+
+    /// Forgets the cursors that are not canonical any more.
+    pub(super) fn keep(&mut self, remains: Remains) {
+        self.0.truncate(remains.kept);
+    }
+
+    /// Forgets the cursors from this block on.
+    pub(super) fn forget_from(&mut self, block: u64) {
+        let kept = self.0.iter().take_while(|cursor| cursor.number < block);
+        self.0.truncate(kept.count());
     }
 }
 

@@ -1,7 +1,8 @@
-//! A scripted chain: small, and as ill-behaved as a test wants.
+//! A small scripted chain, which misbehaves as a test wants.
 
 use ethers_core::{
-    types::{Bytes, U256, U64},
+    abi::ethereum_types::BloomInput,
+    types::{Bloom, Bytes, U256, U64},
     utils::{keccak256, rlp::Rlp},
 };
 use jsonrpsee::{
@@ -38,12 +39,29 @@ pub struct State {
     pub chain_id: u64,
     pub blocks: Vec<Value>,
     pub logs: Vec<Value>,
-    /// Pages of logs with more blocks are refused.
+    /// Pages of events with more blocks are refused.
     pub page_limit: u64,
-    /// Refuses to look for more than one kind of event at once.
-    pub narrow: bool,
+    /// Answers with more events are refused.
+    pub most_events: usize,
+    /// Events of so many of the newest blocks are not seen: by a range in silence, by a hash with an error.
+    pub lag: u64,
     /// Blocks of each page that was answered.
     pub pages: Vec<u64>,
+    /// How often each method was called.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Bytes of all results.
+    pub bytes: usize,
+    /// So many requests are refused for being too many.
+    pub limited: u64,
+    /// Whether blocks carry their bloom filter, and events the time of their block.
+    pub is_modern: bool,
+    /// The code of every account that has none of its own.
+    pub code: &'static str,
+    /// The code of some accounts, by their address in lower case.
+    pub codes: BTreeMap<String, Bytes>,
+    /// What the endpoint suggests as tip; `None`: it does not know the method.
+    pub tip: Option<Value>,
+    pub gas_limit: u64,
     pub pool: Pool,
     /// Transactions in the pool by nonce: hash and raw.
     pub waiting: BTreeMap<u64, (String, Bytes)>,
@@ -51,6 +69,8 @@ pub struct State {
     pub sent: Vec<(u64, u128)>,
     /// Block number of each mined transaction.
     pub mined: BTreeMap<String, u64>,
+    /// The gas limit of everything that was sent, in order.
+    pub gas: Vec<u64>,
     pub nonce: u64,
     pub base_fee: Option<u64>,
     heads: broadcast::Sender<Value>,
@@ -80,22 +100,36 @@ impl State {
 
     /// Adds a block; `salt` makes it another one than it would be.
     pub fn push(&mut self, salt: u64) {
+        self.add(salt);
+        self.announce();
+    }
+
+    fn add(&mut self, salt: u64) {
         let number = self.blocks.len() as u64;
         let parent = self
             .blocks
             .last()
             .map_or(json!(format!("0x{:064x}", 0)), |b| b["hash"].clone());
         let hash = keccak256(format!("{number} {salt} {parent}"));
-        let block = json!({
+        let mut block = json!({
             "number": U64::from(number),
             "hash": Bytes::from(hash),
             "parentHash": parent,
             "timestamp": U256::from(1_000_000 + number),
             "baseFeePerGas": self.base_fee.map(U256::from),
+            "gasLimit": U256::from(self.gas_limit),
+            "transactions": [Bytes::from(hash)],
         });
-        self.blocks.push(block.clone());
-        // Nobody may be listening.
-        self.heads.send(block).ok();
+        if self.is_modern {
+            block["logsBloom"] = json!(Bloom::zero());
+            block["gasUsed"] = json!("0x0");
+        }
+        self.blocks.push(block);
+    }
+
+    /// Pushes the newest block to subscribers, if there are any.
+    fn announce(&self) {
+        self.heads.send(self.blocks.last().cloned().unwrap()).ok();
     }
 
     /// Replaces the newest blocks.
@@ -114,15 +148,39 @@ impl State {
         }
     }
 
-    /// Puts a log into the newest block.
+    /// Adds a block with one event, whose bloom filter says so.
+    pub fn push_with(&mut self, address: Value, topics: Value, data: Value) {
+        self.push_with_all([(address, topics, data)]);
+    }
+
+    /// Adds a block with these events, whose bloom filter says so.
+    pub fn push_with_all(&mut self, events: impl IntoIterator<Item = (Value, Value, Value)>) {
+        self.add(0);
+        let (mut filter, first) = (Bloom::zero(), self.logs.len());
+        for (address, topics, data) in events {
+            self.log(address, topics, data);
+            accrue(&mut filter, self.logs.last().unwrap());
+        }
+        if self.is_modern && self.logs.len() > first {
+            let block = self.blocks.last_mut().unwrap();
+            block["logsBloom"] = json!(filter);
+            block["gasUsed"] = json!("0x5208");
+        }
+        self.announce();
+    }
+
+    /// Puts an event into the newest block.
     pub fn log(&mut self, address: Value, topics: Value, data: Value) {
         let block = self.blocks.last().unwrap();
-        let log = json!({
+        let mut log = json!({
             "address": address, "topics": topics, "data": data,
             "blockNumber": block["number"], "blockHash": block["hash"],
             "transactionHash": block["hash"], "transactionIndex": "0x0",
             "logIndex": U64::from(self.logs.len() as u64), "removed": false,
         });
+        if self.is_modern {
+            log["blockTimestamp"] = block["timestamp"].clone();
+        }
         self.logs.push(log);
     }
 
@@ -146,6 +204,7 @@ impl State {
             .map(|(_, fee)| *fee)
             .min();
         self.sent.push((nonce, fee));
+        self.gas.push(gas(raw));
         if self.mined.contains_key(&hash) {
             return Err(refuse("already known"));
         }
@@ -178,47 +237,79 @@ impl State {
         }
     }
 
-    fn logs(&mut self, filter: &Value) -> Result<Value, ErrorObjectOwned> {
-        let wanted = |log: &Value| match filter["topics"][0].as_array() {
-            Some(topics) => topics.contains(&log["topics"][0]),
-            None => true,
-        };
-        let kinds = filter["topics"][0].as_array().map_or(1, Vec::len);
-        if self.narrow && kinds > 1 {
-            return Err(refuse("response is too big"));
-        }
-        if let Some(hash) = filter.get("blockHash") {
-            if !self.blocks.iter().any(|block| block["hash"] == *hash) {
-                return Err(refuse("unknown block"));
+    fn events(&mut self, filter: &Value) -> Result<Value, ErrorObjectOwned> {
+        let seen = self.height().saturating_sub(self.lag);
+        let (from, to) = match filter.get("blockHash") {
+            Some(hash) => {
+                let at = self.blocks.iter().position(|block| block["hash"] == *hash);
+                let at = at.filter(|at| *at as u64 <= seen);
+                let at = at.ok_or_else(|| refuse("unknown block"))? as u64;
+                (at, at)
             }
-            self.pages.push(1);
-            let logs = self.logs.iter().filter(|log| log["blockHash"] == *hash);
-            return Ok(logs.filter(|log| wanted(log)).cloned().collect());
-        }
-        let (from, to) = (number(&filter["fromBlock"]), number(&filter["toBlock"]));
+            None => (number(&filter["fromBlock"]), number(&filter["toBlock"])),
+        };
         if to - from >= self.page_limit {
             return Err(refuse("query returned more than 10000 results"));
         }
-        self.pages.push(to - from + 1);
-        let within = |log: &&Value| (from..=to).contains(&number(&log["blockNumber"]));
-        Ok(self
+        let selected = |log: &&Value| {
+            let block = number(&log["blockNumber"]);
+            (from..=to.min(seen)).contains(&block) && wants(filter, log)
+        };
+        // Logs are in the order of their blocks.
+        let first = self
             .logs
-            .iter()
-            .filter(within)
-            .filter(|log| wanted(log))
-            .cloned()
-            .collect())
+            .partition_point(|log| number(&log["blockNumber"]) < from);
+        let logs = self.logs[first..].iter();
+        let logs = logs.take_while(|log| number(&log["blockNumber"]) <= to);
+        let found: Vec<Value> = logs.filter(selected).cloned().collect();
+        if found.len() > self.most_events {
+            return Err(refuse("query returned more than 10000 results"));
+        }
+        self.pages.push(to - from + 1);
+        Ok(found.into())
     }
 
     fn receipt(&self, hash: &str) -> Value {
-        let Some(at) = self.mined.get(hash) else {
+        let mined = self.mined.get(hash).map(|at| *at as usize);
+        // The one transaction of each block, which emits its events, is named as the block is.
+        let own = || self.blocks.iter().position(|block| block["hash"] == hash);
+        let Some(at) = mined.or_else(own) else {
             return Value::Null;
         };
-        let block = &self.blocks[*at as usize];
+        let block = &self.blocks[at];
+        let logs = self
+            .logs
+            .iter()
+            .filter(|log| log["transactionHash"] == hash);
         json!({
             "transactionHash": hash, "blockHash": block["hash"], "blockNumber": block["number"],
-            "gasUsed": "0x5208", "status": "0x1", "logs": [],
+            "gasUsed": "0x5208", "status": "0x1", "logs": logs.collect::<Vec<_>>(),
         })
+    }
+}
+
+/// Whether a filter selects an event.
+fn wants(filter: &Value, log: &Value) -> bool {
+    let one_of = |wanted: &Value, found: &Value| match wanted {
+        Value::Null => true,
+        Value::Array(wanted) => wanted.contains(found),
+        other => other == found,
+    };
+    let topics = filter["topics"].as_array().cloned().unwrap_or_default();
+    let by_topic = topics.iter().enumerate().all(|(i, wanted)| {
+        log["topics"]
+            .get(i)
+            .is_some_and(|topic| one_of(wanted, topic))
+    });
+    by_topic && one_of(&filter["address"], &log["address"])
+}
+
+/// Adds an event to a block's filter.
+fn accrue(bloom: &mut Bloom, log: &Value) {
+    let bytes = |value: &Value| serde_json::from_value::<Bytes>(value.clone()).unwrap();
+    bloom.accrue(BloomInput::Raw(&bytes(&log["address"])));
+    for topic in log["topics"].as_array().unwrap() {
+        bloom.accrue(BloomInput::Raw(&bytes(topic)));
     }
 }
 
@@ -231,21 +322,37 @@ fn decode(raw: &Bytes) -> (u64, u128) {
     (fields.val_at(nonce).unwrap(), fee.as_u128())
 }
 
+fn gas(raw: &Bytes) -> u64 {
+    let typed = raw[0] == 2;
+    let fields = Rlp::new(if typed { &raw[1..] } else { raw });
+    fields.val_at(if typed { 4 } else { 2 }).unwrap()
+}
+
 impl Fake {
     /// A chain with so many blocks above its genesis.
     pub async fn start(blocks: u64) -> Self {
-        let (heads, _) = broadcast::channel(64);
+        let (heads, _) = broadcast::channel(1024);
         let mut state = State {
             chain_id: 31337,
             blocks: Vec::new(),
             logs: Vec::new(),
             page_limit: u64::MAX,
-            narrow: false,
+            most_events: usize::MAX,
+            lag: 0,
             pages: Vec::new(),
+            calls: BTreeMap::new(),
+            bytes: 0,
+            limited: 0,
+            is_modern: false,
+            code: "0x01",
+            codes: BTreeMap::new(),
+            tip: None,
+            gas_limit: 30_000_000,
             pool: Pool::Mines,
             waiting: BTreeMap::new(),
             sent: Vec::new(),
             mined: BTreeMap::new(),
+            gas: Vec::new(),
             nonce: 0,
             base_fee: Some(1_000_000_000),
             heads,
@@ -301,17 +408,38 @@ fn module(state: Shared) -> RpcModule<Shared> {
     let mut method = |name: &'static str, answer: fn(&mut State, Vec<Value>) -> Answer| {
         module
             .register_method(name, move |params: Params<'_>, state: &Shared, _| {
-                answer(
-                    &mut state.lock().unwrap(),
-                    params.parse().unwrap_or_default(),
-                )
+                let mut state = state.lock().unwrap();
+                *state.calls.entry(name).or_default() += 1;
+                if state.limited > 0 {
+                    state.limited -= 1;
+                    return Err(ErrorObjectOwned::owned(
+                        429,
+                        "Too Many Requests",
+                        None::<()>,
+                    ));
+                }
+                let answer = answer(&mut state, params.parse().unwrap_or_default());
+                state.bytes += answer.as_ref().map_or(0, |value| value.to_string().len());
+                answer
             })
             .unwrap();
     };
     method("eth_chainId", |s, _| Ok(json!(U64::from(s.chain_id))));
     method("eth_blockNumber", |s, _| Ok(json!(U64::from(s.height()))));
     method("eth_getBlockByNumber", |s, p| Ok(s.block(&p[0])));
-    method("eth_getLogs", |s, p| s.logs(&p[0]));
+    method("eth_getBlockByHash", |s, p| {
+        let block = s.blocks.iter().find(|block| block["hash"] == p[0]);
+        Ok(block.cloned().unwrap_or_default())
+    });
+    method("eth_getCode", |s, p| {
+        let own = s.codes.get(p[0].as_str().unwrap());
+        Ok(own.map_or(json!(s.code), |code| json!(code)))
+    });
+    method("eth_maxPriorityFeePerGas", |s, _| {
+        let unknown = || ErrorObjectOwned::owned(-32601, "Method not found", None::<()>);
+        s.tip.clone().ok_or_else(unknown)
+    });
+    method("eth_getLogs", |s, p| s.events(&p[0]));
     method("eth_getTransactionCount", |s, p| {
         let pending = s.waiting.keys().zip(s.nonce..).take_while(|(a, b)| *a == b);
         let pending = if p[1] == "pending" {

@@ -1,9 +1,18 @@
 //! The chain, real (anvil) and scripted.
-#![allow(clippy::unwrap_used)] // a test fails by panicking, in its helpers too
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, in its helpers too, and prints its figures"
+)]
 
 mod contracts;
+mod endpoints;
 mod fake;
-mod scripted;
+mod foreign_gates;
+mod raw;
+mod scripted_sending;
+mod scripted_watching;
+mod several;
 mod submitting;
 mod support;
 mod watching;

@@ -185,11 +185,11 @@ async fn another_chain_on_the_same_port_is_noticed() {
         let since = Instant::now();
         let error = loop {
             match chain.head().await {
-                Err(error) if error.is_transient() => {
+                Err(error @ ChainError::WrongChain { .. }) => break error,
+                _ => {
                     assert!(since.elapsed() < PATIENCE);
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                other => break other.unwrap_err(),
             }
         };
         assert!(
@@ -260,7 +260,7 @@ async fn a_chain_that_charges_more_than_the_bound_is_asked_for_its_price() {
     assert_eq!(
         world
             .chain
-            .read_data(world.at.scope, digests[1].token_id())
+            .read_data(world.at.scope, digests[1])
             .await
             .unwrap(),
         digests[1]
@@ -271,7 +271,7 @@ async fn a_chain_that_charges_more_than_the_bound_is_asked_for_its_price() {
     assert!(matches!(again, Submitted::Mined { .. }));
     assert_eq!(world.chain.block_number().await.unwrap(), sent);
 
-    // What the contract refuses in earnest is not sent twice.
+    // A call that reverts even with enough gas is not sent twice.
     let exit = Call {
         gas: Some(200_000),
         ..calls::exit(world.at.engine, world.at.ring, Address([9; 20]))
@@ -283,4 +283,114 @@ async fn a_chain_that_charges_more_than_the_bound_is_asked_for_its_price() {
     assert!(reason.contains("NotMember"), "{reason}");
     assert_eq!(world.chain.block_number().await.unwrap(), sent + 1);
     world.gate(1).await;
+}
+
+/// A transaction that was signed while gas cost 400 gwei, which the account could not pay, is not sent again at that
+/// price when gas costs 1 gwei: neither in the same run nor in the next.
+#[tokio::test]
+async fn after_a_rise_of_the_fee_the_price_of_the_moment_is_paid() {
+    let anvil = Anvil::start(&["--base-fee", "1000000000"]);
+    let key = crate::support::member_key(9);
+    let account = json!(key.address());
+    // Enough for a transfer at a few gwei, and not at 400.
+    let ether = json!("0x38d7ea4c68000"); // 10^15 wei
+    anvil.ask("anvil_setBalance", vec![account, ether]).await;
+    let set_fee = |wei: u64| {
+        let anvil = &anvil;
+        async move {
+            let fee = vec![json!(format!("{wei:#x}"))];
+            anvil
+                .ask("anvil_setNextBlockBaseFeePerGas", fee.clone())
+                .await;
+            anvil.mine(1).await;
+            anvil.ask("anvil_setNextBlockBaseFeePerGas", fee).await;
+        }
+    };
+    let transfer = Call {
+        gas: Some(21_000),
+        ..Call::transfer(SINK, 1)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    set_fee(400_000_000_000).await;
+    let chain = Chain::connect(&anvil.http()).await.unwrap();
+    let path = directory.path().join("journal");
+    let submitter = Submitter::open(&path, chain.clone(), key.clone())
+        .await
+        .unwrap();
+    let refused = timeout(PATIENCE, submitter.submit(purpose("a"), transfer.clone())).await;
+    let refused = refused.unwrap().unwrap_err();
+    assert!(
+        matches!(refused, ChainError::InsufficientFunds { .. }),
+        "{refused}"
+    );
+    set_fee(1_000_000_000).await;
+    tokio::time::sleep(Duration::from_secs(4)).await; // the quote of an http endpoint lives for three seconds
+    let paid = timeout(PATIENCE, submitter.submit(purpose("a"), transfer.clone())).await;
+    assert!(matches!(paid.unwrap(), Ok(Submitted::Mined { .. })));
+    submitter.shutdown().await;
+}
+
+/// The same for a transaction that an earlier process signed and may have sent.
+#[tokio::test]
+async fn what_an_earlier_run_signed_too_dear_is_signed_anew() {
+    let anvil = Anvil::start(&["--base-fee", "1000000000"]);
+    let key = crate::support::member_key(9);
+    let account = json!(key.address());
+    let chain = Chain::connect(&anvil.ws()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let balance = |wei: &'static str| {
+        let (anvil, account) = (&anvil, account.clone());
+        async move {
+            anvil
+                .ask("anvil_setBalance", vec![account, json!(wei)])
+                .await
+        }
+    };
+    balance("0xde0b6b3a7640000").await; // one ether
+    anvil.ask("evm_setAutomine", vec![json!(false)]).await;
+    anvil
+        .ask(
+            "anvil_setNextBlockBaseFeePerGas",
+            vec![json!("0x5d21dba000")],
+        )
+        .await;
+    anvil.mine(1).await;
+    let first = Submitter::open(&path, chain.clone(), key.clone())
+        .await
+        .unwrap();
+    let transfer = Call {
+        gas: Some(21_000),
+        ..Call::transfer(SINK, 1)
+    };
+    let waiting = {
+        let (first, transfer) = (first.clone(), transfer.clone());
+        tokio::spawn(async move { first.submit(purpose("a"), transfer).await })
+    };
+    let since = Instant::now();
+    while anvil.ask("txpool_status", vec![]).await["pending"] != json!("0x1") {
+        assert!(since.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The process ends, the pool forgets it, and the account has little left.
+    first.shutdown().await;
+    assert!(matches!(waiting.await.unwrap(), Err(ChainError::Closed)));
+    anvil.ask("anvil_dropAllTransactions", vec![]).await;
+    balance("0x38d7ea4c68000").await;
+    anvil
+        .ask("anvil_setNextBlockBaseFeePerGas", vec![json!("0x3b9aca00")])
+        .await;
+    anvil.mine(1).await;
+    anvil.ask("evm_setAutomine", vec![json!(true)]).await;
+    let second = Submitter::open(&path, chain, key).await.unwrap();
+    let since = Instant::now();
+    loop {
+        let submitted = timeout(PATIENCE, second.submit(purpose("a"), transfer.clone())).await;
+        match submitted.unwrap() {
+            Ok(Submitted::Mined { .. }) => break,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+    second.shutdown().await;
 }

@@ -4,12 +4,14 @@ use jsonrpsee::{
     core::client::ClientT,
     http_client::{HttpClient, HttpClientBuilder},
 };
-use rings_chain::{calls, deploy, Call, Chain, Deployed, Submitted, Submitter, Update};
+use rings_chain::{
+    calls, deploy, Call, Chain, Deployed, ForkRule, RingTerms, Submitted, Submitter, Update,
+};
 use rings_protocol::{
     cids::{keccak256, sha256},
     crypto::{SecretKey, Signature},
-    eip712::outputs_digest,
-    gate::{GateInput, GateSpec},
+    eip712::Domain,
+    gate::{Computation, GateInput, GateSpec},
     Address, Digest,
 };
 use serde_json::Value;
@@ -150,7 +152,9 @@ impl World {
             .unwrap();
         let members: Vec<_> = (0..members).map(member_key).collect();
         let addresses: Vec<_> = members.iter().map(SecretKey::address).collect();
-        let at = deploy(&chain, &submitter, &addresses, None).await.unwrap();
+        let at = deploy(&chain, &submitter, &addresses, &terms(), None)
+            .await
+            .unwrap();
         Self {
             anvil,
             chain,
@@ -184,10 +188,7 @@ impl World {
         let spec = GateSpec {
             scope: self.at.scope,
             rings: vec![self.at.ring],
-            inputs: vec![
-                GateInput::Token(operation.token_id()),
-                GateInput::Token(input.token_id()),
-            ],
+            inputs: vec![GateInput::Constant(operation), GateInput::Constant(input)],
             outputs,
             salt: Digest::ZERO,
         };
@@ -201,7 +202,7 @@ impl World {
     }
 
     /// The members' signatures on a result, in ascending order of their signers.
-    pub fn sign(
+    pub async fn sign(
         &self,
         gate: Address,
         epoch: u64,
@@ -209,21 +210,70 @@ impl World {
         cids: &[Digest],
         signers: usize,
     ) -> Vec<Signature> {
-        let digest = outputs_digest(self.chain.id(), self.at.ring, gate, epoch, pins, cids);
+        self.sign_for(self.at.ring, gate, epoch, pins, cids, signers)
+            .await
+    }
+
+    /// The digest that members of a ring sign.
+    pub async fn signed(
+        &self,
+        ring: Address,
+        gate: Address,
+        epoch: u64,
+        pins: &[u128],
+        cids: &[Digest],
+    ) -> Digest {
+        let inputs = self.chain.inputs_hash(gate).await.unwrap().unwrap();
+        Domain::new(self.chain.id(), ring).outputs(Computation { gate, inputs }, epoch, pins, cids)
+    }
+
+    /// The same for another ring of the same members.
+    pub async fn sign_for(
+        &self,
+        ring: Address,
+        gate: Address,
+        epoch: u64,
+        pins: &[u128],
+        cids: &[Digest],
+        signers: usize,
+    ) -> Vec<Signature> {
+        let digest = self.signed(ring, gate, epoch, pins, cids).await;
         let mut keys: Vec<_> = self.members.iter().take(signers).collect();
         keys.sort_by_key(|key| key.address());
         keys.iter().map(|key| key.sign(&digest).unwrap()).collect()
     }
 
     /// A registration of all outputs by all members.
-    pub fn registration(&self, gate: Address, epoch: u64, outputs: u128) -> Call {
+    pub async fn registration(&self, gate: Address, epoch: u64, outputs: u128) -> Call {
+        self.registration_by(self.at.ring, gate, epoch, outputs)
+            .await
+    }
+
+    /// The same by another ring of the same members.
+    pub async fn registration_by(
+        &self,
+        ring: Address,
+        gate: Address,
+        epoch: u64,
+        outputs: u128,
+    ) -> Call {
         let pins: Vec<_> = (0..outputs).collect();
         let cids: Vec<_> = pins
             .iter()
             .map(|pin| sha256(&[&gate.0[..], &pin.to_be_bytes()].concat()))
             .collect();
-        let signatures = self.sign(gate, epoch, &pins, &cids, self.members.len());
-        calls::register_outputs(self.at.ring, gate, &pins, &cids, &signatures)
+        let all = self.members.len();
+        let signatures = self.sign_for(ring, gate, epoch, &pins, &cids, all).await;
+        calls::register_outputs(ring, gate, &pins, &cids, &signatures)
+    }
+}
+
+/// How the rings of the tests are kept: by the account that has ether, and without delay.
+pub fn terms() -> RingTerms {
+    RingTerms {
+        keeper: Some(rich_key().address()),
+        entry_delay: 0,
+        fork_rule: ForkRule::Remove,
     }
 }
 

@@ -2,7 +2,13 @@
 
 use crate::support::{next, World, PATIENCE};
 use rings_chain::{
-    calls, watch, Chain, ChainError, ChainEvent, Cursor, Located, Submitted, Update, WatchConfig,
+    calls, watch, Chain, ChainError, ChainEvent, Cursor, Located, RingTerms, Submitted, Update,
+    WatchConfig,
+};
+use rings_protocol::{
+    crypto::SecretKey,
+    gate::{GateInput, GateSpec},
+    Address, Digest,
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -28,6 +34,7 @@ fn config(world: &World) -> WatchConfig {
         confirmations: 0,
         poll: Duration::from_millis(5),
         page: 1000,
+        following: Vec::new(),
     }
 }
 
@@ -96,7 +103,7 @@ impl Follower {
     }
 
     fn resolved(&self) -> usize {
-        let resolved = |e: &&Located| matches!(e.event, ChainEvent::GateResolved { .. });
+        let resolved = |e: &&Located| matches!(e.event, ChainEvent::OutputsRegistered { .. });
         self.events.iter().filter(resolved).count()
     }
 }
@@ -104,7 +111,7 @@ impl Follower {
 /// A result on the chain, and everything that leads to it.
 async fn result(world: &mut World) {
     let (gate, _) = world.gate(1).await;
-    let register = world.registration(gate, 1, 1);
+    let register = world.registration(gate, 1, 1).await;
     world.send(register).await;
 }
 
@@ -134,6 +141,7 @@ async fn catching_up_in_pages_gives_the_same_as_being_there() {
     world
         .send(calls::enter(world.at.engine, world.at.ring, newcomer))
         .await;
+    world.send(calls::settle(world.at.ring, newcomer)).await;
     let head = world.chain.block_number().await.unwrap();
     live.reach(head).await;
     let (events, trail) = live.stop().await;
@@ -169,7 +177,7 @@ async fn every_kind_of_event_arrives_in_order() {
     let mut world = World::new(2, &[]).await;
     let mut follower = Follower::start(&world.anvil.ws(), config(&world), Vec::new()).await;
     let (gate, spec) = world.gate(1).await;
-    let register = world.registration(gate, 1, 1);
+    let register = world.registration(gate, 1, 1).await;
     let Submitted::Mined {
         transaction, block, ..
     } = world.send(register).await
@@ -192,25 +200,147 @@ async fn every_kind_of_event_arrives_in_order() {
     let ring = world.at.ring;
     assert!(matches!(kinds[0], ChainEvent::Entered { epoch: 1, .. }));
     assert!(matches!(kinds[1], ChainEvent::Entered { epoch: 1, .. }));
-    assert_eq!(kinds[2], &ChainEvent::GateCreated { gate, spec });
     let requester = world.submitter.account();
-    assert_eq!(kinds[3], &ChainEvent::GateRequested { gate, requester });
-    let registered = &events[4..7];
-    assert!(registered
-        .iter()
-        .all(|e| e.transaction == transaction && e.block == block));
-    assert!(
-        matches!(&kinds[4], ChainEvent::OutputsRegistered { gate: g, epoch: 1, .. } if *g == gate)
-    );
-    assert!(matches!(&kinds[5], ChainEvent::OutputSet { gate: g, pin: 0, .. } if *g == gate));
-    assert_eq!(kinds[6], &ChainEvent::GateResolved { gate, ring });
     assert_eq!(
-        kinds[7],
+        kinds[2],
+        &ChainEvent::GateRequested {
+            gate,
+            requester,
+            spec
+        }
+    );
+    assert!(events[3].transaction == transaction && events[3].block == block);
+    assert!(
+        matches!(kinds[3], ChainEvent::OutputsRegistered { ring: r, gate: g, epoch: 1, .. } if *g == gate && *r == ring)
+    );
+    assert_eq!(
+        kinds[4],
         &ChainEvent::Exited {
             member: gone,
             epoch: 2
         }
     );
+    assert_eq!(kinds.len(), 5);
+}
+
+/// Another ring of the same members on the same engine.
+async fn second_ring(world: &mut World) -> Address {
+    let members: Vec<_> = world.members.iter().map(SecretKey::address).collect();
+    let terms = crate::support::terms();
+    let other = RingTerms {
+        entry_delay: 1,
+        ..terms
+    };
+    let submitted = world
+        .send(calls::create_ring(world.at.engine, &members, &other))
+        .await;
+    let Submitted::Mined { transaction, .. } = submitted else {
+        unreachable!("sent");
+    };
+    let receipt = world
+        .anvil
+        .ask("eth_getTransactionReceipt", vec![json!(transaction)])
+        .await;
+    let topic = receipt["logs"][0]["topics"][1].as_str().unwrap();
+    format!("0x{}", &topic[26..]).parse().unwrap()
+}
+
+/// A gate of another ring, and one of the watched ring that waits for it.
+async fn two_rings(world: &mut World) -> (Address, [(Address, GateSpec); 2]) {
+    let other = second_ring(world).await;
+    let (_, spec) = world.gate(1).await;
+    let upstream = GateSpec {
+        rings: vec![other],
+        salt: Digest([7; 32]),
+        ..spec.clone()
+    };
+    let gate = world.create(&upstream).await;
+    let own = GateSpec {
+        inputs: vec![spec.inputs[0], GateInput::Future { gate, pin: 0 }],
+        ..spec
+    };
+    let waiting = world.create(&own).await;
+    (other, [(gate, upstream), (waiting, own)])
+}
+
+#[tokio::test]
+async fn gates_of_other_rings_are_followed_when_own_gates_wait_for_them() {
+    let mut world = World::new(2, &[]).await;
+    let mut live = Follower::start(&world.anvil.ws(), config(&world), Vec::new()).await;
+    let (other, [(upstream, upstream_spec), (waiting, spec)]) = two_rings(&mut world).await;
+    let head = world.chain.block_number().await.unwrap();
+    live.reach(head).await;
+    assert_eq!(live.resolved(), 0);
+    let register = world.registration_by(other, upstream, 1, 1).await;
+    world.send(register).await;
+    live.until(|f| f.resolved() == 1).await;
+    // Other events of the other ring are not read: neither of its members nor of the request to it.
+    let followed = ChainEvent::GateFollowed {
+        gate: upstream,
+        spec: upstream_spec,
+    };
+    let requested = ChainEvent::GateRequested {
+        gate: waiting,
+        requester: world.submitter.account(),
+        spec,
+    };
+    let kinds: Vec<_> = live.events.iter().map(|e| e.event.clone()).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert_eq!(kinds[3..5], [followed.clone(), requested.clone()]);
+    assert!(
+        matches!(&kinds[5], ChainEvent::OutputsRegistered { ring, gate, .. } if *ring == other && *gate == upstream)
+    );
+    let (events, trail) = live.stop().await;
+
+    // A watcher that starts later gets the result before the request that needs it, with the block of the result.
+    let mut late = Follower::start(&world.anvil.ws(), config(&world), Vec::new()).await;
+    let head = world.chain.block_number().await.unwrap();
+    late.until(|f| f.trail.last().is_some_and(|c| c.number >= head))
+        .await;
+    let (told, _) = late.stop().await;
+    let kinds: Vec<_> = told.iter().map(|e| e.event.clone()).collect();
+    assert_eq!(kinds[3], followed);
+    assert_eq!(told[4], events[5]);
+    assert_eq!(kinds[5], requested);
+
+    // A watcher that stopped in between names the gates that it was waiting for.
+    let request = events[4].block.number;
+    let trail: Vec<_> = trail.into_iter().filter(|c| c.number <= request).collect();
+    let config = WatchConfig {
+        following: vec![upstream],
+        ..config(&world)
+    };
+    let mut back = Follower::start(&world.anvil.http(), config, trail).await;
+    back.until(|f| f.resolved() == 1).await;
+    assert_eq!(back.stop().await.0, events[5..]);
+}
+
+#[tokio::test]
+async fn what_other_rings_are_asked_is_not_read() {
+    let mut world = World::new(1, &[]).await;
+    let other = second_ring(&mut world).await;
+    let (_, spec) = world.gate(1).await;
+    for salt in 0..5 {
+        let foreign = GateSpec {
+            rings: vec![other],
+            salt: Digest([salt; 32]),
+            ..spec.clone()
+        };
+        let gate = world.create(&foreign).await;
+        let register = world.registration_by(other, gate, 1, 1).await;
+        world.send(register).await;
+    }
+    let head = world.chain.block_number().await.unwrap();
+    for page in [1, 1000] {
+        let config = WatchConfig {
+            page,
+            ..config(&world)
+        };
+        let mut follower = Follower::start(&world.anvil.http(), config, Vec::new()).await;
+        follower.reach(head).await;
+        let (events, _) = follower.stop().await;
+        assert_eq!(events.len(), 2, "{events:?}");
+    }
 }
 
 #[tokio::test]
@@ -288,7 +418,7 @@ async fn from_block_to_event_takes_milliseconds() {
         let mut delays = Vec::new();
         for _ in 0..20 {
             let (gate, _) = world.gate(1).await;
-            let register = world.registration(gate, 1, 1);
+            let register = world.registration(gate, 1, 1).await;
             let expected = {
                 let head = world.chain.block_number().await.unwrap();
                 follower.reach(head).await;

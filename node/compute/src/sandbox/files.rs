@@ -1,6 +1,10 @@
-//! Landlock: no file but those of the cache of compiled modules, and no TCP.
+//! Landlock: only files of the cache of compiled modules can be opened, and there is no TCP.
+//!
+//! Landlock has no rights for looking at a path without opening it: a worker can still learn with `stat` whether a file
+//! exists, how large it is, and when it was changed. Other things that Landlock does not restrict (owner, mode, times and
+//! extended attributes of paths, `chdir`) are refused by seccomp.
 
-use super::Guard;
+use super::guard::Guard;
 use landlock::{
     Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, ABI,
@@ -30,14 +34,15 @@ fn restrict(cache: Option<&Path>) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    // A cache that is not there is not used.
+    // If the directory does not exist, no cache is used.
     if let Some(directory) = cache.and_then(|cache| PathFd::new(cache).ok()) {
         rules = rules.add_rule(PathBeneath::new(directory, kept()))?;
     }
     Ok(rules.restrict_self()?.ruleset)
 }
 
-/// What a worker does with the cache's directory: look and read. What it runs must not change what others run.
+/// The rights that a worker has in the cache's directory: list and read. It must not write, so that a program cannot
+/// change what other workers run.
 fn kept() -> BitFlags<AccessFs> {
     AccessFs::ReadDir | AccessFs::ReadFile
 }

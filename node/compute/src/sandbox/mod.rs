@@ -1,13 +1,21 @@
-//! What a worker gives up before it looks at its first module.
+//! The sandbox that a worker puts around itself before it sees its first module.
 //!
-//! Three walls, one behind the other: resource limits, which every Unix has; a filter of system calls
-//! (seccomp), which leaves no network and no other process; and Landlock, which leaves no file but the cache. The last two
-//! depend on the kernel, and [`Sandbox`] says which are in force.
+//! It has three parts, each of which would have to be broken: resource limits, which every Unix has; a filter of system
+//! calls (seccomp, `system_calls.rs`), which allows no network and no other process; and Landlock (`files.rs`), which
+//! allows no file but those of the cache. The last two depend on the kernel. [`enter`] puts all of them in force, for
+//! the thread that calls it and those that it starts, and returns a [`Sandbox`] that says which of them are. None of it
+//! can be taken back.
+//!
+//! A worker calls [`close_inherited`] before, which closes the files that it got from its parent, and [`grant_memory`]
+//! before each run.
 
 #[cfg(target_os = "linux")]
 mod files;
+mod guard;
 #[cfg(target_os = "linux")]
 mod system_calls;
+
+pub use guard::Guard;
 
 use rustix::{
     io::Errno,
@@ -28,8 +36,8 @@ const MAX_FILE_BYTES: u64 = 5 << 30;
 /// Writable memory that a worker may have besides the program's: the compiler's, mostly.
 const OWN_MEMORY: u64 = 2 << 30;
 
-/// Closes every file but the three standard ones: what this process's parent has inherited without the
-/// close-on-exec flag is not for a worker. Must be called before this process opens anything.
+/// Closes every file but the three standard ones: files that the parent has inherited without the close-on-exec flag
+/// are not for a worker. Must be called before this process opens anything.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)] // Closing by number is unsafe because somebody may own the number; see below.
 pub(crate) fn close_inherited() -> std::io::Result<()> {
@@ -51,53 +59,25 @@ pub(crate) fn close_inherited() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere it is left to the flag, which the standard library sets on all that it opens.
+/// On other systems the flag has to be enough; the standard library sets it on every file that it opens.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn close_inherited() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether one of the kernel's walls stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Guard {
-    /// All of it.
-    Full,
-    /// As much of it as this kernel knows.
-    Partial,
-    /// None of it.
-    Absent {
-        /// Why.
-        why: String,
-    },
-    /// Not known: no worker has said.
-    #[default]
-    Unknown,
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("in force"),
-            Self::Partial => f.write_str("in force as far as this kernel knows it"),
-            Self::Absent { why } => write!(f, "absent ({why})"),
-            Self::Unknown => f.write_str("unknown"),
-        }
-    }
-}
-
-/// What a worker has given up, by its own account.
+/// The sandbox of a worker, as the worker reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sandbox {
     /// The filter of system calls: no network, no other process, no program started.
     pub seccomp: Guard,
-    /// The wall around files: none but those of the cache, and no TCP.
+    /// Landlock: no files but those of the cache, and no TCP.
     pub landlock: Guard,
     /// Resource limits by name, in files or bytes.
     pub rlimits: Vec<(String, u64)>,
 }
 
 impl Sandbox {
-    /// Whether all walls stand.
+    /// Whether all parts are in force.
     pub fn is_full(&self) -> bool {
         (&self.seccomp, &self.landlock) == (&Guard::Full, &Guard::Full)
     }
@@ -113,10 +93,10 @@ impl fmt::Display for Sandbox {
     }
 }
 
-/// Gives up all that a worker does not need, for this thread and those that it starts. `cache` stays readable.
+/// Gives up everything that a worker does not need, for this thread and those that it starts. `cache` stays readable.
 ///
 /// # Errors
-/// When the system refuses what every system has. What only some kernels have is in the answer.
+/// When the system refuses something that every system has. Whether the kernel has the rest is in the answer.
 pub(crate) fn enter(cache: Option<&Path>) -> io::Result<Sandbox> {
     die_with_parent()?;
     let rlimits = [
@@ -127,7 +107,7 @@ pub(crate) fn enter(cache: Option<&Path>) -> io::Result<Sandbox> {
     let rlimits = rlimits.map(|(name, resource, to)| Ok((name.into(), lower(resource, to)?)));
     Ok(Sandbox {
         rlimits: rlimits.into_iter().collect::<Result<_, Errno>>()?,
-        // In this order: the filter of system calls does not let Landlock's pass.
+        // Landlock comes first, because the filter does not allow the system calls of Landlock.
         landlock: files::confine(cache),
         seccomp: system_calls::confine(),
     })
@@ -135,14 +115,14 @@ pub(crate) fn enter(cache: Option<&Path>) -> io::Result<Sandbox> {
 
 #[cfg(not(target_os = "linux"))]
 mod files {
-    pub(super) fn confine(_: Option<&std::path::Path>) -> super::Guard {
+    pub(super) fn confine(_: Option<&std::path::Path>) -> super::guard::Guard {
         super::only_linux()
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system_calls {
-    pub(super) fn confine() -> super::Guard {
+    pub(super) fn confine() -> super::guard::Guard {
         super::only_linux()
     }
 }
@@ -154,11 +134,11 @@ fn only_linux() -> Guard {
     }
 }
 
-/// Bounds the process's writable memory for a run that grants `memory` bytes to the program, so that a
-/// module which makes the compiler hungry ends this process and no other.
+/// Bounds the process's writable memory for a run that grants `memory` bytes to the program, so that a module for which
+/// the compiler needs too much memory ends this process and no other.
 ///
 /// The limit is that of data (`RLIMIT_DATA`) and not of addresses (`RLIMIT_AS`): the engine reserves 4 GiB of addresses for
-/// each memory and makes them writable as the program grows, so that only the former counts what is really had.
+/// each memory and makes them writable as the program grows, so only `RLIMIT_DATA` counts the memory that is really used.
 ///
 /// # Errors
 /// When the system refuses.
@@ -175,7 +155,7 @@ pub(crate) fn grant_memory(memory: u64) -> Result<(), Errno> {
     )
 }
 
-/// Lowers a limit for good; gives what it is now.
+/// Lowers a limit for good, and returns its new value.
 fn lower(resource: Resource, to: u64) -> Result<u64, Errno> {
     let to = getrlimit(resource).maximum.map_or(to, |hard| to.min(hard));
     setrlimit(
@@ -197,13 +177,13 @@ fn die_with_parent() -> Result<(), Errno> {
     rustix::thread::set_no_new_privs(true)
 }
 
-/// Elsewhere the end of the parent is seen when the worker next reads.
+/// On other systems the worker notices the end of its parent when it reads next.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn die_with_parent() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Memory of this process that is not of a file. Opened before files can no more be opened.
+/// Measures the memory of this process that does not belong to a file. It is opened before the sandbox is in force.
 pub(crate) struct OwnMemory(Option<File>);
 
 impl OwnMemory {

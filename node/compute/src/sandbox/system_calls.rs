@@ -1,16 +1,16 @@
 //! seccomp: the system calls that a worker makes, and no others.
 //!
-//! What is not on the list answers `EPERM`: sockets, starting programs, signals to and memory of other processes,
-//! mounts, `io_uring`, and whatever a later kernel brings.
+//! All others answer `EPERM`: sockets, starting programs, signals to other processes and their memory, mounts,
+//! `io_uring`, and new system calls of later kernels.
 
-use super::Guard;
+use super::guard::Guard;
 use seccompiler::{
     apply_filter, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
     SeccompFilter, SeccompRule,
 };
 use std::collections::BTreeMap;
 
-/// Allowed whatever the arguments.
+/// Allowed with any arguments.
 const ALLOWED: &[libc::c_long] = &[
     // Pipes to the parent, and files of the cache, which Landlock confines; `ftruncate` is for memory without a name.
     libc::SYS_read,
@@ -25,10 +25,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_newfstatat,
     libc::SYS_statx,
     libc::SYS_lseek,
-    libc::SYS_fcntl,
     libc::SYS_ftruncate,
     libc::SYS_getdents64,
-    libc::SYS_utimensat,
     // Memory, also that of programs, whose machine code is mapped.
     libc::SYS_brk,
     libc::SYS_mmap,
@@ -59,7 +57,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_getrandom,
     libc::SYS_getcpu,
-    // Answered below with "no such call", so that the C library falls back to the one that can be looked into.
+    // Answered below with `ENOSYS`, so that the C library falls back to the call whose arguments the filter can read.
     libc::SYS_clone3,
 ];
 
@@ -87,14 +85,14 @@ pub(super) fn confine() -> Guard {
 
 fn restrict() -> Result<(), Error> {
     let refused = |errno: i32| SeccompAction::Errno(errno as u32);
-    // Where the C library hears "no such call" it tries `clone`. Of two answers, the refusal counts.
+    // After `ENOSYS` the C library tries `clone`. If two filters answer, the refusal counts.
     let unknown = Rules::from([(libc::SYS_clone3, vec![])]);
     let filters = [
         (rules()?, refused(libc::EPERM), SeccompAction::Allow),
         (unknown, SeccompAction::Allow, refused(libc::ENOSYS)),
     ];
     let architecture = std::env::consts::ARCH.try_into()?;
-    // All are made before the first is in force.
+    // All filters are made before the first one is in force.
     let programs = filters
         .into_iter()
         .map(|(rules, otherwise, then)| {
@@ -110,7 +108,7 @@ fn restrict() -> Result<(), Error> {
     Ok(())
 }
 
-/// Whichever part of the library refuses.
+/// An error of any part of the library.
 type Error = Box<dyn std::error::Error>;
 
 fn rules() -> Result<Rules, seccompiler::BackendError> {
@@ -124,11 +122,29 @@ fn rules() -> Result<Rules, seccompiler::BackendError> {
     rules.insert(libc::SYS_tgkill, only([equal(0, own)])?);
     // Its own limits.
     rules.insert(libc::SYS_prlimit64, only([equal(0, 0), equal(0, own)])?);
+    // Flags of open files, copies of them, and seals of anonymous memory files. Not the owner who gets signals about a
+    // file.
+    rules.insert(
+        libc::SYS_fcntl,
+        only(FILE_COMMANDS.map(|command| equal(1, command as u64)))?,
+    );
+    // The times of an open file, not those of a path.
+    rules.insert(libc::SYS_utimensat, only([null(1)])?);
     // Names of threads and of memory.
     let names = [libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64];
     rules.insert(libc::SYS_prctl, only(names.map(|name| equal(0, name)))?);
     Ok(rules)
 }
+
+/// Commands of `fcntl` that are needed.
+const FILE_COMMANDS: [libc::c_int; 6] = [
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_ADD_SEALS,
+    libc::F_GET_SEALS,
+];
 
 type Condition = Result<SeccompCondition, seccompiler::BackendError>;
 
@@ -144,6 +160,11 @@ fn only<const N: usize>(
 
 fn equal(argument: u8, value: u64) -> Condition {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+}
+
+/// A null pointer.
+fn null(argument: u8) -> Condition {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
 }
 
 /// All bits of `value` are set.

@@ -1,31 +1,40 @@
 //! Arguments, and an environment that is always empty.
 
 use super::{
-    memory::{element, Guest},
-    Answer, Arguments, Errno,
+    call::Arguments,
+    errno::{Answer, Errno},
+    memory::Guest,
 };
+use crate::costs::ITEM_FUEL;
+use std::sync::Arc;
 
 /// `args_sizes_get(count: *mut u32, bytes: *mut u32)`
 pub(super) fn args_sizes_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
-    let strings = &guest.state().args;
-    let count = u32::try_from(strings.len()).map_err(|_| Errno::INVAL)?;
-    let bytes: usize = strings.iter().map(|text| text.len() + 1).sum();
+    let (count, bytes) = (guest.host().args.len(), guest.host().args_bytes);
+    let count = u32::try_from(count).map_err(|_| Errno::INVAL)?;
     let bytes = u32::try_from(bytes).map_err(|_| Errno::INVAL)?;
     guest.write_u32(args.u32(0), count)?;
     guest.write_u32(args.u32(1), bytes)
 }
 
-/// `args_get(pointers: *mut *mut u8, buffer: *mut u8)`
+/// `args_get(pointers: *mut *mut u8, buffer: *mut u8)`: all or nothing.
+///
+/// Everything is paid for and both ranges are checked before a byte is copied.
 pub(super) fn args_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
-    let (pointers, mut buffer) = (args.u32(0), args.u32(1));
-    let strings = guest.state().args.clone();
-    for (index, text) in (0u32..).zip(&strings) {
-        let mut bytes = text.clone().into_bytes();
-        bytes.push(0);
-        guest.charge_bytes(bytes.len())?;
-        guest.write_u32(element(pointers, index, 4)?, buffer)?;
-        guest.write(buffer, &bytes)?;
-        buffer = element(buffer, bytes.len() as u32, 1)?;
+    let strings = Arc::clone(&guest.host().args);
+    let bytes = guest.host().args_bytes;
+    guest.charge((strings.len() as u64).saturating_mul(ITEM_FUEL))?;
+    guest.charge_bytes(bytes)?;
+    let length = u32::try_from(strings.len().saturating_mul(4)).map_err(|_| Errno::FAULT)?;
+    let pointers = guest.range(args.u32(0), length)?;
+    let length = u32::try_from(bytes).map_err(|_| Errno::FAULT)?;
+    let mut at = guest.range(args.u32(1), length)?.start;
+    let (memory, _) = guest.split();
+    for (pointer, text) in pointers.step_by(4).zip(strings.iter()) {
+        // The ranges are within memory, so that each address fits in 32 bits, and each slice is there.
+        memory[pointer..pointer + 4].copy_from_slice(&(at as u32).to_le_bytes());
+        memory[at..at + text.len()].copy_from_slice(text);
+        at += text.len();
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
-//! Error numbers of WASI preview 1, and the two ways in which a host function does not succeed.
+//! Error numbers of WASI preview 1, and how a host function ends.
 
-use super::Stop;
+use super::stop::Stop;
+
+/// The answer of a host function: success, an errno, or the end of the run.
+pub(super) type Answer = Result<(), Halt>;
 
 /// An error number, as the program sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +26,15 @@ impl Errno {
         self.0.into()
     }
 
-    /// As it stands in an event.
+    /// As an event of `poll_oneoff` holds it.
     pub(crate) fn number(self) -> u16 {
         self.0
     }
 }
 
-/// Why a host function did not do what it was asked.
+/// Why a host function did not succeed.
 pub(crate) enum Halt {
-    /// The program is told, and goes on.
+    /// The program gets the number, and goes on.
     Errno(Errno),
     /// The run is over.
     Stop(Stop),

@@ -1,8 +1,12 @@
 //! The open descriptors: streams of bytes without a position, and not a terminal. 0, 1 and 2 are the standard ones; with a
 //! state, 3 reads it and 4 writes the next.
 
-use super::{memory::Guest, Answer, Arguments, Errno, Halt};
-use crate::run::Channel;
+use super::{
+    call::Arguments,
+    errno::{Answer, Errno, Halt},
+    memory::Guest,
+};
+use crate::{costs::ITEM_FUEL, stdio::Channel};
 use std::ops::Range;
 
 /// Length of a `filestat`, in bytes.
@@ -18,7 +22,7 @@ const RIGHT_POLL: u64 = 1 << 27;
 
 /// Refuses descriptors that are not open; gives the number.
 pub(super) fn check_open(guest: &mut Guest<'_>, fd: u32) -> Result<usize, Halt> {
-    match guest.state().open.get(fd as usize) {
+    match guest.host().open.get(fd as usize) {
         Some(true) => Ok(fd as usize),
         _ => Err(Errno::BADF.into()),
     }
@@ -36,7 +40,7 @@ fn reads(fd: usize) -> Option<Channel> {
 /// `fd_close(fd: u32)`
 pub(super) fn fd_close(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let fd = check_open(guest, args.u32(0))?;
-    guest.state().open[fd] = false;
+    guest.host().open[fd] = false;
     Ok(())
 }
 
@@ -73,7 +77,7 @@ pub(super) fn fd_seek(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
 
 /// `fd_read(fd: u32, vectors: *const iovec, count: u32, read: *mut u32)`
 ///
-/// Fills all buffers unless the input ends: how the input came in pieces must not be seen.
+/// Fills all buffers unless the input ends: a program must not see into which pieces the input was cut.
 pub(super) fn fd_read(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let fd = check_open(guest, args.u32(0))?;
     let channel = reads(fd).ok_or(Errno::BADF)?;
@@ -103,21 +107,21 @@ pub(super) fn fd_write(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
         let range = guest.vector(vectors, index)?;
         total += range.len();
         guest.charge_bytes(range.len())?;
-        let (memory, state) = guest.split();
+        let (memory, host) = guest.split();
         match fd {
-            1 => state.write_output(Channel::Standard, &memory[range])?,
-            4 => state.write_output(Channel::State, &memory[range])?,
-            _ => state.write_error(&memory[range]),
+            1 => host.write_output(Channel::Standard, &memory[range])?,
+            4 => host.write_output(Channel::State, &memory[range])?,
+            _ => host.write_error(&memory[range]),
         }
     }
     guest.write_u32(args.u32(3), total as u32)
 }
 
-/// The vectors of a transfer, after a look at all of them, so that a transfer which must fail moves nothing.
+/// The vectors of a transfer, all checked first, so that a transfer that fails moves nothing.
 fn transfer(guest: &mut Guest<'_>, args: &Arguments) -> Result<(u32, u32), Halt> {
     let (vectors, count) = (args.u32(1), args.u32(2));
     guest.range(args.u32(3), 4)?;
-    guest.charge(count.into())?;
+    guest.charge(u64::from(count).saturating_mul(ITEM_FUEL))?;
     let mut total = 0u32;
     for index in 0..count {
         let length = guest.vector(vectors, index)?.len() as u32;
@@ -130,13 +134,13 @@ fn transfer(guest: &mut Guest<'_>, args: &Arguments) -> Result<(u32, u32), Halt>
 fn read_into(guest: &mut Guest<'_>, channel: Channel, range: Range<usize>) -> Result<usize, Halt> {
     let mut at = range.start;
     while at < range.end {
-        let length = guest.state().fill(channel)?.min(range.end - at);
+        let length = guest.host().fill(channel)?.min(range.end - at);
         if length == 0 {
             break;
         }
         guest.charge_bytes(length)?;
-        let (memory, state) = guest.split();
-        state.take(channel, &mut memory[at..at + length]);
+        let (memory, host) = guest.split();
+        host.take(channel, &mut memory[at..at + length]);
         at += length;
     }
     Ok(at - range.start)

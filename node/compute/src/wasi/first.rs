@@ -1,23 +1,30 @@
 //! The host functions as wasmtime calls them.
 
-use super::{call, functions, memory, Arguments, State, Stop, WASI_MODULE};
-use crate::run::Fault;
+use super::{
+    call::{call, Arguments},
+    functions::functions,
+    host::Host,
+    memory,
+    signatures::WASI_MODULE,
+    stop::Stop,
+};
+use crate::fault::Fault;
 use wasmtime::{Caller, Engine, FuncType, Global, Linker, Memory, Val, ValType};
 
-/// What a store of wasmtime holds: the state, and the program's memory once it was looked for.
+/// What a store of wasmtime holds: the host, and the program's memory once it was looked up.
 pub(crate) struct Held {
-    /// The state of the run.
-    pub state: State,
+    /// What the host knows about the run.
+    pub host: Host,
     /// The counter of the program's stack.
     pub stack_left: Option<Global>,
     memory: Option<Memory>,
 }
 
 impl Held {
-    /// Holds the state of a run that has not begun.
-    pub(crate) fn new(state: State) -> Self {
+    /// For a run that has not begun.
+    pub(crate) fn new(host: Host) -> Self {
         Self {
-            state,
+            host,
             stack_left: None,
             memory: None,
         }
@@ -67,9 +74,9 @@ impl<'a> Calling<'a> {
 }
 
 impl memory::Engine for Calling<'_> {
-    fn split(&mut self) -> (&mut [u8], &mut State) {
+    fn split(&mut self) -> (&mut [u8], &mut Host) {
         let (bytes, held) = self.memory.data_and_store_mut(&mut self.caller);
-        (bytes, &mut held.state)
+        (bytes, &mut held.host)
     }
 
     fn fuel(&mut self) -> Result<u64, Stop> {
@@ -81,12 +88,12 @@ impl memory::Engine for Calling<'_> {
     }
 }
 
-/// The check of the module was left out.
+/// The module was not checked before.
 pub(super) fn no_memory() -> Stop {
     internal("the module exports no memory")
 }
 
-/// The engine refuses what it cannot refuse.
+/// An error of the engine that cannot happen.
 pub(super) fn internal(error: impl std::fmt::Display) -> Stop {
     Stop::Fault(Fault::Internal(format!("{error:#}")))
 }

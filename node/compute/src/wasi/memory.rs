@@ -1,12 +1,17 @@
 //! The calling program: its memory, with every pointer checked, and its fuel.
 
-use super::{Answer, Errno, Halt, State, Stop, BYTE_FUEL};
+use super::{
+    errno::{Answer, Errno, Halt},
+    host::Host,
+    stop::Stop,
+};
+use crate::costs::BYTE_FUEL;
 use std::ops::Range;
 
 /// What an engine lets the host do in the middle of a program's call.
 pub(super) trait Engine {
-    /// The program's memory and the host's state, at the same time.
-    fn split(&mut self) -> (&mut [u8], &mut State);
+    /// The program's memory and the host, at the same time.
+    fn split(&mut self) -> (&mut [u8], &mut Host);
     /// Fuel that is left.
     fn fuel(&mut self) -> Result<u64, Stop>;
     /// Sets the fuel that is left.
@@ -24,13 +29,13 @@ impl<'a> Guest<'a> {
         Self { engine }
     }
 
-    /// What the host knows about the run.
-    pub(super) fn state(&mut self) -> &mut State {
+    /// The host.
+    pub(super) fn host(&mut self) -> &mut Host {
         self.engine.split().1
     }
 
-    /// Linear memory and the state, at the same time.
-    pub(super) fn split(&mut self) -> (&mut [u8], &mut State) {
+    /// Linear memory and the host, at the same time.
+    pub(super) fn split(&mut self) -> (&mut [u8], &mut Host) {
         self.engine.split()
     }
 

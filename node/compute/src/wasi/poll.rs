@@ -1,10 +1,11 @@
 //! `poll_oneoff` never waits: streams are always ready, and a clock is moved to the first deadline.
 
 use super::{
+    call::Arguments,
     clock::check_clock,
+    errno::{Answer, Errno, Halt},
     fd::check_open,
     memory::{element, Guest},
-    Answer, Arguments, Errno, Halt,
 };
 
 /// Length of a subscription, in bytes.
@@ -37,12 +38,12 @@ pub(super) fn poll_oneoff(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     }
     guest.range(args.u32(3), 4)?;
     guest.charge_bytes(count as usize * (SUBSCRIPTION + EVENT) as usize)?;
-    let start = guest.state().now;
+    let start = guest.host().now_for_sleep();
     let mut until = u64::MAX;
     for index in 0..count {
         until = until.min(polled(guest, subscriptions, index, start)?.due);
     }
-    guest.state().now = until;
+    guest.host().sleep_until(until);
     let mut written = 0;
     for index in 0..count {
         let polled = polled(guest, subscriptions, index, start)?;

@@ -1,6 +1,6 @@
 //! Exit, yielding, and random bytes.
 
-use super::{memory::Guest, Answer, Arguments, Stop};
+use super::{call::Arguments, errno::Answer, memory::Guest, stop::Stop};
 use rand_chacha::rand_core::RngCore;
 
 /// `proc_exit(status: u32)`: ends the run.
@@ -8,7 +8,7 @@ pub(super) fn proc_exit(_: &mut Guest<'_>, args: &Arguments) -> Answer {
     Err(Stop::Exit(args.u32(0)).into())
 }
 
-/// `sched_yield()`: there is nobody to yield to.
+/// `sched_yield()`: does nothing, because there is only one thread.
 pub(super) fn sched_yield(_: &mut Guest<'_>, _: &Arguments) -> Answer {
     Ok(())
 }
@@ -17,7 +17,7 @@ pub(super) fn sched_yield(_: &mut Guest<'_>, _: &Arguments) -> Answer {
 pub(super) fn random_get(guest: &mut Guest<'_>, args: &Arguments) -> Answer {
     let range = guest.range(args.u32(0), args.u32(1))?;
     guest.charge_bytes(range.len())?;
-    let (memory, state) = guest.split();
-    state.random.fill_bytes(&mut memory[range]);
+    let (memory, host) = guest.split();
+    host.random.fill_bytes(&mut memory[range]);
     Ok(())
 }

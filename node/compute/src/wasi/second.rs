@@ -1,26 +1,30 @@
 //! The host functions as wasmi calls them.
 
 use super::{
-    call,
+    call::{call, Arguments},
     first::{internal, no_memory},
-    functions, memory, Arguments, State, Stop, WASI_MODULE,
+    functions::functions,
+    host::Host,
+    memory,
+    signatures::WASI_MODULE,
+    stop::Stop,
 };
 use wasmi::{Caller, Engine, Error, FuncType, Global, Linker, Memory, Val, ValType};
 
-/// What a store of wasmi holds: the state, and the program's memory once it was looked for.
+/// What a store of wasmi holds: the host, and the program's memory once it was looked up.
 pub(crate) struct Held {
-    /// The state of the run.
-    pub state: State,
+    /// What the host knows about the run.
+    pub host: Host,
     /// The counter of the program's stack.
     pub stack_left: Option<Global>,
     memory: Option<Memory>,
 }
 
 impl Held {
-    /// Holds the state of a run that has not begun.
-    pub(crate) fn new(state: State) -> Self {
+    /// For a run that has not begun.
+    pub(crate) fn new(host: Host) -> Self {
         Self {
-            state,
+            host,
             stack_left: None,
             memory: None,
         }
@@ -73,9 +77,9 @@ impl<'a> Calling<'a> {
 }
 
 impl memory::Engine for Calling<'_> {
-    fn split(&mut self) -> (&mut [u8], &mut State) {
+    fn split(&mut self) -> (&mut [u8], &mut Host) {
         let (bytes, held) = self.memory.data_and_store_mut(&mut self.caller);
-        (bytes, &mut held.state)
+        (bytes, &mut held.host)
     }
 
     fn fuel(&mut self) -> Result<u64, Stop> {

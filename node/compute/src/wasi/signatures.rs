@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The module that programs import WASI preview 1 from.
+pub const WASI_MODULE: &str = "wasi_snapshot_preview1";
+
 /// One function's type, in short: `i` is i32, `l` is i64.
 pub(crate) struct Signature {
     /// The function's name.

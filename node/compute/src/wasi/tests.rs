@@ -1,6 +1,9 @@
-use super::*;
+use super::{functions::FUNCTIONS, import_names, signature, signatures::SIGNATURES};
 use crate::fixture::{run, run_with_state, shown, start, task};
-use crate::Reason;
+use crate::{
+    costs::{BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL},
+    Reason,
+};
 use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
     ChaCha20Rng,
@@ -16,8 +19,8 @@ const SPIPE: u32 = 70;
 #[test]
 fn all_functions_of_the_standard_are_there() {
     assert_eq!(import_names().count(), 46);
-    for Entry { name, .. } in FUNCTIONS {
-        assert!(signature(name).is_some(), "{name}");
+    for known in FUNCTIONS {
+        assert!(signature(known.name).is_some(), "{}", known.name);
     }
 }
 
@@ -410,4 +413,113 @@ fn running_out_in_a_host_call_uses_exactly_all() {
     let (outcome, _) = run(&module, &task, b"").unwrap();
     assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
     assert_eq!(outcome.fuel, 5000);
+}
+
+#[test]
+fn arguments_fit_to_the_last_byte_of_memory_and_are_paid_for_before_they_are_copied() {
+    // "test", "a" and "bc", each with a zero byte: ten bytes.
+    let module = start(
+        "(call $show (call $args_get (i32.const 0) (i32.const 65526)))
+         (call $show (i32.load (i32.const 8)))
+         (call $show (i32.load8_u (i32.const 65534)))
+         (call $show (call $args_get (i32.const 0) (i32.const 65527)))
+         (call $show (call $args_get (i32.const 65525) (i32.const 0)))",
+    );
+    let mut task = task(&module);
+    task.args = vec!["a".into(), "bc".into()];
+    let (outcome, output) = run(&module, &task, b"").unwrap();
+    assert_eq!(outcome.result, Ok(()));
+    let numbers: Vec<_> = output
+        .chunks(4)
+        .map(|word| u32::from_le_bytes(word.try_into().unwrap()))
+        .collect();
+    assert_eq!(numbers, [0, 65533, u32::from(b'c'), FAULT, FAULT]);
+}
+
+#[test]
+fn arguments_fit_at_the_end_of_the_largest_memory() {
+    let module = wat::parse_str(
+        r#"(module
+            (import "wasi_snapshot_preview1" "args_get" (func $get (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 65536)
+            (func (export "_start") (call $exit (call $get (i32.const 0) (i32.const -5)))))"#,
+    )
+    .unwrap();
+    let mut task = task(&module);
+    task.limits.memory = 1 << 32;
+    // "test" and its zero byte end exactly at 4 GiB.
+    let (outcome, _) = run(&module, &task, b"").unwrap();
+    assert_eq!(outcome.result, Ok(()));
+}
+
+#[test]
+fn asking_for_arguments_in_vain_costs_as_much_as_getting_them() {
+    let module = start("(drop (call $args_get (i32.const -4) (i32.const 8)))");
+    let mut few = task(&module);
+    few.args = vec!["x".into(); 10];
+    let mut many = few.clone();
+    many.args = vec!["x".into(); 30_010];
+    let fuel = |task: &crate::Task| run(&module, task, b"").unwrap().0.fuel;
+    assert_eq!(
+        fuel(&many) - fuel(&few),
+        30_000 * (ITEM_FUEL + 2 * BYTE_FUEL)
+    );
+}
+
+#[test]
+fn a_clock_that_is_read_and_was_not_set_is_noted_and_changes_nothing() {
+    let reading = start(
+        "(drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 8))) unreachable",
+    );
+    let sleeping = start(SLEEP);
+    let noted = |module: &[u8], time: u64| {
+        let mut task = task(module);
+        task.time = time;
+        let (outcome, _) = run(module, &task, b"").unwrap();
+        let stderr = outcome
+            .result
+            .as_ref()
+            .err()
+            .map(|failure| failure.stderr.clone());
+        assert_eq!(
+            stderr.unwrap_or_default(),
+            b"",
+            "the program's own standard error is as it was"
+        );
+        (
+            outcome.notes.unset_clock,
+            outcome.notes.lines().len(),
+            outcome.fuel,
+        )
+    };
+    let (set, unset) = (noted(&reading, 5), noted(&reading, 0));
+    assert_eq!((set.0, unset.0), (false, true));
+    assert_eq!((set.1, unset.1), (0, 1));
+    assert_eq!(set.2, unset.2);
+    assert!(!noted(&sleeping, 0).0);
+}
+
+/// Sleeps a second, and does not ask what time it is.
+const SLEEP: &str = "
+    (i32.store8 (i32.const 8) (i32.const 0)) (i32.store (i32.const 16) (i32.const 1))
+    (i64.store (i32.const 24) (i64.const 1000000000))
+    (drop (call $poll_oneoff (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))";
+
+#[test]
+fn blocks_of_the_input_are_paid_for_before_the_program_starts() {
+    let module = start("(call $show (i32.const 1))");
+    let with = |blocks, fuel| {
+        let mut task = task(&module);
+        task.blocks = blocks;
+        task.limits.fuel = fuel;
+        run(&module, &task, b"input").unwrap()
+    };
+    let (none, three) = (with(0, 1_000_000).0, with(3, 1_000_000).0);
+    assert_eq!(three.fuel - none.fuel, 3 * BLOCK_FUEL);
+    for blocks in [101, u64::MAX] {
+        let (outcome, output) = with(blocks, 100 * BLOCK_FUEL);
+        assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
+        assert_eq!((outcome.fuel, output.len()), (100 * BLOCK_FUEL, 0));
+    }
 }

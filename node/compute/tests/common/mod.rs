@@ -12,6 +12,10 @@ use std::{io, path::PathBuf, time::Duration};
 /// Generous, because the machine may be busy with other tests.
 pub const WALL_LIMIT: Duration = Duration::from_secs(120);
 
+/// A shell script that greets as a worker of the profile `other`: `{"profile": "other", "protocol": 1}`, as DAG-CBOR in a frame.
+pub const OTHER_WORKER: &str =
+    r"printf '\021\031\000\000\000\242\147profile\145other\150protocol\001'; cat >/dev/null";
+
 /// A pool of real worker processes.
 pub fn pool(workers: usize) -> Pool {
     pool_with(workers, None, WALL_LIMIT)
@@ -34,6 +38,7 @@ pub fn pool_that_compiles(
         workers,
         cache,
         wall_limit,
+        input_limit: WALL_LIMIT,
         compile_limit,
     })
 }
@@ -53,6 +58,7 @@ pub fn task(module: &[u8]) -> Task {
         time: 1_700_000_000,
         seed: [1; 32],
         state: false,
+        blocks: 0,
     }
 }
 

@@ -1,19 +1,15 @@
 //! Gossip: out to the peers, in to the consumer, and its verdicts.
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::FutureExt;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId, PublishError};
 use libp2p::PeerId as Id;
 use tokio::sync::oneshot;
 
+use super::waiting::Judged;
 use super::Driver;
 use crate::event::Held;
 use crate::{Event, NetworkError, PeerId, Verdict};
-
-/// A message, the neighbour it came through, and what the consumer decided.
-pub(super) type Judged = (MessageId, Id, MessageAcceptance);
-pub(super) type Judging = BoxFuture<'static, Judged>;
 
 impl Driver {
     pub(super) fn publish(&mut self, data: Bytes) -> Result<(), NetworkError> {
@@ -62,19 +58,20 @@ impl Driver {
 
     fn on_ready(&mut self, peer: Id) {
         if self.links.make_ready(&peer) {
+            self.reach.reached(peer);
             tracing::debug!(%peer, "connected");
             self.outbox.notify(Event::Connected(PeerId(peer)));
         }
     }
 
-    /// Gives a message to the consumer, or drops it if the consumer is behind.
+    /// Gives a message to the consumer, or drops it if the consumer does not keep up.
     fn deliver(&mut self, from: Id, id: MessageId, data: Bytes) {
         if data.len() > self.limits.gossip_bytes {
             return self.on_judged((id, from, MessageAcceptance::Reject));
         }
         if self.offer(from, &id, data).is_none() {
             self.counters.gossip_dropped.add_one();
-            tracing::debug!(peer = %from, "dropped a message: the consumer is behind");
+            tracing::debug!(peer = %from, "dropped a message: the consumer does not keep up");
             self.on_judged((id, from, MessageAcceptance::Ignore));
         }
     }

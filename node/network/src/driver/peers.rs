@@ -1,6 +1,10 @@
 //! Peers: who may connect, dialing them, and noticing when they are gone.
+//!
+//! The list of peers decides who may connect. The dialer says whom to dial when; the links say what an opened or closed
+//! connection means; the liveness says who does not answer. This file joins the three with the swarm, and tells the
+//! consumer who is connected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,11 +17,27 @@ use super::Driver;
 use crate::address::{self, Forms};
 use crate::codec::Response;
 use crate::links::{Closed, Opened};
+use crate::reach::{dial_reason, end_reason};
 use crate::{Event, Peer, PeerId};
 
 impl Driver {
     pub(super) fn set_peers(&mut self, peers: Vec<Peer>) {
-        let (new, gone) = self.dialer.set(self.read_peers(peers), Instant::now());
+        let peers = self.read_peers(peers);
+        let announced = peers.values().flat_map(|forms| &forms.announced);
+        self.swarm.behaviour_mut().door.announce(announced);
+        let silent: HashSet<Id> = peers
+            .iter()
+            .filter(|(_, forms)| forms.announced.is_empty())
+            .map(|(peer, _)| *peer)
+            .collect();
+        let (new, gone) = self.dialer.set(peers, Instant::now());
+        let begun: Vec<_> = new
+            .iter()
+            .map(|peer| (*peer, !silent.contains(peer)))
+            .collect();
+        self.reach.list(&begun, &gone);
+        self.reach.without_address(&silent);
+        self.forget_what_was_seen();
         let allowed = &mut self.swarm.behaviour_mut().allowed;
         for peer in new {
             allowed.allow_peer(peer);
@@ -34,7 +54,7 @@ impl Driver {
             tracing::error!(
                 peers = peers.len(),
                 limit = self.limits.peers,
-                "too many peers: the rest is left out"
+                "too many peers: those beyond the limit are left out"
             );
         }
         peers
@@ -66,8 +86,8 @@ impl Driver {
 
     fn dial(&mut self, peer: Id, address: Multiaddr) {
         tracing::trace!(%peer, %address, "dialing");
-        // From a new port: from the shared listening port, two peers that dial each other would open one
-        // TCP connection with two dialers, and a quick redial would meet its predecessor's remains.
+        // Dials use a new port. With the shared listening port, two peers that dial each other would open one TCP
+        // connection with two dialers, and a quick redial would collide with the old connection.
         let options = DialOpts::peer_id(peer)
             .addresses(vec![address])
             .allocate_new_port()
@@ -79,6 +99,10 @@ impl Driver {
 
     pub(super) fn on_dial_failed(&mut self, peer: Id, error: &DialError) {
         tracing::debug!(%peer, %error, "a dial failed");
+        // The condition is that there is no connection: then there is nothing to complain about.
+        if !matches!(error, DialError::DialPeerConditionFalse(_)) {
+            self.reach.failed(peer, dial_reason(error));
+        }
         self.counters.dials_failed.add_one();
         self.dialer.failed(&peer, Instant::now());
     }
@@ -94,7 +118,7 @@ impl Driver {
         let now = Instant::now();
         self.dialer.connected(&peer, now);
         if self.links.opened(peer, id, inbound, now) == Opened::PeerStartedAnew {
-            tracing::debug!(%peer, "the peer has lost its connections: starting anew");
+            tracing::debug!(%peer, "the peer has lost its connections: connecting again");
             self.disconnect(peer);
         }
     }
@@ -104,6 +128,12 @@ impl Driver {
             return;
         };
         tracing::debug!(%peer, ?cause, "disconnected");
+        let reason = end_reason(cause.as_ref(), was_ready);
+        match was_ready {
+            true if self.dialer.knows(&peer) => self.reach.lost(peer, reason),
+            true => {}
+            false => self.reach.failed(peer, reason),
+        }
         self.dialer.disconnected(&peer, Instant::now());
         self.liveness.forget(&peer);
         if was_ready {
@@ -111,9 +141,10 @@ impl Driver {
         }
     }
 
-    /// Asks all peers whether they are there, and drops those that never subscribed: somewhere on the way
-    /// the subscription was lost, and a new connection brings a new one.
+    /// Asks all peers whether they are there, and drops those that never subscribed: the subscription was lost on the
+    /// way, and a new connection sends it again.
     pub(super) fn upkeep(&mut self) {
+        self.reach.tell();
         for peer in self
             .links
             .unready_for(self.limits.liveness_timeout, Instant::now())
@@ -142,7 +173,7 @@ impl Driver {
                 error: OutboundFailure::Timeout,
                 ..
             } => self.on_silent(peer),
-            // Whoever refuses a stream is there. If its connection is gone, we are told so.
+            // A peer that refuses a stream is still there. If its connection is gone, we get an event for that.
             request_response::Event::OutboundFailure { request_id, .. } => {
                 self.liveness.answered(&request_id);
             }
@@ -160,7 +191,7 @@ impl Driver {
         }
     }
 
-    fn disconnect(&mut self, peer: Id) {
+    pub(super) fn disconnect(&mut self, peer: Id) {
         if self.swarm.disconnect_peer_id(peer).is_err() {
             tracing::trace!(%peer, "already disconnected");
         }

@@ -1,43 +1,16 @@
 //! Requests: ours to peers, and theirs to the consumer.
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::FutureExt;
 use libp2p::request_response::{self, InboundRequestId, Message, OutboundFailure, ResponseChannel};
 use libp2p::PeerId as Id;
-use tokio::sync::{oneshot, OwnedSemaphorePermit};
+use tokio::sync::oneshot;
 
+use super::waiting::{Answered, Asked};
 use super::Driver;
 use crate::behaviour::REQUESTS;
 use crate::codec::Response;
-use crate::event::tell;
-use crate::{Event, NetworkError, PeerId, Reply};
-
-/// Where an answer goes, and what it is.
-pub(super) type Answered = (ResponseChannel<Response>, Response);
-pub(super) type Answering = BoxFuture<'static, Answered>;
-
-/// The caller who waits for a peer's answer, and its turn, which ends with the request itself: a caller
-/// that gives up does not make room for more than the peer can take.
-#[derive(Debug)]
-pub(super) struct Asked {
-    done: oneshot::Sender<Result<Bytes, NetworkError>>,
-    turn: OwnedSemaphorePermit,
-}
-
-impl Asked {
-    pub(super) fn new(
-        turn: OwnedSemaphorePermit,
-        done: oneshot::Sender<Result<Bytes, NetworkError>>,
-    ) -> Self {
-        Self { done, turn }
-    }
-
-    fn tell(self, result: Result<Bytes, NetworkError>) {
-        drop(self.turn);
-        tell(self.done, result);
-    }
-}
+use crate::{NetworkError, PeerId, Reply, Request};
 
 impl Driver {
     pub(super) fn ask(&mut self, peer: PeerId, data: Bytes, asked: Asked) {
@@ -102,12 +75,12 @@ impl Driver {
         channel: ResponseChannel<Response>,
     ) {
         let room = self.inbox.has_room(&from);
-        let Some(place) = room.then(|| self.outbox.place()).flatten() else {
+        let Some(place) = room.then(|| self.requests.try_reserve().ok()).flatten() else {
             self.counters.requests_refused.add_one();
             return self.on_answered((channel, Response::Busy));
         };
         let (answer, answered) = oneshot::channel();
-        place.send(Event::Request {
+        place.send(Request {
             from: PeerId(from),
             data,
             reply: Reply {

@@ -3,6 +3,7 @@
 // Helpers of tests may unwrap as tests may; clippy only knows the functions marked `#[test]`.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod gossip;
 mod membership;
 mod pressure;

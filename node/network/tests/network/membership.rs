@@ -1,4 +1,4 @@
-//! Who gets in, who is thrown out, and who comes back.
+//! Which peers may connect, which are disconnected, and which come back.
 
 use std::time::Duration;
 

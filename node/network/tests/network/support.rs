@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rings_network::{start, Config, Event, Limits, Network, NetworkError, Peer, PeerId, Reply};
+use rings_network::{
+    start, Config, Event, Limits, Network, NetworkError, Peer, PeerId, Reply, Request, Started,
+    Version,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -40,6 +43,7 @@ pub struct Setup {
     pub limits: Limits,
     pub judge: Judge,
     pub answer: Answer,
+    pub protocol: u32,
 }
 
 impl Default for Setup {
@@ -49,6 +53,7 @@ impl Default for Setup {
             limits: Limits::default(),
             judge: Judge::Accept,
             answer: Answer::Reversed,
+            protocol: 1,
         }
     }
 }
@@ -77,15 +82,25 @@ pub fn config(n: u8, setup: &Setup) -> Config {
         listen: setup.listen.clone(),
         limits: setup.limits.clone(),
         topic: "test".to_owned(),
+        version: Version {
+            protocol: setup.protocol,
+            program: format!("rings 0.{}", setup.protocol),
+        },
     }
 }
 
 impl Node {
     /// The n-th node; n is its key, too.
     pub async fn start(n: u8, setup: &Setup) -> Self {
-        let (network, events, task) = start(config(n, setup)).await.unwrap();
+        let Started {
+            network,
+            events,
+            requests,
+            task,
+        } = start(config(n, setup)).await.unwrap();
         let seen = Arc::default();
-        tokio::spawn(record(events, Arc::clone(&seen), setup.judge, setup.answer));
+        tokio::spawn(record(events, Arc::clone(&seen), setup.judge));
+        tokio::spawn(answer(requests, Arc::clone(&seen), setup.answer));
         Self {
             network,
             seen,
@@ -147,12 +162,7 @@ impl Node {
     }
 }
 
-async fn record(
-    mut events: mpsc::Receiver<Event>,
-    seen: Arc<Mutex<Seen>>,
-    judge: Judge,
-    answer: Answer,
-) {
+async fn record(mut events: mpsc::Receiver<Event>, seen: Arc<Mutex<Seen>>, judge: Judge) {
     while let Some(event) = events.recv().await {
         let mut seen = seen.lock().unwrap();
         match event {
@@ -168,14 +178,19 @@ async fn record(
                     Judge::Reject => verdict.reject(),
                 }
             }
-            Event::Request { data, reply, .. } => match answer {
-                Answer::Reversed => reply.send(data.iter().rev().copied().collect()),
-                Answer::Bytes(count) => reply.send(vec![7; count].into()),
-                Answer::Nothing => drop(reply),
-                Answer::Hold => seen.held.push(reply),
-            },
             Event::Connected(peer) => seen.connections.push((peer, true)),
             Event::Disconnected(peer) => seen.connections.push((peer, false)),
+        }
+    }
+}
+
+async fn answer(mut requests: mpsc::Receiver<Request>, seen: Arc<Mutex<Seen>>, answer: Answer) {
+    while let Some(Request { data, reply, .. }) = requests.recv().await {
+        match answer {
+            Answer::Reversed => reply.send(data.iter().rev().copied().collect()),
+            Answer::Bytes(count) => reply.send(vec![7; count].into()),
+            Answer::Nothing => drop(reply),
+            Answer::Hold => seen.lock().unwrap().held.push(reply),
         }
     }
 }

@@ -1,54 +1,32 @@
-//! One node of a log: its content, its author's signature, and its only encoding.
+//! One node of a log: its content, its author's signature, and the one encoding that it has.
+//!
+//! A [`Content`] is what the author says: position, links to earlier nodes, heads of other logs, and messages. A
+//! [`LogNode`] is a content with its author's signature, as strict DAG-CBOR (`form.rs` beside this file). There are only
+//! two ways to get one: [`LogNode::seal`], and [`LogNode::open`], which reads bytes that came from somewhere, refuses every
+//! encoding but the canonical one, checks all that the position fixes (which links there must be, and to where), and
+//! recovers the author from the signature.
+//!
+//! What `open` cannot know is left to the caller: whether the author is a member, and whether the links lead to the
+//! nodes that are held ([`Replica`](super::Replica)). The signature covers position, predecessor and content
+//! ([`Domain::log_node`]), so a contract can check it too.
 
-use super::skip_target;
+use super::{
+    content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS},
+    form,
+    skip::skip_target,
+};
 use crate::{
+    cbor::CborError,
     cids::{digest_of, node_cid, sha256, CidError, DAG_CBOR},
     crypto::{CryptoError, SecretKey, Signature},
     eip712::Domain,
-    message::Message,
     Address, Digest,
 };
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Largest serialised node, in bytes.
-pub const MAX_NODE_BYTES: usize = 256 * 1024;
-/// Most messages in one node.
-pub const MAX_BODY_MESSAGES: usize = 1024;
-/// Most heads of other logs in one node: one for each other member of the largest ring.
-pub const MAX_REFS: usize = 255;
-
-/// What the author of a node says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    /// What it says: one signature covers them all.
-    pub body: Vec<Message>,
-    /// The node before; absent in the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<Cid>,
-    /// The heads of other members' logs that the author had seen, sorted by their bytes.
-    pub refs: Vec<Cid>,
-    /// Position in the log: from 0, with no gap.
-    pub seq: u64,
-    /// The node at [`skip_target`] of this position; absent in the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skip: Option<Cid>,
-    /// When the author says it was written, in seconds since 1970. Nothing is decided by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Serialised {
-    content: Content,
-    #[serde(with = "serde_bytes")]
-    signature: Vec<u8>,
-}
-
-/// A node whose signature was made or checked: there is no other way to have one.
+/// A node whose signature was made or checked here. It cannot be made in any other way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogNode {
     author: Address,
@@ -56,6 +34,18 @@ pub struct LogNode {
     digest: Digest,
     bytes: Vec<u8>,
     content: Content,
+    signed: SignedNode,
+}
+
+/// What the author of a node signed besides its position, and the signature: `SignedNode` of the ring's ABI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedNode {
+    /// Digest of the node before; zero for the first.
+    pub prev: Digest,
+    /// sha2-256 of the content's canonical DAG-CBOR.
+    pub content: Digest,
+    /// Over [`Domain::log_node`].
+    pub signature: Signature,
 }
 
 /// Where a log ends: what the next node must link to.
@@ -79,17 +69,17 @@ pub enum NodeError {
     /// Not DAG-CBOR of the right shape.
     #[error("not a log node in DAG-CBOR")]
     Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Right content, other bytes.
+    /// The content is right, but it is encoded in other bytes than the canonical ones.
     #[error("the DAG-CBOR of the node is not canonical")]
     NotCanonical,
     /// A link is missing, superfluous, of another codec or hash, or links are out of order.
-    #[error("the links of node {seq} are not as its position asks")]
+    #[error("the links of node {seq} do not fit its position in the log")]
     Links {
         /// The node's sequence number.
         seq: u64,
     },
     /// A link that is not a sha2-256 CID.
-    #[error("node {seq} links to something that is no block of Rings")]
+    #[error("node {seq} has a link that Rings does not accept")]
     Cid {
         /// The node's sequence number.
         seq: u64,
@@ -116,8 +106,17 @@ pub enum NodeError {
     },
 }
 
+impl From<CborError> for NodeError {
+    fn from(error: CborError) -> Self {
+        match error {
+            CborError::NotShortest { .. } => Self::NotCanonical,
+            other => Self::Shape(other.into()),
+        }
+    }
+}
+
 impl Content {
-    /// Checks everything about a node's content that its position decides.
+    /// Checks the parts of a node's content that its position fixes: links and their number.
     fn check(&self) -> Result<(), NodeError> {
         let seq = self.seq;
         if self.body.len() > MAX_BODY_MESSAGES || self.refs.len() > MAX_REFS {
@@ -146,22 +145,16 @@ impl Content {
         Ok(())
     }
 
-    /// sha2-256 of the content's canonical DAG-CBOR: what the author signs, with the position.
-    fn digest(&self) -> Result<Digest, NodeError> {
-        let bytes =
-            serde_ipld_dagcbor::to_vec(self).map_err(|error| NodeError::Shape(error.into()))?;
-        Ok(sha256(&bytes))
-    }
-
-    fn signed(&self, domain: &Domain) -> Result<Digest, NodeError> {
-        let prev = match &self.prev {
-            Some(prev) => digest_of(prev).map_err(|source| NodeError::Cid {
-                seq: self.seq,
-                source,
-            })?,
-            None => Digest::ZERO,
+    /// The digest of the node before; zero for the first.
+    fn prev_digest(&self) -> Result<Digest, NodeError> {
+        let broken = |source| NodeError::Cid {
+            seq: self.seq,
+            source,
         };
-        Ok(domain.log_node(self.seq, prev, self.digest()?))
+        match &self.prev {
+            Some(prev) => digest_of(prev).map_err(broken),
+            None => Ok(Digest::ZERO),
+        }
     }
 }
 
@@ -169,29 +162,31 @@ impl LogNode {
     /// Signs a node.
     ///
     /// # Errors
-    /// [`NodeError`] when the content is not what its position asks, or too large.
+    /// [`NodeError`] when the content does not fit its position, or is too large.
     pub fn seal(content: Content, domain: &Domain, key: &SecretKey) -> Result<Self, NodeError> {
         content.check()?;
         let seq = content.seq;
+        let encoded = form::content(&content);
+        let (prev, digest) = (content.prev_digest()?, sha256(&encoded));
         let signature = key
-            .sign(&content.signed(domain)?)
+            .sign(&domain.log_node(seq, prev, digest))
             .map_err(|source| NodeError::Signature { seq, source })?;
-        let serialised = Serialised {
-            content,
-            signature: signature.to_bytes().to_vec(),
+        let signed = SignedNode {
+            prev,
+            content: digest,
+            signature,
         };
-        let bytes = serde_ipld_dagcbor::to_vec(&serialised)
-            .map_err(|error| NodeError::Shape(error.into()))?;
+        let bytes = form::node(&encoded, &signature.to_bytes());
         if bytes.len() > MAX_NODE_BYTES {
             return Err(NodeError::TooLong {
                 length: bytes.len(),
             });
         }
-        Ok(Self::new(key.address(), bytes, serialised.content))
+        Ok(Self::new(key.address(), bytes, content, signed))
     }
 
-    /// Reads a node and recovers its author from the signature: who that is, and whether the node fits the
-    /// author's log, the caller must ask.
+    /// Reads a node and recovers its author from the signature. The caller must check whether the author is a member,
+    /// and whether the node fits the author's log.
     ///
     /// # Errors
     /// [`NodeError`] for anything but the canonical bytes of a well-formed node.
@@ -201,19 +196,13 @@ impl LogNode {
                 length: bytes.len(),
             });
         }
-        let serialised: Serialised = serde_ipld_dagcbor::from_slice(bytes)
-            .map_err(|error| NodeError::Shape(error.into()))?;
-        let again = serde_ipld_dagcbor::to_vec(&serialised)
-            .map_err(|error| NodeError::Shape(error.into()))?;
-        if again != bytes {
-            return Err(NodeError::NotCanonical);
-        }
-        serialised.content.check()?;
-        let author = recover(&serialised, domain)?;
-        Ok(Self::new(author, again, serialised.content))
+        let read = form::read(bytes)?;
+        read.content.check()?;
+        let (author, signed) = recover(&read, domain)?;
+        Ok(Self::new(author, bytes.to_vec(), read.content, signed))
     }
 
-    fn new(author: Address, bytes: Vec<u8>, content: Content) -> Self {
+    fn new(author: Address, bytes: Vec<u8>, content: Content, signed: SignedNode) -> Self {
         let digest = sha256(&bytes);
         Self {
             author,
@@ -221,6 +210,18 @@ impl LogNode {
             digest,
             bytes,
             content,
+            signed,
+        }
+    }
+
+    /// The same node in the block that holds it sealed: that one gives it its name.
+    pub(crate) fn in_block(self, bytes: Vec<u8>) -> Self {
+        let digest = sha256(&bytes);
+        Self {
+            cid: node_cid(digest),
+            digest,
+            bytes,
+            ..self
         }
     }
 
@@ -239,7 +240,7 @@ impl LogNode {
         self.digest
     }
 
-    /// Its serialised form.
+    /// Its serialised form: the bytes of its block.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -247,6 +248,11 @@ impl LogNode {
     /// What it says.
     pub fn content(&self) -> &Content {
         &self.content
+    }
+
+    /// What its author signed, and the signature.
+    pub fn signed(&self) -> SignedNode {
+        self.signed
     }
 
     /// Its position.
@@ -275,23 +281,29 @@ impl fmt::Debug for LogNode {
     }
 }
 
-fn recover(serialised: &Serialised, domain: &Domain) -> Result<Address, NodeError> {
-    let seq = serialised.content.seq;
+/// Who signed a node, and what.
+fn recover(read: &form::Read<'_>, domain: &Domain) -> Result<(Address, SignedNode), NodeError> {
+    let (content, signature) = (&read.content, read.signature);
+    let seq = content.seq;
     let broken = |source| NodeError::Signature { seq, source };
     // A `v` of 0 or 1 would be a second encoding of the same node.
-    if !matches!(serialised.signature.last(), Some(27 | 28)) {
+    if !matches!(signature.last(), Some(27 | 28)) {
         return Err(broken(CryptoError::Malformed));
     }
-    let signature = Signature::from_slice(&serialised.signature).map_err(broken)?;
-    let key = signature
-        .recover(&serialised.content.signed(domain)?)
-        .map_err(broken)?;
-    Ok(key.address())
+    let signed = SignedNode {
+        prev: content.prev_digest()?,
+        content: sha256(read.encoded),
+        signature: Signature::from_slice(signature).map_err(broken)?,
+    };
+    let digest = domain.log_node(seq, signed.prev, signed.content);
+    let key = signed.signature.recover(&digest).map_err(broken)?;
+    Ok((key.address(), signed))
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::message::Message;
     use proptest::prelude::*;
 
     pub fn key(seed: u8) -> SecretKey {
@@ -435,7 +447,7 @@ pub(super) mod tests {
         null.splice(at..at + 2, [0xf6]);
         assert!(matches!(
             LogNode::open(&null, &domain()),
-            Err(NodeError::NotCanonical)
+            Err(NodeError::Shape(_))
         ));
     }
 

@@ -1,6 +1,9 @@
-//! What a member holds of another's log, and what it does with the next node it is shown.
+//! A copy of another member's log, and how a node that comes in fits it.
 
-use super::{skip_target, LogNode, Tip};
+use super::{
+    node::{LogNode, Tip},
+    skip::skip_target,
+};
 use crate::Digest;
 
 /// A copy of one author's log, as far as its links were followed without a gap from the first node.
@@ -9,7 +12,7 @@ pub struct Replica {
     tip: Option<Tip>,
 }
 
-/// What a node is to a [`Replica`].
+/// How a node fits a [`Replica`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     /// The next one: store it, then call [`Replica::advance`].
@@ -21,12 +24,13 @@ pub enum Offer {
         /// The first that is missing.
         from: u64,
     },
-    /// Another node at a position that is held: the author signed two. Keep both: they prove it.
+    /// Another node at a position that is held: the author signed two. See [`ForkProof`](super::ForkProof).
     Fork {
         /// The node that is held at that position.
         held: Digest,
     },
-    /// Its links do not lead to the nodes held: its author is at fault, or another log was written.
+    /// Its links do not lead to the nodes that are held. The author made an error, or began its log again from the
+    /// start.
     Unlinked,
 }
 
@@ -46,7 +50,7 @@ impl Replica {
         self.tip.map_or(0, |tip| tip.seq + 1)
     }
 
-    /// Says what `node` is to this copy. `digest_at` looks up the digest of a node that is held.
+    /// Says how `node` fits this copy. `digest_at` looks up the digest of a node that is held.
     pub fn offer(&self, node: &LogNode, mut digest_at: impl FnMut(u64) -> Option<Digest>) -> Offer {
         let (seq, next) = (node.seq(), self.next_seq());
         if seq > next {
@@ -56,13 +60,32 @@ impl Replica {
             return match digest_at(seq) {
                 Some(held) if held == node.digest() => Offer::Held,
                 Some(held) => Offer::Fork { held },
-                // The index lost a node that it said it had: let it be fetched again.
+                // The index has lost a node that should be there, so the node is fetched again.
                 None => Offer::Gap { from: seq },
             };
         }
         match self.links_here(node, digest_at) {
             true => Offer::Next,
             false => Offer::Unlinked,
+        }
+    }
+
+    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is held
+    /// is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around them.
+    pub fn offer_node(
+        &self,
+        node: &LogNode,
+        mut node_at: impl FnMut(u64) -> Option<LogNode>,
+    ) -> Offer {
+        let offer = self.offer(node, |seq| node_at(seq).map(|held| held.digest()));
+        let Offer::Fork { .. } = offer else {
+            return offer;
+        };
+        let signed = |node: &LogNode| (node.signed().prev, node.signed().content);
+        let is_twin = node_at(node.seq()).is_some_and(|held| signed(&held) == signed(node));
+        match is_twin {
+            true => Offer::Held,
+            false => offer,
         }
     }
 
@@ -77,7 +100,7 @@ impl Replica {
         prev_fits && skip_fits
     }
 
-    /// The node that [`Replica::offer`] called [`Offer::Next`] is stored.
+    /// To be called when a node that [`Replica::offer`] called [`Offer::Next`] is stored.
     pub fn advance(&mut self, node: &LogNode) {
         self.tip = Some(node.tip());
     }

@@ -1,151 +1,57 @@
-//! A member's mind: which gates it works on, which votes it has seen, when two thirds agree, and whose turn
-//! it is to submit.
+//! A member's state machine: which gates it works on, which votes it has seen, when two thirds agree, and whose turn it
+//! is to submit.
 //!
 //! Inputs are method calls, outputs are [`Effect`]s; time is an argument, in milliseconds of any clock that does
-//! not run backwards. Nothing here is durable: what must be, [`crate::journal`] writes, and after a restart
-//! the caller plays the votes on disk and the open gates in again.
+//! not run backwards. Nothing here is durable: what must be, [`crate::journal`] writes. The caller keeps all votes on
+//! disk and hands them over when a gate becomes ready ([`Member::ready`]) or is taken up again after a restart
+//! ([`Member::restore`]); votes on gates that are not open are not held in memory, so nobody can fill it with them.
+//!
+//! A [`Member`] holds one `Work` for each open gate. Things to do later (trying a computation again, submitting when
+//! the own turn comes) are in one ordered schedule. So the cost of a round depends on what is due in it, not on how
+//! many gates are open.
 
 mod tally;
+mod work;
+
+pub use work::{Computed, Phase, Registration, Timings, RETRY_MAX, RETRY_MIN};
 
 use crate::{
     eip712::Domain,
+    gate::Computation,
     journal::Draft,
     message::{Outputs, Vote},
-    quorum::{quorum, submitters},
-    Address, Digest,
+    quorum::submitters,
+    Address,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use tally::Tally;
-
-/// Gates of which only votes are known so far; more of them push out the oldest.
-pub const MAX_UNKNOWN_GATES: usize = 4096;
-/// First pause before a computation that this machine failed to make is tried again, in milliseconds.
-pub const RETRY_MIN: u64 = 500;
-/// Longest such pause.
-pub const RETRY_MAX: u64 = 60_000;
+use std::collections::{BTreeMap, BTreeSet};
+use tally::Rules;
+use work::{Submission, Work};
 
 /// What the caller has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Fetch the inputs of this gate, run its program, then call [`Member::computed`],
-    /// [`Member::abstained`] or [`Member::declined`].
-    Compute {
-        /// The gate.
-        gate: Address,
-    },
+    /// Fetch the inputs, run the program, then call [`Member::computed`], [`Member::abstained`] or
+    /// [`Member::declined`].
+    Compute(Computation),
     /// Journal, sign and log this vote; then send the node and call [`Member::vote`] with the vote.
     Vote(Draft),
-    /// Send the registration. Whether it worked, the chain says; if it did not, call [`Member::submission_failed`].
+    /// Send the registration. The chain's events say whether it worked; if it did not, call
+    /// [`Member::submission_failed`].
     Submit(Registration),
     /// This member's vote differs from the result on chain.
     Diverged {
-        /// The gate.
-        gate: Address,
+        /// What was computed.
+        computation: Computation,
         /// The member.
         member: Address,
     },
-    /// This member signed a second result for the gate; the first counts.
+    /// This member signed a second result for the computation; the first counts.
     Equivocated {
-        /// The gate.
-        gate: Address,
+        /// What was computed.
+        computation: Computation,
         /// The member.
         member: Address,
     },
-}
-
-/// Outputs that two thirds have signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
-    /// The gate.
-    pub gate: Address,
-    /// The epoch of the signatures.
-    pub epoch: u64,
-    /// The outputs.
-    pub outputs: Outputs,
-    /// The votes, in ascending order of their signers: as many as are needed.
-    pub votes: Vec<(Address, Vote)>,
-}
-
-/// How far a member is with a gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
-    /// Only votes of others are known; the chain has not shown it yet.
-    Unknown,
-    /// The program runs, or will.
-    Computing,
-    /// This machine could not compute it; it is tried again.
-    Abstaining {
-        /// Why.
-        reason: String,
-        /// When it is tried again.
-        until: u64,
-    },
-    /// This member will not spend on it what it may cost: no vote, and no other try.
-    Declined {
-        /// Why.
-        reason: String,
-    },
-    /// This member has its result, and votes for it in every epoch.
-    Voted(Computed),
-    /// This member had signed another result before, and will not sign this one.
-    Refused,
-}
-
-/// What a computation gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Computed {
-    /// The outputs.
-    pub outputs: Outputs,
-    /// Fuel used.
-    pub fuel: u64,
-    /// The engine that ran it.
-    pub engine: String,
-}
-
-/// When what happened, for those who measure: milliseconds of the caller's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timings {
-    /// The gate became ready.
-    pub ready: Option<u64>,
-    /// The own result was there.
-    pub computed: Option<u64>,
-    /// Two thirds agreed.
-    pub quorum: Option<u64>,
-    /// The chain accepted it.
-    pub resolved: Option<u64>,
-}
-
-/// Whether this member may submit a gate's registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Submission {
-    /// As soon as two thirds agree and its turn comes.
-    Due,
-    /// It is under way.
-    Sent,
-    /// Two thirds agree on what this member found to be wrong: others may submit that.
-    Barred,
-}
-
-/// One gate in a member's mind.
-#[derive(Debug)]
-struct Work {
-    phase: Phase,
-    tally: Tally,
-    timings: Timings,
-    submission: Submission,
-    tries: u32,
-}
-
-impl Work {
-    fn new(phase: Phase) -> Self {
-        Self {
-            phase,
-            tally: Tally::default(),
-            timings: Timings::default(),
-            submission: Submission::Due,
-            tries: 0,
-        }
-    }
 }
 
 /// The rules and facts that a member starts with.
@@ -159,15 +65,20 @@ pub struct Setup {
     pub turn: u64,
 }
 
-/// A member's mind.
+/// A member's state machine.
 #[derive(Debug)]
 pub struct Member {
     setup: Setup,
     epoch: u64,
     members: Vec<Address>,
+    /// How many votes for one result are two thirds, as the contract counts.
+    needed: usize,
     connected: BTreeSet<Address>,
+    /// Members whose accounts cannot pay for a registration.
+    poor: BTreeSet<Address>,
     works: BTreeMap<Address, Work>,
-    unknown: VecDeque<Address>,
+    /// When to look at which gate again: (time, gate).
+    schedule: BTreeSet<(u64, Address)>,
 }
 
 impl Member {
@@ -177,44 +88,81 @@ impl Member {
             setup,
             epoch: 0,
             members: Vec::new(),
+            needed: usize::MAX,
             connected: BTreeSet::new(),
+            poor: BTreeSet::new(),
             works: BTreeMap::new(),
-            unknown: VecDeque::new(),
+            schedule: BTreeSet::new(),
         }
     }
 
-    /// The membership is this now. Votes of earlier epochs count no more; own results are voted for again.
-    pub fn membership(&mut self, epoch: u64, mut members: Vec<Address>) -> Vec<Effect> {
+    /// Takes the current membership. Votes of other epochs do not count from now on, and the member votes again for its
+    /// own results.
+    ///
+    /// `needed` is what the ring's `quorum()` returns at the same block. It may be more than two thirds of `members`, since
+    /// members that the keeper has exited are counted until the entry delay has passed, and it may fall without a new
+    /// epoch. After a reorganisation the epoch may be an earlier one, or the same with other members.
+    pub fn membership(
+        &mut self,
+        epoch: u64,
+        mut members: Vec<Address>,
+        needed: usize,
+        now: u64,
+    ) -> Vec<Effect> {
         members.sort_unstable();
-        let changed = epoch != self.epoch;
-        (self.epoch, self.members) = (epoch, members);
-        for work in self.works.values_mut() {
-            work.timings.quorum = None;
+        let changed = (epoch, &members) != (self.epoch, &self.members);
+        if !changed && needed == self.needed {
+            return Vec::new();
         }
+        (self.epoch, self.members, self.needed) = (epoch, members, needed);
+        let mut effects = Vec::new();
         if changed {
-            self.vote_again()
-        } else {
-            Vec::new()
+            effects.extend(self.vote_again());
         }
+        let gates: Vec<_> = self.works.keys().copied().collect();
+        for gate in gates {
+            if let Some(work) = self.works.get_mut(&gate) {
+                work.begin_epoch();
+            }
+            effects.extend(self.progress(gate, now));
+        }
+        effects
     }
 
     fn vote_again(&self) -> Vec<Effect> {
-        if !self.is_member(self.setup.me) {
-            return Vec::new();
+        let voted = self.works.values().filter_map(|work| match &work.phase {
+            Phase::Voted(computed) => Some(computed.draft(work.computation, self.epoch)),
+            _ => None,
+        });
+        match self.is_member(self.setup.me) {
+            true => voted.map(Effect::Vote).collect(),
+            false => Vec::new(),
         }
-        let voted = self
-            .works
-            .iter()
-            .filter_map(|(gate, work)| match &work.phase {
-                Phase::Voted(computed) => Some(draft(*gate, self.epoch, computed)),
-                _ => None,
-            });
-        voted.map(Effect::Vote).collect()
     }
 
-    /// These members can be reached now: a turn is not left to one who cannot take it.
+    /// Takes the members that can be reached now. The others are skipped when the turns to submit are computed.
     pub fn connected(&mut self, connected: BTreeSet<Address>) {
         self.connected = connected;
+        self.reschedule_agreed();
+    }
+
+    /// Takes the members whose accounts cannot pay for a registration now. Their turns pass to those who can. If this member
+    /// is one of them, its turn comes after everybody else's: its account may have been filled meanwhile.
+    pub fn cannot_pay(&mut self, poor: BTreeSet<Address>) {
+        if self.poor != poor {
+            self.poor = poor;
+            self.reschedule_agreed();
+        }
+    }
+
+    /// Finds the turns anew at which this member may submit.
+    fn reschedule_agreed(&mut self) {
+        let agreed = self.works.iter();
+        let agreed = agreed.filter(|(_, work)| work.timings.quorum.is_some());
+        let gates: Vec<_> = agreed.map(|(gate, _)| *gate).collect();
+        for gate in gates {
+            self.reschedule(gate);
+        }
     }
 
     /// The epoch in which votes count.
@@ -227,34 +175,79 @@ impl Member {
         &self.members
     }
 
+    /// How many signatures a result needs.
+    pub fn needed(&self) -> usize {
+        self.needed
+    }
+
     /// Whether this account is a member.
     pub fn is_member(&self, account: Address) -> bool {
         self.members.binary_search(&account).is_ok()
     }
 
-    /// A gate of this ring is ready and was asked for by somebody whose work is accepted.
-    pub fn ready(&mut self, gate: Address, now: u64) -> Vec<Effect> {
-        let work = self
-            .works
-            .entry(gate)
-            .or_insert_with(|| Work::new(Phase::Unknown));
-        if work.phase != Phase::Unknown {
+    /// A gate of this ring is ready and was asked for by somebody whose work is accepted. `votes` are all that are on
+    /// disk for this computation.
+    ///
+    /// A gate has one computation at a time: one with other inputs, from before a reorganisation, is forgotten.
+    pub fn ready(
+        &mut self,
+        computation: Computation,
+        votes: Vec<(Address, Vote)>,
+        now: u64,
+    ) -> Vec<Effect> {
+        if self.work(computation).is_some() {
             return Vec::new();
         }
-        work.phase = Phase::Computing;
-        work.timings.ready = Some(now);
-        self.unknown.retain(|unknown| *unknown != gate);
-        vec![Effect::Compute { gate }]
+        self.open_work(computation, Phase::Computing, now);
+        let mut effects = vec![Effect::Compute(computation)];
+        effects.extend(self.count(computation, votes, now));
+        effects
     }
 
-    /// The program has run. A failure of the program is a result too. Where the gate was resolved meanwhile the vote
-    /// decides nothing any more, and still the log says what this member found: it proves who was wrong.
-    pub fn computed(&mut self, gate: Address, computed: Computed, now: u64) -> Vec<Effect> {
-        let vote = draft(gate, self.epoch, &computed);
-        match self.works.get_mut(&gate) {
+    /// After a restart, or when a reorganisation took the result away: this member voted for this before, last in
+    /// `epoch`. `votes` are all that are on disk for this computation, the own ones included. Nothing happens where the
+    /// computation is open already.
+    pub fn restore(
+        &mut self,
+        computation: Computation,
+        computed: Computed,
+        epoch: u64,
+        votes: Vec<(Address, Vote)>,
+        now: u64,
+    ) -> Vec<Effect> {
+        if self.work(computation).is_some() {
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        if epoch != self.epoch && self.is_member(self.setup.me) {
+            effects.push(Effect::Vote(computed.draft(computation, self.epoch)));
+        }
+        self.open_work(computation, Phase::Voted(computed), now);
+        effects.extend(self.count(computation, votes, now));
+        effects
+    }
+
+    fn open_work(&mut self, computation: Computation, phase: Phase, now: u64) {
+        self.forget(computation.gate);
+        let work = Work::new(computation, phase, now);
+        self.works.insert(computation.gate, work);
+    }
+
+    /// The program has run. A failure of the program is a result too. If the gate was resolved meanwhile, the vote no
+    /// longer decides anything, but it is written to the log all the same: it shows what this member found, and so who
+    /// was wrong.
+    pub fn computed(
+        &mut self,
+        computation: Computation,
+        computed: Computed,
+        now: u64,
+    ) -> Vec<Effect> {
+        let vote = computed.draft(computation, self.epoch);
+        match self.work(computation) {
             Some(work) if matches!(work.phase, Phase::Computing | Phase::Abstaining { .. }) => {
                 work.phase = Phase::Voted(computed);
                 work.timings.computed = Some(now);
+                self.reschedule(computation.gate);
             }
             Some(_) => return Vec::new(),
             None => {}
@@ -265,138 +258,131 @@ impl Member {
         }
     }
 
-    /// This machine could not compute the gate: no vote, and another try after a pause.
-    pub fn abstained(&mut self, gate: Address, reason: String, now: u64) {
-        let Some(work) = self.works.get_mut(&gate) else {
+    /// This machine could not compute it: no vote, and another try after a pause.
+    pub fn abstained(&mut self, computation: Computation, reason: String, now: u64) {
+        let work = self.work(computation);
+        let Some(work) = work.filter(|work| work.phase == Phase::Computing) else {
             return;
         };
-        if work.phase != Phase::Computing {
-            return;
-        }
-        let pause = RETRY_MIN
-            .saturating_mul(1 << work.tries.min(16))
-            .min(RETRY_MAX);
-        work.tries += 1;
+        // The longest pause that the schedule allows. No jitter is needed, because only this machine waits.
+        let pause = work.retries.failed(u64::MAX).as_millis();
         work.phase = Phase::Abstaining {
             reason,
-            until: now + pause,
+            until: now.saturating_add(u64::try_from(pause).unwrap_or(u64::MAX)),
         };
+        self.reschedule(computation.gate);
     }
 
-    /// The gate asks for more than this member is willing to spend: no vote. Votes of others are still counted.
-    pub fn declined(&mut self, gate: Address, reason: String) {
-        let work = self.works.get_mut(&gate);
+    /// The gate asks for what this member is not willing or not able to give: no vote. Votes of others are still
+    /// counted.
+    pub fn declined(&mut self, computation: Computation, reason: String) {
+        let work = self.work(computation);
         if let Some(work) = work.filter(|work| work.phase == Phase::Computing) {
             work.phase = Phase::Declined { reason };
         }
     }
 
-    /// The journal holds another result for this gate: this member will not vote on it.
-    pub fn refused(&mut self, gate: Address) {
-        if let Some(work) = self.works.get_mut(&gate) {
+    /// The journal holds another result for this computation: this member will not vote on it.
+    pub fn refused(&mut self, computation: Computation) {
+        if let Some(work) = self.work(computation) {
             work.phase = Phase::Refused;
         }
+        self.reschedule(computation.gate);
     }
 
-    /// After a restart: this member voted for this result before, last in `epoch`.
-    pub fn restore(
+    /// A vote from the log of `member`, whose node was checked and is on disk; the vote's own signature is checked when
+    /// it is needed. A vote on a computation that is not open is ignored here; the caller gives it again, from disk,
+    /// when the computation becomes ready.
+    pub fn vote(&mut self, member: Address, vote: Vote, now: u64) -> Vec<Effect> {
+        let computation = vote.computation();
+        self.count(computation, vec![(member, vote)], now)
+    }
+
+    fn count(
         &mut self,
-        gate: Address,
-        computed: Computed,
-        epoch: u64,
+        computation: Computation,
+        votes: Vec<(Address, Vote)>,
         now: u64,
     ) -> Vec<Effect> {
-        let vote = draft(gate, self.epoch, &computed);
-        let work = self
-            .works
-            .entry(gate)
-            .or_insert_with(|| Work::new(Phase::Unknown));
-        work.timings.ready.get_or_insert(now);
-        work.phase = Phase::Voted(computed);
-        let again = epoch < self.epoch && self.is_member(self.setup.me);
-        if again {
-            vec![Effect::Vote(vote)]
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// A vote from the log of `member`, whose node was checked; its own signature is checked when it is needed.
-    pub fn vote(&mut self, member: Address, vote: Vote, now: u64) -> Vec<Effect> {
-        if !self.is_member(member) || vote.epoch < self.epoch {
+        let epoch = self.epoch;
+        let (members, works) = (&self.members, &mut self.works);
+        let work = works.get_mut(&computation.gate);
+        let Some(work) = work.filter(|work| work.computation == computation) else {
             return Vec::new();
+        };
+        let mut effects = Vec::new();
+        for (member, vote) in votes {
+            let counts =
+                vote.computation() == computation && members.binary_search(&member).is_ok();
+            if counts && !work.tally.add(member, vote, epoch) {
+                effects.push(Effect::Equivocated {
+                    computation,
+                    member,
+                });
+            }
         }
-        let gate = vote.gate;
-        self.make_room_for(gate);
-        let work = self
-            .works
-            .entry(gate)
-            .or_insert_with(|| Work::new(Phase::Unknown));
-        let honest = work.tally.add(member, vote);
-        let mut effects = self.progress(gate, now);
-        if !honest {
-            effects.push(Effect::Equivocated { gate, member });
-        }
+        effects.extend(self.progress(computation.gate, now));
         effects
     }
 
-    fn make_room_for(&mut self, gate: Address) {
-        if self.works.contains_key(&gate) {
-            return;
-        }
-        self.unknown.push_back(gate);
-        if self.unknown.len() > MAX_UNKNOWN_GATES {
-            if let Some(oldest) = self.unknown.pop_front() {
-                self.works.remove(&oldest);
-            }
-        }
-    }
-
-    /// The chain holds this result. Names those who voted for another.
-    pub fn resolved(&mut self, gate: Address, outputs: &Outputs) -> Vec<Effect> {
-        let Some(work) = self.works.remove(&gate) else {
-            return Vec::new();
-        };
-        self.unknown.retain(|unknown| *unknown != gate);
-        let result = outputs.result();
-        let diverged = work.tally.others_than(result);
+    /// The chain holds this result. Names those of `votes`, which are all that are on disk for the gate, who voted
+    /// for another result of the same computation.
+    pub fn resolved(
+        &mut self,
+        computation: Computation,
+        outputs: &Outputs,
+        votes: &[(Address, Vote)],
+    ) -> Vec<Effect> {
+        self.forget(computation.gate);
+        let diverged = votes
+            .iter()
+            .filter(|(_, vote)| vote.contradicts(computation, outputs));
         diverged
-            .map(|member| Effect::Diverged { gate, member })
+            .map(|(member, _)| Effect::Diverged {
+                computation,
+                member: *member,
+            })
             .collect()
     }
 
     /// Forget a gate: it was resolved by another ring, is doomed, or a reorganisation took it away.
     pub fn forget(&mut self, gate: Address) {
-        self.works.remove(&gate);
-        self.unknown.retain(|unknown| *unknown != gate);
-    }
-
-    /// The registration was not accepted, and the gate is not resolved: others have their turn before it is tried again.
-    pub fn submission_failed(&mut self, gate: Address, now: u64) {
-        let turn = self.setup.turn;
-        if let Some(work) = self.works.get_mut(&gate) {
-            work.submission = Submission::Due;
-            work.timings.quorum = work.timings.quorum.map(|_| now + turn);
+        if let Some(at) = self.works.remove(&gate).and_then(|work| work.wake) {
+            self.schedule.remove(&(at, gate));
         }
     }
 
-    /// Time has passed: computations are tried again, and turns come.
+    /// The registration was not accepted, and the gate is not resolved: others have their turn before it is tried again.
+    pub fn submission_failed(&mut self, computation: Computation, now: u64) {
+        let next = now.saturating_add(self.setup.turn);
+        let Some(work) = self.work(computation) else {
+            return;
+        };
+        work.submission = Submission::Due;
+        // The epoch may have changed since it was sent, so the votes are counted again.
+        self.agree(computation.gate, now);
+        if let Some(work) = self.work(computation) {
+            work.timings.quorum = work.timings.quorum.map(|_| next);
+        }
+        self.reschedule(computation.gate);
+    }
+
+    /// To be called when time has passed: tries computations again, and submits when the turn has come.
     pub fn tick(&mut self, now: u64) -> Vec<Effect> {
-        let gates: Vec<_> = self.works.keys().copied().collect();
-        gates
-            .into_iter()
+        let due: Vec<_> = self
+            .schedule
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, gate)| *gate)
+            .collect();
+        due.into_iter()
             .flat_map(|gate| self.progress(gate, now))
             .collect()
     }
 
     /// When [`Member::tick`] is needed next.
     pub fn deadline(&self) -> Option<u64> {
-        let retries = self.works.values().filter_map(|work| match work.phase {
-            Phase::Abstaining { until, .. } => Some(until),
-            _ => None,
-        });
-        let turns = self.works.keys().filter_map(|gate| self.turn_at(*gate));
-        retries.chain(turns).min()
+        self.schedule.first().map(|(at, _)| *at)
     }
 
     /// How far this member is with a gate, and when what happened.
@@ -406,110 +392,148 @@ impl Member {
             .map(|work| (&work.phase, work.timings))
     }
 
-    /// Gates that are not resolved and are known to be this ring's.
-    pub fn open(&self) -> impl Iterator<Item = Address> + '_ {
-        self.works
-            .iter()
-            .filter(|(_, work)| work.phase != Phase::Unknown)
-            .map(|(gate, _)| *gate)
+    /// The computation of a gate that is open here.
+    pub fn computation(&self, gate: Address) -> Option<Computation> {
+        self.works.get(&gate).map(|work| work.computation)
     }
 
+    /// Gates that this member works on, or would if it could.
+    pub fn open(&self) -> impl Iterator<Item = Address> + '_ {
+        self.works.keys().copied()
+    }
+
+    fn work(&mut self, computation: Computation) -> Option<&mut Work> {
+        let work = self.works.get_mut(&computation.gate);
+        work.filter(|work| work.computation == computation)
+    }
+
+    /// Does what is due for a gate, and notes when to look at it again.
     fn progress(&mut self, gate: Address, now: u64) -> Vec<Effect> {
-        let mut effects = self.retry(gate, now);
+        let mut effects = Vec::new();
+        if let Some(work) = self.works.get_mut(&gate) {
+            if work.is_to_run(now) {
+                effects.push(Effect::Compute(work.computation));
+            }
+        }
         effects.extend(self.submit(gate, now));
+        self.reschedule(gate);
         effects
     }
 
-    fn retry(&mut self, gate: Address, now: u64) -> Vec<Effect> {
-        let Some(work) = self.works.get_mut(&gate) else {
-            return Vec::new();
-        };
-        match work.phase {
-            Phase::Abstaining { until, .. } if until <= now => {
-                work.phase = Phase::Computing;
-                vec![Effect::Compute { gate }]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Submits when two thirds agree and the turn has come. Signatures are checked here, where they are needed,
-    /// and not by those whose turn never comes; a forged one is dropped, and the tally goes on without it.
+    /// Submits when two thirds agree and the turn has come. Signatures are checked only here, so that members whose
+    /// turn never comes do not check them. A vote with a forged signature is dropped, and the others are counted.
     fn submit(&mut self, gate: Address, now: u64) -> Option<Effect> {
         self.agree(gate, now);
         if self.turn_at(gate)? > now {
             return None;
         }
-        let (domain, epoch, needed) = self.rules();
+        let rules = rules(self.epoch, &self.members, self.needed);
         let work = self.works.get_mut(&gate)?;
-        let Some(votes) = work.tally.two_thirds(&domain, epoch, needed, &self.members) else {
+        let Some(votes) = work.tally.two_thirds(&self.setup.domain, rules) else {
             work.timings.quorum = None;
             return None;
         };
         work.submission = Submission::Sent;
         let outputs = votes.first()?.1.outputs.clone();
         Some(Effect::Submit(Registration {
-            gate,
-            epoch,
+            computation: work.computation,
+            epoch: self.epoch,
             outputs,
             votes,
         }))
     }
 
-    /// Notes when two thirds agree, and whether on what this member found to be wrong.
+    /// Notes when two thirds agree, and whether they agree on a result that this member's own result contradicts.
     fn agree(&mut self, gate: Address, now: u64) {
-        let (_, epoch, needed) = self.rules();
-        let due =
-            |work: &&mut Work| work.submission == Submission::Due && work.phase != Phase::Unknown;
-        let Some(work) = self.works.get_mut(&gate).filter(due) else {
+        let rules = rules(self.epoch, &self.members, self.needed);
+        let work = self.works.get_mut(&gate);
+        let Some(work) = work.filter(|work| work.submission == Submission::Due) else {
             return;
         };
-        match work.tally.leading(epoch, needed, &self.members) {
+        match work.tally.leading(rules) {
             None => work.timings.quorum = None,
-            Some(result) if contradicts(&work.phase, result) => {
-                work.submission = Submission::Barred
-            }
+            Some(result) if work.contradicts(result) => work.submission = Submission::Barred,
             Some(_) => {
                 work.timings.quorum.get_or_insert(now);
             }
         }
-    }
-
-    fn rules(&self) -> (Domain, u64, usize) {
-        (self.setup.domain, self.epoch, quorum(self.members.len()))
+        if work.timings.quorum.is_some() && work.before.is_none() {
+            work.before = places_before(self.setup.me, gate, &self.members);
+        }
     }
 
     /// When this member submits: at once if it is first in the gate's order, else after those before it who can
-    /// be reached have had their turn.
+    /// be reached and can pay have had their turn.
     fn turn_at(&self, gate: Address) -> Option<u64> {
-        let due =
-            |work: &&Work| work.submission == Submission::Due && self.is_member(self.setup.me);
-        let since = self.works.get(&gate).filter(due)?.timings.quorum?;
-        let order = submitters(gate, &self.members);
-        let before = order.iter().take_while(|member| **member != self.setup.me);
-        let waiting = before
-            .filter(|member| self.connected.contains(member))
-            .count();
-        Some(since + self.setup.turn * waiting as u64)
+        let work = self.works.get(&gate)?;
+        let since = work.timings.quorum?;
+        let before = work.before.as_deref()?;
+        if work.submission != Submission::Due {
+            return None;
+        }
+        let turns = match self.poor.contains(&self.setup.me) {
+            true => self
+                .members
+                .iter()
+                .filter(|other| self.submits(other))
+                .count(),
+            false => before
+                .iter()
+                .filter_map(|place| self.members.get(usize::from(*place)))
+                .filter(|other| self.submits(other))
+                .count(),
+        };
+        Some(since.saturating_add(self.setup.turn.saturating_mul(turns as u64)))
+    }
+
+    /// Whether another member can be expected to submit in its turn.
+    fn submits(&self, other: &Address) -> bool {
+        *other != self.setup.me && self.connected.contains(other) && !self.poor.contains(other)
+    }
+
+    /// Puts a gate into the schedule at the time at which it is to be looked at next.
+    fn reschedule(&mut self, gate: Address) {
+        let turn = self.turn_at(gate);
+        let Some(work) = self.works.get_mut(&gate) else {
+            return;
+        };
+        let retry = match work.phase {
+            Phase::Abstaining { until, .. } => Some(until),
+            _ => None,
+        };
+        let wake = retry.into_iter().chain(turn).min();
+        if wake == work.wake {
+            return;
+        }
+        if let Some(at) = std::mem::replace(&mut work.wake, wake) {
+            self.schedule.remove(&(at, gate));
+        }
+        self.schedule.extend(wake.map(|at| (at, gate)));
     }
 }
 
-fn draft(gate: Address, epoch: u64, computed: &Computed) -> Draft {
-    let Computed {
-        outputs,
-        fuel,
-        engine,
-    } = computed.clone();
-    Draft {
-        engine,
+fn rules(epoch: u64, members: &[Address], needed: usize) -> Rules<'_> {
+    Rules {
         epoch,
-        fuel,
-        gate,
-        outputs,
+        members,
+        // At least one vote is needed, whatever the caller says.
+        needed: needed.max(1),
     }
 }
 
-/// Whether this member found another result itself: then others may submit what it believes to be wrong.
-fn contradicts(phase: &Phase, result: Digest) -> bool {
-    matches!(phase, Phase::Voted(computed) if computed.outputs.result() != result)
+/// The places, in the sorted list of members, of those whose turn to submit comes before `me`; `None` if `me` is not a
+/// member. A place fits a byte, for a ring has at most [`crate::quorum::MAX_MEMBERS`] members.
+fn places_before(me: Address, gate: Address, members: &[Address]) -> Option<Box<[u8]>> {
+    members.binary_search(&me).ok()?;
+    let order = submitters(gate, members);
+    let before = order.iter().take_while(|member| **member != me);
+    let places = before.filter_map(|member| members.binary_search(member).ok());
+    Some(
+        places
+            .filter_map(|place| u8::try_from(place).ok())
+            .collect(),
+    )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Transactions: how blocks lie in the tables, and what the database's errors mean.
+//! Transactions: how blocks are kept in the tables, and what the database's errors mean.
 //!
 //! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would
 //! occupy 512 KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
@@ -6,6 +6,7 @@
 use crate::{
     block::{Key, KEY_BYTES},
     error::Cause,
+    inventory::Removed,
     StoreError, StoreSize,
 };
 use bytes::Bytes;
@@ -19,22 +20,30 @@ use std::{io, path::Path};
 const PIECE_BYTES: usize = 64 * 1024 - 128;
 
 /// Codec, digest, and the number of the piece (big-endian).
-type PieceKey = [u8; KEY_BYTES + 2];
+pub(super) type PieceKey = [u8; KEY_BYTES + 2];
 
-const PIECES: TableDefinition<'_, &PieceKey, &[u8]> = TableDefinition::new("rings-store.pieces");
-const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("rings-store.facts");
+/// Codec and digest of a pinned block, and whether all below it is pinned too (1) or not (0).
+pub(super) type PinKey = [u8; KEY_BYTES + 1];
+
+pub(super) const PIECES: TableDefinition<'_, &PieceKey, &[u8]> =
+    TableDefinition::new("rings-store.pieces");
+pub(super) const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("rings-store.facts");
+/// Pin → until when, in seconds since 1970.
+pub(super) const PINS: TableDefinition<'_, &PinKey, u64> = TableDefinition::new("rings-store.pins");
 
 /// Keys of [`FACTS`].
-const FORMAT: &str = "format";
+pub(super) const FORMAT: &str = "format";
 const BLOCKS: &str = "blocks";
 const BYTES: &str = "bytes";
 
-/// The format of the tables above. A later one is refused.
-const FORMAT_NOW: u64 = 1;
+/// The format of the tables above. A later one is refused. 2: there are pins.
+pub(super) const FORMAT_NOW: u64 = 2;
+/// The first format.
+const FORMAT_FIRST: u64 = 1;
 
 /// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum DatabaseError {
     #[error(transparent)]
     Database(Box<redb::Error>),
     #[error("the file holds other tables")]
@@ -43,14 +52,14 @@ pub(super) enum Failure {
     Later(u64),
 }
 
-impl<E: Into<redb::Error>> From<E> for Failure {
+impl<E: Into<redb::Error>> From<E> for DatabaseError {
     fn from(error: E) -> Self {
         Self::Database(Box::new(error.into()))
     }
 }
 
-impl Failure {
-    /// Whether redb takes no more work after it.
+impl DatabaseError {
+    /// Whether redb refuses all further work after this error.
     pub(super) fn ends_the_database(&self) -> bool {
         use redb::Error::{DatabaseClosed, Io, LockPoisoned, PreviousIo};
         match self {
@@ -62,7 +71,7 @@ impl Failure {
         }
     }
 
-    /// The same for the caller of the store at `path`.
+    /// The error that the caller of the store at `path` gets.
     pub(super) fn into_error(self, path: &Path) -> StoreError {
         let path = path.to_path_buf();
         match self {
@@ -131,33 +140,39 @@ fn corrupt(path: &Path, source: Cause) -> StoreError {
 }
 
 /// Makes the tables of an empty database.
-pub(super) fn initialise(database: &Database) -> Result<(), Failure> {
+pub(super) fn initialise(database: &Database) -> Result<(), DatabaseError> {
     let transaction = database.begin_write()?;
     transaction.open_table(PIECES)?;
+    transaction.open_table(PINS)?;
     transaction.open_table(FACTS)?.insert(FORMAT, FORMAT_NOW)?;
     Ok(transaction.commit()?)
 }
 
+/// Whether there is no table yet.
+pub(super) fn is_blank(database: &Database) -> Result<bool, DatabaseError> {
+    Ok(database.begin_read()?.list_tables()?.next().is_none())
+}
+
 /// Whether the tables are ours, and of a format that we know.
-pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
+pub(super) fn check_format(database: &Database) -> Result<(), DatabaseError> {
     let transaction = database.begin_read()?;
     let facts = match transaction.open_table(FACTS) {
         Ok(facts) => facts,
         Err(TableError::Storage(error)) => return Err(error.into()),
-        Err(_) => return Err(Failure::Foreign),
+        Err(_) => return Err(DatabaseError::Foreign),
     };
     match facts.get(FORMAT)?.map(|format| format.value()) {
-        Some(FORMAT_NOW) => {}
-        Some(later) if later > FORMAT_NOW => return Err(Failure::Later(later)),
-        _ => return Err(Failure::Foreign),
+        Some(FORMAT_FIRST..=FORMAT_NOW) => {}
+        Some(later) if later > FORMAT_NOW => return Err(DatabaseError::Later(later)),
+        _ => return Err(DatabaseError::Foreign),
     }
-    let known = [PIECES.name(), FACTS.name()];
+    let known = [PIECES.name(), FACTS.name(), PINS.name()];
     let ours = transaction
         .list_tables()?
         .all(|table| known.contains(&table.name()));
     match ours {
         true => Ok(()),
-        false => Err(Failure::Foreign),
+        false => Err(DatabaseError::Foreign),
     }
 }
 
@@ -165,7 +180,7 @@ pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
 pub(super) fn put<'a>(
     database: &Database,
     blocks: impl IntoIterator<Item = &'a (Key, Bytes)>,
-) -> Result<(), Failure> {
+) -> Result<(), DatabaseError> {
     let transaction = database.begin_write()?;
     let mut grown = Growth::default();
     let mut written = false;
@@ -184,6 +199,42 @@ pub(super) fn put<'a>(
         true => Ok(transaction.commit()?),
         false => Ok(transaction.abort()?),
     }
+}
+
+/// Removes the blocks in one durable transaction. Those that are not there are no error.
+/// Says what was removed.
+pub(super) fn remove(database: &Database, keys: &[Key]) -> Result<Removed, DatabaseError> {
+    let transaction = database.begin_write()?;
+    let mut grown = Growth::default();
+    {
+        let mut pieces = transaction.open_table(PIECES)?;
+        for key in keys {
+            remove_block(&mut pieces, key, &mut grown)?;
+        }
+        let mut facts = transaction.open_table(FACTS)?;
+        add(&mut facts, BLOCKS, grown.blocks)?;
+        add(&mut facts, BYTES, grown.bytes)?;
+    }
+    transaction.commit()?;
+    Ok(Removed {
+        blocks: grown.blocks.unsigned_abs(),
+        bytes: grown.bytes.unsigned_abs(),
+    })
+}
+
+fn remove_block(
+    pieces: &mut Table<'_, &'static PieceKey, &'static [u8]>,
+    key: &Key,
+    grown: &mut Growth,
+) -> Result<(), StorageError> {
+    let Some(data) = read_block(pieces, key)? else {
+        return Ok(());
+    };
+    let (first, last) = pieces_of(key);
+    pieces.retain_in::<&PieceKey, _>(&first..=&last, |_, _| false)?;
+    grown.blocks -= 1;
+    grown.bytes -= data.len() as i64;
+    Ok(())
 }
 
 /// By how much a transaction changes the facts.
@@ -228,8 +279,11 @@ fn add(
     Ok(())
 }
 
-/// The bytes of the blocks, as they stand; `None` for those that are not there.
-pub(super) fn get_many(database: &Database, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+/// The stored bytes of the blocks, not checked; `None` for those that are absent.
+pub(super) fn get_many(
+    database: &Database,
+    keys: &[Key],
+) -> Result<Vec<Option<Vec<u8>>>, DatabaseError> {
     let transaction = database.begin_read()?;
     let pieces = transaction.open_table(PIECES)?;
     Ok(keys
@@ -238,7 +292,7 @@ pub(super) fn get_many(database: &Database, keys: &[Key]) -> Result<Vec<Option<V
         .collect::<Result<_, _>>()?)
 }
 
-fn read_block(
+pub(super) fn read_block(
     pieces: &impl ReadableTable<&'static PieceKey, &'static [u8]>,
     key: &Key,
 ) -> Result<Option<Vec<u8>>, StorageError> {
@@ -253,22 +307,33 @@ fn read_block(
 }
 
 /// Whether the block is there.
-pub(super) fn has(database: &Database, key: &Key) -> Result<bool, Failure> {
+pub(super) fn has(database: &Database, key: &Key) -> Result<bool, DatabaseError> {
+    Ok(has_many(database, [key])? == [true])
+}
+
+/// Whether each of the blocks is there.
+pub(super) fn has_many<'a>(
+    database: &Database,
+    keys: impl IntoIterator<Item = &'a Key>,
+) -> Result<Vec<bool>, DatabaseError> {
     let pieces = database.begin_read()?.open_table(PIECES)?;
-    Ok(pieces.get(&piece_key(key, 0))?.is_some())
+    let found = keys
+        .into_iter()
+        .map(|key| Ok(pieces.get(&piece_key(key, 0))?.is_some()));
+    found.collect()
 }
 
 /// How many blocks there are, and how many bytes in them.
-pub(super) fn size(database: &Database) -> Result<StoreSize, Failure> {
+pub(super) fn size(database: &Database) -> Result<StoreSize, DatabaseError> {
     let facts = database.begin_read()?.open_table(FACTS)?;
-    let fact = |name| Ok::<_, Failure>(facts.get(name)?.map_or(0, |value| value.value()));
+    let fact = |name| Ok::<_, DatabaseError>(facts.get(name)?.map_or(0, |value| value.value()));
     Ok(StoreSize {
         blocks: fact(BLOCKS)?,
         bytes: fact(BYTES)?,
     })
 }
 
-fn piece_key(key: &Key, number: u16) -> PieceKey {
+pub(super) fn piece_key(key: &Key, number: u16) -> PieceKey {
     let mut piece = [0; KEY_BYTES + 2];
     piece[..KEY_BYTES].copy_from_slice(key);
     piece[KEY_BYTES..].copy_from_slice(&number.to_be_bytes());
@@ -276,6 +341,6 @@ fn piece_key(key: &Key, number: u16) -> PieceKey {
 }
 
 /// The first and the last key that pieces of this block may have.
-fn pieces_of(key: &Key) -> (PieceKey, PieceKey) {
+pub(super) fn pieces_of(key: &Key) -> (PieceKey, PieceKey) {
     (piece_key(key, 0), piece_key(key, u16::MAX))
 }

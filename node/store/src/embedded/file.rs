@@ -1,13 +1,20 @@
 //! Opening the database file, and what may be wrong with it.
 
-use super::database::{check_format, from_io, initialise, Failure};
-use crate::StoreError;
+use super::{
+    database::{check_format, from_io, initialise, is_blank, DatabaseError},
+    pins::upgrade,
+};
+use crate::{
+    disk::{Backend, Disk},
+    StoreError,
+};
 use redb::{Builder, Database};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Bytes that the database may keep in memory. Small, since blocks are large, seldom read twice in a row,
@@ -37,9 +44,30 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     check_magic(path, &file)?;
     let database = builder(path)
         .create_file(file)
-        .map_err(|error| Failure::from(error).into_error(path))?;
-    check_format(&database).map_err(|failure| failure.into_error(path))?;
+        .map_err(|error| DatabaseError::from(error).into_error(path))?;
+    prepare(&database).map_err(|failure| failure.into_error(path))?;
     Ok(database)
+}
+
+/// Opens the database on a disk that is no file, and makes it if the disk is empty.
+pub(super) fn open_on(disk: &Arc<dyn Disk>, path: &Path) -> Result<Database, StoreError> {
+    let failed = |failure: DatabaseError| failure.into_error(path);
+    let is_new = disk.is_empty().map_err(|error| from_io(error, path))?;
+    let database = builder(path)
+        .create_with_backend(Backend(Arc::clone(disk)))
+        .map_err(|error| failed(error.into()))?;
+    // Without a file of its own there is no rename that shows a whole database only.
+    if is_new || is_blank(&database).map_err(failed)? {
+        initialise(&database).map_err(failed)?;
+    }
+    prepare(&database).map_err(failed)?;
+    Ok(database)
+}
+
+/// Refuses what is not ours, and brings what is of an earlier format up to date.
+fn prepare(database: &Database) -> Result<(), DatabaseError> {
+    check_format(database)?;
+    upgrade(database)
 }
 
 fn open_existing(path: &Path) -> io::Result<File> {
@@ -74,7 +102,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .map_err(said)?;
     let database = builder(path)
         .create_file(file)
-        .map_err(|error| Failure::from(error).into_error(path))?;
+        .map_err(|error| DatabaseError::from(error).into_error(path))?;
     initialise(&database).map_err(|failure| failure.into_error(path))?;
     drop(database);
     fs::rename(&new, path)
@@ -95,8 +123,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Another user's database is left alone even where the permissions would let us (as root): what we wrote
-/// there, its owner could no longer read.
+/// Refuses another user's database, even where the permissions would allow it (as root): its owner could no longer read
+/// what we wrote.
 fn check_owner(path: &Path, file: &File) -> Result<(), StoreError> {
     let owner = file.metadata().map_err(|error| from_io(error, path))?.uid();
     let user = rustix::process::geteuid().as_raw();

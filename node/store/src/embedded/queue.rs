@@ -1,11 +1,11 @@
 //! Puts that wait for each other share one transaction.
 //!
-//! A durable commit costs much the same for one block as for a hundred. While one is under way, further puts
-//! gather; then one of them commits them all and tells the others. There is no thread or task of its own:
-//! whoever has the turn does the work.
+//! A durable commit costs much the same for one block as for a hundred. While one is under way, further puts gather;
+//! then one of them commits them all and tells the others. The queue has no thread or task: the put whose turn it is
+//! does the work.
 
-use super::{database, Shared};
-use crate::{block::Key, StoreError};
+use super::{database, slot::DatabaseSlot};
+use crate::{block::Key, draft::Marks, StoreError};
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::sync::{oneshot, Semaphore};
 
-/// How many puts may wait; more wait to be let in.
+/// How many puts may be in the queue; further ones wait until there is a place.
 const WAITING_PUTS: usize = 256;
 
 /// Bytes beyond which no further put joins a transaction.
@@ -31,7 +31,7 @@ impl Job {
     }
 
     fn answer(self, result: Result<(), StoreError>) {
-        // Nobody may be waiting any more.
+        // The caller may have gone away.
         drop(self.reply.send(result));
     }
 }
@@ -53,17 +53,17 @@ impl Queue {
         }
     }
 
-    /// Who has the permit may write.
+    /// Whoever holds the permit may write.
     pub(super) fn turn(&self) -> &Arc<Semaphore> {
         &self.turn
     }
 
-    /// How many puts may come in; hold a permit while waiting.
+    /// Places in the queue. A put holds a permit while it waits.
     pub(super) fn room(&self) -> &Semaphore {
         &self.room
     }
 
-    /// Puts these blocks into the queue. The answer comes when somebody has had a turn.
+    /// Puts these blocks into the queue. The answer comes when they were committed, by this put or by another.
     pub(super) fn join(
         &self,
         blocks: Vec<(Key, Bytes)>,
@@ -73,7 +73,7 @@ impl Queue {
         answer
     }
 
-    /// The jobs of one transaction, oldest first. Those nobody waits for any more are left out.
+    /// The jobs of one transaction, oldest first. Jobs whose callers have gone away are left out.
     pub(super) fn next_batch(&self) -> Vec<Job> {
         let mut jobs = self.jobs();
         let mut batch = Vec::new();
@@ -93,9 +93,11 @@ impl Queue {
     }
 }
 
-/// Commits all of them together. If that fails, each by itself: one that is too large for the disk does not
-/// take the others with it.
-pub(super) fn write(shared: &Shared, batch: Vec<Job>) {
+/// Commits all of them together. If that fails, each by itself, so that one that is too large for the disk does not
+/// make the others fail. Blocks that a draft has put already stay now.
+pub(super) fn write(shared: &DatabaseSlot, marks: &Marks, batch: Vec<Job>) {
+    let keys = batch.iter().flat_map(|job| &job.blocks).map(|(key, _)| key);
+    marks.release(keys);
     let together = match batch.len() {
         0 | 1 => false,
         _ => shared

@@ -1,4 +1,4 @@
-//! A process that is killed, and a disk that is full: what was acknowledged is there.
+//! A process that is killed, and a disk that is full: acknowledged blocks are not lost.
 //!
 //! Both need a process of their own, so this test program starts itself again with a task in its environment.
 

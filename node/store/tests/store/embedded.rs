@@ -1,35 +1,23 @@
 //! The embedded store: what every store does, and what can happen to its file.
 
-use crate::suite::{self, bytes, node, raw};
+use crate::{
+    place::{open_at, place},
+    suite::{self, bytes, node, raw},
+};
 use redb::{Database, TableDefinition};
 use rings_store::{
-    hash, import, open, read_file, source, Block, BlockStore, ErrorClass, StoreConfig, StoreError,
-    CHUNK_BYTES,
+    hash, import, read_file, source, Block, BlockStore, ErrorClass, StoreError, CHUNK_BYTES,
 };
 use std::{
     fs::{self, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
-use tempfile::TempDir;
-
-async fn open_at(path: &Path) -> Result<Arc<dyn BlockStore>, StoreError> {
-    open(&StoreConfig::Embedded {
-        path: path.to_path_buf(),
-    })
-    .await
-}
 
 async fn error_at(path: &Path) -> StoreError {
     open_at(path).await.map(drop).expect_err("it must not open")
-}
-
-fn place() -> (TempDir, PathBuf) {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("blocks.redb");
-    (directory, path)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +27,17 @@ async fn the_embedded_store_does_what_every_store_does() {
     assert_eq!(store.kind(), "embedded");
     assert_eq!(store.size().await.unwrap(), Default::default());
     suite::run(store).await;
+}
+
+#[tokio::test]
+async fn a_large_draft_that_is_discarded_leaves_the_store_as_it_was() {
+    let (_directory, path) = place();
+    let store = open_at(&path).await.unwrap();
+    suite::a_draft_that_is_discarded_leaves_the_store_as_it_was(&store, 64 << 20).await;
+    // What was freed is used again.
+    let length = fs::metadata(&path).unwrap().len();
+    suite::a_draft_that_is_discarded_leaves_the_store_as_it_was(&store, 64 << 20).await;
+    assert!(fs::metadata(&path).unwrap().len() < length * 5 / 4);
 }
 
 #[tokio::test]
@@ -241,7 +240,7 @@ async fn a_later_format_is_refused() {
     transaction
         .open_table(facts)
         .unwrap()
-        .insert("format", 2)
+        .insert("format", 3)
         .unwrap();
     transaction.commit().unwrap();
     drop(database);
@@ -250,8 +249,8 @@ async fn a_later_format_is_refused() {
         matches!(
             error,
             StoreError::LaterFormat {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
@@ -283,7 +282,7 @@ async fn a_truncated_database_is_named_and_not_served() {
     }
 }
 
-/// Whatever is overwritten, what comes back is right or an error; nothing wrong is served, nothing panics through.
+/// Any part of the file is overwritten: every answer is the right block or an error, and no panic reaches the caller.
 #[tokio::test]
 async fn garbage_anywhere_in_the_database_is_never_served() {
     let (directory, path) = place();

@@ -1,14 +1,18 @@
-//! Files from sources that lie, and files of any shape: only what is right is read.
+//! Files from sources that lie, and files of any shape: wrong bytes are never read.
 
-use crate::suite::{self, bytes, raw, read};
+use crate::{
+    dag::{dag_pb, dag_pb_with, field, node, number, part, Linked},
+    suite::{self, bytes, raw, read},
+};
 use bytes::Bytes;
 use cid::Cid;
 use futures::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
 use rings_protocol::cids::{cid_of, sha256, DAG_CBOR};
 use rings_store::{
-    read_car, read_file, Block, BlockSource, Importer, StoreError, MAX_FILE_DEPTH,
-    READ_AHEAD_BLOCKS, READ_AHEAD_BYTES,
+    check_file, links, read_car, read_file, read_file_from, Block, BlockSource, ErrorClass,
+    FileChecker, Importer, StoreError, CHECK_AHEAD_BLOCKS, COUNTED_BYTES, MAX_FILE_DEPTH,
+    MAX_FILE_LINKS, READ_AHEAD_BLOCKS, READ_AHEAD_BYTES,
 };
 use std::{
     collections::HashMap,
@@ -27,6 +31,39 @@ impl Memory {
         let cid = *block.cid();
         self.blocks.lock().unwrap().insert(cid, block);
         cid
+    }
+
+    /// A leaf with so many bytes of the file.
+    fn add_leaf(&self, block: Block, bytes: usize) -> Linked {
+        let weight = block.data().len() as u64;
+        Linked::new(self.add(block), bytes as u64, weight)
+    }
+
+    /// A node over these parts.
+    fn add_node(&self, links: &[Linked]) -> Linked {
+        let bytes = links.iter().map(|link| link.bytes).sum();
+        let block = node(Some(bytes), links);
+        let own = block.data().len() as u64;
+        let weight = links
+            .iter()
+            .fold(own, |sum, link| sum.saturating_add(link.weight));
+        Linked::new(self.add(block), bytes, weight)
+    }
+
+    fn below(&self, cid: &Cid) -> Vec<Cid> {
+        links(&self.blocks.lock().unwrap()[cid]).unwrap()
+    }
+
+    /// How many blocks a walk over all links visits.
+    fn walked(&self, root: Cid) -> u64 {
+        let below = self.below(&root);
+        1 + below.into_iter().map(|cid| self.walked(cid)).sum::<u64>()
+    }
+
+    /// How many links lead from a block to its first leaf.
+    fn depth(&self, root: Cid) -> u32 {
+        let below = self.below(&root);
+        below.first().map_or(0, |cid| 1 + self.depth(*cid))
     }
 
     fn asked(&self) -> Vec<usize> {
@@ -51,50 +88,6 @@ impl BlockSource for Memory {
     }
 }
 
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    [
-        &[number << 3 | 2][..],
-        &varint(content.len() as u64),
-        content,
-    ]
-    .concat()
-}
-
-fn number(field: u8, value: u64) -> Vec<u8> {
-    [vec![field << 3], varint(value)].concat()
-}
-
-/// A dag-pb block with this UnixFS message and these links.
-fn dag_pb(message: &[u8], links: &[Cid]) -> Block {
-    let links: Vec<u8> = links
-        .iter()
-        .flat_map(|cid| field(2, &field(1, &cid.to_bytes())))
-        .collect();
-    Block::dag_pb([links, field(1, message)].concat().into()).unwrap()
-}
-
-/// A node of a file: its own bytes, and links with the sizes below them.
-fn part(data: &[u8], file_size: Option<u64>, links: &[(Cid, u64)]) -> Block {
-    let mut message = number(1, 2);
-    if !data.is_empty() {
-        message.extend(field(2, data));
-    }
-    message.extend(file_size.into_iter().flat_map(|size| number(3, size)));
-    message.extend(links.iter().flat_map(|(_, size)| number(4, *size)));
-    let cids: Vec<Cid> = links.iter().map(|(cid, _)| *cid).collect();
-    dag_pb(&message, &cids)
-}
-
 async fn refusal(memory: Memory, root: Block) -> StoreError {
     let root = memory.add(root);
     read(Arc::new(memory), root)
@@ -117,24 +110,41 @@ async fn sizes_must_add_up() {
             "it has 10 bytes of the file, and its parent says 9",
         ),
         (
-            part(b"", Some(11), &[(*pb_leaf.cid(), 11)]),
+            node(Some(11), &[Linked::new(*pb_leaf.cid(), 11, 18)]),
             "it has 10 bytes of the file, and its parent says 11",
         ),
         (
-            part(b"", Some(10), &[(*short_leaf.cid(), 10)]),
+            node(Some(10), &[Linked::new(*short_leaf.cid(), 10, 18)]),
             "parts of 10 bytes in a file of 9",
         ),
         (
             part(b"", Some(0), &[(*leaf.cid(), 0)]),
             "a link to a part of 0 bytes",
         ),
-        (
-            part(b"", None, &[(*leaf.cid(), 10)]),
-            "links, and no file size",
-        ),
+        (part(b"", None, &[(*leaf.cid(), 10)]), "no file size"),
+        (part(b"", None, &[]), "no file size"),
         (
             part(b"x", Some(10), &[(*leaf.cid(), 10)]),
             "parts of 11 bytes in a file of 10",
+        ),
+        (
+            part(b"x", Some(11), &[(*leaf.cid(), 10)]),
+            "bytes of its own beside links",
+        ),
+        (
+            node(Some(10), &[Linked::new(*leaf.cid(), 10, 11)]),
+            "it and all below it have 10 bytes, and its parent says 11",
+        ),
+        (
+            node(Some(10), &[Linked::new(*pb_leaf.cid(), 10, 10)]),
+            "it and all below it have 18 bytes, and its parent says 10",
+        ),
+        (
+            node(
+                Some(u64::MAX),
+                &[Linked::new(*leaf.cid(), u64::MAX, u64::MAX)],
+            ),
+            "blocks of more than 2^64 bytes",
         ),
         (
             part(
@@ -145,7 +155,10 @@ async fn sizes_must_add_up() {
             "parts of more than 2^64 bytes",
         ),
         (
-            dag_pb(&[number(1, 2), number(3, 10)].concat(), &[*leaf.cid()]),
+            dag_pb(
+                &[number(1, 2), number(3, 10)].concat(),
+                &[Linked::raw(*leaf.cid(), 10)],
+            ),
             "1 links and 0 sizes",
         ),
         (dag_pb(&number(3, 0), &[]), "a UnixFS node without a type"),
@@ -211,11 +224,12 @@ async fn other_kinds_are_named() {
 
 /// A chain of nodes with one link each.
 fn chain(memory: &Memory, levels: u32) -> Cid {
-    let mut cid = memory.add(raw(&b"x"[..]));
+    let leaf = raw(&b"x"[..]);
+    let mut below = Linked::raw(memory.add(leaf), 1);
     for _ in 0..levels {
-        cid = memory.add(part(b"", Some(1), &[(cid, 1)]));
+        below = memory.add_node(&[below]);
     }
-    cid
+    below.cid
 }
 
 #[tokio::test]
@@ -231,17 +245,15 @@ async fn depth_is_limited() {
     );
 }
 
-/// Few blocks that stand for very many: what the reader holds stays bounded, and it can stop at any time.
+/// A file that repeats a few blocks very often: the reader's memory stays bounded, and it can stop at any time.
 #[tokio::test]
 async fn a_bomb_of_shared_blocks_is_read_piece_by_piece() {
     let memory = Arc::new(Memory::default());
-    let (mut cid, mut size) = (memory.add(raw(bytes(1000, 1))), 1000u64);
+    let mut below = Linked::raw(memory.add(raw(bytes(1000, 1))), 1000);
     for _ in 0..6 {
-        let links = vec![(cid, size); 500];
-        size *= 500;
-        cid = memory.add(part(b"", Some(size), &links));
+        below = memory.add_node(&vec![below; 500]);
     }
-    let mut stream = read_file(memory.clone(), cid);
+    let mut stream = read_file(memory.clone(), below.cid);
     for _ in 0..1000 {
         assert_eq!(stream.next().await.unwrap().unwrap(), bytes(1000, 1));
     }
@@ -252,29 +264,237 @@ async fn a_bomb_of_shared_blocks_is_read_piece_by_piece() {
         .all(|asked| *asked <= READ_AHEAD_BLOCKS));
 }
 
+/// A deep file with wide nodes beside every step of the way down: what waits to be followed stays within its bound,
+/// however much is read ahead.
 #[tokio::test]
-async fn too_many_links_side_by_side_are_refused() {
+async fn the_widest_and_deepest_file_is_read_like_any_other() {
     let memory = Arc::new(Memory::default());
-    let wide = |below: &[(Cid, u64)]| {
-        let size = below.iter().map(|(_, size)| size).sum();
-        (memory.add(part(b"", Some(size), below)), size)
-    };
-    let leaf = (memory.add(raw(&b"x"[..])), 1);
-    let (a, b) = (wide(&vec![leaf; 40_000]), wide(&vec![leaf; 39_999]));
-    let (c, d) = (wide(&vec![leaf; 39_998]), wide(&vec![leaf; 39_997]));
-    let (root, size) = wide(&[a, b, c, d]);
-    assert_eq!(size, 159_994);
-    let error = read(memory, root).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::TooBig {
-                what: "blocks side by side",
-                ..
-            }
-        ),
-        "{error:?}"
+    let leaf = Linked::raw(memory.add(raw(bytes(8, 1))), 8);
+    let wide = memory.add_node(&vec![leaf; MAX_FILE_LINKS]);
+    let mut deep = leaf;
+    // The wide nodes beside the lowest step reach one level further down than the first leaf.
+    for _ in 0..MAX_FILE_DEPTH - 1 {
+        let beside = vec![wide; MAX_FILE_LINKS - 1];
+        deep = memory.add_node(&[&[deep][..], &beside].concat());
+    }
+    assert_eq!(memory.depth(deep.cid), MAX_FILE_DEPTH - 1);
+    let mut stream = read_file(memory.clone(), deep.cid);
+    for _ in 0..3000 {
+        assert_eq!(stream.next().await.unwrap().unwrap().len(), 8);
+    }
+    let shape = check_file(&*memory, deep.cid).await.unwrap();
+    assert_eq!(shape.bytes, deep.bytes);
+}
+
+/// Leaves are asked for together, within the bound that keeps a check within its memory.
+#[tokio::test]
+async fn a_check_asks_for_few_blocks_at_once() {
+    let memory = Memory::default();
+    let leaves: Vec<Linked> = (0..40)
+        .map(|i| Linked::raw(memory.add(raw(bytes(1000, i))), 1000))
+        .collect();
+    let root = memory.add_node(&leaves);
+    let shape = check_file(&memory, root.cid).await.unwrap();
+    assert_eq!((shape.bytes, shape.blocks), (40_000, 41));
+    let asked = memory.asked();
+    assert_eq!(asked.iter().sum::<usize>(), 41);
+    assert_eq!(asked.iter().max(), Some(&CHECK_AHEAD_BLOCKS));
+}
+
+/// A file that repeats a few blocks very often is checked as fast as those few blocks.
+#[tokio::test]
+async fn checking_takes_as_long_as_there_are_different_blocks() {
+    let memory = Memory::default();
+    let mut below = Linked::raw(memory.add(raw(bytes(1000, 1))), 1000);
+    for _ in 0..5 {
+        below = memory.add_node(&vec![below; 1000]);
+    }
+    let shape = check_file(&memory, below.cid).await.unwrap();
+    assert_eq!(shape.bytes, 1000u64.pow(6));
+    assert_eq!(shape.blocks, (0..=5).map(|n| 1000u64.pow(n)).sum::<u64>());
+    assert_eq!(memory.asked(), vec![1; 6]);
+}
+
+/// Its end is read without what stands before it.
+#[tokio::test]
+async fn a_file_is_read_from_any_byte_on() {
+    let memory = Arc::new(Memory::default());
+    let leaves: Vec<Linked> = (0..40)
+        .map(|i| Linked::raw(memory.add(raw(bytes(100, i))), 100))
+        .collect();
+    let nodes: Vec<Linked> = leaves
+        .chunks(7)
+        .map(|links| memory.add_node(links))
+        .collect();
+    let root = memory.add_node(&nodes);
+    let all: Vec<u8> = (0..40).flat_map(|i| bytes(100, i)).collect();
+    for first in (0..=all.len())
+        .step_by(33)
+        .chain([99, 100, 101, 3999, 4000, 5000])
+    {
+        let rest = read_file_from(memory.clone(), root.cid, first as u64);
+        let rest: Vec<Bytes> = rest.try_collect().await.unwrap();
+        assert_eq!(
+            rest.concat(),
+            all.get(first..).unwrap_or_default(),
+            "{first}"
+        );
+    }
+    let memory = Arc::new(Memory::default());
+    let mut below = Linked::raw(memory.add(raw(bytes(1000, 1))), 1000);
+    for _ in 0..5 {
+        below = memory.add_node(&vec![below; 1000]);
+    }
+    let end = read_file_from(memory.clone(), below.cid, 1000u64.pow(6) - 5);
+    let end: Vec<Bytes> = end.try_collect().await.unwrap();
+    assert_eq!(end.concat(), bytes(1000, 1)[995..]);
+    assert_eq!(memory.asked(), vec![1; 6]);
+}
+
+/// A check ends with the block that is too many, and says the same about a file that was checked before.
+#[tokio::test]
+async fn no_more_blocks_are_checked_than_are_paid_for() {
+    let memory = Arc::new(Memory::default());
+    let leaves: Vec<Linked> = (0..40)
+        .map(|i| Linked::raw(memory.add(raw(bytes(10, i))), 10))
+        .collect();
+    let good = memory.add_node(&[&leaves[..], &leaves[..5]].concat());
+    let absent = Linked::raw(raw(bytes(10, 99)).cid().to_owned(), 10);
+    let broken = memory.add_node(&[&leaves[..20], &[absent], &leaves[20..]].concat());
+    let checker = FileChecker::new(memory.clone());
+    for known in [false, true] {
+        let of = async |most| checker.check(good.cid, most).await.unwrap();
+        for most in [0, 1, 20, 39, 40, 41, 45] {
+            assert_eq!(of(most).await, None, "{most}, {known}");
+        }
+        let shape = of(46).await.unwrap();
+        assert_eq!((shape.bytes, shape.blocks), (450, 46));
+        assert_eq!(of(u64::MAX).await, Some(shape));
+    }
+    // What comes first counts: the root, twenty leaves, and then the one that is absent.
+    assert_eq!(checker.check(broken.cid, 20).await.unwrap(), None);
+    for most in [21, 1000] {
+        let error = checker.check(broken.cid, most).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Absent);
+    }
+    let asked: usize = memory.asked().iter().sum();
+    assert!(asked < 500, "{asked}");
+}
+
+/// A large block takes as long as several of the usual size, and counts as many.
+#[tokio::test]
+async fn large_blocks_count_as_several() {
+    let chunk = COUNTED_BYTES as usize;
+    for (length, counted) in [
+        (1, 1),
+        (chunk + 14, 1),
+        (2 * chunk - 1, 1),
+        (2 * chunk, 2),
+        (8 * chunk, 8),
+    ] {
+        let memory = Memory::default();
+        let leaf = Linked::raw(memory.add(raw(bytes(length, 1))), length as u64);
+        let root = memory.add_node(&[leaf; 3]);
+        let shape = check_file(&memory, root.cid).await.unwrap();
+        assert_eq!(shape.blocks, 1 + 3 * counted, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_with_too_many_links_is_refused() {
+    let memory = Memory::default();
+    let leaf = Linked::raw(memory.add(raw(&b"x"[..])), 1);
+    let most = vec![leaf; MAX_FILE_LINKS];
+    let widest = memory.add_node(&most);
+    let memory = Arc::new(memory);
+    assert_eq!(
+        read(memory.clone(), widest.cid).await.unwrap().len(),
+        MAX_FILE_LINKS
     );
+    let more = memory.add_node(&vec![leaf; MAX_FILE_LINKS + 1]);
+    let error = read(memory, more.cid).await.unwrap_err();
+    assert!(matches!(error, StoreError::Malformed { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_ipfs_add_never_makes_is_refused() {
+    let leaf = raw(&b"1234567890"[..]);
+    let plain = part(b"abc", Some(3), &[]);
+    let message = [number(1, 2), field(2, b"abc"), number(3, 3)].concat();
+    let link = Linked::raw(*leaf.cid(), 10);
+    let above = [number(1, 2), number(3, 10), number(4, 10)].concat();
+    assert_eq!(dag_pb(&message, &[]), plain, "the usual form");
+    for (root, why) in [
+        (
+            dag_pb(&[&message[..], &number(7, 420)].concat(), &[]),
+            "a mode",
+        ),
+        (
+            dag_pb(&[&message[..], &field(9, &[0; 2_000])].concat(), &[]),
+            "an unknown field that weighs more than the content",
+        ),
+        (
+            dag_pb(&[number(1, 2), field(2, b"")].concat(), &[]),
+            "no file size",
+        ),
+        (
+            dag_pb(&[number(1, 2), field(2, b""), number(3, 0)].concat(), &[]),
+            "an empty field for bytes",
+        ),
+        (
+            dag_pb(
+                &[number(3, 3), number(1, 2), field(2, b"abc")].concat(),
+                &[],
+            ),
+            "fields in another order",
+        ),
+        (
+            dag_pb(&[&[0x08, 0x82, 0x00][..], &message[2..]].concat(), &[]),
+            "a padded number",
+        ),
+        (
+            Block::dag_pb([field(1, &message), number(3, 1)].concat().into()).unwrap(),
+            "a field behind the data",
+        ),
+        (
+            dag_pb_with(&above, &[link], |cid, _| field(1, &cid.to_bytes())),
+            "a link without name and size",
+        ),
+        (
+            dag_pb_with(&above, &[link], |cid, weight| {
+                [
+                    field(1, &cid.to_bytes()),
+                    field(2, b"name"),
+                    number(3, weight),
+                ]
+                .concat()
+            }),
+            "a link with a name",
+        ),
+    ] {
+        let memory = Memory::default();
+        memory.add(leaf.clone());
+        let error = refusal(memory, root).await;
+        assert!(
+            matches!(error, StoreError::Malformed { .. }),
+            "{why}: {error:?}"
+        );
+    }
+    let data_first = {
+        let link = [
+            field(1, &leaf.cid().to_bytes()),
+            field(2, b""),
+            number(3, 10),
+        ]
+        .concat();
+        Block::dag_pb([field(1, &above), field(2, &link)].concat().into()).unwrap()
+    };
+    let memory = Memory::default();
+    memory.add(leaf.clone());
+    assert!(matches!(
+        refusal(memory, data_first).await,
+        StoreError::Malformed { .. }
+    ));
 }
 
 /// Answers with the right number of other blocks.
@@ -393,7 +613,7 @@ async fn hashed(data: &[u8], cuts: &[usize]) -> Cid {
     importer.finish().await.unwrap().cid
 }
 
-/// The shape of a file: bytes of its own, and parts.
+/// The shape of a file: the bytes of a leaf, or parts.
 #[derive(Debug, Clone)]
 struct Shape {
     own: Vec<u8>,
@@ -409,34 +629,31 @@ fn shape() -> impl Strategy<Value = Shape> {
             raw,
         });
     leaf.prop_recursive(5, 200, 6, |part| {
-        (
-            prop::collection::vec(any::<u8>(), 0..20),
-            prop::collection::vec(part, 1..6),
-        )
-            .prop_map(|(own, parts)| Shape {
-                own,
-                parts,
-                raw: false,
-            })
+        prop::collection::vec(part, 1..6).prop_map(|parts| Shape {
+            own: Vec::new(),
+            parts,
+            raw: false,
+        })
     })
 }
 
 /// Stores the shape; gives the root, and the content.
-fn store_shape(memory: &Memory, shape: &Shape) -> (Cid, Vec<u8>) {
-    if shape.raw {
-        return (memory.add(raw(shape.own.clone())), shape.own.clone());
+fn store_shape(memory: &Memory, shape: &Shape) -> (Linked, Vec<u8>) {
+    let own = shape.own.clone();
+    if shape.parts.is_empty() {
+        let block = match shape.raw {
+            true => raw(own.clone()),
+            false => part(&own, Some(own.len() as u64), &[]),
+        };
+        return (memory.add_leaf(block, own.len()), own);
     }
-    let mut content = shape.own.clone();
-    let mut links = Vec::new();
+    let (mut content, mut links) = (Vec::new(), Vec::new());
     for below in &shape.parts {
-        let (cid, bytes) = store_shape(memory, below);
-        links.push((cid, bytes.len() as u64));
+        let (link, bytes) = store_shape(memory, below);
+        links.push(link);
         content.extend(bytes);
     }
-    (
-        memory.add(part(&shape.own, Some(content.len() as u64), &links)),
-        content,
-    )
+    (memory.add_node(&links), content)
 }
 
 proptest! {
@@ -454,7 +671,10 @@ proptest! {
     fn a_file_of_any_shape_is_read_as_it_is(shape in shape()) {
         let memory = Arc::new(Memory::default());
         let (root, content) = store_shape(&memory, &shape);
-        prop_assert_eq!(block_on(read(memory, root)).unwrap(), content);
+        let checked = block_on(check_file(&*memory, root.cid)).unwrap();
+        prop_assert_eq!(checked.bytes, content.len() as u64);
+        prop_assert_eq!(checked.blocks, memory.walked(root.cid));
+        prop_assert_eq!(block_on(read(memory, root.cid)).unwrap(), content);
     }
 
     #[test]
@@ -475,9 +695,10 @@ proptest! {
         let other = cid_of(victim.cid().codec(), sha256(&damaged));
         memory.blocks.lock().unwrap().remove(victim.cid());
         memory.add(Block::new(other, damaged.into()).unwrap());
-        prop_assert!(block_on(read(memory.clone(), root)).is_err());
+        prop_assert!(block_on(read(memory.clone(), root.cid)).is_err());
+        prop_assert!(block_on(check_file(&*memory, root.cid)).is_err());
         memory.add(victim);
-        prop_assert_eq!(block_on(read(memory, root)).unwrap(), content);
+        prop_assert_eq!(block_on(read(memory, root.cid)).unwrap(), content);
     }
 
     #[test]
@@ -485,6 +706,7 @@ proptest! {
         let memory = Arc::new(Memory::default());
         let root = memory.add(Block::dag_pb(data.clone().into()).unwrap());
         drop(block_on(read(memory.clone(), root)));
+        drop(block_on(check_file(&*memory, root)));
         let node = memory.add(Block::new(cid_of(DAG_CBOR, sha256(&data)), data.into()).unwrap());
         for root in [root, node] {
             drop(block_on(read_car(memory.clone(), root).try_collect::<Vec<_>>()));

@@ -38,7 +38,7 @@ fn binary() -> PathBuf {
 }
 
 /// A Kubo with a repository of its own, which ends with the value.
-struct Kubo {
+pub struct Kubo {
     repository: TempDir,
     daemon: Option<Child>,
     /// Kept open, since the daemon would die of a closed pipe.
@@ -57,7 +57,7 @@ impl Kubo {
         kubo
     }
 
-    fn started() -> Self {
+    pub fn started() -> Self {
         let mut kubo = Self::initialised();
         kubo.start();
         kubo
@@ -142,7 +142,7 @@ impl Kubo {
             .to_owned()
     }
 
-    async fn store(&self) -> Arc<dyn BlockStore> {
+    pub async fn store(&self) -> Arc<dyn BlockStore> {
         open(&StoreConfig::Kubo {
             url: self.api().unwrap(),
         })

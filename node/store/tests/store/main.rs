@@ -2,12 +2,20 @@
 //! itself, crashes and full disks, and files that lie.
 
 #[cfg(test)]
+mod crafted;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod dag;
 #[cfg(test)]
 mod embedded;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod kubo;
+#[cfg(test)]
+mod place;
 #[cfg(test)]
 mod suite;

@@ -56,6 +56,10 @@ pub async fn run(store: Arc<dyn BlockStore>) {
     the_size_counts_blocks_once(&store).await;
     files_come_back(&store).await;
     a_file_with_a_hole_is_not_read(&store).await;
+    a_draft_that_is_discarded_leaves_the_store_as_it_was(&store, 6 << 20).await;
+    a_draft_that_is_kept_is_a_file_as_any(&store).await;
+    what_others_put_or_read_stays_when_a_draft_is_discarded(&store).await;
+    what_two_drafts_have_put_goes_with_the_last(&store).await;
     an_archive_has_every_block_once(&store).await;
     many_at_a_time(&store).await;
 }
@@ -275,4 +279,90 @@ async fn many_at_a_time(store: &Arc<dyn BlockStore>) {
         .await
         .into_iter()
         .for_each(|task| task.unwrap());
+}
+
+/// An importer that has stored most of so many bytes as a draft.
+async fn drafted(store: &Arc<dyn BlockStore>, data: &[u8]) -> Importer {
+    let mut importer = Importer::draft(Arc::clone(store));
+    importer.write(data).await.unwrap();
+    importer
+}
+
+/// The name of a file that is one chunk of `data`.
+async fn chunk(data: &[u8], number: usize) -> Cid {
+    let chunk = data.chunks(CHUNK_BYTES).nth(number).unwrap();
+    hash(chunk).await.unwrap().cid
+}
+
+pub async fn a_draft_that_is_discarded_leaves_the_store_as_it_was(
+    store: &Arc<dyn BlockStore>,
+    length: usize,
+) {
+    let data = bytes(length, 90);
+    let before_it = import(Arc::clone(store), &data[CHUNK_BYTES..2 * CHUNK_BYTES])
+        .await
+        .unwrap();
+    let before = store.size().await.unwrap();
+    let mut importer = drafted(store, &data).await;
+    assert!(store.size().await.unwrap().blocks > before.blocks + 10);
+    importer.discard().await.unwrap();
+    assert_eq!(store.size().await.unwrap().blocks, before.blocks);
+    assert!(store.has(&before_it.cid).await.unwrap());
+    assert!(!store.has(&chunk(&data, 0).await).await.unwrap());
+    // One that is dropped goes with the next write.
+    drop(drafted(store, &data).await);
+    assert!(store.size().await.unwrap().blocks > before.blocks + 10);
+    let again = Importer::draft(Arc::clone(store)).discard().await;
+    again.unwrap();
+    assert_eq!(store.size().await.unwrap().blocks, before.blocks);
+}
+
+async fn a_draft_that_is_kept_is_a_file_as_any(store: &Arc<dyn BlockStore>) {
+    for length in [17, 5 << 20] {
+        let data = bytes(length, 91);
+        let kept = drafted(store, &data).await.finish().await.unwrap();
+        assert_eq!(kept, hash(&data[..]).await.unwrap());
+        Importer::draft(Arc::clone(store)).discard().await.unwrap();
+        assert_eq!(read(source(store), kept.cid).await.unwrap(), data);
+    }
+    let data = bytes(5 << 20, 92);
+    let (file, draft) = drafted(store, &data).await.finish_draft().await.unwrap();
+    store.keep(draft.unwrap()).await.unwrap();
+    Importer::draft(Arc::clone(store)).discard().await.unwrap();
+    assert_eq!(read(source(store), file.cid).await.unwrap(), data);
+}
+
+async fn what_others_put_or_read_stays_when_a_draft_is_discarded(store: &Arc<dyn BlockStore>) {
+    let data = bytes(5 << 20, 93);
+    let mut importer = drafted(store, &data).await;
+    let (put, read, asked, other) = (
+        import(Arc::clone(store), &data[..CHUNK_BYTES])
+            .await
+            .unwrap()
+            .cid,
+        chunk(&data, 1).await,
+        chunk(&data, 2).await,
+        chunk(&data, 3).await,
+    );
+    assert!(store.get(&read).await.unwrap().is_some());
+    assert!(store.has(&asked).await.unwrap());
+    importer.discard().await.unwrap();
+    for (name, cid) in [("put", put), ("read", read), ("asked for", asked)] {
+        assert!(store.has(&cid).await.unwrap(), "{name}");
+    }
+    assert!(!store.has(&other).await.unwrap());
+}
+
+async fn what_two_drafts_have_put_goes_with_the_last(store: &Arc<dyn BlockStore>) {
+    let before = store.size().await.unwrap().blocks;
+    let data = bytes(5 << 20, 94);
+    let (mut one, mut two) = (drafted(store, &data).await, drafted(store, &data).await);
+    one.discard().await.unwrap();
+    assert!(store.size().await.unwrap().blocks > before + 10);
+    two.discard().await.unwrap();
+    assert_eq!(store.size().await.unwrap().blocks, before);
+    let (mut one, two) = (drafted(store, &data).await, drafted(store, &data).await);
+    one.discard().await.unwrap();
+    let kept = two.finish().await.unwrap();
+    assert_eq!(read(source(store), kept.cid).await.unwrap(), data);
 }

@@ -1,0 +1,150 @@
+//! What people who have no node ask of a member: to keep their logs, and to bring what they signed to the chain.
+//!
+//! These are the parameters and answers of the trait [`ClientRings`](crate::ClientRings). Its methods are public: who may act
+//! follows from the signatures in the parameters.
+
+use super::{
+    json::{HexBytes, Uint96},
+    schema,
+};
+use rings_protocol::{Address, Digest};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most milliseconds that `AppendToRing` waits for other replicas.
+pub const MAX_APPEND_WAIT: u64 = 5_000;
+
+/// Parameters of `FlushToRing`.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlushParams {
+    /// who acts
+    #[schemars(with = "schema::Address")]
+    pub avatar: Address,
+    /// the avatar's ring
+    #[schemars(with = "schema::Address")]
+    pub ring: Address,
+    /// abi.encode(CompoundAction)
+    pub mtx: HexBytes,
+    /// the avatar's signature, r, s and v in 65 bytes
+    pub mtx_sig: HexBytes,
+    /// serialised log nodes that this member may not hold, newest first
+    #[serde(rename = "logNodes")]
+    pub log_nodes: Vec<HexBytes>,
+}
+
+/// Parameters of `AppendToRing`.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppendParams {
+    /// whose log grows
+    #[schemars(with = "schema::Address")]
+    pub avatar: Address,
+    /// the avatar's ring
+    #[schemars(with = "schema::Address")]
+    pub ring: Address,
+    /// serialised log nodes, newest first
+    #[serde(rename = "logNodes")]
+    pub log_nodes: Vec<HexBytes>,
+    /// how many replicas are to hold them before the answer comes; 1 when it is not given
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// most milliseconds to wait for them, up to 5,000; 0 when it is not given
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+}
+
+/// Parameters of `ReplicateRing`.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicateParams {
+    /// the client ring
+    #[schemars(with = "schema::Address")]
+    pub ring: Address,
+    /// the ring that is to keep its logs: this member's
+    #[schemars(with = "schema::Address")]
+    pub replica_ring: Address,
+    /// the client ring's replica key, wrapped to this member's public key (ECIES on secp256k1); empty for a ring whose log
+    /// nodes are not sealed
+    pub replica_key: HexBytes,
+    /// abi.encode(CompoundAction) of the action that calls registerRing
+    pub mtx: HexBytes,
+    /// the avatar's signature, r, s and v in 65 bytes
+    pub mtx_sig: HexBytes,
+    /// serialised log nodes that this member may not hold, newest first
+    #[serde(default, rename = "logNodes", skip_serializing_if = "Vec::is_empty")]
+    pub log_nodes: Vec<HexBytes>,
+}
+
+/// Parameters of `rings_getMessage`.
+#[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageParams {
+    /// the name that FlushToRing gave
+    #[schemars(with = "schema::Digest")]
+    pub msg_hash: Digest,
+}
+
+/// How far an action is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageStatus {
+    /// It is durable here, and on its way to the chain.
+    Received,
+    /// It is on chain.
+    Relayed,
+    /// It will never be on chain.
+    Failed,
+}
+
+/// An action of an avatar.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "Message")]
+pub struct MessageView {
+    /// How far it is.
+    pub status: MessageStatus,
+    /// Its name: the EIP-712 digest that the avatar signed.
+    #[schemars(with = "schema::Digest")]
+    pub msg_hash: Digest,
+    /// Its transaction, once it is on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Digest>")]
+    pub tx: Option<Digest>,
+    /// What that cost the member that sent it, in wei.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub txfee: Option<Uint96>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// That log nodes are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldStatus {
+    /// They are durable at the replicas that are named.
+    Held,
+}
+
+/// Who holds an avatar's log, and up to where.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "Held")]
+pub struct HeldView {
+    /// Always `held`.
+    pub status: HeldStatus,
+    /// The digest of the newest node of the avatar's log that is held.
+    #[schemars(with = "schema::Digest")]
+    pub head: Digest,
+    /// The replicas, each with its signature.
+    pub held: Vec<HeldBy>,
+}
+
+/// One replica that holds a log.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// Its account.
+    #[schemars(with = "schema::Address")]
+    pub replica: Address,
+    /// Its signature of `Held(address ring,address avatar,bytes32 head)` in the domain of the replica's ring.
+    pub signature: HexBytes,
+}

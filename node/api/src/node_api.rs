@@ -1,0 +1,265 @@
+//! The trait of what the HTTP side may ask of a running member, and the errors of the answers.
+
+use super::{
+    client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
+    params::RequestParams,
+    store_work::StoreKeeper,
+    views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
+};
+use async_trait::async_trait;
+use cid::Cid;
+use rings_protocol::{Address, Digest};
+use rings_store::{BlockSource, BlockStore};
+use std::{fmt, sync::Arc};
+
+/// A running member, as its HTTP side sees it. No method here changes the member's state, except [`NodeApi::request`], and
+/// that files can be imported into [`NodeApi::store`].
+#[async_trait]
+pub trait NodeApi: Send + Sync + 'static {
+    /// What the member is doing now.
+    async fn status(&self) -> Result<Status, ApiError>;
+
+    /// A ring and its members, from the chain and from what this member sees of its peers.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`] when this member does not follow `ring`.
+    async fn ring(&self, ring: Address) -> Result<RingView, ApiError>;
+
+    /// A gate and the votes seen for it. A gate that nobody has heard of is in [`GateState::Unknown`](super::views::GateState::Unknown).
+    async fn gate(&self, gate: Address) -> Result<GateView, ApiError>;
+
+    /// Log nodes of `member`, newest first: at most `limit`, beginning at the sequence number `from`
+    /// (at the head when `None`).
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`] or [`ApiError::NotAMember`].
+    async fn log(
+        &self,
+        ring: Address,
+        member: Address,
+        from: Option<u64>,
+        limit: u32,
+    ) -> Result<LogPage, ApiError>;
+
+    /// The client rings whose logs this member keeps.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] while the member starts.
+    async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError>;
+
+    /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns. The
+    /// caller has shown the member's token.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`], [`ApiError::InvalidParams`], [`ApiError::Refused`].
+    async fn request(&self, request: RequestParams) -> Result<RequestedView, ApiError>;
+
+    /// A request and the votes seen for it. One that nobody has heard of is in
+    /// [`RequestState::Unknown`](super::views::RequestState::Unknown).
+    async fn get_request(&self, request: Digest) -> Result<RequestView, ApiError>;
+
+    /// The proof that a ring node lists a request.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidParams`] when none does.
+    async fn proof(&self, request: Digest) -> Result<ProofView, ApiError>;
+
+    /// Where blocks are read from: this member's store first, then other members.
+    fn source(&self) -> Arc<dyn BlockSource>;
+
+    /// This member's own store, into which files are imported.
+    fn store(&self) -> Arc<dyn BlockStore>;
+
+    /// Who works on the store; nobody while the member starts.
+    fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
+        None
+    }
+
+    /// Whether the member keeps up with its chain (`/health` answers 200) or not (503).
+    fn following(&self) -> bool;
+
+    /// Why the member does not keep up with its chain, in words for people; `None` while it does.
+    fn trouble(&self) -> Option<String>;
+
+    /// What somebody should look at although the member follows its chain, in words for people.
+    fn warnings(&self) -> Vec<String>;
+
+    /// Appends all metrics as Prometheus text.
+    ///
+    /// # Errors
+    /// Only when a metric cannot be written as text.
+    fn encode_metrics(&self, out: &mut String) -> fmt::Result;
+}
+
+/// Keeps the logs of client rings, and relays the actions of their avatars.
+#[async_trait]
+pub trait ClientRings: Send + Sync + 'static {
+    /// Takes an action in, with the log nodes behind it. It is durable here when this returns, and is relayed then. The same
+    /// action again gives the same record.
+    ///
+    /// # Errors
+    /// [`ApiError`], each before anything is stored.
+    async fn flush(&self, request: FlushParams) -> Result<MessageView, ApiError>;
+
+    /// Takes log nodes in. They are durable here when this returns.
+    ///
+    /// # Errors
+    /// As [`ClientRings::flush`].
+    async fn append(&self, request: AppendParams) -> Result<HeldView, ApiError>;
+
+    /// Takes the replica key of a client ring, and the action that registers it with this member's ring.
+    ///
+    /// # Errors
+    /// As [`ClientRings::flush`].
+    async fn replicate(&self, request: ReplicateParams) -> Result<MessageView, ApiError>;
+
+    /// What became of an action; nothing if it was never seen here.
+    ///
+    /// # Errors
+    /// When this member's disk cannot be read.
+    async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ApiError>;
+}
+
+/// Why a call was not answered. [`ApiError::code`] is its number in JSON-RPC.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The ring is not one that this member follows.
+    #[error("this node does not follow ring {ring}; ask a member of that ring")]
+    NotFollowed {
+        /// The ring that was asked for.
+        ring: Address,
+    },
+    /// The account is not a member of the ring, and no log of it is held.
+    #[error("{member} is not a member of ring {ring}")]
+    NotAMember {
+        /// The ring that was asked for.
+        ring: Address,
+        /// The account that was asked for.
+        member: Address,
+    },
+    /// Log nodes are missing here. The caller sends them along, and those before them that are missing too.
+    #[error("{} log nodes are missing here; send them along", .missing.len())]
+    LogIncomplete {
+        /// Their CIDs.
+        missing: Vec<Cid>,
+    },
+    /// The signature is not by the account that is said to act.
+    #[error("{reason}")]
+    WrongSignature {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The action does not begin at the head of the avatar's log on chain.
+    #[error("the head of the log on chain is {head}; begin there")]
+    StaleHead {
+        /// The head on chain; zero while there is none.
+        head: Digest,
+    },
+    /// The contract would refuse it.
+    #[error("{reason}")]
+    Reverted {
+        /// The contract's error, decoded.
+        reason: String,
+    },
+    /// A parameter has the right type, but its value is not allowed.
+    #[error("{reason}")]
+    InvalidParams {
+        /// What is wrong, and which values are allowed.
+        reason: String,
+    },
+    /// What was asked needs the member's token, and the caller did not show it.
+    #[error("this needs the token of this member, as Authorization: Bearer <token>")]
+    NoToken,
+    /// The member does not take up what was asked.
+    #[error("{reason}")]
+    Refused {
+        /// Why not, and what may help.
+        reason: String,
+    },
+    /// All places are taken; the caller may try again.
+    #[error("this node is busy; try again in {milliseconds} ms")]
+    Busy {
+        /// How long to wait before the next attempt.
+        milliseconds: u64,
+    },
+    /// A fault of this node: its store, its chain provider, its disk.
+    #[error("{what}")]
+    Internal {
+        /// What could not be done, in words that may be shown to any caller.
+        what: String,
+        /// The cause, which goes to the log of the node and not to the caller.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl ApiError {
+    /// A fault of this node while doing `what`.
+    pub fn internal<E>(what: impl Into<String>, source: E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (what, source) = (what.into(), source.into());
+        Self::Internal { what, source }
+    }
+
+    /// The number of this error in JSON-RPC.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::NotFollowed { .. } => code::NOT_FOLLOWED,
+            Self::NotAMember { .. } => code::NOT_A_MEMBER,
+            Self::LogIncomplete { .. } => code::LOG_INCOMPLETE,
+            Self::WrongSignature { .. } => code::WRONG_SIGNATURE,
+            Self::StaleHead { .. } => code::STALE_HEAD,
+            Self::Reverted { .. } => code::REVERTED,
+            Self::InvalidParams { .. } => code::INVALID_PARAMS,
+            Self::Busy { .. } => code::BUSY,
+            Self::NoToken => code::NO_TOKEN,
+            Self::Refused { .. } => code::REFUSED,
+            Self::Internal { .. } => code::INTERNAL,
+        }
+    }
+
+    /// The fixed message that belongs to [`ApiError::code`]; details go into `data`.
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::NotFollowed { .. } => "unknown replica key",
+            Self::NotAMember { .. } => "not a member",
+            Self::LogIncomplete { .. } => "log replication incomplete",
+            Self::WrongSignature { .. } => "signature does not match avatar",
+            Self::StaleHead { .. } => "stale head",
+            Self::Reverted { .. } => "reverted",
+            Self::InvalidParams { .. } => "Invalid params",
+            Self::Busy { .. } => "busy",
+            Self::NoToken => "token needed",
+            Self::Refused { .. } => "refused",
+            Self::Internal { .. } => "Internal error",
+        }
+    }
+}
+
+/// Error numbers of JSON-RPC 2.0 and of this interface.
+pub mod code {
+    /// JSON-RPC 2.0: a parameter is missing or wrong.
+    pub const INVALID_PARAMS: i32 = -32602;
+    /// JSON-RPC 2.0: a fault of the server.
+    pub const INTERNAL: i32 = -32603;
+    /// `log replication incomplete`; data: the CIDs that are missing.
+    pub const LOG_INCOMPLETE: i32 = -32001;
+    /// `signature does not match avatar`.
+    pub const WRONG_SIGNATURE: i32 = -32003;
+    /// `stale head`; data: the head on chain.
+    pub const STALE_HEAD: i32 = -32005;
+    /// `reverted`; data: the contract's error, decoded.
+    pub const REVERTED: i32 = -32006;
+    /// `unknown replica key`: this node does not follow that ring.
+    pub const NOT_FOLLOWED: i32 = -32002;
+    /// `not a member`.
+    pub const NOT_A_MEMBER: i32 = -32004;
+    /// `busy`; data: milliseconds to wait.
+    pub const BUSY: i32 = -32007;
+    /// `token needed`: only who has the member's token may ask this.
+    pub const NO_TOKEN: i32 = -32008;
+    /// `refused`; data: why.
+    pub const REFUSED: i32 = -32009;
+}

@@ -1,0 +1,151 @@
+//! The OpenRPC document, which `rpc.discover` gives: methods, and schemas derived from the types that are sent.
+
+use super::{
+    client_rings::{
+        AppendParams, FlushParams, HeldView, MessageParams, MessageView, ReplicateParams,
+    },
+    params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
+    schema,
+    views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
+};
+use schemars::{
+    generate::SchemaSettings, transform::RecursiveTransform, JsonSchema, Schema, SchemaGenerator,
+};
+use serde_json::{json, Value};
+
+/// Version of the OpenRPC specification that the document follows; its schemas are those of JSON Schema, draft 7.
+const OPENRPC: &str = "1.3.2";
+/// Where schemas stand in the document.
+const SCHEMAS: &str = "/components/schemas";
+
+pub(super) const STATUS: &str = "rings_status";
+pub(super) const GET_RING: &str = "rings_getRing";
+pub(super) const GET_GATE: &str = "rings_getGate";
+pub(super) const GET_LOG: &str = "rings_getLog";
+pub(super) const REQUEST: &str = "rings_request";
+pub(super) const GET_REQUEST: &str = "rings_getRequest";
+pub(super) const GET_PROOF: &str = "rings_getProof";
+pub(super) const FLUSH: &str = "FlushToRing";
+pub(super) const APPEND: &str = "AppendToRing";
+pub(super) const REPLICATE: &str = "ReplicateRing";
+pub(super) const GET_MESSAGE: &str = "rings_getMessage";
+pub(super) const DISCOVER: &str = "rpc.discover";
+
+/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and `ReplicateRing`.
+pub(super) fn document() -> Value {
+    let mut document = Document::new();
+    document.method::<NoParams, Status>(STATUS, "What this member is doing now");
+    document.method::<RingParams, RingView>(GET_RING, "A ring and its members");
+    document
+        .method::<GateParams, GateView>(GET_GATE, "A gate, the votes seen for it, and its result");
+    document.method::<LogParams, LogPage>(GET_LOG, "A page of a member's log, newest first");
+    document.method::<RequestParams, RequestedView>(
+        REQUEST,
+        "Asks a request of the ring; needs the member's token",
+    );
+    document.method::<DigestParams, RequestView>(
+        GET_REQUEST,
+        "A request, the votes seen for it, and its result",
+    );
+    document
+        .method::<DigestParams, ProofView>(GET_PROOF, "The proof that a ring node lists a request");
+    document.method::<FlushParams, MessageView>(
+        FLUSH,
+        "Bring what an avatar signed, and the log nodes behind it, to its ring",
+    );
+    document.method::<AppendParams, HeldView>(
+        APPEND,
+        "Have an avatar's log nodes kept, without a transaction",
+    );
+    document.method::<ReplicateParams, MessageView>(
+        REPLICATE,
+        "Have the logs of a client ring kept by this member's ring",
+    );
+    document.method::<MessageParams, Option<MessageView>>(
+        GET_MESSAGE,
+        "What became of a FlushToRing; null if it was never seen here",
+    );
+    document.method::<NoParams, schema::OpenRPC>(DISCOVER, "This document");
+    document.finish()
+}
+
+/// The document while it is put together.
+struct Document {
+    methods: Vec<Value>,
+    params: SchemaGenerator,
+    results: SchemaGenerator,
+}
+
+impl Document {
+    fn new() -> Self {
+        Self {
+            methods: Vec::new(),
+            params: settings().for_deserialize().into_generator(),
+            results: settings().for_serialize().into_generator(),
+        }
+    }
+
+    /// Adds the method that takes `P`, an object, and answers with `R`.
+    fn method<P: JsonSchema, R: JsonSchema>(&mut self, name: &str, summary: &str) {
+        let schema = self.params.root_schema_for::<P>();
+        let result = self.results.subschema_for::<R>();
+        self.methods.push(json!({
+            "name": name,
+            "summary": summary,
+            "paramStructure": "by-name",
+            "params": params(&schema),
+            "result": { "name": "result", "schema": result },
+        }));
+    }
+
+    fn finish(mut self) -> Value {
+        let mut schemas = self.params.take_definitions(true);
+        schemas.extend(self.results.take_definitions(true));
+        json!({
+            "openrpc": OPENRPC,
+            "info": {
+                "title": "Rings member",
+                "version": env!("CARGO_PKG_VERSION"),
+                "license": { "name": "MIT OR Apache-2.0" },
+            },
+            "methods": self.methods,
+            "components": { "schemas": schemas },
+        })
+    }
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft07()
+        .with(|settings| {
+            settings.definitions_path = SCHEMAS.into();
+            settings.meta_schema = None;
+        })
+        .with_transform(RecursiveTransform(close))
+}
+
+/// Says of each object that it has no other properties than those described.
+fn close(schema: &mut Schema) {
+    if schema.get("properties").is_some() {
+        schema.insert("additionalProperties".into(), false.into());
+    }
+}
+
+/// The properties of an object as parameters, those that are required first.
+fn params(object: &Schema) -> Vec<Value> {
+    let properties = object.get("properties").and_then(Value::as_object);
+    let required = object.get("required").and_then(Value::as_array);
+    let is_required = |name: &String| {
+        required.is_some_and(|required| required.iter().any(|other| other == name.as_str()))
+    };
+    let mut params: Vec<_> = properties.into_iter().flatten().collect();
+    params.sort_by_key(|(name, _)| !is_required(name));
+    let param = |(name, schema): (&String, &Value)| {
+        json!({
+            "name": name,
+            "summary": schema.get("description"),
+            "required": is_required(name),
+            "schema": schema,
+        })
+    };
+    params.into_iter().map(param).collect()
+}

@@ -1,0 +1,180 @@
+//! The paths of the server, and the handler of each.
+//!
+//! [`router`] joins them: JSON-RPC at `/` (`rpc.rs`, and `session.rs` for WebSocket), the gateway and uploads at
+//! `/ipfs`, `/health` and `/metrics`. The small handlers are here. What holds for all of them (access rules, limits of
+//! size and time) is put around the router by `server.rs` and `access.rs`.
+
+use super::{
+    access::{self, Access, Peer},
+    app::App,
+    gateway, housekeeping,
+    metrics_form::MetricsForm,
+    reply::{discard, Refusal},
+    session, upload,
+    views::Health,
+};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+    Extension, Json, Router,
+};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::{header, HeaderMap, StatusCode, Uri};
+use jsonrpsee::server::{
+    http::{is_json, response as rpc_response},
+    ws::is_upgrade_request,
+    HttpBody, HttpResponse,
+};
+use std::sync::Arc;
+
+/// Largest JSON-RPC request that needs no place among the large ones, in bytes.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+
+/// All paths, behind the check of host and origin.
+pub(super) fn router(app: App) -> Router {
+    let access = Arc::new(Access::new(&app.limits.hosts, &app.limits.origins));
+    Router::new()
+        .route("/", any(json_rpc))
+        .route("/ipfs", post(upload::post))
+        .route("/ipfs/{cid}", get(gateway::get))
+        .route("/ipfs/{cid}/", get(gateway::no_paths))
+        .route("/ipfs/{cid}/{*path}", get(gateway::no_paths))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .merge(housekeeping::routes())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(access, access::admit))
+        .with_state(app)
+}
+
+async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
+    let following = app.api.following();
+    let status = match following {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let trouble = match following {
+        true => None,
+        false => app.api.trouble(),
+    };
+    let warnings = app.api.warnings();
+    let health = Health {
+        following,
+        trouble,
+        warnings,
+    };
+    (status, Json(health))
+}
+
+/// The metrics in the form that the caller asks for.
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let mut text = String::new();
+    let written = app.api.encode_metrics(&mut text);
+    written.map_err(|_| {
+        Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics cannot be written as text",
+        )
+    })?;
+    let form = MetricsForm::asked(&headers);
+    let kind = [
+        (header::CONTENT_TYPE, form.content_type()),
+        (header::VARY, "accept"),
+    ];
+    Ok((kind, form.text(text)).into_response())
+}
+
+async fn nothing_here(uri: Uri) -> Refusal {
+    let line = format!(
+        "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /store, /backup, /health and /metrics",
+        uri.path()
+    );
+    Refusal::new(StatusCode::NOT_FOUND, line)
+}
+
+async fn wrong_method() -> Refusal {
+    let line = "this path does not answer that method";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, line)
+}
+
+/// JSON-RPC: a WebSocket session, or one request with a body.
+async fn json_rpc(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let response = match is_upgrade_request(&request) {
+        true => session(&app, &peer, request).await,
+        false => call(&app, &peer, request).await,
+    };
+    response.map(Body::new)
+}
+
+/// Makes a WebSocket session of the connection, if there is a place for one.
+async fn session(app: &App, peer: &Peer, request: Request) -> HttpResponse {
+    let Ok(place) = app.sessions.clone().try_acquire_owned() else {
+        return rpc_response::too_many_requests();
+    };
+    let mut server = soketto::handshake::http::Server::new();
+    let Ok(response) = server.receive_request(&request) else {
+        return rpc_response::denied();
+    };
+    peer.connection.begin();
+    let (rpc, stop) = (app.rpc.clone(), app.stop.clone());
+    tokio::spawn(async move {
+        session::converse(rpc, request.map(HttpBody::new), server, stop).await;
+        drop(place);
+    });
+    response.map(|()| HttpBody::default())
+}
+
+/// Answers one request. The body is read here, before jsonrpsee sees the request, so that reading has a deadline and a
+/// request that is still arriving takes no place among the calls.
+async fn call(app: &App, peer: &Peer, request: Request) -> HttpResponse {
+    let (parts, body) = request.into_parts();
+    if parts.method == http::Method::POST && !is_json(parts.headers.get(header::CONTENT_TYPE)) {
+        discard(body.into_data_stream()).await;
+        return rpc_response::unsupported_content_type();
+    }
+    let body = match tokio::time::timeout(app.limits.call_timeout, collect(app, body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refused)) => return refused,
+        Err(_) => return too_slow(),
+    };
+    let _working = peer.connection.work();
+    let answered = app.rpc.request(parts, body.into()).await;
+    answered.unwrap_or_else(|_| rpc_response::internal_error())
+}
+
+async fn collect(app: &App, body: Body) -> Result<Bytes, HttpResponse> {
+    let limit = app.limits.rpc_request_bytes;
+    let mut chunks = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut place = None;
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend(chunk.map_err(|_| rpc_response::malformed())?);
+        if bytes.len() > SMALL_BODY_BYTES && place.is_none() {
+            place = Some(
+                app.large_bodies
+                    .try_acquire()
+                    .map_err(|_| rpc_response::too_many_requests())?,
+            );
+        }
+        if bytes.len() > limit as usize {
+            discard(chunks).await;
+            return Err(rpc_response::too_large(limit));
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+fn too_slow() -> HttpResponse {
+    let mut response = HttpResponse::new(HttpBody::from("the body did not arrive in time\n"));
+    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    response
+}

@@ -1,0 +1,302 @@
+//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and those
+//! of client rings, which carry signatures.
+//!
+//! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
+//! gives back the answer, or nothing for notifications. A method is one function of the trait
+//! [`NodeApi`](crate::NodeApi); to add one, extend the trait, add it to `methods` with the types of `views.rs`, and
+//! describe it in `openrpc.rs`. Calls of all connections share a bounded number of places; who does not get one is told
+//! that the node is busy.
+
+use super::{
+    client_rings::MessageParams,
+    error::{with_causes, HttpError},
+    limits::HttpLimits,
+    message::Message,
+    node_api::{ApiError, NodeApi},
+    openrpc,
+    params::{DigestParams, GateParams, LogParams, RequestParams, RingParams},
+    token::Token,
+};
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use jsonrpsee::{
+    core::{BoxError, RegisterMethodError},
+    server::{
+        http::response as http_response, stop_channel, BatchRequestConfig, HttpBody, HttpRequest,
+        HttpResponse, Methods, RpcModule, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
+        TowerServiceBuilder,
+    },
+    types::{ErrorObjectOwned, Params},
+};
+use serde::Deserialize;
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tower::{layer::util::Identity, Service};
+
+/// What a caller is told to wait, in milliseconds, when all places are taken.
+const BUSY_MILLISECONDS: u64 = 100;
+/// What a session is told when an answer cannot be written.
+const INTERNAL: &str =
+    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#;
+
+type Services = TowerServiceBuilder<Identity, Identity>;
+
+/// The caller has shown the member's token: with the request, or when it opened the session.
+#[derive(Debug, Clone, Copy)]
+struct TokenShown;
+
+/// The JSON-RPC side. Single requests and sessions have a service each, so that neither can take all places of the other.
+pub(super) struct Rpc {
+    requests: Services,
+    sessions: Services,
+    methods: Methods,
+    stop: StopHandle,
+    token: Token,
+    batch: usize,
+    request_bytes: usize,
+}
+
+impl Rpc {
+    /// Builds the methods. They are there for as long as the handle is kept.
+    pub(super) fn new(
+        api: Arc<dyn NodeApi>,
+        token: Token,
+        limits: &HttpLimits,
+    ) -> Result<(Self, ServerHandle), HttpError> {
+        let (stop, handle) = stop_channel();
+        let rpc = Self {
+            requests: services(limits, limits.connections as u32),
+            sessions: services(limits, limits.sessions),
+            methods: methods(Calls::new(api, limits))
+                .map_err(HttpError::Methods)?
+                .into(),
+            stop,
+            token,
+            batch: limits.batch as usize,
+            request_bytes: limits.rpc_request_bytes as usize,
+        };
+        Ok((rpc, handle))
+    }
+
+    /// Bytes in one message.
+    pub(super) fn request_bytes(&self) -> usize {
+        self.request_bytes
+    }
+
+    /// Answers one request, whose whole body is `body`. The answer to notifications is empty.
+    pub(super) async fn request(
+        &self,
+        mut parts: http::request::Parts,
+        body: Vec<u8>,
+    ) -> Result<HttpResponse, BoxError> {
+        if self.token.is_shown(&parts.headers) {
+            parts.extensions.insert(TokenShown);
+        }
+        let request = |body| HttpRequest::from_parts(parts, HttpBody::from(body));
+        let numbered = match Message::read(&body, self.batch) {
+            Message::AsItIs => return self.ask(&self.requests, request(body)).await,
+            Message::Answered(answer) => return Ok(http_response::ok_response(answer)),
+            Message::Silent => return Ok(no_content()),
+            Message::Calls(numbered) => numbered,
+        };
+        let request = request(numbered.body.clone().into_bytes());
+        let response = self.ask(&self.requests, request).await?;
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(http_response::ok_response(numbered.answer(&body)?))
+    }
+
+    /// Answers one message of a session; `None` when it asks nothing.
+    pub(super) async fn message(&self, message: &[u8], headers: &HeaderMap) -> Option<String> {
+        let answered = async {
+            let (body, numbered) = match Message::read(message, self.batch) {
+                Message::AsItIs => (String::from_utf8_lossy(message).into_owned(), None),
+                Message::Answered(answer) => return Ok(Some(answer)),
+                Message::Silent => return Ok(None),
+                Message::Calls(numbered) => (numbered.body.clone(), Some(numbered)),
+            };
+            let mut request = as_post(headers, body);
+            if self.token.is_shown(headers) {
+                request.extensions_mut().insert(TokenShown);
+            }
+            let response = self.ask(&self.sessions, request).await?;
+            let body = response.into_body().collect().await?.to_bytes();
+            let answer = match numbered {
+                Some(numbered) => numbered.answer(&body)?,
+                None => String::from_utf8(body.to_vec())?,
+            };
+            Ok::<_, BoxError>(Some(answer))
+        };
+        answered.await.unwrap_or_else(|error| {
+            tracing::warn!(error = %with_causes(error.as_ref()), "a message could not be answered");
+            Some(INTERNAL.to_owned())
+        })
+    }
+
+    async fn ask(
+        &self,
+        services: &Services,
+        request: HttpRequest<HttpBody>,
+    ) -> Result<HttpResponse, BoxError> {
+        let mut service = services
+            .clone()
+            .build(self.methods.clone(), self.stop.clone());
+        service.call(request).await
+    }
+}
+
+/// The request that stands for a message of a session.
+fn as_post(headers: &HeaderMap, body: String) -> HttpRequest<HttpBody> {
+    let mut request = HttpRequest::new(HttpBody::from(body));
+    *request.method_mut() = http::Method::POST;
+    let json = http::HeaderValue::from_static("application/json");
+    let posted = request.headers_mut();
+    posted.insert(http::header::CONTENT_TYPE, json);
+    if let Some(host) = headers.get(http::header::HOST) {
+        posted.insert(http::header::HOST, host.clone());
+    }
+    request
+}
+
+fn no_content() -> HttpResponse {
+    let mut response = HttpResponse::new(HttpBody::default());
+    *response.status_mut() = http::StatusCode::NO_CONTENT;
+    response
+}
+
+fn services(limits: &HttpLimits, connections: u32) -> Services {
+    let config = ServerConfig::builder()
+        .max_connections(connections)
+        .max_request_body_size(limits.rpc_request_bytes)
+        .max_response_body_size(limits.rpc_response_bytes)
+        .set_batch_request_config(BatchRequestConfig::Limit(limits.batch))
+        .max_subscriptions_per_connection(0)
+        .build();
+    ServerBuilder::with_config(config).to_service_builder()
+}
+
+/// What the methods share.
+struct Calls {
+    api: Arc<dyn NodeApi>,
+    places: Semaphore,
+    timeout: Duration,
+}
+
+impl Calls {
+    fn new(api: Arc<dyn NodeApi>, limits: &HttpLimits) -> Self {
+        Self {
+            api,
+            places: Semaphore::new(limits.calls),
+            timeout: limits.call_timeout,
+        }
+    }
+
+    /// Runs one call, if there is a place, for a limited time.
+    async fn run<T>(
+        &self,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ErrorObjectOwned> {
+        let busy = ApiError::Busy {
+            milliseconds: BUSY_MILLISECONDS,
+        };
+        let _place = self.places.try_acquire().map_err(|_| busy)?;
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(elapsed) => {
+                let what = format!("no answer within {} ms", self.timeout.as_millis());
+                Err(ApiError::internal(what, elapsed).into())
+            }
+        }
+    }
+}
+
+/// The methods that [`openrpc::document`] describes, each with the call behind it.
+fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
+    let mut module = RpcModule::new(calls);
+    module.register_async_method(openrpc::STATUS, |_, calls, _| async move {
+        calls.run(calls.api.status()).await
+    })?;
+    module.register_async_method(openrpc::GET_RING, |params, calls, _| async move {
+        let RingParams { ring } = parse(&params)?;
+        calls.run(calls.api.ring(ring)).await
+    })?;
+    module.register_async_method(openrpc::GET_GATE, |params, calls, _| async move {
+        let GateParams { gate } = parse(&params)?;
+        calls.run(calls.api.gate(gate)).await
+    })?;
+    module.register_async_method(openrpc::GET_LOG, |params, calls, _| async move {
+        let page: LogParams = parse(&params)?;
+        let limit = page
+            .limit()
+            .map_err(|reason| ApiError::InvalidParams { reason })?;
+        calls
+            .run(calls.api.log(page.ring, page.member, page.from, limit))
+            .await
+    })?;
+    module.register_async_method(openrpc::REQUEST, |params, calls, extensions| async move {
+        let request: RequestParams = parse(&params)?;
+        if extensions.get::<TokenShown>().is_none() {
+            return Err(ApiError::NoToken.into());
+        }
+        calls.run(calls.api.request(request)).await
+    })?;
+    module.register_async_method(openrpc::GET_REQUEST, |params, calls, _| async move {
+        let DigestParams { request } = parse(&params)?;
+        calls.run(calls.api.get_request(request)).await
+    })?;
+    module.register_async_method(openrpc::GET_PROOF, |params, calls, _| async move {
+        let DigestParams { request } = parse(&params)?;
+        calls.run(calls.api.proof(request)).await
+    })?;
+    client_ring_methods(&mut module)?;
+    let document = openrpc::document();
+    module.register_method(openrpc::DISCOVER, move |_, _, _| document.clone())?;
+    Ok(module)
+}
+
+/// The methods for people who have no node.
+fn client_ring_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMethodError> {
+    module.register_async_method(openrpc::FLUSH, |params, calls, _| async move {
+        let request = parse(&params)?;
+        let call = async { calls.api.client_rings().await?.flush(request).await };
+        calls.run(call).await
+    })?;
+    module.register_async_method(openrpc::APPEND, |params, calls, _| async move {
+        let request = parse(&params)?;
+        let call = async { calls.api.client_rings().await?.append(request).await };
+        calls.run(call).await
+    })?;
+    module.register_async_method(openrpc::REPLICATE, |params, calls, _| async move {
+        let request = parse(&params)?;
+        let call = async { calls.api.client_rings().await?.replicate(request).await };
+        calls.run(call).await
+    })?;
+    module.register_async_method(openrpc::GET_MESSAGE, |params, calls, _| async move {
+        let MessageParams { msg_hash } = parse(&params)?;
+        let call = async { calls.api.client_rings().await?.message(msg_hash).await };
+        calls.run(call).await
+    })?;
+    Ok(())
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(params: &Params<'_>) -> Result<T, ErrorObjectOwned> {
+    params.parse()
+}
+
+impl From<ApiError> for ErrorObjectOwned {
+    fn from(error: ApiError) -> Self {
+        let (code, message) = (error.code(), error.message());
+        match &error {
+            ApiError::Busy { milliseconds } => Self::owned(code, message, Some(milliseconds)),
+            ApiError::LogIncomplete { missing } => {
+                let cids: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                Self::owned(code, message, Some(cids))
+            }
+            ApiError::StaleHead { head } => Self::owned(code, message, Some(head)),
+            ApiError::Internal { source, .. } => {
+                tracing::warn!(error = %error, cause = %with_causes(source.as_ref()), "a call failed");
+                Self::owned(code, message, Some(error.to_string()))
+            }
+            _ => Self::owned(code, message, Some(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A WebSocket session: messages are answered one after the other, and no message is read before the last one is answered
+//! and its answer is written. So a client that sends faster than it reads fills its own buffers, not our memory.
+
+use super::rpc::Rpc;
+use futures::{stream, Stream, StreamExt};
+use http::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
+use jsonrpsee::server::HttpBody;
+use soketto::{connection::Error, data::ByteSlice125, handshake::http::Server, Incoming};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::time::{interval_at, Instant};
+use tokio_util::{
+    compat::{Compat, TokioAsyncReadCompatExt},
+    sync::CancellationToken,
+};
+
+/// How often a silent client is pinged.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long it may say nothing, not even answer a ping.
+const PING_LIMIT: Duration = Duration::from_secs(45);
+/// What a client is told whose message is too long.
+const TOO_BIG: &str =
+    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32007,"message":"Request is too big"}}"#;
+
+type Socket =
+    futures::io::BufReader<futures::io::BufWriter<Compat<TokioIo<hyper::upgrade::Upgraded>>>>;
+
+/// What came from the client.
+enum Heard {
+    Message(Vec<u8>),
+    Pong,
+    TooBig,
+}
+
+/// Talks until the client leaves, says nothing for too long, or `stop` is cancelled.
+pub(super) async fn converse(
+    rpc: Arc<Rpc>,
+    request: Request<HttpBody>,
+    server: Server,
+    stop: CancellationToken,
+) {
+    let headers = request.headers().clone();
+    let talk = async {
+        match hyper::upgrade::on(request).await {
+            Ok(upgraded) => talk(&rpc, &headers, open(&rpc, server, upgraded)).await,
+            Err(error) => tracing::debug!(%error, "a connection did not become a session"),
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = talk => {}
+    }
+}
+
+fn open(
+    rpc: &Rpc,
+    server: Server,
+    upgraded: hyper::upgrade::Upgraded,
+) -> (soketto::Sender<Socket>, soketto::Receiver<Socket>) {
+    let socket = TokioIo::new(upgraded).compat();
+    let socket = futures::io::BufReader::new(futures::io::BufWriter::new(socket));
+    let mut builder = server.into_builder(socket);
+    builder.set_max_message_size(rpc.request_bytes());
+    builder.finish()
+}
+
+async fn talk(
+    rpc: &Rpc,
+    headers: &HeaderMap,
+    (mut sender, receiver): (soketto::Sender<Socket>, soketto::Receiver<Socket>),
+) {
+    let mut heard = pin!(incoming(receiver));
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    let mut last = Instant::now();
+    loop {
+        let sent = tokio::select! {
+            next = heard.next() => {
+                last = Instant::now();
+                let answer = match next {
+                    None => return,
+                    Some(Heard::Pong) => None,
+                    Some(Heard::TooBig) => Some(TOO_BIG.to_owned()),
+                    Some(Heard::Message(message)) => rpc.message(&message, headers).await,
+                };
+                say(&mut sender, answer).await
+            }
+            _ = pings.tick() => match last.elapsed() < PING_LIMIT {
+                true => ping(&mut sender).await,
+                false => return,
+            },
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a session ended early");
+            return;
+        }
+    }
+}
+
+/// Whole messages. A receive that has begun is never cancelled, so no part of a message is lost.
+fn incoming(receiver: soketto::Receiver<Socket>) -> impl Stream<Item = Heard> {
+    stream::unfold(receiver, |mut receiver| async {
+        let mut message = Vec::new();
+        let heard = match receiver.receive(&mut message).await {
+            Ok(Incoming::Data(_)) => Heard::Message(message),
+            Ok(Incoming::Pong(_)) => Heard::Pong,
+            Err(Error::MessageTooLarge { .. }) => Heard::TooBig,
+            Ok(Incoming::Closed(_)) | Err(_) => return None,
+        };
+        Some((heard, receiver))
+    })
+    .fuse()
+}
+
+async fn say(sender: &mut soketto::Sender<Socket>, answer: Option<String>) -> Result<(), Error> {
+    let Some(answer) = answer else {
+        return Ok(());
+    };
+    sender.send_text_owned(answer).await?;
+    sender.flush().await
+}
+
+async fn ping(sender: &mut soketto::Sender<Socket>) -> Result<(), Error> {
+    let nothing: &[u8] = &[];
+    let nothing = ByteSlice125::try_from(nothing).map_err(|_| Error::Closed)?;
+    sender.send_ping(nothing).await?;
+    sender.flush().await
+}

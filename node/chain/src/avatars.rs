@@ -1,0 +1,167 @@
+//! What a replica asks the chain about avatars: who they are, what they signed last, and what became of an action.
+//!
+//! [`Chain::avatar`] reads at one block all that decides whether an action may be relayed. [`Chain::simulate`] says what it
+//! would cost, or why the contract would refuse it. [`Chain::landed`] finds the action that took a nonce, by the ring's event
+//! and the transaction behind it: what is compared is the action itself, for an avatar may sign two actions for one nonce.
+
+use crate::{
+    abi::{engine, ring},
+    chain::{At, Chain},
+    convert::{address, count, digest, h160},
+    error::ChainError,
+    fetch::search,
+    interest::Interest,
+    receipt::{Receipt, Transaction},
+    types::{BlockRef, Call},
+};
+use ethers_core::types::{Bytes, U256};
+use rings_protocol::{flush::CompoundAction, Address, Digest};
+use serde_json::json;
+
+/// An avatar, read at one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvatarState {
+    /// The block.
+    pub block: BlockRef,
+    /// Whether it is a member of the ring.
+    pub is_member: bool,
+    /// The head of its log; zero when there is none.
+    pub head: Digest,
+    /// The nonce of its next action.
+    pub nonce: u64,
+}
+
+/// The action that took a nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Landed {
+    /// Whether it is the one that was asked for.
+    pub is_this: bool,
+    /// Its transaction.
+    pub transaction: Digest,
+    /// The block of it.
+    pub block: BlockRef,
+    /// Who sent it.
+    pub sender: Address,
+    /// Gas that it used.
+    pub gas_used: u64,
+    /// What it cost, in wei.
+    pub fee: u128,
+}
+
+impl Chain {
+    /// Whether `client` is registered with a ring that keeps logs.
+    ///
+    /// # Errors
+    /// [`ChainError::NotAContract`] when there is no ring; others when the chain cannot be asked.
+    pub async fn is_client(&self, keeper: Address, client: Address) -> Result<bool, ChainError> {
+        let client = h160(client);
+        let call = ring::IsClientCall { client };
+        self.view("ring", keeper, call, At::Latest).await
+    }
+
+    /// Whether the engine made the ring at `account`.
+    ///
+    /// # Errors
+    /// [`ChainError::NotAContract`] when there is no engine; others when the chain cannot be asked.
+    pub async fn is_ring(&self, engine: Address, account: Address) -> Result<bool, ChainError> {
+        let account = h160(account);
+        let call = engine::IsRingCall { account };
+        self.view("engine", engine, call, At::Latest).await
+    }
+
+    /// Head and nonce of an avatar, and whether it is a member, all at the newest block.
+    ///
+    /// # Errors
+    /// [`ChainError::NotAContract`] when there is no ring; others when the chain cannot be asked.
+    pub async fn avatar(&self, ring: Address, avatar: Address) -> Result<AvatarState, ChainError> {
+        let head = self.latest().await?;
+        let at = At::Hash(head.hash);
+        let account = h160(avatar);
+        let (is_member, log_head, nonce): (bool, [u8; 32], U256) = tokio::try_join!(
+            self.view("ring", ring, ring::IsMemberCall { account }, at),
+            self.view("ring", ring, ring::LogNodeHeadsCall { member: account }, at),
+            self.view("ring", ring, ring::NonceOfCall { avatar: account }, at),
+        )?;
+        Ok(AvatarState {
+            block: head.block(),
+            is_member,
+            head: Digest(log_head),
+            nonce: count(nonce),
+        })
+    }
+
+    /// The nonce that an avatar's next action will have once the transactions in the endpoint's pool are in blocks.
+    ///
+    /// # Errors
+    /// As [`Chain::avatar`].
+    pub async fn nonce_in_pool(&self, ring: Address, avatar: Address) -> Result<u64, ChainError> {
+        let avatar = h160(avatar);
+        let call = ring::NonceOfCall { avatar };
+        let nonce: U256 = self.view("ring", ring, call, At::Pending).await?;
+        Ok(count(nonce))
+    }
+
+    /// The account from which an avatar's actions are made.
+    ///
+    /// # Errors
+    /// As [`Chain::avatar`].
+    pub async fn account_of(&self, ring: Address, avatar: Address) -> Result<Address, ChainError> {
+        let avatar = h160(avatar);
+        let call = ring::AccountOfCall { avatar };
+        let account: ethers_core::types::H160 = self.view("ring", ring, call, At::Latest).await?;
+        Ok(address(account))
+    }
+
+    /// The gas that a call would need now, if `from` sent it.
+    ///
+    /// # Errors
+    /// [`ChainError::Reverted`] with the contract's reason; others when the chain cannot be asked.
+    pub async fn simulate(&self, from: Address, call: &Call) -> Result<u64, ChainError> {
+        let mut request = json!({
+            "from": h160(from),
+            "data": Bytes::from(call.data.clone()),
+            "value": U256::from(call.value),
+        });
+        if let Some(to) = call.to {
+            request["to"] = json!(h160(to));
+        }
+        self.estimate(request).await
+    }
+
+    /// The action that took the nonce of `action`, looked for from block `since` on; `None` while none is found.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub async fn landed(
+        &self,
+        ring: Address,
+        action: &CompoundAction,
+        since: u64,
+    ) -> Result<Option<Landed>, ChainError> {
+        let interest = Interest::flushed(ring, action.avatar, action.nonce);
+        let events = search(self, &interest, since, false).await?;
+        let Some(event) = events.last() else {
+            return Ok(None);
+        };
+        let Some(place) = event.place() else {
+            return Ok(None);
+        };
+        let (receipt, transaction): (Option<Receipt>, Option<Transaction>) = tokio::try_join!(
+            self.receipt(place.transaction),
+            self.transaction(place.transaction),
+        )?;
+        let (Some(receipt), Some(transaction)) = (receipt, transaction) else {
+            return Ok(None);
+        };
+        let price = receipt.effective_gas_price.unwrap_or_default();
+        let fee = receipt.gas_used.saturating_mul(price);
+        Ok(Some(Landed {
+            is_this: action.is_in(&transaction.input),
+            transaction: digest(place.transaction),
+            block: self.block_of(event, place).await?,
+            sender: receipt.from.map(address).unwrap_or_default(),
+            gas_used: count(receipt.gas_used),
+            fee: fee.min(u128::MAX.into()).as_u128(),
+        }))
+    }
+}

@@ -1,0 +1,100 @@
+//! Events of contracts as the endpoint returns them.
+
+use ethers_contract::EthEvent;
+use ethers_core::{
+    abi::RawLog,
+    types::{Bytes, H160, H256, U256, U64},
+};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// An event that is not decoded yet. (The Ethereum API calls it a log; here a log is a member's.)
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawEvent {
+    pub address: H160,
+    #[serde(default)]
+    pub topics: Vec<H256>,
+    #[serde(default)]
+    pub data: Bytes,
+    #[serde(default)]
+    pub block_hash: Option<H256>,
+    #[serde(default)]
+    pub block_number: Option<U64>,
+    #[serde(default)]
+    pub transaction_hash: Option<H256>,
+    #[serde(default)]
+    pub log_index: Option<U256>,
+    #[serde(default)]
+    pub removed: Option<bool>,
+    /// The time of the block, where the endpoint gives it.
+    #[serde(default, deserialize_with = "number_or_nothing")]
+    pub block_timestamp: Option<U256>,
+}
+
+/// Where an event stands; pending ones stand nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub number: u64,
+    pub log_index: u64,
+    pub block: H256,
+    pub transaction: H256,
+}
+
+impl RawEvent {
+    /// Its place in the chain; `None` when it is in no block, or in one that was reorganised away.
+    pub(crate) fn place(&self) -> Option<Place> {
+        if self.removed == Some(true) {
+            return None;
+        }
+        Some(Place {
+            number: self.block_number?.as_u64(),
+            log_index: u64::try_from(self.log_index?).ok()?,
+            block: self.block_hash?,
+            transaction: self.transaction_hash?,
+        })
+    }
+
+    /// Reads it as one kind of event, if it is one.
+    pub(crate) fn read<E: EthEvent>(&self) -> Option<E> {
+        if self.topics.first() != Some(&E::signature()) {
+            return None;
+        }
+        let raw = RawLog {
+            topics: self.topics.clone(),
+            data: self.data.to_vec(),
+        };
+        E::decode_log(&raw).ok()
+    }
+}
+
+/// A number in the API's form. `None` for anything else, which some endpoints give for fields that are not in the
+/// standard.
+fn number_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<Option<U256>, D::Error> {
+    let value = Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(timestamp: Value) -> RawEvent {
+        let event = json!({
+            "address": "0x0101010101010101010101010101010101010101", "topics": [], "data": "0x",
+            "blockNumber": "0x5", "blockHash": H256::zero(), "transactionHash": H256::zero(), "logIndex": "0x0",
+            "blockTimestamp": timestamp,
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn the_time_of_the_block_is_read_where_it_is_given() {
+        assert_eq!(event(json!("0x10")).block_timestamp, Some(16.into()));
+        for other in [json!(null), json!({}), json!("soon")] {
+            assert_eq!(event(other).block_timestamp, None);
+        }
+        assert_eq!(event(json!(null)).place().unwrap().number, 5);
+    }
+}

@@ -1,0 +1,214 @@
+//! Follows the transactions that were sent: receipts, heads, and blocks that were reorganised away.
+//!
+//! At each new head the receipts of the lowest nonces are asked for. A receipt settles a nonce and tells its callers.
+//! When a head is not the child of the one before, mined transactions are looked for again, and those that are gone are
+//! sent again. A transaction that is deep enough is final, and only its outcome is kept, in the journal.
+
+use super::{
+    done::Done,
+    journal::Change,
+    outcome::find,
+    record::{Outcome, Progress},
+    request::answer,
+    writer::Writer,
+};
+use crate::{error::ChainError, header::Header};
+use tokio::time::Instant;
+
+/// Receipts that are asked for at each new head. An account's transactions are mined in order, so these
+/// are the lowest nonces; when there are more, the account's nonce says which.
+const CHECKED_AT_ONCE: usize = 4;
+/// Blocks behind the head at which a transaction is final.
+const FINAL_DEPTH: u64 = 64;
+
+impl Writer {
+    /// Looks for the receipt of a nonce.
+    pub(super) fn check(&mut self, nonce: u64) {
+        let Some(flight) = self.flights.get_mut(&nonce) else {
+            return;
+        };
+        if std::mem::replace(&mut flight.checking, true) {
+            return;
+        }
+        let (chain, account) = (self.chain.clone(), self.account);
+        let message = flight.record.message.clone();
+        let hashes: Vec<_> = flight.record.variants.iter().map(|v| v.hash).collect();
+        self.start(async move {
+            let result = find(&chain, account, &message, &hashes).await;
+            Done::Checked { nonce, result }
+        });
+    }
+
+    pub(super) async fn on_checked(
+        &mut self,
+        nonce: u64,
+        result: Result<Option<Outcome>, ChainError>,
+    ) {
+        let Some(flight) = self.flights.get_mut(&nonce) else {
+            return;
+        };
+        flight.checking = false;
+        match result {
+            Ok(Some(outcome)) => self.settle(nonce, outcome),
+            Ok(None) if flight.record.is_pending() => self.on_missing(nonce).await,
+            Ok(None) => self.unsettle(nonce),
+            Err(error) => {
+                // The outcome is only in the journal, and its callers must not wait for ever.
+                if flight.unverified {
+                    answer(std::mem::take(&mut flight.waiters), Err(error.clone()));
+                }
+                tracing::debug!(nonce, %error, "no receipt could be asked for");
+            }
+        }
+    }
+
+    fn settle(&mut self, nonce: u64, outcome: Outcome) {
+        let Some(flight) = self.flights.get_mut(&nonce) else {
+            return;
+        };
+        answer(std::mem::take(&mut flight.waiters), Ok((&outcome).into()));
+        flight.record.state = Progress::Mined(outcome);
+        flight.retry_at = None;
+        flight.lost_since = None;
+        flight.unverified = false;
+        self.mined = self.mined.max(nonce + 1);
+        self.dirty.insert(nonce);
+        self.chain.has_mined();
+    }
+
+    /// A block was reorganised away, and its transaction with it: sends it again.
+    fn unsettle(&mut self, nonce: u64) {
+        tracing::warn!(
+            nonce,
+            "a transaction was reorganised away; sending it again"
+        );
+        if let Some(flight) = self.flights.get_mut(&nonce) {
+            flight.record.state = Progress::Pending;
+            flight.unverified = false;
+            flight.since = Instant::now();
+            flight.height = None;
+            self.mined = self.mined.min(nonce);
+            self.dirty.insert(nonce);
+            self.broadcast(nonce);
+        }
+    }
+
+    pub(super) fn on_head(&mut self, head: Result<Header, ChainError>) {
+        let head = match head {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::debug!(%error, "no new head");
+                return;
+            }
+        };
+        self.market.renew(&head);
+        self.compare(&head);
+        self.head = Some(head);
+        self.look();
+        self.finalise();
+    }
+
+    /// Asks for the newest head.
+    pub(super) fn ask_head(&mut self) {
+        let chain = self.chain.clone();
+        self.head_asked = Instant::now();
+        self.start(async move { Done::Headed(chain.latest().await) });
+    }
+
+    /// Asks for the receipts that a new block may have brought.
+    pub(super) fn look(&mut self) {
+        let lowest: Vec<_> = self.pending().take(CHECKED_AT_ONCE + 1).collect();
+        for nonce in lowest.iter().take(CHECKED_AT_ONCE) {
+            self.check(*nonce);
+        }
+        if lowest.len() > CHECKED_AT_ONCE {
+            self.count();
+        }
+    }
+
+    /// Asks how many of the account's transactions are mined.
+    pub(super) fn count(&mut self) {
+        if std::mem::replace(&mut self.counting, true) {
+            return;
+        }
+        let (chain, account) = (self.chain.clone(), self.account);
+        self.start(async move { Done::Counted(chain.nonce(account).await) });
+    }
+
+    /// Compares a new head with the one before: if that is not its parent, the chain may have been
+    /// reorganised, and mined transactions with it.
+    fn compare(&mut self, head: &Header) {
+        let Some(before) = &self.head else {
+            return;
+        };
+        let follows = head.parent_hash == before.hash || head.hash == before.hash;
+        let settled = self.flights.values().any(|f| !f.record.is_pending());
+        if follows || !settled {
+            return;
+        }
+        let (chain, before) = (self.chain.clone(), before.clone());
+        self.start(async move {
+            let now = chain.header(before.height()).await;
+            Done::Compared(now.map(|header| header.is_none_or(|h| h.hash != before.hash)))
+        });
+    }
+
+    pub(super) fn on_compared(&mut self, reorganised: Result<bool, ChainError>) {
+        // An error hides a reorganisation at most until the journal is opened again, when everything is checked.
+        if !matches!(reorganised, Ok(true)) {
+            return;
+        }
+        let settled = self.flights.iter().filter(|(_, f)| !f.record.is_pending());
+        let settled: Vec<_> = settled.map(|(nonce, _)| *nonce).collect();
+        for nonce in settled {
+            self.check(nonce);
+        }
+    }
+
+    /// Marks what is deep enough as final.
+    fn finalise(&mut self) {
+        let Some(depth) = self.height().checked_sub(FINAL_DEPTH) else {
+            return;
+        };
+        for (nonce, flight) in &mut self.flights {
+            let deep =
+                matches!(&flight.record.state, Progress::Mined(o) if o.block.number <= depth);
+            if deep && !flight.unverified {
+                flight.record.finalise();
+                self.dirty.insert(*nonce);
+            }
+        }
+    }
+
+    /// Writes new outcomes to the journal.
+    pub(super) async fn flush(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let changes = self.dirty.iter().filter_map(|nonce| {
+            let record = self.flights.get(nonce)?.record.clone();
+            Some(Change::Put(*nonce, Box::new(record)))
+        });
+        match self.journal.commit(changes.collect()).await {
+            Ok(()) => {
+                for nonce in std::mem::take(&mut self.dirty) {
+                    self.forget_final(nonce);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "outcomes cannot be written to the journal; trying again")
+            }
+        }
+    }
+
+    /// Drops final records from memory: they are on disk.
+    fn forget_final(&mut self, nonce: u64) {
+        let flight = self.flights.get(&nonce);
+        if !flight.is_some_and(|flight| flight.record.is_final()) {
+            return;
+        }
+        if let Some(purpose) = self.flights.remove(&nonce).and_then(|f| f.record.purpose) {
+            self.purposes.remove(&purpose);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The handle with which callers submit transactions.
+
+use super::{
+    config::SubmitterConfig,
+    request::{Request, Submitted},
+    writer::Writer,
+};
+use crate::{chain::Chain, error::ChainError, types::Call};
+use rings_protocol::{cids::keccak256, crypto::SecretKey, Address, Digest};
+use std::{path::Path, sync::Arc};
+use tokio::{
+    sync::{mpsc, oneshot, Mutex},
+    task::JoinHandle,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Submissions that wait to be taken up; beyond that `submit` waits itself.
+pub const SUBMIT_QUEUE: usize = 256;
+
+/// Makes the purpose of the second try of a bounded call different from that of the first.
+const ESTIMATED: &[u8] = b"estimated";
+
+/// Sends transactions from one account. Cheap to clone; it stops when the last clone is dropped, and goes
+/// on from its journal when it is opened again.
+#[derive(Clone)]
+pub struct Submitter {
+    account: Address,
+    requests: mpsc::Sender<Request>,
+    stop: CancellationToken,
+    /// Stops the task with the last clone.
+    _guard: Arc<DropGuard>,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Submitter {
+    /// Opens the journal of an account, or makes it, and goes on with the unfinished transactions in it.
+    ///
+    /// # Errors
+    /// [`ChainError::JournalInUse`] when another process has it open, [`ChainError::JournalForeign`] when it is for another
+    /// account or chain, [`ChainError::Journal`] when it cannot be read; and when the chain cannot be asked.
+    pub async fn open(
+        path: impl AsRef<Path>,
+        chain: Chain,
+        key: SecretKey,
+    ) -> Result<Self, ChainError> {
+        Self::open_with(path, chain, key, SubmitterConfig::default()).await
+    }
+
+    /// The same with other fees and times.
+    ///
+    /// # Errors
+    /// As [`Submitter::open`].
+    pub async fn open_with(
+        path: impl AsRef<Path>,
+        chain: Chain,
+        key: SecretKey,
+        config: SubmitterConfig,
+    ) -> Result<Self, ChainError> {
+        let account = key.address();
+        let (requests, queue) = mpsc::channel(SUBMIT_QUEUE);
+        let stop = CancellationToken::new();
+        let writer = Writer::open(path.as_ref(), chain, key, config, queue).await?;
+        let task = tokio::spawn(writer.run(stop.clone()));
+        Ok(Self {
+            account,
+            requests,
+            _guard: Arc::new(stop.clone().drop_guard()),
+            stop,
+            task: Arc::new(Mutex::new(Some(task))),
+        })
+    }
+
+    /// The account that sends and pays.
+    pub fn account(&self) -> Address {
+        self.account
+    }
+
+    /// Sends a call and waits until it is in a block.
+    ///
+    /// `purpose` names what it is for: submitting the same purpose again, also after a restart, gives the
+    /// outcome of the first. Dropping the future does not take the transaction back. While the chain
+    /// cannot be reached this waits.
+    ///
+    /// # Errors
+    /// [`ChainError::Reverted`] when an estimate (`gas: None`) finds that the contract would refuse, in which case
+    /// nothing was sent and the purpose is free again; likewise [`ChainError::FeeCap`] while gas is too expensive,
+    /// [`ChainError::InsufficientFunds`] and [`ChainError::Transaction`]. The last three also come for a transaction of an
+    /// earlier run that no pool takes; it goes on being tried. [`ChainError::Journal`] when it could not be written, so nothing was sent.
+    /// [`ChainError::Closed`] after [`Submitter::shutdown`].
+    pub async fn submit(&self, purpose: Digest, call: Call) -> Result<Submitted, ChainError> {
+        let (waiter, answered) = oneshot::channel();
+        let request = Request {
+            purpose,
+            call,
+            waiter,
+        };
+        let queued = self.requests.send(request).await;
+        queued.map_err(|_| ChainError::Closed)?;
+        answered.await.unwrap_or(Err(ChainError::Closed))
+    }
+
+    /// Sends a call whose gas limit is a bound by formula. Where the chain charges more than the formula knows (a new
+    /// fork, a chain of another kind) it runs out of gas, and is sent once more with the chain's own estimate; that
+    /// sends nothing if the call reverts even with enough gas.
+    ///
+    /// # Errors
+    /// As [`Submitter::submit`].
+    pub async fn submit_bounded(
+        &self,
+        purpose: Digest,
+        call: Call,
+    ) -> Result<Submitted, ChainError> {
+        let estimated = Call {
+            gas: None,
+            ..call.clone()
+        };
+        let bound = call.gas;
+        let first = self.submit(purpose, call).await?;
+        if bound.is_none() || matches!(first, Submitted::Mined { .. }) {
+            return Ok(first);
+        }
+        let again = keccak256(&[&purpose.0, ESTIMATED].concat());
+        match self.submit(again, estimated).await {
+            Err(ChainError::Reverted { .. }) => Ok(first),
+            second => second,
+        }
+    }
+
+    /// Stops, and returns when the journal is closed. Transactions in flight go on when it is opened again.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.lock().await.take() {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the submitter ended with an error");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Submitter({})", self.account)
+    }
+}

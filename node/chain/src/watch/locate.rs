@@ -1,0 +1,182 @@
+//! From raw events to the consumer's events: decoded, in order, with the times of their blocks and the specifications
+//! of gates.
+//!
+//! For a request, the specification is read from the gate's code, and so are those of the gates that it waits for,
+//! directly or not. These come before the request in the page, with the results that their rings have registered
+//! already. From then on `follow` knows them.
+
+use super::watcher::Watcher;
+use crate::{
+    chain::At,
+    convert::{digest, h256},
+    error::ChainError,
+    events::{decode, Decoded},
+    fetch::search_up_to,
+    interest::Interest,
+    raw_event::{Place, RawEvent},
+    types::{BlockRef, ChainEvent, Cursor, Located},
+};
+use rings_protocol::{gate::GateSpec, Address};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A gate that is followed from now on.
+type NewGate = (Address, Arc<GateSpec>);
+
+/// The content of one page. The new gates count only when the whole page has been read.
+#[derive(Default)]
+struct PageContent {
+    events: Vec<Located>,
+    followed: Vec<NewGate>,
+}
+
+impl Watcher {
+    /// Reads the specifications of the gates that the consumer named at the start.
+    pub(super) async fn read_unread(&mut self) -> Result<(), ChainError> {
+        while let Some(gate) = self.unread.last().copied() {
+            match self.chain.spec_of(self.config.engine, gate).await? {
+                Some(spec) => self.followed.insert(gate, &spec),
+                None => {
+                    tracing::warn!(%gate, "this engine has no gate at this address; it is not followed")
+                }
+            }
+            self.unread.pop();
+        }
+        Ok(())
+    }
+
+    /// Decodes the raw events that were read up to block `last`.
+    pub(super) async fn locate(
+        &mut self,
+        raw: &[RawEvent],
+        last: Cursor,
+    ) -> Result<Vec<Located>, ChainError> {
+        let placed = raw.iter().filter_map(|event| Some((event.place()?, event)));
+        let sorted: BTreeMap<Place, &RawEvent> = placed.collect();
+        let mut page = PageContent::default();
+        for (place, event) in sorted {
+            let block = self.chain.block_of(event, place).await?;
+            match decode(event) {
+                Some(Decoded::Event(event)) => page.events.push(located(block, place, event)),
+                Some(Decoded::Requested { gate, requester }) => {
+                    let at = |event| located(block, place, event);
+                    self.request(gate, requester, at, last, &mut page).await?;
+                }
+                None => tracing::debug!(?place, "an event does not have the expected form"),
+            }
+        }
+        for (gate, spec) in page.followed {
+            self.followed.insert(gate, &spec);
+        }
+        for located in &page.events {
+            if let ChainEvent::OutputsRegistered { gate, .. } = &located.event {
+                self.followed.resolved(*gate, located.block.number);
+            }
+        }
+        Ok(page.events)
+    }
+
+    /// A request. Before it come the gates that it waits for, and their results as far as there are any.
+    async fn request(
+        &self,
+        gate: Address,
+        requester: Address,
+        at: impl Fn(ChainEvent) -> Located,
+        last: Cursor,
+        page: &mut PageContent,
+    ) -> Result<(), ChainError> {
+        let Some(spec) = self.chain.spec_of(self.config.engine, gate).await? else {
+            tracing::warn!(%gate, "the engine emitted a request for a gate that it has not made");
+            return Ok(());
+        };
+        for (upstream, spec) in self.new_upstream(gate, &spec, page).await? {
+            page.events.push(at(ChainEvent::GateFollowed {
+                gate: upstream,
+                spec: spec.as_ref().clone(),
+            }));
+            let results = self.past_results(upstream, &spec, last).await?;
+            page.events.extend(results);
+            page.followed.push((upstream, spec));
+        }
+        if spec.rings.len() > 1 && !self.knows(gate, page) {
+            let results = self.past_results(gate, &spec, last).await?;
+            page.events.extend(results);
+            page.followed.push((gate, spec.clone()));
+        }
+        page.events.push(at(ChainEvent::GateRequested {
+            gate,
+            requester,
+            spec: spec.as_ref().clone(),
+        }));
+        Ok(())
+    }
+
+    fn knows(&self, gate: Address, page: &PageContent) -> bool {
+        self.followed.contains(gate) || page.followed.iter().any(|(known, _)| *known == gate)
+    }
+
+    /// The gates that this one waits for, directly or not, and that are not followed yet; those further up come first.
+    async fn new_upstream(
+        &self,
+        gate: Address,
+        spec: &GateSpec,
+        page: &PageContent,
+    ) -> Result<Vec<NewGate>, ChainError> {
+        let mut found: Vec<NewGate> = Vec::new();
+        let mut waiting = spec.upstream();
+        while let Some(upstream) = waiting.pop() {
+            let is_found = found.iter().any(|(known, _)| *known == upstream);
+            if is_found || upstream == gate || self.knows(upstream, page) {
+                continue;
+            }
+            if self.followed.has_no_room(page.followed.len() + found.len()) {
+                tracing::warn!(%gate, "it waits for more gates than are followed at once, so it does not become ready here");
+                break;
+            }
+            if let Some(spec) = self.chain.spec_of(self.config.engine, upstream).await? {
+                waiting.extend(spec.upstream());
+                found.push((upstream, spec));
+            }
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// The result that another ring has registered for a gate up to block `last`, if there is one.
+    async fn past_results(
+        &self,
+        gate: Address,
+        spec: &GateSpec,
+        last: Cursor,
+    ) -> Result<Vec<Located>, ChainError> {
+        let mut rings = spec.rings.clone();
+        rings.retain(|ring| *ring != self.config.ring);
+        let Some(interest) = Interest::results(&rings, &[gate]).pop() else {
+            return Ok(Vec::new());
+        };
+        if !self
+            .chain
+            .is_resolved_at(gate, At::Hash(h256(last.hash)))
+            .await?
+        {
+            return Ok(Vec::new());
+        }
+        let (from, to) = (self.config.start_block, last.number);
+        let mut results = Vec::new();
+        for event in search_up_to(&self.chain, &interest, from, to, false).await? {
+            if let (Some(place), Some(Decoded::Event(decoded))) = (event.place(), decode(&event)) {
+                let block = self.chain.block_of(&event, place).await?;
+                results.push(located(block, place, decoded));
+            }
+        }
+        Ok(results)
+    }
+}
+
+fn located(block: BlockRef, place: Place, event: ChainEvent) -> Located {
+    Located {
+        block,
+        transaction: digest(place.transaction),
+        log_index: place.log_index,
+        event,
+    }
+}

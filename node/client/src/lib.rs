@@ -1,0 +1,28 @@
+//! What an avatar needs: its log, its actions, and requests to replicas. No node is inside, no clock, no socket.
+//!
+//! An avatar is a key ([`SecretKey`]) that is a member of a ring. Its [`Log`] signs and links what it says; an
+//! [`Action`] says what its account does and where its log stands then. Both become a [`Request`], which is the text of a
+//! JSON-RPC call: the caller sends it to any replica by whatever transport it has, and reads the answer with [`Answer`].
+//!
+//! Nothing here rests on what a replica says: [`held_by`] tells from a signature which replica holds a log, and
+//! [`Log::read`] checks every node that comes back. The rules and the bytes are those of `rings-protocol`. The crate compiles
+//! for `wasm32-unknown-unknown` too.
+
+mod action;
+mod held;
+mod log;
+mod request;
+
+pub use action::{register_ring, Action, AvatarState, NO_DEADLINE};
+pub use held::{held_by, HeldError};
+pub use log::{Log, LogError, Secrecy};
+pub use request::{Answer, AnswerError, Append, Flush, Message, Replicate, Request, Status};
+pub use rings_protocol::{
+    crypto::{PublicKey, SecretKey, Signature},
+    eip712::Domain,
+    flush::{CompoundAction, Uint},
+    log::LogNode,
+    message::Message as LogMessage,
+    private::{Keyring, ReadKey},
+    Address, Digest,
+};

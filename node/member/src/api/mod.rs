@@ -1,0 +1,308 @@
+//! Answers the questions of the HTTP side ([`NodeApi`]).
+//!
+//! [`Api`] reads from four places: the state database (gates, votes, logs), [`RingStatus`] (members, peers,
+//! heights), the chain (who keeps the ring, how a result was registered), and the core, which is asked through its
+//! inbox how far it is with a gate. It changes nothing, except that it gives requests to the core, and what avatars send to
+//! [`Clients`]. To add a method, add it to the trait in `rings-api` first.
+//!
+//! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot reach),
+//! `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an answer that need
+//! nothing but what they show).
+
+mod gate;
+mod health;
+mod log;
+mod request;
+mod views;
+
+use crate::{
+    blocks::MemberBlocks,
+    clients::Clients,
+    clock,
+    core::Input,
+    housekeeping::Housekeeper,
+    metrics::{self, Facts},
+    opened::Opened,
+    ring_status::{RingStatus, Snapshot},
+    state::MemberState,
+};
+use async_trait::async_trait;
+use rings_api::{
+    views::{
+        ForkView, GateView, Head, LogPage, MemberView, ProofView, RequestView, RequestedView,
+        RingView, Status, StoreStatus,
+    },
+    ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
+};
+use rings_chain::{Chain, RingState};
+use rings_network::Network;
+use rings_protocol::{cids::node_cid, eip712::Domain, log::Tip, Address, Digest};
+use rings_store::{BlockSource, BlockStore, StoreSize};
+use std::{fmt, sync::Arc};
+use tokio::sync::mpsc;
+use views::memory;
+
+/// Most gates that are listed for a member that voted for another result.
+const MAX_DIVERGED: usize = 100;
+/// Everything from which answers are made.
+pub struct Api {
+    me: Address,
+    ring: Address,
+    domain: Domain,
+    /// Blocks on top of a result before it is called final.
+    confirmations: u64,
+    chain: Chain,
+    state: Arc<MemberState>,
+    store: Arc<dyn BlockStore>,
+    shared: Arc<RingStatus>,
+    network: Network,
+    blocks: Arc<MemberBlocks>,
+    clients: Arc<Clients>,
+    keeper: Arc<Housekeeper>,
+    outbox: mpsc::Sender<Input>,
+    /// When this process began to run, in milliseconds since 1970.
+    started: u64,
+}
+
+impl Api {
+    pub(crate) fn new(
+        parts: &Opened,
+        network: Network,
+        (blocks, clients): (Arc<MemberBlocks>, Arc<Clients>),
+        keeper: Arc<Housekeeper>,
+        outbox: mpsc::Sender<Input>,
+    ) -> Self {
+        Self {
+            me: parts.key.address(),
+            ring: parts.domain.ring,
+            domain: parts.domain,
+            confirmations: parts.confirmations,
+            chain: parts.chain.clone(),
+            state: Arc::clone(&parts.state),
+            store: Arc::clone(&parts.store),
+            shared: Arc::clone(&parts.shared),
+            network,
+            blocks,
+            clients,
+            keeper,
+            outbox,
+            started: clock::milliseconds(),
+        }
+    }
+
+    fn followed(&self, ring: Address) -> Result<(), ApiError> {
+        match ring == self.ring {
+            true => Ok(()),
+            false => Err(ApiError::NotFollowed { ring }),
+        }
+    }
+
+    fn head(&self, member: Address) -> Result<Option<Head>, ApiError> {
+        let tip = self.state.tip(member).map_err(memory)?;
+        Ok(tip.map(|Tip { seq, digest }| Head {
+            seq,
+            cid: node_cid(digest),
+        }))
+    }
+
+    /// The proofs of forks that are held, and what became of them on chain.
+    async fn forks(&self, ring: &RingState) -> Result<Vec<ForkView>, ApiError> {
+        let mut forks = Vec::new();
+        for proof in self.state.fork_proofs(&self.domain).map_err(memory)? {
+            let (member, seq) = (proof.author(), proof.seq());
+            let is_member = ring.members.contains(&member);
+            let frozen = match is_member {
+                true => self.chain.is_frozen(self.ring, member).await,
+                false => Ok(false),
+            };
+            let frozen =
+                frozen.map_err(|error| ApiError::internal("the chain cannot be asked", error))?;
+            let proven = !is_member || frozen;
+            forks.push(ForkView {
+                member,
+                seq,
+                proven,
+            });
+        }
+        Ok(forks)
+    }
+
+    fn member(&self, member: Address, snapshot: &Snapshot) -> Result<MemberView, ApiError> {
+        let contact = snapshot.contacts.get(&member);
+        let connected = member == self.me
+            || contact.is_some_and(|contact| snapshot.connected.contains(&contact.peer));
+        let multiaddresses = contact.map_or_else(Vec::new, |contact| {
+            rings_network::address_texts(&contact.multiaddress)
+        });
+        Ok(MemberView {
+            address: member,
+            peer_id: contact.map(|contact| contact.peer.to_string()),
+            multiaddress: multiaddresses.first().cloned(),
+            multiaddresses,
+            program: contact.and_then(|contact| self.network.program_of(&contact.peer)),
+            connected,
+            last_seen: snapshot.last_seen.get(&member).copied(),
+            head: self.head(member)?,
+            diverged: self
+                .state
+                .divergences(member, MAX_DIVERGED)
+                .map_err(memory)?,
+            forked: snapshot.forked.contains(&member),
+            stalled: snapshot.stalled.get(&member).copied().unwrap_or(0),
+            held_back: snapshot.held_back.get(&member).copied(),
+        })
+    }
+}
+
+#[async_trait]
+impl NodeApi for Api {
+    async fn status(&self) -> Result<Status, ApiError> {
+        let snapshot = self.shared.snapshot();
+        // If the store cannot be reached now, the rest is still answered.
+        let size = self.store.size().await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store cannot be measured"
+            );
+            StoreSize::default()
+        });
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            profile: rings_compute::profile(),
+            chain_id: self.chain.id(),
+            block: snapshot.head,
+            following: self.following(),
+            trouble: self.trouble(),
+            member: self.me,
+            peer_id: self.network.local_id().to_string(),
+            peers: snapshot.connected.len() as u32,
+            ring: self.ring,
+            epoch: snapshot.epoch,
+            head: self.head(self.me)?,
+            store: StoreStatus {
+                kind: self.store.kind().into(),
+                blocks: size.blocks,
+                bytes: size.bytes,
+            },
+            announced: self.announced(&snapshot),
+            balance: snapshot.funds.get(&self.me).map(ToString::to_string),
+            registrations: snapshot.affordable(self.me),
+            providers: self.providers(),
+            unreachable: self.unreachable(&snapshot),
+            warnings: self.own_warnings(&snapshot),
+        })
+    }
+
+    async fn ring(&self, ring: Address) -> Result<RingView, ApiError> {
+        self.followed(ring)?;
+        let snapshot = self.shared.snapshot();
+        let unreachable = |error| ApiError::internal("the chain cannot be asked", error);
+        let on_chain = self.chain.ring_state(ring).await.map_err(unreachable)?;
+        let members = on_chain
+            .members
+            .iter()
+            .map(|member| self.member(*member, &snapshot))
+            .collect::<Result<_, _>>()?;
+        Ok(RingView {
+            ring,
+            engine: on_chain.engine,
+            keeper: on_chain.keeping.keeper,
+            epoch: on_chain.epoch,
+            quorum: on_chain.quorum,
+            ring_node_head: on_chain.ring_node_head,
+            forks: self.forks(&on_chain).await?,
+            members,
+        })
+    }
+
+    async fn gate(&self, gate: Address) -> Result<GateView, ApiError> {
+        self.gate_view(gate).await
+    }
+
+    async fn log(
+        &self,
+        ring: Address,
+        member: Address,
+        from: Option<u64>,
+        limit: u32,
+    ) -> Result<LogPage, ApiError> {
+        self.log_page(ring, member, from, limit).await
+    }
+
+    async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {
+        Ok(Arc::clone(&self.clients) as Arc<dyn ClientRings>)
+    }
+
+    async fn request(&self, request: RequestParams) -> Result<RequestedView, ApiError> {
+        self.ask(request).await
+    }
+
+    async fn get_request(&self, request: Digest) -> Result<RequestView, ApiError> {
+        self.request_view(request).await
+    }
+
+    async fn proof(&self, request: Digest) -> Result<ProofView, ApiError> {
+        self.proof_view(request).await
+    }
+
+    fn source(&self) -> Arc<dyn BlockSource> {
+        Arc::clone(&self.blocks) as Arc<dyn BlockSource>
+    }
+
+    fn store(&self) -> Arc<dyn BlockStore> {
+        Arc::clone(&self.store)
+    }
+
+    fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
+        Some(Arc::clone(&self.keeper) as Arc<dyn StoreKeeper>)
+    }
+
+    fn following(&self) -> bool {
+        self.chain_trouble().is_none()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let trouble = self.chain_trouble().or_else(|| self.twin());
+        trouble
+            .or_else(|| self.shared.recovering())
+            .or_else(|| self.full())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.all_warnings()
+    }
+
+    fn encode_metrics(&self, out: &mut String) -> fmt::Result {
+        let snapshot = self.shared.snapshot();
+        let facts = Facts {
+            shared: &self.shared,
+            network: self.network.stats(),
+            following: self.following(),
+            members: &self.members(&snapshot),
+            unreachable: &self.unreachable(&snapshot),
+            providers: &self.providers(),
+        };
+        metrics::write(&facts, out)
+    }
+}
+
+impl Api {
+    /// What this member sees of all members. If its database cannot be read now, the other metrics are still written.
+    fn members(&self, snapshot: &Snapshot) -> Vec<MemberView> {
+        let views = snapshot.members.iter();
+        let views = views.map(|member| self.member(*member, snapshot));
+        views.collect::<Result<_, _>>().unwrap_or_else(|error| {
+            let cause = &error as &dyn std::error::Error;
+            tracing::warn!(error = cause, "the metrics have no members");
+            Vec::new()
+        })
+    }
+
+    /// Whether what must be kept is more than the store is to hold, in words.
+    fn full(&self) -> Option<String> {
+        let over = self.keeper.over();
+        (over > 0).then(|| {
+            format!("what must be kept exceeds [store] max_bytes by {over} bytes: raise it, or unpin files that are not needed any more")
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Reads the logs of the ring's members, the own one too, for what they say about actions of avatars.
+//!
+//! What another member took in is taken in here too: the action, and the log nodes behind it, which are fetched from that
+//! member. The own log is read for what was written there before a crash and is not in the index. How far each log was read
+//! is on disk; what was read twice changes nothing.
+
+use super::{
+    keeper::Clients,
+    nodes::Opener,
+    refusal::{of_chain, of_state},
+};
+use crate::state::{Flush, StateError};
+use rings_api::ApiError;
+use rings_protocol::{
+    cids::{digest_of, node_cid},
+    crypto::Signature,
+    flush::{CompoundAction, FlushMessage, HeldLogs, KeyShare, Plan, Signed, MAX_OFFERED_NODES},
+    log::LogNode,
+    message::Message,
+    Address, Digest,
+};
+use rings_store::BlockSource;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Nodes of a log that are read at once.
+const PAGE: usize = 256;
+/// Nodes after which the place in a log is written down although they said nothing about actions.
+const REMEMBER_AFTER: u64 = 256;
+/// When it is read again without a reason.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Reads the members' logs until `stop`.
+///
+/// # Errors
+/// [`StateError`] when the database cannot be used and waiting does not help.
+pub async fn hear(clients: Arc<Clients>, stop: CancellationToken) -> Result<(), StateError> {
+    let mut places = BTreeMap::new();
+    while !stop.is_cancelled() {
+        let pause = match read_all(&clients, &mut places).await {
+            Ok(()) => IDLE,
+            Err(error) => {
+                let cause = rings_api::with_causes(&error);
+                tracing::warn!(
+                    cause,
+                    "members' logs cannot be read for actions now; trying again"
+                );
+                clients.parts.turn
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = clients.parts.heard.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Ok(())
+}
+
+/// How far a log was read, and how far the disk knows of.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    next: u64,
+    written: u64,
+}
+
+async fn read_all(clients: &Clients, places: &mut BTreeMap<Address, Read>) -> Result<(), ApiError> {
+    for (author, tip) in clients.parts.logs.tips().map_err(of_state)? {
+        let mut read = match places.get(&author) {
+            Some(read) => *read,
+            None => {
+                let next = clients.state.cursor(author).map_err(of_state)?;
+                Read {
+                    next,
+                    written: next,
+                }
+            }
+        };
+        while read.next <= tip.seq {
+            let (count, has_news) = read_page(clients, author, read.next).await?;
+            if count == 0 {
+                break;
+            }
+            read.next += count;
+            if has_news || read.next - read.written >= REMEMBER_AFTER {
+                let written = || clients.state.read_up_to(author, read.next);
+                tokio::task::block_in_place(written).map_err(of_state)?;
+                read.written = read.next;
+            }
+            places.insert(author, read);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the nodes of a log from a position on. Returns how many, and whether one of them said something.
+async fn read_page(clients: &Clients, author: Address, from: u64) -> Result<(u64, bool), ApiError> {
+    let parts = &clients.parts;
+    let digests = parts.logs.nodes(author, from, PAGE).map_err(of_state)?;
+    let cids: Vec<_> = digests.into_iter().map(node_cid).collect();
+    let unreadable = |error| ApiError::internal("a log node cannot be read", error);
+    let blocks = parts.blocks.blocks(&cids).await.map_err(unreadable)?;
+    let mut has_news = false;
+    for block in &blocks {
+        let node = LogNode::open(block.data(), &parts.domain);
+        let node = node.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
+        for message in &node.content().body {
+            has_news |= take(clients, author, message).await?;
+        }
+    }
+    Ok((blocks.len() as u64, has_news))
+}
+
+/// Takes in what a message says about client rings. Returns whether it is about them at all.
+async fn take(clients: &Clients, author: Address, message: &Message) -> Result<bool, ApiError> {
+    match (
+        FlushMessage::from_message(message),
+        KeyShare::from_message(message),
+    ) {
+        (Ok(None), Ok(None)) => Ok(false),
+        (Err(error), _) | (_, Err(error)) => {
+            let cause = rings_api::with_causes(&error);
+            tracing::warn!(member = %author, cause, "a message about a client ring is malformed");
+            Ok(true)
+        }
+        (_, Ok(Some(share))) => clients.take_key(&share).map(|()| true),
+        (Ok(Some(message)), _) => take_action(clients, author, message).await.map(|()| true),
+    }
+}
+
+async fn take_action(
+    clients: &Clients,
+    author: Address,
+    message: FlushMessage,
+) -> Result<(), ApiError> {
+    match message {
+        FlushMessage::Ended { msg_hash, .. } => {
+            // What another member says is checked with the chain.
+            if clients.state.flush(msg_hash).map_err(of_state)?.is_some() {
+                clients.begin(msg_hash).await;
+            }
+            Ok(())
+        }
+        FlushMessage::Received {
+            ring,
+            mtx,
+            signature,
+        } => learn(clients, (author, ring), &mtx, &signature).await,
+    }
+}
+
+/// Takes in an action that stands in a member's log.
+async fn learn(
+    clients: &Clients,
+    (author, ring): (Address, Address),
+    mtx: &[u8],
+    signature: &Signature,
+) -> Result<(), ApiError> {
+    let read = CompoundAction::from_abi(mtx).and_then(|action| {
+        let domain = clients.domain(ring);
+        Signed::read(&domain, action.avatar, mtx, &signature.to_bytes())
+    });
+    let signed = match read {
+        Ok(signed) => signed,
+        Err(error) => {
+            tracing::warn!(member = %author, %error, "a member took in an action that is not valid");
+            return Ok(());
+        }
+    };
+    let (msg_hash, avatar) = (signed.msg_hash(), signed.action().avatar);
+    let _turn = clients.locks.wait((ring, avatar)).await;
+    if clients.state.flush(msg_hash).map_err(of_state)?.is_some() {
+        return Ok(());
+    }
+    match clients.keeps(ring).await {
+        Ok(()) => {}
+        Err(ApiError::NotFollowed { .. }) if clients.hands_over(ring, &signed).await? => {}
+        Err(ApiError::NotFollowed { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let plan = follow(clients, ring, &signed).await;
+    clients.store_blocks(&plan).await?;
+    let head = clients.parts.chain.block_number().await.map_err(of_chain)?;
+    let since = since(clients, ring, &signed, head).await?;
+    let is_mine = author == clients.me;
+    let flush = Flush::received((ring, avatar), mtx, *signature, since, is_mine);
+    clients.index(ring, &plan, Some((msg_hash, &flush)))?;
+    clients.begin(msg_hash).await;
+    Ok(())
+}
+
+/// From which block on the action's transaction is looked for: the newest one, while its nonce is not used. If it is used
+/// already, the whole chain is looked through.
+async fn since(
+    clients: &Clients,
+    ring: Address,
+    signed: &Signed,
+    head: u64,
+) -> Result<u64, ApiError> {
+    let action = signed.action();
+    let on_chain = clients.parts.chain.avatar(ring, action.avatar).await;
+    let on_chain = on_chain.map_err(of_chain)?;
+    match on_chain.nonce > action.nonce.saturating_u64() {
+        true => Ok(0),
+        false => Ok(head.min(on_chain.block.number)),
+    }
+}
+
+/// Fetches the nodes behind an action. What cannot be fetched is sent by its author later: it is told what is missing.
+async fn follow(clients: &Clients, ring: Address, signed: &Signed) -> Plan {
+    let avatar = signed.action().avatar;
+    let found = async {
+        let nodes = fetch(clients, ring, signed.action().new_head).await?;
+        let plan = clients.plan(ring, avatar, nodes).await?;
+        clients.has_space(ring, &plan).map(|()| plan)
+    };
+    found.await.unwrap_or_else(|error| {
+        let cause = rings_api::with_causes(&error);
+        tracing::warn!(%avatar, %ring, cause, "the log nodes behind an action cannot be taken in");
+        Plan::default()
+    })
+}
+
+/// The nodes from a head back to those that are held, and those that they refer to.
+async fn fetch(clients: &Clients, ring: Address, head: Digest) -> Result<Vec<LogNode>, ApiError> {
+    let held = clients.state.held(ring);
+    let opener = Opener::new(clients, ring)?;
+    let (mut wanted, mut seen, mut nodes) = (vec![head], HashSet::new(), Vec::new());
+    while let Some(digest) = wanted.pop() {
+        let is_new = seen.insert(digest) && held.place_of(digest).map_err(of_state)?.is_none();
+        if !is_new || nodes.len() >= MAX_OFFERED_NODES {
+            continue;
+        }
+        let missing = |error| ApiError::internal("a log node cannot be fetched", error);
+        let blocks = clients.parts.blocks.blocks(&[node_cid(digest)]).await;
+        for block in blocks.map_err(missing)? {
+            let node = opener.open(block.data())?;
+            let content = node.content();
+            let links = content.refs.iter().chain(&content.prev);
+            wanted.extend(links.filter_map(|link| digest_of(link).ok()));
+            nodes.push(node);
+        }
+    }
+    Ok(nodes)
+}

@@ -1,0 +1,178 @@
+//! What the parts of the work for client rings share.
+
+use super::{
+    locks::Locks,
+    purse::SharedPurse,
+    refusal::{of_chain, of_state, view},
+};
+use crate::{
+    blocks::MemberBlocks,
+    config::ClientsConfig,
+    core::{Input, Saying},
+    ring_status::RingStatus,
+    state::{ClientState, MemberState, StateError},
+};
+use async_trait::async_trait;
+use rings_api::{
+    client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
+    ApiError, ClientRings,
+};
+use rings_chain::{Chain, Submitter};
+use rings_protocol::{
+    crypto::SecretKey, eip712::Domain, flush::FlushStatus, message::Message, Address, Digest,
+};
+use rings_store::BlockStore;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot, Notify};
+
+/// Actions that may be on their way to the chain at one moment. Beyond that, further ones are told to come again.
+pub(super) const MAX_OPEN: usize = 4096;
+/// Names of actions on their way to the relay.
+const BEGUN: usize = MAX_OPEN;
+/// When somebody may try again who came at a moment with too many open actions, in milliseconds.
+const FULL_MILLISECONDS: u64 = 1_000;
+
+/// The parts of the member that the work for client rings rests on.
+pub struct Shared {
+    /// The member's account key.
+    pub key: SecretKey,
+    /// Chain and ring.
+    pub domain: Domain,
+    /// The engine that owns the ring.
+    pub engine: Address,
+    /// The chain.
+    pub chain: Chain,
+    /// Sends transactions.
+    pub submitter: Arc<Submitter>,
+    /// The block store.
+    pub store: Arc<dyn BlockStore>,
+    /// Blocks of the own store and of the other members.
+    pub blocks: Arc<MemberBlocks>,
+    /// The logs of this member's ring.
+    pub logs: Arc<MemberState>,
+    /// The ring as this member sees it.
+    pub ring: Arc<RingStatus>,
+    /// The core, which writes the own log.
+    pub outbox: mpsc::Sender<Input>,
+    /// Notified when nodes of other members' logs are on disk.
+    pub heard: Arc<Notify>,
+    /// How long the next in line waits for a relayer.
+    pub turn: Duration,
+    /// Blocks on top of a transaction before it is called final.
+    pub confirmations: u64,
+}
+
+/// Keeps the logs of client rings, and relays what their avatars sign.
+pub struct Clients {
+    pub(super) parts: Shared,
+    pub(super) me: Address,
+    pub(super) state: ClientState,
+    pub(super) purse: SharedPurse,
+    pub(super) locks: Locks,
+    /// Most bytes of log nodes that are kept of a ring.
+    pub(super) space: u64,
+    /// Names of actions that are open, or about which there is news.
+    pub(super) begun: mpsc::Sender<Digest>,
+}
+
+impl Clients {
+    /// Also gives the receiver of the actions that are to be relayed.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn new(
+        parts: Shared,
+        state: ClientState,
+        config: &ClientsConfig,
+    ) -> Result<(Self, mpsc::Receiver<Digest>), StateError> {
+        let (begun, received) = mpsc::channel(BEGUN);
+        let clients = Self {
+            me: parts.key.address(),
+            purse: SharedPurse::open(config, &state)?,
+            locks: Locks::default(),
+            space: config.bytes_per_ring,
+            state,
+            begun,
+            parts,
+        };
+        Ok((clients, received))
+    }
+
+    /// The domain in which the avatars of a client ring sign.
+    pub(super) fn domain(&self, ring: Address) -> Domain {
+        Domain::new(self.parts.domain.chain_id, ring)
+    }
+
+    /// Whether this member's ring keeps the logs of `ring`: it is registered on chain, or about to be.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`] when it does not.
+    pub(super) async fn keeps(&self, ring: Address) -> Result<(), ApiError> {
+        let keeping = self.state.keeping(ring).map_err(of_state)?;
+        if let Some(msg_hash) = keeping.and_then(|keeping| keeping.registered_by) {
+            let flush = self.state.flush(msg_hash).map_err(of_state)?;
+            if flush.is_some_and(|flush| flush.status == FlushStatus::Received) {
+                return Ok(());
+            }
+        }
+        let keeper = self.parts.domain.ring;
+        match self.parts.chain.is_client(keeper, ring).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ApiError::NotFollowed { ring }),
+            Err(error) => Err(of_chain(error)),
+        }
+    }
+
+    /// Writes a message into the own log. It is on disk when this returns.
+    pub(super) async fn say(&self, message: Message) -> Result<(), ApiError> {
+        let (done, written) = oneshot::channel();
+        let messages = vec![message];
+        let saying = Input::Say(Saying { messages, done });
+        let ended = |_| ApiError::internal("this member is stopping", "the core has ended");
+        self.parts
+            .outbox
+            .send(saying)
+            .await
+            .map_err(|_| ended(()))?;
+        written.await.map_err(|_| ended(()))
+    }
+
+    /// An action is to be relayed, or there is news about it.
+    pub(super) async fn begin(&self, msg_hash: Digest) {
+        if self.begun.send(msg_hash).await.is_err() {
+            tracing::debug!(
+                "the relay has ended; the action is found when the member starts again"
+            );
+        }
+    }
+
+    /// Whether one more action may be on its way.
+    pub(super) fn has_room(&self) -> Result<(), ApiError> {
+        let milliseconds = FULL_MILLISECONDS;
+        let open = self.state.open_flushes(MAX_OPEN).map_err(of_state)?;
+        match open.len() < MAX_OPEN {
+            true => Ok(()),
+            false => Err(ApiError::Busy { milliseconds }),
+        }
+    }
+}
+
+#[async_trait]
+impl ClientRings for Clients {
+    async fn flush(&self, request: FlushParams) -> Result<MessageView, ApiError> {
+        self.take_flush(request).await
+    }
+
+    async fn append(&self, request: AppendParams) -> Result<HeldView, ApiError> {
+        self.take_append(request).await
+    }
+
+    async fn replicate(&self, request: ReplicateParams) -> Result<MessageView, ApiError> {
+        self.take_ring(request).await
+    }
+
+    async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ApiError> {
+        let flush = self.state.flush(msg_hash).map_err(of_state)?;
+        Ok(flush.map(|flush| view(msg_hash, &flush.status)))
+    }
+}

@@ -1,0 +1,153 @@
+//! Log nodes of client rings: opened with the keys that are held, placed, and stored.
+
+use super::{
+    keeper::Clients,
+    refusal::{of_chain, of_plan, of_state},
+};
+use crate::state::{Flush, StateError};
+use bytes::Bytes;
+use rings_api::{ApiError, HexBytes};
+use rings_protocol::{
+    flush::{plan, Plan, MAX_OFFERED_NODES},
+    log::LogNode,
+    private::{node_key, unwrap, Keyring, PrivateOpenError, SealedError, WrappedKey},
+    Address, Digest,
+};
+use rings_store::{Block, StoreError};
+use std::collections::BTreeSet;
+
+impl Clients {
+    /// Reads log nodes of a ring. Those that are sealed are opened with the ring's replica keys.
+    pub(super) fn open(&self, ring: Address, nodes: &[HexBytes]) -> Result<Vec<LogNode>, ApiError> {
+        if nodes.len() > MAX_OFFERED_NODES {
+            return Err(ApiError::InvalidParams {
+                reason: format!(
+                    "{} log nodes at once; at most {MAX_OFFERED_NODES} are accepted: send the older ones first",
+                    nodes.len()
+                ),
+            });
+        }
+        tokio::task::block_in_place(|| {
+            let opener = Opener::new(self, ring)?;
+            let nodes = nodes.iter().map(|node| opener.open(&node.0));
+            nodes.collect()
+        })
+    }
+
+    /// Finds which nodes are new. Nodes of others than `avatar` must be by members of the ring.
+    pub(super) async fn plan(
+        &self,
+        ring: Address,
+        avatar: Address,
+        nodes: Vec<LogNode>,
+    ) -> Result<Plan, ApiError> {
+        let mut authors: BTreeSet<_> = nodes.iter().map(LogNode::author).collect();
+        authors.remove(&avatar);
+        let mut members = BTreeSet::new();
+        for author in authors {
+            let is_member = self.parts.chain.is_member(ring, author).await;
+            if is_member.map_err(of_chain)? {
+                members.insert(author);
+            }
+        }
+        let held = self.state.held(ring);
+        let is_member = |author| members.contains(&author);
+        tokio::task::block_in_place(|| plan(&held, avatar, is_member, nodes)).map_err(of_plan)
+    }
+
+    /// Whether there is space for new nodes of a ring.
+    pub(super) fn has_space(&self, ring: Address, plan: &Plan) -> Result<(), ApiError> {
+        let held = self.state.size(ring).map_err(of_state)?;
+        let added: usize = plan.nodes().iter().map(|node| node.bytes().len()).sum();
+        match held.saturating_add(added as u64) <= self.space {
+            true => Ok(()),
+            false => Err(ApiError::InvalidParams {
+                reason: format!(
+                    "this member keeps at most {} bytes of log nodes of a ring, and has {held}; ask its operator for more",
+                    self.space
+                ),
+            }),
+        }
+    }
+
+    /// Puts the blocks of new nodes into the store.
+    pub(super) async fn store_blocks(&self, plan: &Plan) -> Result<(), ApiError> {
+        let block = |node: &LogNode| Block::new(node.cid(), Bytes::copy_from_slice(node.bytes()));
+        let blocks: Result<Vec<_>, StoreError> = plan.nodes().iter().map(block).collect();
+        let failed = |error| ApiError::internal("log nodes cannot be stored now", error);
+        let blocks = blocks.map_err(failed)?;
+        match blocks.is_empty() {
+            true => Ok(()),
+            false => self.parts.store.put(blocks).await.map_err(failed),
+        }
+    }
+
+    /// Writes the index of nodes whose blocks are stored, and the action that came with them.
+    pub(super) fn index(
+        &self,
+        ring: Address,
+        plan: &Plan,
+        flush: Option<(Digest, &Flush)>,
+    ) -> Result<(), ApiError> {
+        let written = tokio::task::block_in_place(|| self.state.take(ring, plan.nodes(), flush));
+        written.map_err(of_state)
+    }
+}
+
+/// Opens the nodes of one client ring.
+pub(super) struct Opener {
+    domain: rings_protocol::eip712::Domain,
+    ring: Address,
+    keys: Keyring,
+    /// Names of the keys.
+    names: BTreeSet<Digest>,
+}
+
+impl Opener {
+    /// Whether a replica key is held, by its name.
+    pub(super) fn has_key(&self, name: Digest) -> bool {
+        self.names.contains(&name)
+    }
+
+    /// With all replica keys of the ring that are held.
+    pub(super) fn new(clients: &Clients, ring: Address) -> Result<Self, ApiError> {
+        let domain = clients.domain(ring);
+        let (mut keys, mut names) = (Keyring::new(domain), BTreeSet::new());
+        let keeping = clients.state.keeping(ring).map_err(of_state)?;
+        for wrapped in keeping.unwrap_or_default().keys {
+            let bytes = hex::decode(&wrapped);
+            let bytes = bytes.map_err(|error| of_state(StateError::Format(error.into())))?;
+            match unwrap(&domain, &clients.parts.key, &bytes) {
+                Ok((_, WrappedKey::Replica(key))) => {
+                    names.insert(key.name());
+                    keys.add_replica(key);
+                }
+                Ok((_, WrappedKey::Read(_))) | Err(_) => {
+                    tracing::warn!(%ring, "a kept replica key cannot be unwrapped with this member's key");
+                }
+            }
+        }
+        Ok(Self {
+            domain,
+            ring,
+            keys,
+            names,
+        })
+    }
+
+    /// Opens one node.
+    pub(super) fn open(&self, bytes: &[u8]) -> Result<LogNode, ApiError> {
+        let malformed = |error: &(dyn std::error::Error + 'static)| ApiError::InvalidParams {
+            reason: format!("logNodes: {}", rings_api::with_causes(error)),
+        };
+        if node_key(bytes).is_err() {
+            return LogNode::open(bytes, &self.domain).map_err(|error| malformed(&error));
+        }
+        self.keys.open(bytes).map_err(|error| match error {
+            PrivateOpenError::Sealed(SealedError::Key { .. }) => {
+                ApiError::NotFollowed { ring: self.ring }
+            }
+            error => malformed(&error),
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! `ReplicateRing`: a client ring is handed over to this member's ring.
+
+use super::{
+    intake::Ancestry,
+    keeper::Clients,
+    nodes::Opener,
+    refusal::{of_action, of_chain, of_state},
+};
+use rand::RngCore;
+use rings_api::{
+    client_rings::{MessageView, ReplicateParams},
+    ApiError,
+};
+use rings_protocol::{
+    flush::{call_of, CompoundAction, KeyShare, Signed},
+    private::{unwrap, Keyring, ReplicaKey, WrappedKey, Wraps},
+    Address, Digest,
+};
+
+/// The signature of `IRing.registerRing`, whose hash gives its selector.
+const REGISTER: &str = "registerRing(address,address)";
+
+impl Clients {
+    /// Takes the replica key of a ring, and the action that registers the ring with this member's.
+    pub(super) async fn take_ring(
+        &self,
+        request: ReplicateParams,
+    ) -> Result<MessageView, ApiError> {
+        let ring = request.ring;
+        if request.replica_ring != self.parts.domain.ring {
+            let ring = request.replica_ring;
+            return Err(ApiError::NotFollowed { ring });
+        }
+        let action = CompoundAction::from_abi(&request.mtx.0);
+        let avatar = action.map_err(|error| of_action(&error))?.avatar;
+        let signed = Signed::read(
+            &self.domain(ring),
+            avatar,
+            &request.mtx.0,
+            &request.mtx_sig.0,
+        );
+        let signed = signed.map_err(|error| of_action(&error))?;
+        self.check_ring(ring).await?;
+        self.check_registration(ring, &signed)?;
+        let wrapped = request.replica_key.0;
+        let key = self.unwrapped(ring, &wrapped)?;
+        // Only a member of the ring makes this member write anything down.
+        self.member(ring, avatar).await?;
+        if let Some((epoch, key)) = &key {
+            if !Opener::new(self, ring)?.has_key(key.name()) {
+                self.share(ring, *epoch, key).await?;
+                self.keep(ring, Some(&wrapped), None)?;
+            }
+        }
+        self.keep(ring, None, Some(signed.msg_hash()))?;
+        self.take_action(ring, &signed, &request.log_nodes, Ancestry::Later)
+            .await
+    }
+
+    /// Whether an action hands its ring over to this member's ring. It is relayed although the ring is not kept yet.
+    pub(super) async fn hands_over(
+        &self,
+        ring: Address,
+        signed: &Signed,
+    ) -> Result<bool, ApiError> {
+        match self.check_registration(ring, signed) {
+            Ok(()) => match self.check_ring(ring).await {
+                Ok(()) => Ok(true),
+                Err(ApiError::NotFollowed { .. }) => Ok(false),
+                Err(error) => Err(error),
+            },
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Only rings of the engine are known to tell the truth about their members.
+    async fn check_ring(&self, ring: Address) -> Result<(), ApiError> {
+        let is_ring = self.parts.chain.is_ring(self.parts.engine, ring).await;
+        match is_ring.map_err(of_chain)? {
+            true => Ok(()),
+            false => Err(ApiError::NotFollowed { ring }),
+        }
+    }
+
+    /// Writes down a wrapped key, or which action registers the ring.
+    fn keep(
+        &self,
+        ring: Address,
+        key: Option<&[u8]>,
+        registered_by: Option<Digest>,
+    ) -> Result<(), ApiError> {
+        let key = key.map(hex::encode);
+        let keep = || self.state.keep(ring, key.as_deref(), registered_by);
+        match tokio::task::block_in_place(keep).map_err(of_state)? {
+            true => Ok(()),
+            false => Err(ApiError::InvalidParams {
+                reason: "this ring has handed over too many replica keys".into(),
+            }),
+        }
+    }
+
+    /// Hands a replica key to the other members, wrapped to each of them, through the own log.
+    async fn share(&self, ring: Address, epoch: u64, key: &ReplicaKey) -> Result<(), ApiError> {
+        let mut keys = Keyring::new(self.domain(ring));
+        let (key, keeper) = (WrappedKey::Replica(key.clone()), self.parts.domain.ring);
+        let mut wraps = Vec::new();
+        for member in self.parts.ring.snapshot().members {
+            let contact = self.parts.chain.contact(keeper, member).await;
+            let contact = contact.map_err(of_chain)?.filter(|_| member != self.me);
+            let Some(contact) = contact else { continue };
+            keys.approve(member);
+            let wrapped = keys.wrap(epoch, &key, &contact.public_key, |bytes| {
+                rand::rngs::OsRng.fill_bytes(bytes);
+            });
+            let failed = |error| ApiError::internal("a replica key cannot be wrapped", error);
+            wraps.push(wrapped.map_err(failed)?);
+        }
+        let wraps = Wraps::new(wraps);
+        self.say(KeyShare { ring, wraps }.to_message()).await
+    }
+
+    /// Takes a replica key that another member has wrapped for this one.
+    pub(super) fn take_key(&self, share: &KeyShare) -> Result<(), ApiError> {
+        let Some(wrapped) = share.wraps.of(self.me) else {
+            return Ok(());
+        };
+        match self.unwrapped(share.ring, wrapped) {
+            Ok(Some((_, key))) if !Opener::new(self, share.ring)?.has_key(key.name()) => {
+                self.keep(share.ring, Some(wrapped), None)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(ring = %share.ring, %error, "a shared replica key cannot be used");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the action calls `registerRing(ring, avatar)` of this member's ring.
+    fn check_registration(&self, ring: Address, signed: &Signed) -> Result<(), ApiError> {
+        let action = signed.action();
+        let expected = call_of(REGISTER, &[ring, action.avatar]);
+        match action.to == self.parts.domain.ring && action.data == expected {
+            true => Ok(()),
+            false => Err(ApiError::InvalidParams {
+                reason: format!(
+                    "mtx must call registerRing({ring}, {}) of ring {}",
+                    action.avatar, self.parts.domain.ring
+                ),
+            }),
+        }
+    }
+
+    /// The replica key in a wrapping for this member, and its epoch; nothing where there is none. A read key is refused: this
+    /// member must not have one.
+    fn unwrapped(
+        &self,
+        ring: Address,
+        wrapped: &[u8],
+    ) -> Result<Option<(u64, ReplicaKey)>, ApiError> {
+        if wrapped.is_empty() {
+            return Ok(None);
+        }
+        let refused = |reason: String| Err(ApiError::InvalidParams { reason });
+        match unwrap(&self.domain(ring), &self.parts.key, wrapped) {
+            Ok((epoch, WrappedKey::Replica(key))) => Ok(Some((epoch, key))),
+            Ok((_, WrappedKey::Read(_))) => refused(
+                "replica_key is a read key; make a new one, for this member could read with it"
+                    .into(),
+            ),
+            Err(error) => refused(format!("replica_key: {error}")),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Computations on their way to a worker.
+//!
+//! A computation is first wanted. Then it is prepared: everything that it needs is fetched and checked, and its program
+//! is compiled, which takes no worker. Then it is ready, and runs as soon as a worker is free. At both steps requesters
+//! take turns. Blocks that nobody has and programs that compile slowly hold a place of the first step for long, so some
+//! of these places are kept for requesters that hold none.
+
+use super::fair::Fair;
+use rings_protocol::{gate::Computation, Address};
+use std::collections::{HashMap, HashSet};
+
+/// Computations that are prepared at a time: each may read a file of many blocks.
+const PREPARED_AT_ONCE: usize = 8;
+/// Places of these that a requester may take when it holds one already. Only its first may take one of the others, so as
+/// many requesters as there are others have a place at once, whatever is prepared for those before them.
+const SHARED_PLACES: usize = 4;
+/// Computations of one requester that are prepared at a time.
+const PREPARED_PER_REQUESTER: usize = 3;
+/// Computations that are ready and wait for a worker, besides one for each worker: each holds its program in memory.
+const READY_BESIDES: usize = 2;
+
+/// Computations on their way; `P` is what preparing one gives.
+#[derive(Debug)]
+pub(super) struct Desk<P> {
+    workers: usize,
+    wanted: Fair<Computation>,
+    preparing: HashMap<Computation, Address>,
+    ready: Fair<(Computation, P)>,
+    ready_count: usize,
+    running: usize,
+    /// All computations that are on the desk, in any step.
+    here: HashSet<Computation>,
+}
+
+impl<P> Desk<P> {
+    /// An empty desk before so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            wanted: Fair::default(),
+            preparing: HashMap::new(),
+            ready: Fair::default(),
+            ready_count: 0,
+            running: 0,
+            here: HashSet::new(),
+        }
+    }
+
+    /// Adds a computation that somebody wants. Does nothing if it is here already.
+    pub fn want(&mut self, requester: Address, computation: Computation) {
+        if self.here.insert(computation) {
+            self.wanted.push(requester, computation);
+        }
+    }
+
+    /// The next to be prepared, if there is room for it.
+    pub fn next_to_prepare(&mut self) -> Option<Computation> {
+        if self.ready_count >= self.workers + READY_BESIDES {
+            return None;
+        }
+        let preparing = &self.preparing;
+        let next = self.wanted.next(|who| may_prepare(preparing, who));
+        let (requester, computation) = next?;
+        self.preparing.insert(computation, requester);
+        Some(computation)
+    }
+
+    /// It is prepared.
+    pub fn prepared(&mut self, computation: Computation, prepared: P) {
+        if let Some(requester) = self.preparing.remove(&computation) {
+            self.ready.push(requester, (computation, prepared));
+            self.ready_count += 1;
+        }
+    }
+
+    /// It could not be prepared, or is not wanted any more.
+    pub fn not_prepared(&mut self, computation: Computation) {
+        self.preparing.remove(&computation);
+        self.here.remove(&computation);
+    }
+
+    /// The next to be run, if a worker is free. It has to be ended by [`Desk::ran`].
+    pub fn next_to_run(&mut self) -> Option<(Computation, P)> {
+        if self.running >= self.workers {
+            return None;
+        }
+        let (_, next) = self.ready.next(|_| true)?;
+        self.ready_count -= 1;
+        self.running += 1;
+        Some(next)
+    }
+
+    /// Its run has ended, or did not begin.
+    pub fn ran(&mut self, computation: Computation) {
+        self.running -= 1;
+        self.here.remove(&computation);
+    }
+}
+
+/// Whether there is a place for one more computation of this requester, beside those that are prepared.
+fn may_prepare(preparing: &HashMap<Computation, Address>, who: Address) -> bool {
+    match preparing.values().filter(|other| **other == who).count() {
+        0 => preparing.len() < PREPARED_AT_ONCE,
+        own => own < PREPARED_PER_REQUESTER && preparing.len() < SHARED_PLACES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rings_protocol::Digest;
+
+    fn computation(n: u8) -> Computation {
+        Computation {
+            gate: Address([n; 20]),
+            inputs: Digest::ZERO,
+        }
+    }
+
+    fn requester(n: u8) -> Address {
+        Address([n; 20])
+    }
+
+    #[test]
+    fn gates_whose_blocks_nobody_has_hold_no_worker_and_not_all_places() {
+        let mut desk = Desk::new(1);
+        for n in 0..10 {
+            desk.want(requester(1), computation(n));
+        }
+        let stuck: Vec<_> = std::iter::from_fn(|| desk.next_to_prepare()).collect();
+        assert_eq!(stuck.len(), PREPARED_PER_REQUESTER);
+        desk.want(requester(2), computation(100));
+        let honest = desk.next_to_prepare().unwrap();
+        assert_eq!(honest, computation(100));
+        desk.prepared(honest, ());
+        assert_eq!(desk.next_to_run(), Some((honest, ())));
+        desk.ran(honest);
+    }
+
+    /// Four requesters whose programs compile for ever, and a fifth.
+    #[test]
+    fn programs_that_compile_slowly_leave_a_place_for_who_has_none() {
+        let mut desk = Desk::new(1);
+        for n in 0..100 {
+            desk.want(requester(n % 4), computation(n));
+        }
+        let stuck: Vec<_> = std::iter::from_fn(|| desk.next_to_prepare()).collect();
+        assert_eq!(stuck.len(), SHARED_PLACES);
+        for n in 100..104 {
+            desk.want(requester(4), computation(n));
+        }
+        for n in 100..104 {
+            let quick = computation(n);
+            assert_eq!(desk.next_to_prepare(), Some(quick));
+            assert_eq!(desk.next_to_prepare(), None, "one at a time");
+            desk.prepared(quick, ());
+            assert_eq!(desk.next_to_run(), Some((quick, ())));
+            desk.ran(quick);
+        }
+    }
+
+    proptest! {
+        /// What is wanted and prepared in any order: no bound is exceeded, and nobody who holds no place waits while fewer
+        /// than [`PREPARED_AT_ONCE`] places are taken.
+        #[test]
+        fn places_are_shared(steps in proptest::collection::vec((0u8..9, any::<bool>()), 0..200)) {
+            let mut desk: Desk<()> = Desk::new(1);
+            let mut waiting = std::collections::BTreeMap::<u8, usize>::new();
+            let mut held: Vec<(u8, Computation)> = Vec::new();
+            for (n, (who, is_new)) in (0..).zip(steps) {
+                match is_new || held.is_empty() {
+                    true => {
+                        desk.want(requester(who), Computation { gate: Address([who; 20]), inputs: Digest([n; 32]) });
+                        *waiting.entry(who).or_default() += 1;
+                    }
+                    false => desk.not_prepared(held.swap_remove(usize::from(who) % held.len()).1),
+                }
+                while let Some(next) = desk.next_to_prepare() {
+                    let who = next.gate.0[0];
+                    *waiting.entry(who).or_default() -= 1;
+                    held.push((who, next));
+                }
+                let of = |who: u8| held.iter().filter(|(other, _)| *other == who).count();
+                prop_assert!(held.len() <= PREPARED_AT_ONCE);
+                for (who, waiting) in &waiting {
+                    prop_assert!(of(*who) <= PREPARED_PER_REQUESTER);
+                    let starves = *waiting > 0 && of(*who) == 0;
+                    prop_assert!(!starves || held.len() == PREPARED_AT_ONCE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_run_than_there_are_workers_and_few_wait_ready() {
+        let mut desk = Desk::new(2);
+        for n in 0..20 {
+            desk.want(requester(n), computation(n));
+        }
+        let mut ready = 0;
+        while let Some(next) = desk.next_to_prepare() {
+            desk.prepared(next, ());
+            ready += 1;
+        }
+        assert_eq!(ready, 2 + READY_BESIDES);
+        let (first, ()) = desk.next_to_run().unwrap();
+        desk.next_to_run().unwrap();
+        assert_eq!(desk.next_to_run(), None);
+        desk.ran(first);
+        assert!(desk.next_to_run().is_some() && desk.next_to_prepare().is_some());
+    }
+
+    #[test]
+    fn what_is_here_is_not_wanted_twice_and_can_be_wanted_again() {
+        let mut desk: Desk<()> = Desk::new(1);
+        let (who, what) = (requester(1), computation(1));
+        desk.want(who, what);
+        desk.want(who, what);
+        assert_eq!(desk.next_to_prepare(), Some(what));
+        assert_eq!(desk.next_to_prepare(), None);
+        desk.not_prepared(what);
+        desk.want(who, what);
+        assert_eq!(desk.next_to_prepare(), Some(what));
+        desk.prepared(what, ());
+        desk.next_to_run().unwrap();
+        desk.want(who, what);
+        assert_eq!(desk.next_to_prepare(), None, "it runs");
+        desk.ran(what);
+        desk.want(who, what);
+        assert_eq!(desk.next_to_prepare(), Some(what));
+    }
+}

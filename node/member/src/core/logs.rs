@@ -1,0 +1,266 @@
+//! Other members' logs: nodes that come by gossip, and ranges that are requested where nodes are missing.
+//!
+//! A member that was away compares heads with each peer that connects, and requests the ranges that it lacks. Each node goes
+//! through [`Core::receive`], whether it came by gossip or in a range: it is opened, checked against the log that is held,
+//! and queued for the round's transaction.
+
+use super::{
+    ask::ask,
+    input::{report, Input},
+    Core, CoreError,
+};
+use crate::{
+    state::ReceivedNode,
+    wire::{Request, Response},
+};
+use bytes::Bytes;
+use rings_network::{PeerId, Verdict};
+use rings_protocol::{
+    log::{LogNode, Offer},
+    message::Vote,
+    Address, Digest,
+};
+
+/// Most bytes of nodes that wait while the store cannot be written. Further nodes are dropped, and requested again when
+/// there is room.
+pub(super) const MAX_WAITING_BYTES: usize = 32 << 20;
+
+/// What to do with a received node.
+#[derive(Debug)]
+enum Reception {
+    /// It is new, or nodes before it are missing here: pass it on.
+    Pass,
+    /// Already held, or its author is not a member: dropped.
+    Ignore,
+    /// It is invalid, and the peer that passed it on could have noticed that.
+    Reject,
+    /// Its author signed another one for the same position.
+    Contradicts(Box<LogNode>, Digest),
+    /// The node before it, by the same author, is another one than the one that is held.
+    Unlinked {
+        /// The author.
+        author: Address,
+        /// Its position.
+        seq: u64,
+    },
+}
+
+impl Core {
+    pub(super) fn on_gossip(
+        &mut self,
+        from: PeerId,
+        data: &[u8],
+        verdict: Verdict,
+    ) -> Result<(), CoreError> {
+        match self.receive(data)? {
+            Reception::Pass => verdict.accept(),
+            Reception::Ignore => verdict.ignore(),
+            Reception::Reject => {
+                tracing::debug!(%from, "received bytes by gossip that are not a log node");
+                verdict.reject();
+            }
+            Reception::Contradicts(node, held) => self.suspect(*node, held, Some(verdict)),
+            Reception::Unlinked { author, seq } => {
+                verdict.ignore();
+                self.doubt(from, author, seq.saturating_sub(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a range of nodes that `peer` was asked for. Returns whether all of them are nodes of this ring.
+    pub(super) fn receive_range(
+        &mut self,
+        peer: PeerId,
+        nodes: &[Bytes],
+    ) -> Result<bool, CoreError> {
+        for node in nodes {
+            match self.receive(node)? {
+                Reception::Pass | Reception::Ignore => {}
+                // A range that does not begin where ours ends would be requested again and again, so it is not used.
+                Reception::Reject => return Ok(false),
+                Reception::Contradicts(node, held) => self.suspect(*node, held, None),
+                Reception::Unlinked { author, seq } => {
+                    self.doubt(peer, author, seq.saturating_sub(1));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes in the node for which [`Core::doubt`] asked, which may prove a fork.
+    pub(super) fn receive_other(&mut self, node: &[u8]) -> Result<(), CoreError> {
+        if let Reception::Contradicts(node, held) = self.receive(node)? {
+            self.suspect(*node, held, None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_connected(&mut self, peer: PeerId) {
+        self.parts.shared.connected(peer);
+        self.parts
+            .member
+            .connected(self.parts.shared.connected_members());
+        self.ask_heads(peer);
+    }
+
+    pub(super) fn on_disconnected(&mut self, peer: PeerId) {
+        self.parts.shared.disconnected(&peer);
+        self.claims.gone(&peer);
+        self.parts
+            .member
+            .connected(self.parts.shared.connected_members());
+    }
+
+    /// A longer log is asked for. Another node at a position that is held may prove a fork.
+    pub(super) fn on_heads(
+        &mut self,
+        peer: PeerId,
+        heads: &[(Address, u64, Digest)],
+    ) -> Result<(), CoreError> {
+        self.hear_of_own_log(&peer, heads);
+        for (author, seq, digest) in heads {
+            if !self.parts.member.is_member(*author) {
+                continue;
+            }
+            if *seq >= self.next_seq(*author) {
+                self.claims.claimed(*author, peer, *seq);
+                self.ask_nodes(*author);
+            } else if self.digest_at(*author, *seq)? != Some(*digest) {
+                self.doubt(peer, *author, *seq);
+            }
+        }
+        self.recover()
+    }
+
+    /// Asks all connected members for their log heads.
+    pub(super) fn compare_heads(&mut self) {
+        if self.is_full() {
+            return;
+        }
+        self.claims.begin_again();
+        for peer in self.parts.shared.connected_peers() {
+            self.ask_heads(peer);
+        }
+    }
+
+    /// Whether too many nodes wait to be written, so that no more are accepted.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting_bytes >= MAX_WAITING_BYTES
+    }
+
+    pub(super) fn next_seq(&self, author: Address) -> u64 {
+        self.replicas
+            .get(&author)
+            .map_or(0, |replica| replica.next_seq())
+    }
+
+    fn digest_at(&self, author: Address, seq: u64) -> Result<Option<Digest>, CoreError> {
+        match self.fresh.get(&(author, seq)) {
+            Some(digest) => Ok(Some(*digest)),
+            None => Ok(self.parts.state.node_at(author, seq)?),
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<Reception, CoreError> {
+        if self.is_full() {
+            return Ok(Reception::Ignore);
+        }
+        let node = match LogNode::open(bytes, &self.parts.domain) {
+            Ok(node) => node,
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "received bytes that are not a log node"
+                );
+                return Ok(Reception::Reject);
+            }
+        };
+        // The sender may have seen a change of the membership that has not arrived here yet, so it is not penalised.
+        if !self.parts.member.is_member(node.author()) {
+            return Ok(Reception::Ignore);
+        }
+        self.parts.shared.heard(node.author());
+        self.place(node)
+    }
+
+    fn place(&mut self, node: LogNode) -> Result<Reception, CoreError> {
+        match self.offer(&node)? {
+            Offer::Next => {
+                let Some((usage, duties)) = self.admit(&node)? else {
+                    return Ok(Reception::Ignore);
+                };
+                self.accept(ReceivedNode {
+                    votes: votes_of(&node),
+                    node,
+                    usage,
+                    duties,
+                });
+                Ok(Reception::Pass)
+            }
+            Offer::Held => Ok(Reception::Ignore),
+            Offer::Gap { .. } => {
+                self.claims.proved(node.author(), node.seq());
+                self.ask_nodes(node.author());
+                Ok(Reception::Pass)
+            }
+            Offer::Fork { held } => Ok(Reception::Contradicts(Box::new(node), held)),
+            Offer::Unlinked => {
+                // The peer may hold too little of this log to have noticed, so it is not penalised.
+                let (author, seq) = (node.author(), node.seq());
+                tracing::warn!(member = %author, seq, "a node does not link to the log held here");
+                Ok(Reception::Unlinked { author, seq })
+            }
+        }
+    }
+
+    fn offer(&mut self, node: &LogNode) -> Result<Offer, CoreError> {
+        let replica = self.replicas.entry(node.author()).or_default().clone();
+        let mut failed = None;
+        let offer = replica.offer(node, |seq| match self.digest_at(node.author(), seq) {
+            Ok(digest) => digest,
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        });
+        failed.map_or(Ok(offer), Err)
+    }
+
+    fn accept(&mut self, entry: ReceivedNode) {
+        let node = &entry.node;
+        let author = node.author();
+        self.replicas.entry(author).or_default().advance(node);
+        self.fresh.insert((author, node.seq()), node.digest());
+        self.waiting_bytes += node.bytes().len();
+        self.entries.push(entry);
+    }
+
+    pub(super) fn ask_heads(&self, peer: PeerId) {
+        let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
+        tokio::spawn(async move {
+            match ask(&network, &peer, &Request::Heads).await {
+                Ok(Response::Heads(heads)) => report(&outbox, Input::Heads { peer, heads }).await,
+                Ok(_) => {
+                    tracing::debug!(%peer, "a member's answer does not fit the request")
+                }
+                Err(error) => {
+                    tracing::debug!(%peer, error = &error as &dyn std::error::Error, "a member did not send its heads")
+                }
+            }
+        });
+    }
+}
+
+/// The votes in a node. A malformed vote does not count.
+fn votes_of(node: &LogNode) -> Vec<Vote> {
+    let messages = node.content().body.iter();
+    let votes = messages.filter_map(|message| match Vote::from_message(message) {
+        Ok(vote) => vote,
+        Err(error) => {
+            tracing::warn!(member = %node.author(), error = &error as &dyn std::error::Error, "a vote is malformed");
+            None
+        }
+    });
+    votes.collect()
+}

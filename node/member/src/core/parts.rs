@@ -1,0 +1,64 @@
+//! What the core is made of: the parts that are opened or started before it, and that it shares with others.
+
+use super::{input::Input, terms::RingTerms};
+use crate::{
+    execute::{Bounds, Files},
+    faults::Faults,
+    ring_status::RingStatus,
+    state::{Cost, MemberState},
+};
+use rings_chain::{Chain, RingState, Submitter};
+use rings_compute::Pools;
+use rings_network::Network;
+use rings_protocol::{crypto::SecretKey, eip712::Domain, member::Member};
+use rings_store::{BlockSource, BlockStore};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, Notify};
+
+/// What the core works with.
+pub struct CoreParts {
+    /// The member's account key.
+    pub key: SecretKey,
+    /// Chain and ring.
+    pub domain: Domain,
+    /// The protocol's state machine.
+    pub member: Member,
+    /// The state database.
+    pub state: Arc<MemberState>,
+    /// The block store.
+    pub store: Arc<dyn BlockStore>,
+    /// Files in its blocks and in those of others.
+    pub files: Arc<Files>,
+    /// Its blocks, and those of others.
+    pub blocks: Arc<dyn BlockSource>,
+    /// When ring nodes are due, and how much one author may ask.
+    pub terms: RingTerms,
+    /// The ring as it was read before the core was made.
+    pub ring: RingState,
+    /// The chain.
+    pub chain: Chain,
+    /// Sends transactions.
+    pub submitter: Arc<Submitter>,
+    /// How long the next in line waits for a submitter.
+    pub turn: Duration,
+    /// The other members.
+    pub network: Network,
+    /// The workers.
+    pub pools: Arc<Pools>,
+    /// How many programs run at once.
+    pub workers: usize,
+    /// What this machine is willing to spend on a gate.
+    pub bounds: Bounds,
+    /// How much of each other member's log is held in a day.
+    pub quota: Cost,
+    /// The ring as the other parts of the member see it.
+    pub shared: Arc<RingStatus>,
+    /// Notified when the announcement on chain has to be checked again.
+    pub announce: Arc<Notify>,
+    /// Notified when nodes of other members' logs are on disk.
+    pub heard: Arc<Notify>,
+    /// Faults to make, in tests.
+    pub faults: Faults,
+    /// The inbox, for tasks that report back.
+    pub outbox: mpsc::Sender<Input>,
+}

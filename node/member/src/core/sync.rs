@@ -1,0 +1,99 @@
+//! Requesting the nodes that are missing of an author's log.
+//!
+//! [`Claims`](super::claims::Claims) says whom to ask next. Each request is a task with a deadline, which reports to the
+//! inbox. When one takes longer than a moment, the next member is asked beside it ([`Core::ask_beside_late`]); when one
+//! fails, the next is asked at once. A member that said that it has nodes and does not give them in time is named in
+//! status, and from then on it is asked last.
+
+use super::{
+    ask::ask_range,
+    input::{report, Delivery, Input, Nothing},
+    Core, CoreError,
+};
+use rings_network::PeerId;
+use rings_protocol::Address;
+use std::time::Instant;
+
+impl Core {
+    /// Asks somebody for the nodes that come next in an author's log, if there is anybody to ask.
+    pub(super) fn ask_nodes(&mut self, author: Address) {
+        if self.is_full() || self.quotas.waits(author, Instant::now()) {
+            return;
+        }
+        let (own, from) = (self.parts.shared.peer_of(author), self.next_seq(author));
+        let Some(peer) = self.claims.next(author, own, from, Instant::now()) else {
+            return;
+        };
+        self.request_range(peer, author, from, Input::Nodes);
+    }
+
+    /// Asks `peer` for nodes of `author` from a position on. How that ended comes to the inbox as the `input` it is for.
+    pub(super) fn request_range(
+        &self,
+        peer: PeerId,
+        author: Address,
+        from: u64,
+        input: fn(Delivery) -> Input,
+    ) {
+        let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
+        tokio::spawn(async move {
+            let delivery = Delivery {
+                peer,
+                author,
+                from,
+                nodes: ask_range(network, peer, author, from).await,
+            };
+            report(&outbox, input(delivery)).await;
+        });
+    }
+
+    /// Asks others beside those who have not answered for a moment.
+    pub(super) fn ask_beside_late(&mut self) {
+        for author in self.claims.late(Instant::now()) {
+            self.ask_nodes(author);
+        }
+    }
+
+    /// A range of nodes came, or a member gave none.
+    pub(super) fn on_nodes(&mut self, delivery: Delivery) -> Result<(), CoreError> {
+        let Delivery {
+            peer,
+            author,
+            from,
+            nodes,
+        } = delivery;
+        self.claims.ended(author, peer);
+        match nodes {
+            Ok(nodes) => {
+                let before = self.next_seq(author);
+                let is_good = self.receive_range(peer, &nodes)?;
+                if self.next_seq(author) > before {
+                    self.claims.advanced(author);
+                    self.ask_heads(peer);
+                } else if !is_good
+                    || (before == from
+                        && !self.is_full()
+                        && !self.quotas.waits(author, Instant::now()))
+                {
+                    self.blame(author, peer, from);
+                }
+            }
+            Err(Nothing::Refused) => self.claims.refused(author, peer),
+            Err(Nothing::Failed) => self.blame(author, peer, from),
+        }
+        self.ask_nodes(author);
+        Ok(())
+    }
+
+    fn blame(&mut self, author: Address, peer: PeerId, from: u64) {
+        let own = self.parts.shared.peer_of(author);
+        let Some(times) = self.claims.failed(author, own, peer, from) else {
+            return;
+        };
+        let member = self.parts.shared.stalled(peer);
+        tracing::warn!(
+            member = member.map(tracing::field::display), %peer, %author, times,
+            "a member did not deliver the log nodes that it should have; others are asked before it"
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! The end of a round: everything is written to disk in one transaction, and only then published.
+//!
+//! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), puts the blocks of all
+//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own node,
+//! counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be written now, all of it is kept and tried again. This order is the rule
+//! "disk first": no signature leaves before it can be found again after a crash.
+
+use super::{Core, CoreError};
+use crate::{clock, state::ReceivedNode};
+use bytes::Bytes;
+use rings_protocol::{
+    journal::{prepare_round, Prepared, Round},
+    log::{LogNode, MAX_REFS},
+};
+use rings_store::{Block, StoreError};
+
+impl Core {
+    /// Whether there is something to write.
+    pub(super) fn has_news(&self) -> bool {
+        let has_words = !self.ring.waiting.is_empty() && !self.is_overtaken();
+        has_words || !self.entries.is_empty() || !self.diverged.is_empty()
+    }
+
+    /// Whether other members have nodes of the own log that are not held here, or may have: then this disk is older than what
+    /// this member signed. Nothing is signed until they are here, because a new node would take the position of one of them.
+    fn is_overtaken(&self) -> bool {
+        if self.recovery.is_some() {
+            return true;
+        }
+        let has_come = self.entries.iter().any(|e| e.node.author() == self.me);
+        has_come || self.claims.is_proven(self.me, self.next_seq(self.me))
+    }
+
+    /// Stores blocks, then results, indexes and heads in one transaction, then publishes the own node and counts the
+    /// votes. If the disk cannot be written now, nothing that was signed has left this machine, and the whole is tried
+    /// again in a moment.
+    pub(super) async fn write(&mut self) -> Result<(), CoreError> {
+        let round = self.next_round();
+        let entries = std::mem::take(&mut self.entries);
+        let prepared = match self.keep(&round, &entries).await {
+            Ok(prepared) => prepared,
+            Err(error) => return self.postpone(round, entries, error),
+        };
+        if prepared.is_some() {
+            self.ring.blocks.clear();
+        }
+        self.fresh.clear();
+        self.quotas.written();
+        self.diverged.clear();
+        self.waiting_bytes = 0;
+        if let Some(prepared) = prepared {
+            self.speak(prepared).await?;
+        }
+        self.tell_written(&round.messages);
+        if !entries.is_empty() {
+            self.parts.heard.notify_one();
+        }
+        for ReceivedNode { node, votes, .. } in entries {
+            self.count(node.author(), votes)?;
+            self.hear(&node)?;
+        }
+        self.forget_unwanted()
+    }
+
+    /// Takes requests off the disk that were not taken up.
+    fn forget_unwanted(&mut self) -> Result<(), CoreError> {
+        let unwanted = std::mem::take(&mut self.ring.unwanted);
+        if !unwanted.is_empty() {
+            let state = &self.parts.state;
+            tokio::task::block_in_place(|| state.forget_requests(&unwanted))?;
+        }
+        self.recover()
+    }
+
+    /// Signs the drafts, and writes everything to disk.
+    async fn keep(
+        &self,
+        round: &Round,
+        entries: &[ReceivedNode],
+    ) -> Result<Option<Prepared>, CoreError> {
+        // Between the put and the index that names the nodes.
+        let _lease = self.parts.store.lease();
+        let prepared = match round.is_empty() {
+            true => None,
+            false => Some(self.prepare(round)?),
+        };
+        self.store_blocks(prepared.as_ref(), entries).await?;
+        tokio::task::block_in_place(|| -> Result<(), CoreError> {
+            let (state, prepared) = (&self.parts.state, prepared.as_ref());
+            for (computation, member) in state.append(prepared, entries, &self.diverged)? {
+                tracing::warn!(gate = %computation.gate, %member, "this member signed two results for one gate");
+            }
+            Ok(())
+        })?;
+        Ok(prepared)
+    }
+
+    /// Waits for the disk, or for the store, if waiting can help; otherwise the member stops.
+    fn postpone(
+        &mut self,
+        round: Round,
+        entries: Vec<ReceivedNode>,
+        error: CoreError,
+    ) -> Result<(), CoreError> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        self.ring.waiting.put_back(round);
+        self.entries = entries;
+        self.pause(&error);
+        Ok(())
+    }
+
+    fn next_round(&mut self) -> Round {
+        match self.is_overtaken() {
+            true => Round::default(),
+            false => self.ring.waiting.take(),
+        }
+    }
+
+    fn prepare(&self, round: &Round) -> Result<Prepared, CoreError> {
+        let journal = self.parts.state.journal()?;
+        Ok(prepare_round(
+            &journal,
+            round,
+            self.refs(),
+            clock::known_seconds(),
+            &self.parts.domain,
+            &self.parts.key,
+        )?)
+    }
+
+    /// The heads of the other members' logs, sorted by their bytes as log nodes require.
+    fn refs(&self) -> Vec<cid::Cid> {
+        let others = self
+            .replicas
+            .iter()
+            .filter(|(author, _)| **author != self.me);
+        let tips = others.filter_map(|(_, replica)| replica.tip());
+        let mut refs: Vec<_> = tips
+            .map(|tip| rings_protocol::cids::node_cid(tip.digest))
+            .collect();
+        refs.sort_by_key(cid::Cid::to_bytes);
+        refs.truncate(MAX_REFS);
+        refs
+    }
+
+    async fn store_blocks(
+        &self,
+        prepared: Option<&Prepared>,
+        entries: &[ReceivedNode],
+    ) -> Result<(), StoreError> {
+        let own = prepared
+            .and_then(|prepared| prepared.to_store())
+            .map(|(node, _)| node);
+        let nodes = own
+            .into_iter()
+            .chain(entries.iter().map(|entry| &entry.node));
+        let mut blocks = nodes.map(block).collect::<Result<Vec<_>, _>>()?;
+        if own.is_some() {
+            blocks.extend_from_slice(&self.ring.blocks);
+        }
+        if !blocks.is_empty() {
+            self.parts.store.put(blocks).await?;
+        }
+        Ok(())
+    }
+
+    async fn speak(&mut self, prepared: Prepared) -> Result<(), CoreError> {
+        for refusal in &prepared.refused {
+            tracing::error!(
+                gate = %refusal.computation.gate, signed = %refusal.signed, refused = %refusal.refused,
+                "this member signed another result for this gate before, and does not sign this one"
+            );
+            self.parts.member.refused(refusal.computation);
+        }
+        for key in &prepared.refused_requests {
+            tracing::error!(request = %key.request, "this member voted for another result of this request before, and does not vote for this one");
+        }
+        let Some((node, votes)) = prepared.committed() else {
+            return Ok(());
+        };
+        self.replicas.entry(self.me).or_default().advance(&node);
+        self.parts.shared.wrote(&votes);
+        let peers = self.parts.shared.connected_members().len();
+        for vote in &votes {
+            tracing::info!(gate = %vote.computation().gate, result = %vote.outputs.result(), epoch = vote.epoch, peers, "voted");
+        }
+        if let Err(error) = self
+            .parts
+            .network
+            .publish(Bytes::copy_from_slice(node.bytes()))
+            .await
+        {
+            // Members that connect later compare heads, and request the node then.
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "no member is connected to receive a log node now"
+            );
+        }
+        self.count(self.me, votes)?;
+        self.hear(&node)
+    }
+}
+
+fn block(node: &LogNode) -> Result<Block, rings_store::StoreError> {
+    Block::new(node.cid(), Bytes::copy_from_slice(node.bytes()))
+}

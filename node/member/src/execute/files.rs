@@ -1,0 +1,180 @@
+//! Files by CID, checked from the root to the last leaf before anything is run on them.
+
+use super::{
+    error::ExecuteError,
+    stop::{malformed, out_of_fuel, Stop},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures::{
+    stream::{self, BoxStream},
+    StreamExt, TryStreamExt,
+};
+use rings_compute::{ComputeError, ModuleSource, BLOCK_FUEL, MAX_MODULE_BYTES};
+use rings_protocol::Digest;
+use rings_store::{
+    file_size, read_file, read_small_file, BlockSource, ErrorClass, FileChecker, Imported,
+    StoreError,
+};
+use sha2::{Digest as _, Sha256};
+use std::{io, sync::Arc};
+
+/// Most blocks of an operation's or a program's file. Equal ones count each time, because they are read each time: a few
+/// blocks can repeat to make a file of millions. No fuel pays for this, unlike for the blocks of inputs. A file of
+/// `ipfs add` has one block for each 256 KiB.
+const MAX_SMALL_FILE_BLOCKS: u64 = 128 * 1024;
+
+/// A source of blocks, and the files in it that have been checked.
+pub struct Files {
+    source: Arc<dyn BlockSource>,
+    checker: FileChecker,
+}
+
+/// An input: a file that was checked, so that all its blocks are here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input {
+    cid: Cid,
+    /// How many blocks it has: all nodes of its graph.
+    blocks: u64,
+}
+
+impl Files {
+    /// Files in the blocks of `source`.
+    pub fn new(source: Arc<dyn BlockSource>) -> Self {
+        Self {
+            checker: FileChecker::new(Arc::clone(&source)),
+            source,
+        }
+    }
+
+    /// The whole of a file that must not be longer than `limit` bytes.
+    pub(super) async fn small(&self, cid: Cid, limit: u32, what: &str) -> Result<Vec<u8>, Stop> {
+        self.check_small(cid, limit, what).await?;
+        let read = read_small_file(Arc::clone(&self.source), cid, limit).await;
+        read.map_err(|error| not_a_file(error, what))
+    }
+
+    /// The program of an operation: fetched and hashed whole, and not kept in memory.
+    pub(super) async fn program(&self, cid: Cid) -> Result<Program, Stop> {
+        let what = "program";
+        self.check_small(cid, MAX_MODULE_BYTES as u32, what).await?;
+        let mut content = read_file(Arc::clone(&self.source), cid);
+        let mut hash = Sha256::new();
+        while let Some(piece) = content.next().await {
+            hash.update(piece.map_err(|error| not_a_file(error, what))?);
+        }
+        Ok(Program {
+            source: Arc::clone(&self.source),
+            cid,
+            digest: Digest(hash.finalize().into()),
+        })
+    }
+
+    /// Checks a file that no fuel pays for: its length as the root says, then all of it, then how many blocks reading it takes.
+    async fn check_small(&self, cid: Cid, limit: u32, what: &str) -> Result<(), Stop> {
+        let size = file_size(&*self.source, cid).await;
+        if size.map_err(|error| not_a_file(error, what))? > u64::from(limit) {
+            let wrong = format!("the {what} has more than {limit} bytes");
+            return Err(Stop::Failed(malformed(&wrong, None)));
+        }
+        let checked = self.checker.check(cid, MAX_SMALL_FILE_BLOCKS).await;
+        match checked.map_err(|error| not_a_file(error, what))? {
+            Some(_) => Ok(()),
+            None => {
+                let wrong = format!("the {what} has more than {MAX_SMALL_FILE_BLOCKS} blocks");
+                Err(Stop::Failed(malformed(&wrong, None)))
+            }
+        }
+    }
+
+    /// Fetches what is missing of these files, and checks all of them, one after the other, until there are more blocks
+    /// than `fuel` pays for: those of each file (`is_each`), or of all together.
+    ///
+    /// With `is_each`, a failure names the place of the input.
+    pub(super) async fn inputs(
+        &self,
+        cids: &[Cid],
+        fuel: u64,
+        is_each: bool,
+    ) -> Result<Vec<Input>, Stop> {
+        let mut paid = fuel / BLOCK_FUEL;
+        let mut inputs = Vec::with_capacity(cids.len());
+        for (number, cid) in (0..).zip(cids) {
+            let number = is_each.then_some(number);
+            let checked = self.checker.check(*cid, paid).await;
+            let checked =
+                checked.map_err(|error| unreadable(error, "an input is not a file", number))?;
+            let shape = checked.ok_or_else(|| Stop::Failed(out_of_fuel(number)))?;
+            if !is_each {
+                paid = paid.saturating_sub(shape.blocks);
+            }
+            inputs.push(Input {
+                cid: *cid,
+                blocks: shape.blocks,
+            });
+        }
+        Ok(inputs)
+    }
+
+    /// The bytes of all inputs, one after the other.
+    pub(super) fn content(&self, inputs: &[Input]) -> BoxStream<'static, Result<Bytes, io::Error>> {
+        let source = Arc::clone(&self.source);
+        stream::iter(inputs.to_vec())
+            .map(move |input| read_file(Arc::clone(&source), input.cid))
+            .flatten()
+            .map_err(io::Error::other)
+            .boxed()
+    }
+
+    /// A file that was made here needs no check.
+    pub(super) fn remember(&self, imported: &Imported) {
+        self.checker.remember(imported.cid, imported.shape());
+    }
+}
+
+/// A program: a file whose blocks are here. Several wait for their turns at a compiler, and each may be large, so its bytes are
+/// read when they are needed.
+#[derive(Clone)]
+pub(super) struct Program {
+    source: Arc<dyn BlockSource>,
+    cid: Cid,
+    digest: Digest,
+}
+
+impl Program {
+    /// The sha2-256 of its bytes.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+#[async_trait]
+impl ModuleSource for Program {
+    async fn load(&self) -> Result<Bytes, ComputeError> {
+        let source = Arc::clone(&self.source);
+        let read = read_small_file(source, self.cid, MAX_MODULE_BYTES as u32).await;
+        read.map(Bytes::from).map_err(ComputeError::module)
+    }
+}
+
+/// How many blocks the inputs have together.
+pub(super) fn blocks(inputs: &[Input]) -> u64 {
+    inputs
+        .iter()
+        .fold(0, |sum, input| input.blocks.saturating_add(sum))
+}
+
+/// As [`unreadable`], for a file that is `what`.
+fn not_a_file(error: StoreError, what: &str) -> Stop {
+    unreadable(error, &format!("the {what} is not a file"), None)
+}
+
+/// If it is not a file, it is malformed, for ever and for everybody. If it cannot be read now, that is an error of this
+/// machine.
+fn unreadable(error: StoreError, wrong: &str, input: Option<u64>) -> Stop {
+    match error.class() {
+        ErrorClass::Invalid => Stop::Failed(malformed(wrong, input)),
+        _ => ExecuteError::Store(error).into(),
+    }
+}

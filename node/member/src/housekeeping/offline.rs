@@ -1,0 +1,80 @@
+//! The same work on the files of a member that is down.
+
+use super::keeper::{Housekeeper, Policy};
+use crate::{
+    config::{NodeConfig, StoreKind},
+    layout::{self, LayoutError},
+    lock::{DataLock, LockError},
+    opened::{store_config, STATE},
+    state::{MemberState, StateError},
+};
+use rings_store::{BlockSource, StoreError};
+use std::{path::PathBuf, sync::Arc};
+
+/// The files of a member that is down. They are locked as long as this lives, so that it is not started meanwhile.
+pub struct Offline {
+    /// Works on its store.
+    pub keeper: Housekeeper,
+    _lock: DataLock,
+}
+
+/// Why the files of a member cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// No member ran here.
+    #[error("{path} has no state.redb: no member ran there; check [store] path")]
+    NoMember {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A later version wrote it.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The member runs, or something else uses its files.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Its state database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its block store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Offline {
+    /// Opens the files of the member with this configuration. `others` is asked for what is damaged.
+    ///
+    /// # Errors
+    /// [`OfflineError`].
+    pub async fn open(
+        config: &NodeConfig,
+        others: Arc<dyn BlockSource>,
+    ) -> Result<Self, OfflineError> {
+        let path = &config.store.path;
+        let database = path.join(STATE);
+        if !database.is_file() {
+            return Err(OfflineError::NoMember { path: path.clone() });
+        }
+        layout::check(path)?;
+        let lock = DataLock::take(path)?;
+        let state = tokio::task::spawn_blocking(move || MemberState::open_any(&database)).await;
+        let state = state.map_err(|_| StoreError::Stopped)??;
+        let store = rings_store::open(&store_config(config)).await?;
+        Ok(Self {
+            keeper: Housekeeper::new(store, Arc::new(state), others, policy(config), path.clone()),
+            _lock: lock,
+        })
+    }
+}
+
+/// What a configuration says about collecting. Kubo is not collected.
+pub fn policy(config: &NodeConfig) -> Policy {
+    Policy {
+        results: config.store.keep_results,
+        max_bytes: match config.store.kind {
+            StoreKind::Embedded => config.store.max_bytes,
+            StoreKind::Kubo { .. } => None,
+        },
+        confirmations: config.chain.confirmations,
+    }
+}

@@ -1,0 +1,117 @@
+//! Everything that a member needs, opened before it runs: key, chain, state database, block store, submitter.
+
+use super::{
+    config::{NodeConfig, StoreKind},
+    error::MemberError,
+    layout,
+    ring_status::RingStatus,
+    state::{Identity, MemberState},
+    turn::turn,
+    waiting::Waiting,
+};
+use rings_chain::{Chain, RingState, Submitter};
+use rings_protocol::{crypto::SecretKey, eip712::Domain, Address};
+use rings_store::{BlockStore, StoreConfig};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// The file of the state database, below `[store] path`.
+pub(super) const STATE: &str = "state.redb";
+
+/// Everything that a member needs, open.
+pub(super) struct Opened {
+    pub(super) key: SecretKey,
+    pub(super) domain: Domain,
+    pub(super) chain: Chain,
+    pub(super) engine: Address,
+    /// Blocks on top of a result before it is called final.
+    pub(super) confirmations: u64,
+    pub(super) state: Arc<MemberState>,
+    pub(super) store: Arc<dyn BlockStore>,
+    pub(super) submitter: Arc<Submitter>,
+    pub(super) shared: Arc<RingStatus>,
+    pub(super) ring: RingState,
+    /// How long the next in line waits for a submitter.
+    pub(super) turn: Duration,
+}
+
+impl Opened {
+    pub(super) async fn new(
+        config: &NodeConfig,
+        key: SecretKey,
+        store: Arc<dyn BlockStore>,
+        waiting: &Waiting,
+    ) -> Result<Self, MemberError> {
+        let (address, me, path) = (config.ring.address, key.address(), &config.store.path);
+        let chain = waiting
+            .patiently(|| Chain::connect_to(&config.chain.rpc, config.chain.agree))
+            .await?;
+        let ring = waiting.patiently(|| chain.ring_state(address)).await?;
+        if !ring.members.contains(&me) {
+            return Err(MemberError::NotAMember {
+                account: me,
+                ring: address,
+            });
+        }
+        // A member announces itself when it first runs, which is after its state database was made.
+        if !has_memory(path)
+            && waiting
+                .patiently(|| chain.contact(address, me))
+                .await?
+                .is_some()
+        {
+            return Err(MemberError::LostMemory {
+                path: path.clone(),
+                account: me,
+            });
+        }
+        let identity = Identity {
+            chain_id: chain.id(),
+            ring: address,
+            member: me,
+        };
+        let state =
+            tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        layout::settle(path)?;
+        let submitter = waiting
+            .patiently(|| Submitter::open(path.join("submitter.redb"), chain.clone(), key.clone()))
+            .await?;
+        let requesters = config.ring.requesters.iter().copied().collect();
+        let shared = Arc::new(RingStatus::new(me, requesters));
+        shared.membership(&ring);
+        for member in &ring.members {
+            if let Some(contact) = waiting
+                .patiently(|| chain.contact(address, *member))
+                .await?
+            {
+                shared.announced(*member, &contact.public_key, contact.multiaddress);
+            }
+        }
+        Ok(Self {
+            turn: waiting.patiently(|| turn(&chain)).await?,
+            domain: Domain::new(chain.id(), address),
+            engine: ring.engine,
+            confirmations: config.chain.confirmations,
+            submitter: Arc::new(submitter),
+            state: Arc::new(state),
+            key,
+            chain,
+            store,
+            shared,
+            ring,
+        })
+    }
+}
+
+/// Whether a member ran in this directory before. An empty file does not count.
+fn has_memory(path: &Path) -> bool {
+    std::fs::metadata(path.join(STATE)).is_ok_and(|file| file.len() > 0)
+}
+
+pub(super) fn store_config(config: &NodeConfig) -> StoreConfig {
+    match &config.store.kind {
+        StoreKind::Embedded => StoreConfig::Embedded {
+            path: config.store.path.join("blocks.redb"),
+        },
+        StoreKind::Kubo { url } => StoreConfig::Kubo { url: url.clone() },
+    }
+}

@@ -1,0 +1,316 @@
+//! Runs a member: opens what it needs, starts its parts, waits for the end, and stops the parts in order.
+//!
+//! [`run`] locks the data directory and starts the HTTP side, so that the member can say from the first moment what it
+//! waits for. It opens the rest as soon as the chain answers (`opened.rs`), and starts the workers, the network, the core,
+//! the watcher of the chain and the announcement as parts that run side by side (`running.rs`). When it is told to stop, or
+//! one part fails, all parts are told to stop; then network, workers and submitter are shut down, and every part is waited
+//! for. The error of the part that failed first is the error of the member.
+
+use super::{
+    announce::Policy,
+    api::Api,
+    blocks::MemberBlocks,
+    clients::{hear, relay, Clients, Shared},
+    config::NodeConfig,
+    core::{Core, CoreParts, Input, RingTerms, INBOX},
+    entrance::{Entrance, Starting},
+    error::MemberError,
+    execute::{Bounds, Files},
+    faults::Faults,
+    housekeeping::{self, Holder, Housekeeper},
+    keystore, layout,
+    lock::DataLock,
+    opened::{store_config, Opened},
+    peers::{answer_all, listen},
+    running::Running,
+    serve::Shelf,
+    state::{ClientState, Cost, Identity},
+    waiting::Waiting,
+    workers::{pool_config, tell_sandbox},
+};
+use rings_api::{HttpLimits, Token};
+use rings_compute::Pools;
+use rings_network::{Network, PeerId, Started};
+use rings_protocol::{
+    assembly::Settings,
+    member::{Member, Setup},
+    request::Limits,
+    Digest,
+};
+use rings_store::BlockSource;
+use std::{fs, sync::Arc};
+use tokio::sync::{mpsc, Notify};
+use tokio_util::sync::CancellationToken;
+
+/// The file of what is kept of client rings, below `[store] path`.
+const CLIENTS: &str = "clients.redb";
+
+/// Runs one member until `shutdown`.
+///
+/// # Errors
+/// [`MemberError`]: what it could not open, or what failed under it.
+pub async fn run(
+    config: NodeConfig,
+    faults: Faults,
+    shutdown: CancellationToken,
+) -> Result<(), MemberError> {
+    let path = config.store.path.clone();
+    fs::create_dir_all(&path).map_err(|source| MemberError::Directory {
+        path: path.clone(),
+        source,
+    })?;
+    let _lock = DataLock::take(&path)?;
+    layout::check(&path)?;
+    let key = keystore::load(&config.key.keystore, config.key.password_file.as_deref())?;
+    let token = Token::read(&config.rpc.token_file)?;
+    let policy = Policy::new(&config)?;
+    let listener = rings_api::bind(config.rpc.listen).await?;
+    let store = rings_store::open(&store_config(&config)).await?;
+    let waiting = Arc::new(Waiting::default());
+    let entrance = Arc::new(Entrance::new(Starting {
+        me: key.address(),
+        peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
+        ring: config.ring.address,
+        store: Arc::clone(&store),
+        waiting: Arc::clone(&waiting),
+    }));
+    let stop = shutdown.child_token();
+    let mut parts = Running::new(stop.clone());
+    let api = Arc::clone(&entrance);
+    let limits = HttpLimits {
+        hosts: config.rpc.hosts.clone(),
+        origins: config.rpc.origins.clone(),
+        ..HttpLimits::default()
+    };
+    let serve = rings_api::serve(api, listener, token, limits, stop.clone());
+    parts.run("HTTP side", serve);
+    let opened = tokio::select! {
+        () = shutdown.cancelled() => Ok(None),
+        opened = Opened::new(&config, key, store, &waiting) => opened.map(Some),
+    };
+    match opened {
+        Ok(Some(opened)) => {
+            opened
+                .run(config, (policy, faults), &entrance, (parts, stop))
+                .await
+        }
+        ended => {
+            stop.cancel();
+            parts.end().await;
+            ended.map(drop)
+        }
+    }
+}
+
+impl Opened {
+    /// Starts all other parts beside the HTTP side, and waits for the end.
+    async fn run(
+        self,
+        config: NodeConfig,
+        (policy, faults): (Policy, Faults),
+        entrance: &Entrance,
+        (mut parts, stop): (Running, CancellationToken),
+    ) -> Result<(), MemberError> {
+        let pools = Pools::start(pool_config(&config.compute), &config.compute.profiles).await?;
+        let pools = Arc::new(pools);
+        let Started {
+            network,
+            events,
+            requests,
+            task: swarm,
+        } = rings_network::start(self.network_config(&config)).await?;
+        network.set_peers(self.shared.peers()).await;
+        let (outbox, inbox) = mpsc::channel(INBOX);
+        let announce = Arc::new(Notify::new());
+        let heard = Arc::new(Notify::new());
+        let blocks = Arc::new(MemberBlocks::new(Arc::clone(&self.store), network.clone()));
+        let core = self.core(
+            &config,
+            faults,
+            Joined {
+                network: network.clone(),
+                pools: Arc::clone(&pools),
+                blocks: Arc::clone(&blocks),
+                announce: Arc::clone(&announce),
+                heard: Arc::clone(&heard),
+                outbox: outbox.clone(),
+            },
+        )?;
+        let (clients, begun) = self.clients(&config, &blocks, heard, outbox.clone())?;
+        let clients = Arc::new(clients);
+        let keeper = Arc::new(Housekeeper::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.state),
+            Arc::clone(&blocks) as Arc<dyn BlockSource>,
+            housekeeping::policy(&config),
+            config.store.path.clone(),
+        ));
+        if let Some(holder) = Holder::new(&keeper) {
+            tokio::spawn(holder.run(stop.clone()));
+        }
+        entrance.open(Api::new(
+            &self,
+            network.clone(),
+            (blocks, Arc::clone(&clients)),
+            keeper,
+            outbox.clone(),
+        ));
+
+        parts.run("core", core.run(inbox, stop.clone()));
+        let follow = self.follow(&config, outbox.clone(), stop.clone());
+        parts.run("chain watcher", follow);
+        parts.run("peers", listen(events, outbox));
+        let relayed = relay(Arc::clone(&clients), begun, stop.clone());
+        parts.run("relay", relayed);
+        parts.run("other members' words", hear(clients, stop.clone()));
+        parts.run("answers to peers", answer_all(requests, self.shelf()));
+        let announcer = self.announcer(network.clone(), policy, announce);
+        parts.run("announcement", announcer.run::<MemberError>(stop.clone()));
+        tokio::spawn(tell_sandbox(Arc::clone(&pools)));
+        tracing::info!(member = %self.key.address(), ring = %self.domain.ring, rpc = %config.rpc.listen, "the member runs");
+
+        let outcome = parts.first_failure().await;
+        network.shutdown().await;
+        pools.shutdown().await;
+        self.submitter.shutdown().await;
+        parts.end().await;
+        if let Err(error) = swarm.await {
+            tracing::warn!(%error, "the network ended with an error");
+        }
+        outcome
+    }
+
+    fn network_config(&self, config: &NodeConfig) -> rings_network::Config {
+        rings_network::Config {
+            secret: self.key.to_bytes(),
+            listen: config.network.listen.clone(),
+            limits: rings_network::Limits::default(),
+            topic: format!("/rings/{}/{}", self.domain.chain_id, self.domain.ring),
+            version: rings_network::Version {
+                protocol: rings_protocol::PROTOCOL_VERSION,
+                program: concat!("rings ", env!("CARGO_PKG_VERSION")).into(),
+            },
+        }
+    }
+
+    /// The work for client rings, and the actions that its relay is to begin.
+    fn clients(
+        &self,
+        config: &NodeConfig,
+        blocks: &Arc<MemberBlocks>,
+        heard: Arc<Notify>,
+        outbox: mpsc::Sender<Input>,
+    ) -> Result<(Clients, mpsc::Receiver<Digest>), MemberError> {
+        let identity = Identity {
+            chain_id: self.domain.chain_id,
+            ring: self.domain.ring,
+            member: self.key.address(),
+        };
+        let path = config.store.path.join(CLIENTS);
+        let state = tokio::task::block_in_place(|| ClientState::open(&path, &identity))?;
+        let shared = Shared {
+            key: self.key.clone(),
+            domain: self.domain,
+            engine: self.engine,
+            chain: self.chain.clone(),
+            submitter: Arc::clone(&self.submitter),
+            store: Arc::clone(&self.store),
+            blocks: Arc::clone(blocks),
+            logs: Arc::clone(&self.state),
+            ring: Arc::clone(&self.shared),
+            outbox,
+            heard,
+            turn: self.turn,
+            confirmations: self.confirmations,
+        };
+        Ok(Clients::new(shared, state, &config.clients)?)
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf {
+            store: Arc::clone(&self.store),
+            state: Arc::clone(&self.state),
+        }
+    }
+
+    fn core(
+        &self,
+        config: &NodeConfig,
+        faults: Faults,
+        joined: Joined,
+    ) -> Result<Core, MemberError> {
+        Ok(Core::new(CoreParts {
+            key: self.key.clone(),
+            domain: self.domain,
+            member: self.member(),
+            turn: self.turn,
+            state: Arc::clone(&self.state),
+            store: Arc::clone(&self.store),
+            files: Arc::new(Files::new(
+                Arc::clone(&joined.blocks) as Arc<dyn BlockSource>
+            )),
+            blocks: joined.blocks,
+            terms: self.terms(config),
+            ring: self.ring.clone(),
+            chain: self.chain.clone(),
+            submitter: Arc::clone(&self.submitter),
+            network: joined.network,
+            pools: joined.pools,
+            workers: config.compute.workers,
+            bounds: Bounds {
+                memory: config.compute.memory,
+                fuel: config.compute.fuel,
+                output: config.compute.output,
+                second_opinion: config.compute.second_opinion,
+            },
+            quota: Cost {
+                nodes: config.store.author_daily_nodes,
+                bytes: config.store.author_daily_bytes,
+            },
+            shared: Arc::clone(&self.shared),
+            announce: joined.announce,
+            heard: joined.heard,
+            faults,
+            outbox: joined.outbox,
+        })?)
+    }
+
+    /// When ring nodes are due, and how much one author may ask.
+    fn terms(&self, config: &NodeConfig) -> RingTerms {
+        RingTerms {
+            settings: Settings {
+                entries: config.ring_log.entries,
+                wait: config.ring_log.wait.saturating_mul(1000),
+                turn: self.turn.as_millis() as u64,
+            },
+            limits: Limits {
+                open_per_author: config.requests.open,
+                lifetime: config.requests.lifetime,
+            },
+            gates: config.ring_log.gates,
+            patience: config.requests.until,
+            confirmations: self.confirmations,
+        }
+    }
+
+    fn member(&self) -> Member {
+        let mut member = Member::new(Setup {
+            me: self.key.address(),
+            domain: self.domain,
+            turn: self.turn.as_millis() as u64,
+        });
+        let needed = usize::try_from(self.ring.quorum).unwrap_or(usize::MAX);
+        member.membership(self.ring.epoch, self.ring.members.clone(), needed, 0);
+        member
+    }
+}
+
+/// What the core works with besides what was opened.
+struct Joined {
+    network: Network,
+    pools: Arc<Pools>,
+    blocks: Arc<MemberBlocks>,
+    announce: Arc<Notify>,
+    heard: Arc<Notify>,
+    outbox: mpsc::Sender<Input>,
+}

@@ -1,0 +1,88 @@
+//! Answers to requests of other members. A request is answered from what this member holds; it is never passed on.
+
+use super::{
+    state::{MemberState, StateError},
+    wire::{encode, Request, Response, WireError, MAX_ANSWER_BYTES, MAX_NODES},
+};
+use bytes::Bytes;
+use cid::Cid;
+use rings_protocol::{cids::node_cid, Address};
+use rings_store::{BlockStore, StoreError};
+use serde_bytes::ByteBuf;
+use std::sync::Arc;
+
+/// What a member answers from.
+#[derive(Clone)]
+pub struct Shelf {
+    /// Its blocks.
+    pub store: Arc<dyn BlockStore>,
+    /// Its indexes.
+    pub state: Arc<MemberState>,
+}
+
+/// Why a request is not answered. The peer only sees that there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The request is malformed.
+    #[error("a request cannot be read")]
+    Wire(#[from] WireError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The indexes failed.
+    #[error("the state cannot be read")]
+    State(#[from] StateError),
+}
+
+impl Shelf {
+    /// The serialised answer to a serialised request.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn answer(&self, request: &[u8]) -> Result<Bytes, ServeError> {
+        let response = match Request::decode(request)? {
+            Request::Blocks(cids) => Response::Blocks(self.blocks(&cids).await?),
+            Request::Heads => Response::heads(self.state.tips()?),
+            Request::Nodes { author, from } => Response::Nodes(self.nodes(author, from).await?),
+        };
+        Ok(encode(&response)?.into())
+    }
+
+    async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Option<ByteBuf>>, ServeError> {
+        let mut room = MAX_ANSWER_BYTES;
+        let mut blocks = Vec::with_capacity(cids.len());
+        for cid in cids {
+            let data = match room {
+                0 => None,
+                _ => self.get(cid).await?,
+            };
+            room = room.saturating_sub(data.as_ref().map_or(0, Bytes::len));
+            blocks.push(data.map(|data| ByteBuf::from(data.to_vec())));
+        }
+        Ok(blocks)
+    }
+
+    async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
+        let mut room = MAX_ANSWER_BYTES;
+        let mut nodes = Vec::new();
+        for digest in self.state.nodes(author, from, MAX_NODES)? {
+            let Some(data) = self.get(&node_cid(digest)).await? else {
+                break;
+            };
+            room = room.saturating_sub(data.len());
+            nodes.push(ByteBuf::from(data.to_vec()));
+            if room == 0 {
+                break;
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// The block, if it is held. A damaged block counts as missing.
+    async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        match self.store.get(cid).await {
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            other => other,
+        }
+    }
+}

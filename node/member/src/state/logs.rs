@@ -1,0 +1,303 @@
+//! The signing journal and the indexes of the logs: which node is at which position, and which votes it carries.
+//!
+//! The journal is read inside the transaction that writes: [`MemberState::append`] stores a signed node's votes with
+//! the results that the journal must hold, nodes of other members, and contradictions that were found, all or nothing.
+//! Blocks of nodes are in the block store, and must be there before.
+
+use super::{
+    error::StateError,
+    quota::{charge, count_duty},
+    records::{Duty, Equivocations, ReceivedNode, Usage},
+    requests::Petitions,
+    tables::{
+        Account, Word, Work, DUTIES, JOURNAL, NODES, POSITIONS, REQUEST_JOURNAL, TIPS, USAGE,
+    },
+    votes::Ballots,
+    MemberState,
+};
+use redb::{ReadOnlyTable, ReadableTable, Table, WriteTransaction};
+use rings_protocol::{
+    gate::Computation,
+    journal::{Journal, Prepared, RequestJournal},
+    log::{LogNode, OwnLog, Tip},
+    message::Vote,
+    request::RequestKey,
+    Address, Digest,
+};
+use std::ops::Bound;
+
+/// The journal and this member's log in a read transaction. Only one task writes, so what is read here stays true until
+/// that task writes.
+struct Reader {
+    me: Address,
+    journal: ReadOnlyTable<Work, Word>,
+    requests: ReadOnlyTable<(Word, Word), Word>,
+    nodes: ReadOnlyTable<(Account, u64), Word>,
+    tips: ReadOnlyTable<Account, (u64, Word)>,
+}
+
+impl Journal for Reader {
+    fn signed(&self, computation: Computation) -> Result<Option<Digest>, StateError> {
+        let signed = self.journal.get(key(computation))?;
+        Ok(signed.map(|result| Digest(result.value())))
+    }
+}
+
+impl RequestJournal for Reader {
+    fn voted(&self, key: RequestKey) -> Result<Option<Digest>, StateError> {
+        let voted = self.requests.get((key.request.0, key.inputs.0))?;
+        Ok(voted.map(|result| Digest(result.value())))
+    }
+}
+
+impl OwnLog for Reader {
+    type Error = StateError;
+
+    fn tip(&self) -> Result<Option<Tip>, StateError> {
+        Ok(self.tips.get(self.me.0)?.map(|tip| as_tip(tip.value())))
+    }
+
+    fn digest_at(&self, seq: u64) -> Result<Option<Digest>, StateError> {
+        let digest = self.nodes.get((self.me.0, seq))?;
+        Ok(digest.map(|digest| Digest(digest.value())))
+    }
+}
+
+fn key(Computation { gate, inputs }: Computation) -> Work {
+    (gate.0, inputs.0)
+}
+
+fn as_tip((seq, digest): (u64, Word)) -> Tip {
+    Tip {
+        seq,
+        digest: Digest(digest),
+    }
+}
+
+impl MemberState {
+    /// The signing journal and the own log.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn journal(&self) -> Result<impl RequestJournal<Error = StateError>, StateError> {
+        self.database.read(|transaction| {
+            Ok(Reader {
+                me: self.identity.member,
+                journal: transaction.open_table(JOURNAL)?,
+                requests: transaction.open_table(REQUEST_JOURNAL)?,
+                nodes: transaction.open_table(NODES)?,
+                tips: transaction.open_table(TIPS)?,
+            })
+        })
+    }
+
+    /// Writes what was prepared, nodes of other logs, and who voted for another result than the chain holds (gate, member),
+    /// in one durable transaction. The blocks themselves must be in the store before. Returns the members that signed two
+    /// results for one computation.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing is written, and nothing may be sent.
+    pub fn append(
+        &self,
+        prepared: Option<&Prepared>,
+        others: &[ReceivedNode],
+        diverged: &[(Address, Address)],
+    ) -> Result<Equivocations, StateError> {
+        self.database.write(|transaction| {
+            let mut index = Index::open(transaction, self.identity.member)?;
+            for (computation, result) in prepared.iter().flat_map(|prepared| &prepared.results) {
+                index.journal.insert(key(*computation), result.0)?;
+            }
+            let voted = prepared
+                .iter()
+                .flat_map(|prepared| &prepared.request_results);
+            for (key, result) in voted {
+                index.petitions.journal(*key, *result)?;
+            }
+            if let Some((node, votes)) = prepared.and_then(Prepared::to_store) {
+                index.add(node, votes)?;
+            }
+            for ReceivedNode {
+                node,
+                votes,
+                usage,
+                duties,
+            } in others
+            {
+                if node.author() == self.identity.member {
+                    index.recall(votes)?;
+                    index.petitions.recall(node)?;
+                } else {
+                    index.count(node.author(), *usage, duties)?;
+                }
+                index.add(node, votes)?;
+            }
+            for (gate, member) in diverged {
+                index.ballots.diverged(*gate, *member)?;
+            }
+            Ok(index.ballots.equivocations)
+        })
+    }
+
+    /// The head of an author's log, as far as the log is held.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn tip(&self, author: Address) -> Result<Option<Tip>, StateError> {
+        self.database.read(|transaction| {
+            let tip = transaction.open_table(TIPS)?.get(author.0)?;
+            Ok(tip.map(|tip| as_tip(tip.value())))
+        })
+    }
+
+    /// The heads of all logs that are held.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn tips(&self) -> Result<Vec<(Address, Tip)>, StateError> {
+        self.database.read(|transaction| {
+            let mut tips = Vec::new();
+            for entry in transaction.open_table(TIPS)?.range::<Account>(..)? {
+                let (author, tip) = entry?;
+                tips.push((Address(author.value()), as_tip(tip.value())));
+            }
+            Ok(tips)
+        })
+    }
+
+    /// The digests of an author's nodes from `from` on, ascending, `limit` at most.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn nodes(
+        &self,
+        author: Address,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StateError> {
+        self.database.read(|transaction| {
+            let nodes = transaction.open_table(NODES)?;
+            let range = nodes.range((author.0, from)..=(author.0, u64::MAX))?;
+            let mut digests = Vec::new();
+            for entry in range.take(limit) {
+                digests.push(Digest(entry?.1.value()));
+            }
+            Ok(digests)
+        })
+    }
+
+    /// Nodes of all logs behind this author and position, in that order, `limit` at most.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn nodes_after(
+        &self,
+        after: Option<(Address, u64)>,
+        limit: usize,
+    ) -> Result<Vec<(Address, u64, Digest)>, StateError> {
+        let start = match after {
+            Some((author, seq)) => Bound::Excluded((author.0, seq)),
+            None => Bound::Unbounded,
+        };
+        self.database.read(|transaction| {
+            let nodes = transaction.open_table(NODES)?;
+            let mut found = Vec::new();
+            for entry in nodes
+                .range::<(Account, u64)>((start, Bound::Unbounded))?
+                .take(limit)
+            {
+                let (key, digest) = entry?;
+                let (author, seq) = key.value();
+                found.push((Address(author), seq, Digest(digest.value())));
+            }
+            Ok(found)
+        })
+    }
+
+    /// The position of a node in an author's log, if it is held there.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn position(&self, author: Address, node: Digest) -> Result<Option<u64>, StateError> {
+        self.database.read(|transaction| {
+            let position = transaction.open_table(POSITIONS)?.get(node.0)?;
+            let Some(seq) = position.map(|position| position.value()) else {
+                return Ok(None);
+            };
+            let held = transaction.open_table(NODES)?.get((author.0, seq))?;
+            Ok(held
+                .is_some_and(|held| held.value() == node.0)
+                .then_some(seq))
+        })
+    }
+
+    /// The digest of one node.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn node_at(&self, author: Address, seq: u64) -> Result<Option<Digest>, StateError> {
+        self.database.read(|transaction| {
+            let digest = transaction.open_table(NODES)?.get((author.0, seq))?;
+            Ok(digest.map(|digest| Digest(digest.value())))
+        })
+    }
+}
+
+/// Where nodes and results are added, in one write transaction.
+struct Index<'a> {
+    journal: Table<'a, Work, Word>,
+    nodes: Table<'a, (Account, u64), Word>,
+    tips: Table<'a, Account, (u64, Word)>,
+    usage: Table<'a, Account, (u64, u64, u64)>,
+    duties: Table<'a, (Account, Account), u64>,
+    positions: Table<'a, Word, u64>,
+    ballots: Ballots<'a>,
+    petitions: Petitions<'a>,
+}
+
+impl<'a> Index<'a> {
+    fn open(transaction: &'a WriteTransaction, me: Address) -> Result<Self, StateError> {
+        Ok(Self {
+            journal: transaction.open_table(JOURNAL)?,
+            nodes: transaction.open_table(NODES)?,
+            tips: transaction.open_table(TIPS)?,
+            usage: transaction.open_table(USAGE)?,
+            duties: transaction.open_table(DUTIES)?,
+            positions: transaction.open_table(POSITIONS)?,
+            ballots: Ballots::open(transaction)?,
+            petitions: Petitions::open(transaction, me)?,
+        })
+    }
+
+    fn add(&mut self, node: &LogNode, votes: &[Vote]) -> Result<(), StateError> {
+        let author = node.author();
+        self.nodes.insert((author.0, node.seq()), node.digest().0)?;
+        self.tips.insert(author.0, (node.seq(), node.digest().0))?;
+        self.positions.insert(node.digest().0, node.seq())?;
+        self.petitions.add(node)?;
+        for vote in votes {
+            self.ballots.add(author, vote)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a node of another member against its quota.
+    fn count(&mut self, author: Address, usage: Usage, duties: &[Duty]) -> Result<(), StateError> {
+        for duty in duties {
+            count_duty(&mut self.duties, author, *duty)?;
+        }
+        charge(&mut self.usage, author, usage)
+    }
+
+    /// Nodes of the own log came from another member, so this disk is older than they are. Their votes go into the
+    /// signing journal, so that they are not contradicted.
+    fn recall(&mut self, votes: &[Vote]) -> Result<(), StateError> {
+        for vote in votes {
+            let key = key(vote.computation());
+            if self.journal.get(key)?.is_none() {
+                self.journal.insert(key, vote.outputs.result().0)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Opens the state database, and refuses one of another member or format.
+//!
+//! A new file gets its tables, the format, and the [`Identity`] of its member (chain, ring, account) in one
+//! transaction. An existing one must have all three. So a member never signs with the journal of another one, and a
+//! program never misreads the tables of another version.
+
+use super::{
+    database::Durable,
+    error::StateError,
+    file::{claim, explain, open_or_make},
+    tables::{
+        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, FORKS, GATES, GATES_ASKED,
+        JOURNAL, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST, POSITIONS, QUESTIONS,
+        REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED,
+        UNLISTED, USAGE, VOTES, WAITING,
+    },
+};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableHandle, WriteTransaction,
+};
+use rings_protocol::Address;
+use std::{fmt, path::Path, str::FromStr};
+
+/// 2: computations are named by gate and inputs, and a member has votes in several epochs.
+/// 3: requests, ring nodes and the positions of log nodes have tables, and the directory names its version beside the
+/// database. A program of format 2 refuses both.
+const FORMAT: u32 = 3;
+/// The earliest format that moves forward by itself. The votes of those before are for other contracts.
+const FORWARD_FROM: u32 = 2;
+const FORMAT_KEY: &str = "format";
+const IDENTITY_KEY: &str = "identity";
+/// Present in a copy that was put back, until it is known where the own log ends.
+pub(super) const RESTORED_KEY: &str = "restored";
+
+/// The member to which a state database belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Chain id.
+    pub chain_id: u64,
+    /// The ring.
+    pub ring: Address,
+    /// The member.
+    pub member: Address,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "member {} of ring {} on chain {}",
+            self.member, self.ring, self.chain_id
+        )
+    }
+}
+
+impl FromStr for Identity {
+    type Err = String;
+
+    /// What [`Identity`] displays.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} names no member");
+        let rest = text.strip_prefix("member ").ok_or_else(wrong)?;
+        let (member, rest) = rest.split_once(" of ring ").ok_or_else(wrong)?;
+        let (ring, chain_id) = rest.split_once(" on chain ").ok_or_else(wrong)?;
+        Ok(Self {
+            chain_id: chain_id.parse().map_err(|_| wrong())?,
+            ring: ring.parse().map_err(|_| wrong())?,
+            member: member.parse().map_err(|_| wrong())?,
+        })
+    }
+}
+
+/// Whose database is in the file `path`, which must be there.
+pub(super) fn owner(path: &Path) -> Result<Identity, StateError> {
+    let database = Database::open(path).map_err(|error| explain(path, error))?;
+    let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| StateError::Corrupt {
+        path: path.into(),
+        source,
+    };
+    let transaction = database.begin_read()?;
+    let meta = transaction.open_table(META)?;
+    let identity = meta.get(IDENTITY_KEY)?;
+    let identity = identity.ok_or_else(|| corrupt("it names no member".into()))?;
+    let text = String::from_utf8_lossy(identity.value()).into_owned();
+    text.parse().map_err(|error: String| corrupt(error.into()))
+}
+
+/// Opens or makes the database in the file `path`.
+pub(super) fn open(path: &Path, identity: &Identity) -> Result<Durable, StateError> {
+    open_or_make(path, |transaction| initialise(transaction, path, identity))
+}
+
+/// Refuses a database that is not this member's; gives a new one its tables.
+pub(super) fn initialise(
+    transaction: &WriteTransaction,
+    path: &Path,
+    identity: &Identity,
+) -> Result<(), StateError> {
+    check_format(transaction, path)?;
+    claim(transaction, path, IDENTITY_KEY, identity.to_string())?;
+    create_tables(transaction)
+}
+
+fn check_format(transaction: &WriteTransaction, path: &Path) -> Result<(), StateError> {
+    // A new database is empty. A database with other tables belongs to another program, and must not be taken for that of
+    // a member that has signed nothing yet.
+    let mut tables = transaction.list_tables()?;
+    let in_use = tables.any(|table| table.name() != META.name());
+    let mut meta = transaction.open_table(META)?;
+    let found = meta.get(FORMAT_KEY)?.map(|bytes| {
+        bytes
+            .value()
+            .try_into()
+            .map(u32::from_be_bytes)
+            .unwrap_or(0)
+    });
+    match found {
+        Some(FORMAT) => Ok(()),
+        Some(found @ FORWARD_FROM..FORMAT) => {
+            // `create_tables` makes the tables that are new, and fills those that follow from others.
+            tracing::info!(
+                from = found,
+                to = FORMAT,
+                "the state database moves forward"
+            );
+            meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
+            Ok(())
+        }
+        Some(found) if found > FORMAT => Err(StateError::Later {
+            path: path.into(),
+            found,
+            known: FORMAT,
+        }),
+        Some(found) => Err(StateError::Earlier {
+            path: path.into(),
+            found,
+            known: FORMAT,
+        }),
+        None if in_use => Err(StateError::Corrupt {
+            path: path.into(),
+            source: "it is a database of something else".into(),
+        }),
+        None => {
+            meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
+            Ok(())
+        }
+    }
+}
+
+fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
+    transaction.open_table(JOURNAL)?;
+    transaction.open_table(NODES)?;
+    transaction.open_table(TIPS)?;
+    transaction.open_table(VOTES)?;
+    transaction.open_table(UNASKED)?;
+    transaction.open_table(DIVERGED)?;
+    transaction.open_table(FORKS)?;
+    transaction.open_table(GATES)?;
+    transaction.open_table(DEPENDANTS)?;
+    transaction.open_table(CHANGED)?;
+    transaction.open_table(OPEN)?;
+    transaction.open_table(WAITING)?;
+    transaction.open_table(PAST)?;
+    transaction.open_table(TRANSACTIONS)?;
+    transaction.open_table(TRAIL)?;
+    transaction.open_table(USAGE)?;
+    transaction.open_table(GATES_ASKED)?;
+    transaction.open_table(DUTIES)?;
+    transaction.open_table(REQUEST_JOURNAL)?;
+    transaction.open_table(ASKED)?;
+    transaction.open_table(REQUEST_VOTES)?;
+    transaction.open_table(STRAY)?;
+    transaction.open_table(QUESTIONS)?;
+    transaction.open_table(CHOICES)?;
+    transaction.open_table(OVER)?;
+    transaction.open_table(RING_NODES)?;
+    transaction.open_table(LISTED)?;
+    transaction.open_table(LISTED_BY)?;
+    transaction.open_table(UNLISTED)?;
+    index_positions(transaction)
+}
+
+/// Fills the index of positions of a database that was made before there was one.
+fn index_positions(transaction: &WriteTransaction) -> Result<(), StateError> {
+    let mut positions = transaction.open_table(POSITIONS)?;
+    let nodes = transaction.open_table(NODES)?;
+    if !positions.is_empty()? {
+        return Ok(());
+    }
+    for entry in nodes.range::<(Account, u64)>(..)? {
+        let (place, digest) = entry?;
+        positions.insert(digest.value(), place.value().1)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The requests of members to each other: for blocks, for the heads of logs, for ranges of log nodes.
+//!
+//! Each is a [`Request`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
+//! checked when it is read. `serve.rs` answers; `blocks.rs` and `core/ask.rs` ask.
+
+use cid::Cid;
+use rings_protocol::{log::Tip, Address, Digest};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// Most blocks asked for at once.
+pub const MAX_BLOCKS: usize = 64;
+/// Most log nodes in one answer.
+pub const MAX_NODES: usize = 4096;
+/// Bytes after which an answer ends; the rest is asked for again.
+pub const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Most heads in one answer.
+pub const MAX_HEADS: usize = 1024;
+
+/// A request to another member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Request {
+    /// These blocks, as far as they are held.
+    Blocks(Vec<Cid>),
+    /// The heads of all logs that are held.
+    Heads,
+    /// The log nodes of an author, ascending from a sequence number.
+    Nodes {
+        /// The author.
+        author: Address,
+        /// The first sequence number that is wanted.
+        from: u64,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Response {
+    /// The blocks in the order asked; `None` for a block that is not held or did not fit.
+    Blocks(Vec<Option<ByteBuf>>),
+    /// Author, sequence number and digest of the head of each log.
+    Heads(Vec<(Address, u64, Digest)>),
+    /// Serialised nodes.
+    Nodes(Vec<ByteBuf>),
+}
+
+/// Why bytes from a peer are not a valid request or response.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// Not DAG-CBOR of the right shape.
+    #[error(
+        "a peer sent bytes that are not a message of this protocol; it may run another version"
+    )]
+    Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More items than allowed.
+    #[error("a peer sent {found} items where at most {limit} are allowed")]
+    TooMany {
+        /// How many came.
+        found: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// An answer to another question.
+    #[error("a peer's answer does not fit the request")]
+    Unexpected,
+}
+
+/// Writes a message.
+///
+/// # Errors
+/// [`WireError::Shape`].
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    serde_ipld_dagcbor::to_vec(message).map_err(|error| WireError::Shape(error.into()))
+}
+
+impl Request {
+    /// Reads a request and checks its bounds.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let request = serde_ipld_dagcbor::from_slice(bytes)
+            .map_err(|error| WireError::Shape(error.into()))?;
+        match &request {
+            Self::Blocks(cids) => bounded(cids.len(), MAX_BLOCKS)?,
+            Self::Heads | Self::Nodes { .. } => {}
+        }
+        Ok(request)
+    }
+}
+
+impl Response {
+    /// Reads a response and checks its bounds.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let response = serde_ipld_dagcbor::from_slice(bytes)
+            .map_err(|error| WireError::Shape(error.into()))?;
+        match &response {
+            Self::Blocks(blocks) => bounded(blocks.len(), MAX_BLOCKS)?,
+            Self::Heads(heads) => bounded(heads.len(), MAX_HEADS)?,
+            Self::Nodes(nodes) => bounded(nodes.len(), MAX_NODES)?,
+        }
+        Ok(response)
+    }
+
+    /// A response with these heads.
+    pub fn heads(tips: impl IntoIterator<Item = (Address, Tip)>) -> Self {
+        let heads = tips.into_iter().take(MAX_HEADS);
+        Self::Heads(
+            heads
+                .map(|(author, tip)| (author, tip.seq, tip.digest))
+                .collect(),
+        )
+    }
+}
+
+fn bounded(found: usize, limit: usize) -> Result<(), WireError> {
+    match found > limit {
+        true => Err(WireError::TooMany { found, limit }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rings_protocol::cids::{data_cid, sha256};
+
+    #[test]
+    fn messages_survive_the_wire() {
+        let cid = data_cid(sha256(b"x"));
+        for request in [
+            Request::Blocks(vec![cid]),
+            Request::Heads,
+            Request::Nodes {
+                author: Address([1; 20]),
+                from: 7,
+            },
+        ] {
+            assert_eq!(
+                Request::decode(&encode(&request).unwrap()).unwrap(),
+                request
+            );
+        }
+        let responses = [
+            Response::Blocks(vec![None, Some(ByteBuf::from([1]))]),
+            Response::Heads(vec![(Address([1; 20]), 3, Digest([4; 32]))]),
+            Response::Nodes(vec![ByteBuf::new()]),
+        ];
+        for response in responses {
+            assert_eq!(
+                Response::decode(&encode(&response).unwrap()).unwrap(),
+                response
+            );
+        }
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        let cid = data_cid(sha256(b"x"));
+        let many = encode(&Request::Blocks(vec![cid; MAX_BLOCKS + 1])).unwrap();
+        assert!(matches!(
+            Request::decode(&many),
+            Err(WireError::TooMany { .. })
+        ));
+        assert!(Request::decode(b"\xff").is_err());
+        assert!(Response::decode(b"").is_err());
+    }
+}

@@ -1,0 +1,348 @@
+//! The proof that a node belongs to a log: the nodes on the way back from the log's head.
+//!
+//! Each node on the way links to the next one, by its skip link or to its predecessor, so the head's digest fixes them
+//! all. There are at most `3 · log₂(head + 1) + 3`. Making a proof needs only these nodes, and checking one needs only the
+//! digest of the head, which the chain or a ring node names.
+
+use super::{
+    content::MAX_NODE_BYTES,
+    node::{LogNode, Tip},
+    skip::{path, skip_target},
+};
+use crate::{
+    cbor::{CborError, Reader, Writer},
+    cids::digest_of,
+    eip712::Domain,
+    Address, Digest,
+};
+
+/// Most nodes in a proof: enough for the longest log.
+pub const MAX_PROOF_NODES: usize = 3 * 64 + 3;
+/// Most bytes of a proof file.
+pub const MAX_LOG_PROOF_BYTES: usize = 16 * 1024 * 1024;
+const VERSION: u64 = 1;
+
+/// That a node belongs to a log that ends with a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipProof {
+    /// The chain's id.
+    pub chain: u64,
+    /// The ring.
+    pub ring: Address,
+    /// Whose log.
+    pub author: Address,
+    /// The bytes of the nodes, from the head back to the one that is proven.
+    pub nodes: Vec<Vec<u8>>,
+}
+
+/// Why a proof proves nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SkipProofError {
+    /// Not the canonical encoding.
+    #[error("not a proof in DAG-CBOR")]
+    Form(#[source] CborError),
+    /// Larger than [`MAX_LOG_PROOF_BYTES`].
+    #[error("a proof of {length} bytes; at most {MAX_LOG_PROOF_BYTES} are accepted")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Another version.
+    #[error("a proof of version {version}; this program reads version {VERSION}")]
+    Version {
+        /// The version that it names.
+        version: u64,
+    },
+    /// A node cannot be read.
+    #[error("a node of the proof cannot be used")]
+    Node(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is for another ring or chain.
+    #[error("the proof is for ring {ring} on chain {chain}")]
+    Elsewhere {
+        /// Its ring.
+        ring: Address,
+        /// Its chain.
+        chain: u64,
+    },
+    /// A node is by somebody else.
+    #[error("node {seq} is by {author}, not by the author of the log")]
+    Author {
+        /// The node's position.
+        seq: u64,
+        /// Who signed it.
+        author: Address,
+    },
+    /// The first node is not the head, or a node does not link to the next.
+    #[error("the nodes of the proof do not lead from one to the next at position {seq}")]
+    Broken {
+        /// Where the links end.
+        seq: u64,
+    },
+    /// A node on the way is not held.
+    #[error("node {seq} is not held here; fetch it first")]
+    Missing {
+        /// Its position.
+        seq: u64,
+    },
+}
+
+impl From<CborError> for SkipProofError {
+    fn from(error: CborError) -> Self {
+        Self::Form(error)
+    }
+}
+
+/// Position and links of a node: all that a proof follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Links {
+    /// Its position.
+    pub seq: u64,
+    /// The node before.
+    pub prev: Option<Digest>,
+    /// The node at [`skip_target`].
+    pub skip: Option<Digest>,
+}
+
+impl Links {
+    /// The digest that a node at `target` must have, if this node links to that position.
+    pub fn to(&self, target: u64) -> Option<Digest> {
+        let by_skip = skip_target(self.seq).zip(self.skip);
+        let by_prev = self.seq.checked_sub(1).zip(self.prev);
+        let mut links = by_skip.into_iter().chain(by_prev);
+        links
+            .find(|(seq, _)| *seq == target)
+            .map(|(_, digest)| digest)
+    }
+
+    /// The links of a node.
+    pub fn of(node: &LogNode) -> Self {
+        let digest = |cid: &Option<cid::Cid>| cid.as_ref().and_then(|cid| digest_of(cid).ok());
+        Self {
+            seq: node.seq(),
+            prev: digest(&node.content().prev),
+            skip: digest(&node.content().skip),
+        }
+    }
+}
+
+impl SkipProof {
+    /// Makes the proof that the node at `seq` belongs to the log whose head stands at `head`. `node` gives the bytes of a
+    /// node by its position.
+    ///
+    /// # Errors
+    /// [`SkipProofError::Missing`] when a node on the way is not held, or `seq` is after the head.
+    pub fn make(
+        domain: &Domain,
+        author: Address,
+        head: u64,
+        seq: u64,
+        mut node: impl FnMut(u64) -> Option<Vec<u8>>,
+    ) -> Result<Self, SkipProofError> {
+        let steps = path(head, seq);
+        if steps.is_empty() {
+            return Err(SkipProofError::Missing { seq });
+        }
+        let nodes = steps
+            .into_iter()
+            .map(|seq| node(seq).ok_or(SkipProofError::Missing { seq }));
+        Ok(Self {
+            chain: domain.chain_id,
+            ring: domain.ring,
+            author,
+            nodes: nodes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Checks the proof against the digest of the head. Returns the node that is proven. `open` reads a node:
+    /// [`LogNode::open`], or for a private ring [`crate::private::Keyring::open`].
+    ///
+    /// # Errors
+    /// [`SkipProofError`] when it proves nothing.
+    pub fn verify<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        &self,
+        domain: &Domain,
+        head: Digest,
+        mut open: impl FnMut(&[u8]) -> Result<LogNode, E>,
+    ) -> Result<LogNode, SkipProofError> {
+        let (ring, chain) = (self.ring, self.chain);
+        if (ring, chain) != (domain.ring, domain.chain_id) {
+            return Err(SkipProofError::Elsewhere { ring, chain });
+        }
+        let mut before: Option<LogNode> = None;
+        for bytes in &self.nodes {
+            let node = open(bytes).map_err(|error| SkipProofError::Node(error.into()))?;
+            let Tip { seq, digest } = node.tip();
+            if node.author() != self.author {
+                let author = node.author();
+                return Err(SkipProofError::Author { seq, author });
+            }
+            let expected = match &before {
+                Some(before) => Links::of(before).to(seq),
+                None => Some(head),
+            };
+            if expected != Some(digest) {
+                return Err(SkipProofError::Broken { seq });
+            }
+            before = Some(node);
+        }
+        before.ok_or(SkipProofError::Missing { seq: 0 })
+    }
+
+    /// Its bytes: `[version, chain, ring, author, [node …]]`, each node a byte string.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.list(5).uint(VERSION).uint(self.chain);
+        writer.bytes(&self.ring.0).bytes(&self.author.0);
+        writer.list(self.nodes.len());
+        for node in &self.nodes {
+            writer.bytes(node);
+        }
+        writer.finish()
+    }
+
+    /// Reads a proof. It is not verified yet.
+    ///
+    /// # Errors
+    /// [`SkipProofError`] for anything but the canonical bytes of a proof.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SkipProofError> {
+        if bytes.len() > MAX_LOG_PROOF_BYTES {
+            return Err(SkipProofError::TooLong {
+                length: bytes.len(),
+            });
+        }
+        let mut reader = Reader::new(bytes);
+        reader.tuple(5)?;
+        match reader.uint()? {
+            VERSION => {}
+            version => return Err(SkipProofError::Version { version }),
+        }
+        let (chain, ring, author) = (
+            reader.uint()?,
+            Address(reader.fixed()?),
+            Address(reader.fixed()?),
+        );
+        let count = reader.list(MAX_PROOF_NODES, 4)?;
+        let mut nodes = Vec::with_capacity(count);
+        for _ in 0..count {
+            nodes.push(reader.bytes(MAX_NODE_BYTES)?.to_vec());
+        }
+        reader.end()?;
+        Ok(Self {
+            chain,
+            ring,
+            author,
+            nodes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::tests::{domain, key, log};
+    use super::*;
+    use crate::cids::sha256;
+    use proptest::prelude::*;
+    use std::sync::OnceLock;
+
+    fn prove(nodes: &[LogNode], head: u64, seq: u64) -> Result<SkipProof, SkipProofError> {
+        let author = nodes[0].author();
+        SkipProof::make(&domain(), author, head, seq, |seq| {
+            nodes.get(seq as usize).map(|node| node.bytes().to_vec())
+        })
+    }
+
+    fn verify(proof: &SkipProof, head: &LogNode) -> Result<LogNode, SkipProofError> {
+        proof.verify(&domain(), head.digest(), |bytes| {
+            LogNode::open(bytes, &domain())
+        })
+    }
+
+    #[test]
+    fn each_node_is_proven_from_each_later_one() {
+        let nodes = log(&key(1), 40, "x");
+        for head in 0..40 {
+            for seq in 0..=head {
+                let proof = prove(&nodes, head, seq).unwrap();
+                let again = SkipProof::from_bytes(&proof.to_bytes()).unwrap();
+                assert_eq!(
+                    verify(&again, &nodes[head as usize]).unwrap(),
+                    nodes[seq as usize]
+                );
+            }
+        }
+        assert!(prove(&nodes, 3, 4).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_put_in_or_by_another_is_seen() {
+        let (nodes, other) = (log(&key(1), 40, "x"), log(&key(2), 40, "x"));
+        let good = prove(&nodes, 39, 5).unwrap();
+        let head = &nodes[39];
+        for at in 0..good.nodes.len() {
+            let mut less = good.clone();
+            less.nodes.remove(at);
+            let proven = verify(&less, head).ok();
+            assert!(proven.is_none_or(|node| node.seq() != 5), "{at}");
+            let mut strange = good.clone();
+            strange.nodes[at] = other[20].bytes().to_vec();
+            assert!(verify(&strange, head).is_err(), "{at}");
+        }
+        assert!(verify(&good, &nodes[38]).is_err());
+        let elsewhere = SkipProof { chain: 1, ..good };
+        assert!(matches!(
+            verify(&elsewhere, head),
+            Err(SkipProofError::Elsewhere { .. })
+        ));
+    }
+
+    /// The model: a log of a million nodes, of which only links are kept.
+    fn model() -> &'static Vec<(Links, Digest)> {
+        static MODEL: OnceLock<Vec<(Links, Digest)>> = OnceLock::new();
+        MODEL.get_or_init(|| {
+            let mut nodes: Vec<(Links, Digest)> = Vec::with_capacity(1_000_001);
+            for seq in 0..=1_000_000u64 {
+                let at = |seq: u64| nodes[seq as usize].1;
+                let links = Links {
+                    seq,
+                    prev: seq.checked_sub(1).map(at),
+                    skip: skip_target(seq).map(at),
+                };
+                let word = |link: Option<Digest>| link.unwrap_or_default().0;
+                let bytes = [&seq.to_be_bytes()[..], &word(links.prev), &word(links.skip)].concat();
+                nodes.push((links, sha256(&bytes)));
+            }
+            nodes
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_million_nodes_are_a_few_steps_deep(head in 0u64..=1_000_000, back in 0.0f64..=1.0) {
+            let seq = (head as f64 * back) as u64;
+            let steps = path(head, seq);
+            let bound = 3.0 * ((head + 1) as f64).log2() + 3.0;
+            prop_assert!(steps.len() as f64 <= bound, "{} steps from {head} to {seq}", steps.len());
+            prop_assert!(steps.len() <= MAX_PROOF_NODES);
+            let mut expected = model()[head as usize].1;
+            for pair in steps.windows(2) {
+                let (links, digest) = &model()[pair[0] as usize];
+                prop_assert_eq!(*digest, expected);
+                expected = links.to(pair[1]).unwrap();
+            }
+            prop_assert_eq!(model()[seq as usize].1, expected);
+            prop_assert_eq!(steps.last(), Some(&seq));
+        }
+    }
+
+    /// All pairs up to 1,500.
+    #[test]
+    fn the_bound_holds_for_every_pair() {
+        for head in 0u64..1_500 {
+            let bound = 3.0 * ((head + 1) as f64).log2() + 3.0;
+            let deepest = (0..=head).map(|seq| path(head, seq).len()).max();
+            assert!(deepest.unwrap() as f64 <= bound, "{head}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Private rings: logs that members read, replicas follow and check, and nobody else understands.
+//!
+//! A node is signed as in any ring. Its body is sealed with the [`ReadKey`] before it is signed, and the signed node is
+//! sealed with the [`ReplicaKey`], which is derived from the read key. A [`Keyring`] holds the keys of one member or
+//! replica, seals and opens ([`Keyring::seal`], [`Keyring::open`], [`Keyring::read`]), and makes new keys
+//! ([`Keyring::rotate`]). A [`Rotation`] in a log says which key seals from then on; the wrapped keys are in a block of
+//! [`Wraps`] beside it.
+//!
+//! These are static keys: `docs/log-format.md` says what they do not give.
+
+mod ecies;
+mod keyring;
+mod keys;
+mod rotation;
+mod seal;
+mod wrap;
+
+pub use keyring::{Keyring, PrivateOpenError, PrivateSealError, MAX_KEYS};
+pub use keys::{ReadKey, ReplicaKey};
+pub use rotation::{Rotation, Wraps, MAX_WRAPS};
+pub use seal::{
+    body_key, node_key, open_body, open_node, seal_body, seal_node, Place, SealedError,
+};
+pub use wrap::{unwrap, WrapError, WrappedKey, MAX_WRAP_BYTES};

@@ -1,0 +1,108 @@
+//! Options of commands for avatars: people who act without a node and without ether.
+
+use super::{key::NewKeyArgs, place::DirArg, values::wait};
+use clap::{Args, Subcommand};
+use rings_protocol::Address;
+use std::{path::PathBuf, time::Duration};
+
+/// `rings avatar`
+#[derive(Debug, Subcommand)]
+pub enum AvatarCommand {
+    /// Make an avatar: a key in a keystore. One avatar is one device; never use a copy of it on another one
+    #[command(after_help = "Example: rings avatar new --out alice.json --password-file password")]
+    New(NewKeyArgs),
+    /// Show an avatar in its ring: its account, its log, and what the chain knows of it
+    #[command(
+        after_help = "Example: rings avatar show --key alice.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Show(AvatarShowArgs),
+}
+
+/// Which avatar, in which ring, and which replicas are asked.
+#[derive(Debug, Args)]
+pub struct AvatarArgs {
+    /// Directory of the ring whose members keep the logs
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Key of the avatar
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// File with the password of that key; without it the password is asked for when it is needed
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Address of the avatar's ring
+    #[arg(long, value_name = "ADDRESS")]
+    pub ring: Address,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bytes in hexadecimal, with or without 0x.
+fn hex_bytes(text: &str) -> Result<HexData, String> {
+    let digits = text.trim_start_matches("0x");
+    let bytes = hex::decode(digits).map(HexData);
+    bytes.map_err(|_| "expected an even number of hexadecimal digits, such as 0xa9059cbb".into())
+}
+
+/// Calldata. A type of its own, because clap takes a list of bytes for a list of values.
+#[derive(Debug, Clone)]
+pub struct HexData(pub Vec<u8>);
+
+/// Options of `avatar show`.
+#[derive(Debug, Args)]
+pub struct AvatarShowArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+}
+
+/// Options of `log append`.
+#[derive(Debug, Args)]
+pub struct AppendArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// Domain of the message: the application that reads it
+    #[arg(long, default_value = "chat")]
+    pub domain: String,
+    /// Type of the message within its domain
+    #[arg(long = "type", value_name = "TYPE", default_value = "message")]
+    pub kind: String,
+    /// The message; - is standard input
+    pub text: String,
+}
+
+/// Options of `flush`.
+#[derive(Debug, Args)]
+pub struct FlushArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// What the avatar's account calls [default: nothing, so that only the head of the log moves]
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<Address>,
+    /// What it calls with, in hex
+    #[arg(long, value_name = "HEX", value_parser = hex_bytes, requires = "to")]
+    pub data: Option<HexData>,
+    /// Wei that it pays from its own balance
+    #[arg(long, value_name = "WEI", default_value_t = 0, requires = "to")]
+    pub value: u128,
+    /// The least gas that the call must get
+    #[arg(long, value_name = "GAS", default_value_t = 0, requires = "to")]
+    pub gas: u64,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// Options of `replicate`.
+#[derive(Debug, Args)]
+pub struct ReplicateArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}

@@ -1,0 +1,102 @@
+//! Options of `rings ring`: looking at a ring, and its keeper's work.
+
+use super::{
+    make::FeeArgs,
+    place::{DirArg, ShowArgs},
+};
+use clap::{Args, Subcommand};
+use rings_protocol::Address;
+use std::path::PathBuf;
+
+/// `rings ring`
+#[derive(Debug, Subcommand)]
+pub enum RingCommand {
+    /// Show the ring and its members
+    #[command(after_help = "Example: rings ring show --json")]
+    Show(ShowArgs),
+    /// Make a ring of people on the engine of the ring in DIR: self-kept, and without ether of their own
+    #[command(
+        after_help = "Prints its address.\n\nExample: rings ring create --members people.txt"
+    )]
+    Create(CreateRingArgs),
+    /// Let an account in, as the keeper: it is a member when the entry delay is over and anybody has settled it
+    #[command(after_help = "Example: rings ring enter 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
+    Enter(MemberArgs),
+    /// Make an account a member whose announced entry is due; anybody can
+    #[command(
+        after_help = "Example: rings ring settle 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Settle(MemberArgs),
+    /// Put a member out, or take an announced entry back, as the keeper
+    #[command(after_help = "Example: rings ring exit 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
+    Exit(MemberArgs),
+    /// Put a member out that is lost, and let another account in, as the keeper
+    #[command(
+        after_help = "Example: rings ring replace 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+    )]
+    Replace(ReplaceArgs),
+    /// Offer the keeping to another account, which takes it with `rings ring accept`
+    #[command(
+        after_help = "Example: rings ring transfer 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Transfer(MemberArgs),
+    /// Take the keeping that was offered to this account
+    #[command(after_help = "Example: rings ring accept --key key.json")]
+    Accept(KeepArgs),
+    /// Give the keeping up for good: from then on only two thirds of the members change the membership
+    #[command(after_help = "Example: rings ring renounce")]
+    Renounce(KeepArgs),
+}
+
+/// Who changes the ring.
+#[derive(Debug, Args)]
+pub struct KeepArgs {
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Key of the account that sends the transaction [default: the one that `rings run` uses here]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// File with the password of that key; without it the password is asked for when it is needed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub password_file: Option<PathBuf>,
+    /// Most that is paid for gas
+    #[command(flatten)]
+    pub fees: FeeArgs,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whom it is about.
+#[derive(Debug, Args)]
+pub struct MemberArgs {
+    /// The account
+    pub account: Address,
+    /// Who changes the ring
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
+/// Options of `ring replace`.
+#[derive(Debug, Args)]
+pub struct ReplaceArgs {
+    /// The member that goes
+    pub old: Address,
+    /// The account that comes
+    pub new: Address,
+    /// Who changes the ring
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
+/// Options of `ring create`.
+#[derive(Debug, Args)]
+pub struct CreateRingArgs {
+    /// File with the members' addresses, one per line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub members: PathBuf,
+    /// Who makes it
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}

@@ -1,0 +1,168 @@
+//! Options of commands that make a ring, or a directory of one.
+
+use super::{
+    place::DirArg,
+    values::{ether, gwei},
+};
+use crate::{
+    terms::TermsArgs,
+    up::plan::{DEFAULT_MEMBERS, MAX_MEMBERS},
+};
+use clap::Args;
+use rings_chain::SubmitterConfig;
+use rings_protocol::{Address, Digest};
+use std::path::PathBuf;
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Number of members of a new ring [default: 5]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
+    pub members: Option<u16>,
+    /// Use the chain behind this URL (http, https, ws, wss) instead of starting one
+    #[arg(long, value_name = "URL")]
+    pub rpc: Option<String>,
+    /// Key of the account that deploys on that chain and gives the members their ether
+    #[arg(long, value_name = "FILE", requires = "rpc")]
+    pub key: Option<PathBuf>,
+    /// File with the password of that key; without it the password is asked for when it is needed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub password_file: Option<PathBuf>,
+    /// Ether that each member gets on that chain
+    #[arg(long, value_name = "ETHER", default_value = "0.05", value_parser = ether, requires = "rpc")]
+    pub fund: u128,
+    /// Blocks on top of a result before it is called final; nothing waits for them
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    pub confirmations: u64,
+    /// Where blocks are kept: embedded, or kubo=URL [default: embedded]
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// Who may change the membership of a new ring
+    #[command(flatten)]
+    pub terms: TermsArgs,
+    /// Most that is paid for gas
+    #[command(flatten)]
+    pub fees: FeeArgs,
+    /// Return when the ring is ready, and leave it running
+    #[arg(long)]
+    pub detach: bool,
+    /// Stop and remove the ring that is in the directory first, with its chain and keys, and make a new one
+    #[arg(long, conflicts_with = "rpc")]
+    pub fresh: bool,
+    /// Write the content of ring.json in place of "ready"
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `down`.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Remove the ring from the directory too, with its chain and keys; only a ring whose chain ends with it
+    #[arg(long)]
+    pub remove: bool,
+}
+
+/// Options of `deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Directory that becomes the ring's, with `ring.json` and the deployment's journal, so that an interrupted deployment
+    /// goes on where it stopped
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// The chain's URL (http, https, ws, wss)
+    #[arg(long, value_name = "URL")]
+    pub rpc: String,
+    /// Key of the account that deploys, and becomes the ring's keeper
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// File with the password of that key; without it the password is asked for when it is needed
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// File with the members' addresses, one per line, each perhaps followed by the member's URL; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub members: PathBuf,
+    /// Ether that each member gets from that account, for its transactions
+    #[arg(long, value_name = "ETHER", value_parser = ether)]
+    pub fund: Option<u128>,
+    /// 32 bytes in hex from which the engine's address is derived: the same salt gives the same address on every chain
+    #[arg(long, value_name = "BYTES32")]
+    pub salt: Option<Digest>,
+    /// Who may change the membership of the ring
+    #[command(flatten)]
+    pub terms: TermsArgs,
+    /// Most that is paid for gas
+    #[command(flatten)]
+    pub fees: FeeArgs,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `join`.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Directory to make for the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// The chain's URL (http, https, ws, wss)
+    #[arg(long, value_name = "URL")]
+    pub rpc: String,
+    /// Address of the ring
+    #[arg(long, value_name = "ADDRESS")]
+    pub ring: Address,
+    /// Address of the scope for new gates [default: the first one of the ring's engine]
+    #[arg(long, value_name = "ADDRESS")]
+    pub scope: Option<Address>,
+    /// URL of a member's HTTP side; may be given several times
+    #[arg(long = "member", value_name = "URL")]
+    pub members: Vec<String>,
+    /// File of mode 0600 with the token of the member named before it, in the same order as --member; one file for all
+    /// members may be given once
+    #[arg(long = "token", value_name = "FILE", requires = "members")]
+    pub tokens: Vec<PathBuf>,
+    /// Key of the account that asks for gates and pays for them [default: a new one in the directory]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// File with the password of that key; without it the password is asked for when it is needed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub password_file: Option<PathBuf>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--fee-cap`
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FeeArgs {
+    /// Most that may be paid for one unit of gas [default: 500]
+    #[arg(long, value_name = "GWEI", value_parser = gwei)]
+    fee_cap: Option<u128>,
+}
+
+impl FeeArgs {
+    /// How transactions are sent.
+    pub fn submitter(self) -> SubmitterConfig {
+        let default = SubmitterConfig::default();
+        SubmitterConfig {
+            fee_cap: self.fee_cap.unwrap_or(default.fee_cap),
+            ..default
+        }
+    }
+}
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Number of members of the throw-away ring
+    #[arg(long, default_value_t = DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
+    pub members: u16,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,66 @@
+//! `rings avatar new` and `rings avatar show`.
+
+use super::place::Avatar;
+use crate::{
+    args::{AvatarCommand, AvatarShowArgs, KeyCommand},
+    exit::ExitError,
+    key::key,
+    out::Out,
+};
+use rings_protocol::{Address, Digest};
+use serde::Serialize;
+
+/// What is shown of an avatar.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AvatarView {
+    avatar: Address,
+    ring: Address,
+    /// What its calls come from.
+    account: Address,
+    member: bool,
+    nonce: u64,
+    /// Nodes of its log here.
+    nodes: usize,
+    /// The newest of them.
+    head: Digest,
+    /// The head on chain.
+    head_on_chain: Digest,
+}
+
+/// `rings avatar`
+///
+/// # Errors
+/// Status 2 when a file or a password cannot be used, 5 when the chain cannot be asked.
+pub async fn avatar(command: AvatarCommand, out: Out) -> Result<(), ExitError> {
+    match command {
+        AvatarCommand::New(args) => key(KeyCommand::New(args), out),
+        AvatarCommand::Show(args) => show(args, out).await,
+    }
+}
+
+async fn show(args: AvatarShowArgs, out: Out) -> Result<(), ExitError> {
+    let avatar = Avatar::open(&args.avatar).await?;
+    let (address, ring) = (avatar.key.address(), avatar.ring);
+    let view = AvatarView {
+        avatar: address,
+        ring,
+        account: avatar.chain.account_of(ring, address).await?,
+        member: avatar.is_member,
+        nonce: avatar.on_chain.nonce,
+        nodes: avatar.log.log().nodes().len(),
+        head: avatar.log.log().head(),
+        head_on_chain: avatar.on_chain.head,
+    };
+    if args.avatar.json {
+        return out.json(&view);
+    }
+    let member = match view.member {
+        true => "member",
+        false => "not a member",
+    };
+    out.line(format_args!(
+        "avatar   {}\nring     {} ({member})\naccount  {}\nnonce    {}\nlog      {} nodes, head {}\non chain {}",
+        view.avatar, view.ring, view.account, view.nonce, view.nodes, view.head, view.head_on_chain
+    ))
+}

@@ -1,0 +1,374 @@
+//! A throw-away ring, and the gates that the measurements ask of it.
+//!
+//! A [`Stage`] is a running ring with a program and an input in its store. It asks for gates, one by one or many at a
+//! time, and follows the chain's events, so that times are measured from block to block, without the time of polling.
+
+use crate::{
+    exit::ExitError,
+    out::Out,
+    ringdir::{RingDir, RingFile},
+    signals::Signals,
+    terms::TermsArgs,
+    up::{plan::Plan, start, LocalRing},
+};
+use rings_api::Client;
+use rings_chain::{
+    calls, watch, Chain, ChainEvent, Located, Submitted, Submitter, SubmitterConfig, Update,
+    WatchConfig,
+};
+use rings_protocol::{
+    cids::{digest_of, keccak256},
+    crypto::SecretKey,
+    gate::{GateInput, GateSpec},
+    operation::{Mode, Operation},
+    Digest,
+};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What is run: `count.wat`, assembled. A test compares the two.
+const PROGRAM: &[u8] = include_bytes!("count.wasm");
+const FUEL: u64 = 1_000_000_000;
+const MEMORY: u64 = 16 << 20;
+/// Bytes of the input.
+const INPUT: usize = 4096;
+/// Updates of the chain that wait to be looked at.
+const QUEUE: usize = 64;
+/// Gates made in one transaction.
+const CIRCUIT: usize = 16;
+/// How long a result may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The ring, with a program and an input in its store.
+pub struct Stage {
+    directory: PathBuf,
+    ring: LocalRing,
+    file: RingFile,
+    chain: Chain,
+    key: SecretKey,
+    submitter: Submitter,
+    events: Events,
+    _watcher: DropGuard,
+    operation: Operation,
+    input: Vec<u8>,
+    inputs: Vec<GateInput>,
+    asked: u64,
+}
+
+impl Stage {
+    /// Starts a ring below `directory` and brings program and input to it.
+    pub async fn new(
+        directory: &Path,
+        members: u16,
+        out: Out,
+        signals: &mut Signals,
+    ) -> Result<Self, ExitError> {
+        let dir = RingDir::new(Some(directory.join("ring")));
+        let plan = Plan {
+            dir: dir.clone(),
+            members: Some(members),
+            given: None,
+            store: None,
+            confirmations: 0,
+            terms: TermsArgs::none(),
+            fees: SubmitterConfig::default(),
+        };
+        let mut ring = LocalRing::throw_away(dir.clone(), out);
+        let file = start(&mut ring, &plan, signals).await?;
+        match Self::prepare(directory, &dir, &file).await {
+            Ok((setup, inputs)) => Ok(setup.stage(ring, file, inputs)),
+            Err(failure) => {
+                ring.abandon().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn prepare(
+        directory: &Path,
+        dir: &RingDir,
+        file: &RingFile,
+    ) -> Result<(StageSetup, Vec<GateInput>), ExitError> {
+        let key = dir.client()?;
+        let chain = Chain::connect(&file.rpc_url.replacen("http", "ws", 1)).await?;
+        let submitter =
+            Submitter::open(directory.join("bench.redb"), chain.clone(), key.clone()).await?;
+        let clients = dir.clients(file)?;
+        let client = clients
+            .first()
+            .ok_or_else(|| ExitError::internal("the ring has no members"))?;
+        let input = b"the quick brown fox\n".repeat(INPUT / 20);
+        let operation = Operation {
+            args: vec![],
+            fuel: FUEL,
+            memory: MEMORY,
+            mode: Mode::Cat,
+            output: None,
+            profile: rings_compute::profile(),
+            program: add(client, PROGRAM).await?,
+            stack: None,
+            state: false,
+            time: 0,
+        };
+        let encoded = operation.to_dag_json().map_err(|error| {
+            ExitError::internal("the operation cannot be written").because(error)
+        })?;
+        let cids = [add(client, &encoded).await?, add(client, &input).await?];
+        let digests = cids.iter().map(digest_of).collect::<Result<Vec<_>, _>>();
+        let digests = digests.map_err(|error| {
+            ExitError::internal("a member gave a CID of another kind").because(error)
+        })?;
+        mined(
+            submitter
+                .submit(
+                    keccak256(b"declare"),
+                    calls::declare_data(file.scope, &digests),
+                )
+                .await?,
+        )?;
+        let inputs = digests
+            .iter()
+            .map(|digest| GateInput::Constant(*digest))
+            .collect();
+        let directory = directory.to_path_buf();
+        Ok((
+            StageSetup {
+                directory,
+                chain,
+                key,
+                submitter,
+                operation,
+                input,
+            },
+            inputs,
+        ))
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The account that asks.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Where files may be put.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The module.
+    pub fn program(&self) -> &[u8] {
+        PROGRAM
+    }
+
+    /// What is asked.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The one input.
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// The members' processes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.file
+            .members
+            .iter()
+            .filter_map(|member| member.pid)
+            .collect()
+    }
+
+    /// Stops the ring.
+    pub async fn stop(mut self) -> Result<(), ExitError> {
+        self.submitter.shutdown().await;
+        self.ring.stop().await
+    }
+
+    /// Asks for gates one after the other; for each, the time between the event of its block and that of its result's.
+    pub async fn one_by_one(&mut self, count: usize) -> Result<Vec<Duration>, ExitError> {
+        let mut times = Vec::with_capacity(count);
+        for _ in 0..count {
+            let asked = tokio::spawn(self.ask(1));
+            let mut begins = None;
+            let time = loop {
+                let (at, located) = self.events.next().await?;
+                match located.event {
+                    ChainEvent::GateRequested { .. } => begins = Some(at),
+                    ChainEvent::OutputsRegistered { .. } => {
+                        if let Some(begins) = begins {
+                            break at - begins;
+                        }
+                    }
+                    _ => {}
+                }
+            };
+            times.push(time);
+            asked.await.map_err(broken)??;
+        }
+        Ok(times)
+    }
+
+    /// Keeps `in_flight` gates waiting until `count` have their results; the time from the first to the last.
+    pub async fn stream(&mut self, count: usize, in_flight: usize) -> Result<Duration, ExitError> {
+        let began = Instant::now();
+        let mut asking = tokio::task::JoinSet::new();
+        let (mut asked, mut answered) = (0, 0);
+        while answered < count {
+            while asked < count && asked - answered + CIRCUIT <= in_flight {
+                asking.spawn(self.ask(CIRCUIT));
+                asked += CIRCUIT;
+            }
+            let (_, located) = self.events.next().await?;
+            answered += usize::from(matches!(
+                located.event,
+                ChainEvent::OutputsRegistered { .. }
+            ));
+        }
+        let elapsed = began.elapsed();
+        while let Some(asked) = asking.join_next().await {
+            asked.map_err(broken)??;
+        }
+        Ok(elapsed)
+    }
+
+    /// Asks for gates, in one transaction, that nobody has asked for.
+    fn ask(
+        &mut self,
+        count: usize,
+    ) -> impl std::future::Future<Output = Result<(), ExitError>> + Send + 'static {
+        let specs: Vec<_> = (0..count).map(|_| self.spec()).collect();
+        let purpose = specs.last().map(|spec| spec.salt).unwrap_or_default();
+        let call = calls::create_circuit(self.file.engine, &specs);
+        let submitter = self.submitter.clone();
+        async move { mined(submitter.submit(purpose, call).await?) }
+    }
+
+    fn spec(&mut self) -> GateSpec {
+        self.asked += 1;
+        let mut salt = Digest::ZERO;
+        salt.0[..8].copy_from_slice(&self.asked.to_be_bytes());
+        GateSpec {
+            scope: self.file.scope,
+            rings: vec![self.file.ring],
+            inputs: self.inputs.clone(),
+            outputs: 1,
+            salt,
+        }
+    }
+}
+
+/// A stage without its ring.
+struct StageSetup {
+    directory: PathBuf,
+    chain: Chain,
+    key: SecretKey,
+    submitter: Submitter,
+    operation: Operation,
+    input: Vec<u8>,
+}
+
+impl StageSetup {
+    fn stage(self, ring: LocalRing, file: RingFile, inputs: Vec<GateInput>) -> Stage {
+        let (sender, updates) = mpsc::channel(QUEUE);
+        let stop = CancellationToken::new();
+        let config = WatchConfig {
+            engine: file.engine,
+            ring: file.ring,
+            start_block: file.start_block,
+            confirmations: 0,
+            poll: Duration::from_millis(20),
+            page: 1000,
+            following: Vec::new(),
+        };
+        tokio::spawn(watch(
+            self.chain.clone(),
+            config,
+            Vec::new(),
+            sender,
+            stop.clone(),
+        ));
+        Stage {
+            directory: self.directory,
+            ring,
+            file,
+            chain: self.chain,
+            key: self.key,
+            submitter: self.submitter,
+            events: Events {
+                updates,
+                waiting: VecDeque::new(),
+            },
+            _watcher: stop.drop_guard(),
+            operation: self.operation,
+            input: self.input,
+            inputs,
+            asked: 0,
+        }
+    }
+}
+
+fn broken(error: tokio::task::JoinError) -> ExitError {
+    ExitError::internal("a measurement failed").because(error)
+}
+
+async fn add(client: &Client, bytes: &[u8]) -> Result<cid::Cid, ExitError> {
+    Ok(client.add(std::io::Cursor::new(bytes.to_vec())).await?.cid)
+}
+
+fn mined(submitted: Submitted) -> Result<(), ExitError> {
+    match submitted {
+        Submitted::Mined { .. } => Ok(()),
+        Submitted::Reverted { reason, .. } => Err(ExitError::unavailable(format!(
+            "the chain refused: {reason}"
+        ))),
+    }
+}
+
+/// The chain's events one by one, each with the moment at which its page came.
+struct Events {
+    updates: mpsc::Receiver<Update>,
+    waiting: VecDeque<(Instant, Located)>,
+}
+
+impl Events {
+    async fn next(&mut self) -> Result<(Instant, Located), ExitError> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(event);
+            }
+            let update = tokio::time::timeout(PATIENCE, self.updates.recv()).await;
+            let silent = |_| {
+                ExitError::unavailable("no result came for a minute; the members' logs may say why")
+            };
+            let update = update.map_err(silent)?;
+            let update = update
+                .ok_or_else(|| ExitError::unavailable("the chain cannot be followed any more"))?;
+            let now = Instant::now();
+            if let Update::Page { events, .. } = update {
+                self.waiting
+                    .extend(events.into_iter().map(|event| (now, event)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_assembled_program_is_the_one_in_the_source() {
+        let made = wat::parse_str(include_str!("count.wat")).unwrap();
+        assert_eq!(PROGRAM, made);
+    }
+}

@@ -1,0 +1,253 @@
+//! The keeper's work: `rings ring enter`, `exit`, `replace`, `settle`, `transfer`, `accept` and `renounce`.
+//!
+//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then shows
+//! who can change the membership now, as the chain says it.
+
+use super::{
+    args::{KeepArgs, MemberArgs, ReplaceArgs, RingCommand},
+    avatar,
+    exit::ExitError,
+    out::{count, Out},
+    process::{self, Lock},
+    ringdir::{RingDir, RingFile},
+    show,
+    terms::KeepingView,
+    up::check_chain,
+};
+use rand::RngCore;
+use rings_chain::{calls, Call, Chain, ChainError, RingState, Submitted, Submitter};
+use rings_member::keystore;
+use rings_protocol::{crypto::SecretKey, quorum::quorum, Address, Digest};
+use serde::Serialize;
+
+/// What is shown in the end.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangedView {
+    ring: Address,
+    epoch: u64,
+    members: Vec<Address>,
+    keeping: KeepingView,
+}
+
+/// `rings ring …`
+///
+/// # Errors
+/// Status 2 when the account cannot do this, 5 when the chain refuses.
+pub async fn ring(command: RingCommand, out: Out) -> Result<(), ExitError> {
+    match command {
+        RingCommand::Show(args) => show::ring(args, out).await,
+        RingCommand::Create(args) => avatar::create(args, out).await,
+        RingCommand::Enter(args) => member(args, out, Ring::enter).await,
+        RingCommand::Settle(args) => {
+            member(args, out, |ring, account| {
+                Ok(vec![calls::settle(ring.file.ring, account)])
+            })
+            .await
+        }
+        RingCommand::Exit(args) => member(args, out, Ring::exit).await,
+        RingCommand::Replace(args) => replace(args, out).await,
+        RingCommand::Transfer(args) => member(args, out, Ring::transfer).await,
+        RingCommand::Accept(args) => {
+            let ring = Ring::open(&args, out).await?;
+            let call = calls::accept_keeper(ring.file.engine, ring.file.ring);
+            ring.change(&args, &[call]).await
+        }
+        RingCommand::Renounce(args) => {
+            let ring = Ring::open(&args, out).await?;
+            ring.keeps()?;
+            ring.foretell("the ring will be self-kept for good: two thirds of the members change it, and nobody else");
+            let call = calls::renounce_keeper(ring.file.engine, ring.file.ring);
+            ring.change(&args, &[call]).await
+        }
+    }
+}
+
+async fn member(
+    args: MemberArgs,
+    out: Out,
+    calls: impl FnOnce(&Ring, Address) -> Result<Vec<Call>, ExitError>,
+) -> Result<(), ExitError> {
+    let ring = Ring::open(&args.keep, out).await?;
+    let calls = calls(&ring, args.account)?;
+    ring.change(&args.keep, &calls).await
+}
+
+async fn replace(args: ReplaceArgs, out: Out) -> Result<(), ExitError> {
+    let ring = Ring::open(&args.keep, out).await?;
+    // The new one comes first, so that a ring of one member can be given to another.
+    let mut calls = ring.enter(args.new)?;
+    calls.extend(ring.exit(args.old)?);
+    ring.change(&args.keep, &calls).await
+}
+
+/// A ring, and the account that changes it.
+struct Ring {
+    dir: RingDir,
+    file: RingFile,
+    chain: Chain,
+    state: RingState,
+    key: SecretKey,
+    out: Out,
+}
+
+impl Ring {
+    async fn open(args: &KeepArgs, out: Out) -> Result<Self, ExitError> {
+        let dir = args.dir.dir();
+        let file = dir.read()?;
+        let key = match &args.key {
+            Some(key) => keystore::load(key, args.password_file.as_deref())?,
+            None => dir.client_of(&file)?,
+        };
+        let chain = file.chain().await?;
+        check_chain(&dir, &file, &chain).await?;
+        Ok(Self {
+            state: chain.ring_state(file.ring).await?,
+            dir,
+            file,
+            chain,
+            key,
+            out,
+        })
+    }
+
+    /// Whether this account keeps the ring.
+    fn keeps(&self) -> Result<(), ExitError> {
+        let account = self.key.address();
+        match self.state.keeping.keeper {
+            Some(keeper) if keeper == account => Ok(()),
+            Some(keeper) => Err(ExitError::usage(format!(
+                "ring {} is kept by {keeper}, not by {account}; name the keeper's key with --key",
+                self.file.ring
+            ))),
+            None => Err(ExitError::usage(format!(
+                "ring {} is self-kept: only two thirds of its members together change it",
+                self.file.ring
+            ))),
+        }
+    }
+
+    /// How many accounts the number of signatures follows from.
+    fn counted(&self) -> usize {
+        usize::try_from(self.state.counted).unwrap_or(usize::MAX)
+    }
+
+    fn enter(&self, account: Address) -> Result<Vec<Call>, ExitError> {
+        self.keeps()?;
+        if self.state.members.contains(&account) {
+            let what = format!("{account} is a member of the ring already; see `rings ring show`");
+            return Err(ExitError::usage(what));
+        }
+        let mut calls = vec![calls::enter(self.file.engine, self.file.ring, account)];
+        let counted = self.counted().saturating_add(1);
+        let then = format!("then {} of {counted} must sign", quorum(counted));
+        match self.state.keeping.entry_delay {
+            0 => {
+                calls.push(calls::settle(self.file.ring, account));
+                self.foretell(format_args!("{account} will be a member at once; {then}"));
+            }
+            delay => self.foretell(format_args!(
+                "{account} will be a member {delay} s from now, when anybody runs `rings ring settle {account}`; {then}"
+            )),
+        }
+        Ok(calls)
+    }
+
+    fn exit(&self, account: Address) -> Result<Vec<Call>, ExitError> {
+        self.keeps()?;
+        let pending = &self.state.keeping.pending;
+        let is_pending = pending.iter().any(|entry| entry.member == account);
+        if is_pending {
+            self.foretell(format_args!(
+                "the announced entry of {account} will be taken back"
+            ));
+        } else if self.state.members.contains(&account) {
+            let left = self.state.members.len().saturating_sub(1);
+            let counted = self.counted().saturating_sub(1);
+            let delay = self.state.keeping.entry_delay;
+            self.foretell(format_args!(
+                "{account} will not vote any more, which leaves {}; after {delay} s, {} of {counted} must sign instead of {}",
+                count(left, "member"),
+                quorum(counted),
+                self.state.quorum
+            ));
+        } else {
+            let what = format!("{account} is not a member of the ring; see `rings ring show`");
+            return Err(ExitError::usage(what));
+        }
+        Ok(vec![calls::exit(self.file.engine, self.file.ring, account)])
+    }
+
+    fn transfer(&self, account: Address) -> Result<Vec<Call>, ExitError> {
+        self.keeps()?;
+        self.foretell(format_args!(
+            "{account} can take the keeping with `rings ring accept`; until then nothing changes"
+        ));
+        let (engine, ring) = (self.file.engine, self.file.ring);
+        Ok(vec![calls::transfer_keeper(engine, ring, account)])
+    }
+
+    /// What will happen, before it does.
+    fn foretell(&self, what: impl std::fmt::Display) {
+        self.out.note(what);
+    }
+
+    /// Sends the calls, one behind the other, and shows the ring as it is then.
+    async fn change(self, args: &KeepArgs, calls: &[Call]) -> Result<(), ExitError> {
+        let step = self.out.step("changing the ring");
+        let (_lock, submitter) = self.submitter(args).await?;
+        let mut sent = Ok(());
+        for call in calls {
+            sent = mined(&submitter, call).await;
+            if sent.is_err() {
+                break;
+            }
+        }
+        submitter.shutdown().await;
+        drop(step);
+        sent?;
+        let state = self.chain.ring_state(self.file.ring).await?;
+        let view = ChangedView {
+            ring: self.file.ring,
+            epoch: state.epoch,
+            keeping: KeepingView::of(&state),
+            members: state.members,
+        };
+        match args.json {
+            true => self.out.json(&view),
+            false => self.out.line(format_args!(
+                "ring    {}\nepoch   {}\nquorum  {} of {}\nchange  {}",
+                view.ring, view.epoch, view.keeping.quorum, view.keeping.counted, view.keeping
+            )),
+        }
+    }
+
+    /// The journal of the directory's client is shared with `rings run`; another account has one of its own.
+    async fn submitter(&self, args: &KeepArgs) -> Result<(Lock, Submitter), ExitError> {
+        let waiting = || {
+            self.out
+                .note("waiting for another command to send its transactions");
+        };
+        let lock = process::wait_lock(&self.dir.client_lock(), waiting).await?;
+        let journal = match self.dir.client_address(&self.file) {
+            Ok(client) if client == self.key.address() => self.dir.client_journal(),
+            _ => self
+                .dir
+                .root()
+                .join(format!("keeper-{}.redb", self.key.address())),
+        };
+        let (chain, key) = (self.chain.clone(), self.key.clone());
+        let submitter = Submitter::open_with(journal, chain, key, args.fees.submitter());
+        Ok((lock, submitter.await?))
+    }
+}
+
+/// A call that must succeed. The same change can be made again later, so each has a purpose of its own.
+async fn mined(submitter: &Submitter, call: &Call) -> Result<(), ExitError> {
+    let mut purpose = Digest::ZERO;
+    rand::rngs::OsRng.fill_bytes(&mut purpose.0);
+    match submitter.submit(purpose, call.clone()).await? {
+        Submitted::Mined { .. } => Ok(()),
+        Submitted::Reverted { reason, .. } => Err(ChainError::Reverted { reason }.into()),
+    }
+}

@@ -1,0 +1,119 @@
+//! `rings log prove`: a proof that a node belongs to a member's log, made from the nodes on the way back from a head.
+
+use super::reading::{domain, holders, newest, node};
+use crate::{args::ProveArgs, exit::ExitError, out::Out, place::Place};
+use rings_api::Client;
+use rings_protocol::{
+    eip712::Domain,
+    log::{path, Links, LogNode, SkipProof},
+    Address, Digest,
+};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+};
+
+/// `rings log prove`
+///
+/// # Errors
+/// Status 2 when there is no such node, or standard output is a terminal; 5 when a node on the way is not to be had.
+pub async fn prove(args: ProveArgs, out: Out) -> Result<(), ExitError> {
+    if io::stdout().is_terminal() {
+        return Err(ExitError::usage(
+            "a proof is no text for a terminal; write it into a file with `> FILE`",
+        ));
+    }
+    let place = Place::of(&args.place).await?;
+    let members = holders(&place, args.author).await?;
+    let prover = Prover {
+        members,
+        domain: domain(&place),
+        author: args.author,
+    };
+    let head = prover.head(&place, args.seq, out).await?;
+    let proof = prover.prove(&head, args.seq).await?;
+    out.note(format_args!(
+        "node {} of the log of {}, from head {} ({}): {}",
+        args.seq,
+        args.author,
+        head.seq(),
+        head.cid(),
+        crate::out::count(proof.nodes.len(), "node")
+    ));
+    out.bytes(&proof.to_bytes())
+}
+
+struct Prover<'a> {
+    members: Vec<&'a Client>,
+    domain: Domain,
+    author: Address,
+}
+
+impl Prover<'_> {
+    /// The head to prove it from: the one on chain if it is not before the node, else the newest one.
+    async fn head(&self, place: &Place, seq: u64, out: Out) -> Result<LogNode, ExitError> {
+        match self.on_chain(place).await {
+            Ok(Some(head)) if head.seq() >= seq => return Ok(head),
+            Ok(Some(head)) => out.note(format_args!(
+                "the head on chain is node {}, before node {seq}; this proof begins at a newer head",
+                head.seq()
+            )),
+            Ok(None) => out.note("the chain names no head of this log yet"),
+            Err(failure) => out.note(format_args!(
+                "the head on chain cannot be read ({failure}); this proof begins at the newest head"
+            )),
+        }
+        let newest = newest(&self.members, &self.domain, self.author).await?;
+        let newest = newest
+            .ok_or_else(|| ExitError::usage(format!("the log of {} is empty", self.author)))?;
+        match newest.seq() >= seq {
+            true => Ok(newest),
+            false => Err(ExitError::usage(format!(
+                "the log of {} ends with node {}; there is no node {seq}",
+                self.author,
+                newest.seq()
+            ))),
+        }
+    }
+
+    async fn on_chain(&self, place: &Place) -> Result<Option<LogNode>, ExitError> {
+        let chain = place.chain().await?;
+        let digest = chain.log_head(self.domain.ring, self.author).await?;
+        if digest.is_zero() {
+            return Ok(None);
+        }
+        self.node(digest).await.map(Some)
+    }
+
+    async fn node(&self, digest: Digest) -> Result<LogNode, ExitError> {
+        node(&self.members, &self.domain, self.author, digest).await
+    }
+
+    /// Fetches the nodes on the way back, each by the link of the one before, so that none can be another.
+    async fn prove(&self, head: &LogNode, seq: u64) -> Result<SkipProof, ExitError> {
+        let mut nodes = BTreeMap::from([(head.seq(), head.bytes().to_vec())]);
+        let mut links = Links::of(head);
+        for next in path(head.seq(), seq).into_iter().skip(1) {
+            let digest = links.to(next).ok_or_else(|| self.broken(links.seq))?;
+            let node = self.node(digest).await?;
+            links = Links::of(&node);
+            if links.seq != next {
+                return Err(self.broken(next));
+            }
+            nodes.insert(next, node.bytes().to_vec());
+        }
+        let proof = SkipProof::make(&self.domain, self.author, head.seq(), seq, |seq| {
+            nodes.remove(&seq)
+        });
+        proof.map_err(|error| {
+            ExitError::internal("a proof cannot be made of these nodes").because(error)
+        })
+    }
+
+    fn broken(&self, seq: u64) -> ExitError {
+        ExitError::unavailable(format!(
+            "node {seq} of the log of {} has links that lead elsewhere than they must: its author breaks the rules",
+            self.author
+        ))
+    }
+}

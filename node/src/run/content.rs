@@ -1,0 +1,288 @@
+//! The files and standard input of `rings run` and `rings add`. They are hashed before anything is sent.
+//!
+//! A [`Content`] is a file, a pipe (kept in a temporary file) or bytes in memory, with its CID. Because the CID is
+//! known first, a gate that exists already needs no upload, and the CID that a member gives back is compared with it.
+
+use crate::{
+    exit::{Context, ExitError, ExitStatus},
+    out::{Out, Step},
+};
+use bytes::Bytes;
+use cid::Cid;
+use futures::{Stream, TryStreamExt};
+use rings_api::{Client, ClientError};
+use rings_store::Imported;
+use std::{
+    fs::{self, File},
+    io::{self, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+/// Uploads of at least this many bytes show a progress bar.
+const BAR_FROM: u64 = 4 * 1024 * 1024;
+
+/// A file that may be put into the ring's store, and its CID.
+#[derive(Debug)]
+pub struct Content {
+    /// How messages to the user name it.
+    pub name: String,
+    /// Its CID, and its length.
+    pub imported: Imported,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Memory(Bytes),
+    Path(PathBuf),
+    /// The content of a pipe, kept in a temporary file.
+    Spooled(File),
+}
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+impl Content {
+    /// Bytes in memory.
+    ///
+    /// # Errors
+    /// None that depends on the bytes.
+    pub async fn memory(name: &str, bytes: impl Into<Bytes>) -> Result<Self, ExitError> {
+        Self::hashed(name.into(), Body::Memory(bytes.into())).await
+    }
+
+    /// A file, or a pipe with a name; `-` is standard input.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read.
+    pub async fn path(path: &Path) -> Result<Self, ExitError> {
+        if is_standard(path) {
+            return Self::stdin().await;
+        }
+        let name = path.display().to_string();
+        let unread = || format!("cannot read {name}; check the path");
+        let kind = fs::metadata(path).context(ExitStatus::Usage, unread())?;
+        if kind.is_dir() {
+            return Err(ExitError::usage(format!(
+                "{name} is a directory; name a file"
+            )));
+        }
+        if kind.is_file() {
+            return Self::hashed(name, Body::Path(path.into())).await;
+        }
+        let file = tokio::fs::File::open(path).await;
+        let body = spool(file.context(ExitStatus::Usage, unread())?, &name).await?;
+        Self::hashed(name, body).await
+    }
+
+    /// Standard input, to its end.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read.
+    pub async fn stdin() -> Result<Self, ExitError> {
+        let name = "standard input".to_owned();
+        let body = spool(tokio::io::stdin(), &name).await?;
+        Self::hashed(name, body).await
+    }
+
+    async fn hashed(name: String, body: Body) -> Result<Self, ExitError> {
+        let imported = rings_store::hash(body.reader(&name).await?).await?;
+        Ok(Self {
+            name,
+            imported,
+            body,
+        })
+    }
+
+    /// The CID.
+    pub fn cid(&self) -> Cid {
+        self.imported.cid
+    }
+
+    /// Puts it into the store of a member, for ever or for so many seconds, and compares the CID that comes back.
+    ///
+    /// # Errors
+    /// When the member does not take it, or names it otherwise.
+    pub async fn add_to(
+        &self,
+        client: &Client,
+        seconds: Option<u64>,
+        out: Out,
+    ) -> Result<(), ExitError> {
+        let step = self.bar(out);
+        let reader = self.body.reader(&self.name).await?;
+        let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
+            step.iter()
+                .for_each(|step| step.advance(piece.len() as u64))
+        });
+        let added = client
+            .add_for(pieces, seconds)
+            .await
+            .map_err(|error| match error {
+                ClientError::Input(error) => {
+                    ExitError::usage(format!("cannot read {}", self.name)).because(error)
+                }
+                error => error.into(),
+            })?;
+        if added.cid == self.cid() {
+            return Ok(());
+        }
+        let (name, ours, theirs) = (&self.name, self.cid(), added.cid);
+        Err(ExitError::unavailable(format!(
+            "the member at {} names {name} {theirs}, and it was {ours} when it was read; was it changed meanwhile?",
+            client.url()
+        )))
+    }
+
+    /// Its bytes, in pieces.
+    ///
+    /// # Errors
+    /// Status 2 when it cannot be read any more.
+    pub async fn pieces(
+        &self,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static, ExitError> {
+        let reader = self.body.reader(&self.name).await?;
+        Ok(ReaderStream::with_capacity(reader, READ_BYTES))
+    }
+
+    /// All its bytes, for contents that are known to be small.
+    ///
+    /// # Errors
+    /// As [`Content::pieces`].
+    pub async fn bytes(&self) -> Result<Bytes, ExitError> {
+        if let Body::Memory(bytes) = &self.body {
+            return Ok(bytes.clone());
+        }
+        let pieces: Vec<Bytes> = self
+            .pieces()
+            .await?
+            .try_collect()
+            .await
+            .context(ExitStatus::Usage, format!("cannot read {}", self.name))?;
+        Ok(pieces.concat().into())
+    }
+
+    fn bar(&self, out: Out) -> Option<Step> {
+        let bytes = self.imported.bytes;
+        (bytes >= BAR_FROM).then(|| out.transfer(format_args!("adding {}", self.name), bytes))
+    }
+}
+
+/// Whether the name of a file stands for standard input or output.
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Tries whether a file can be written in this place, and leaves it as it is.
+///
+/// # Errors
+/// What the system says when it cannot.
+pub fn check_place(path: &Path) -> io::Result<()> {
+    if is_standard(path) {
+        return Ok(());
+    }
+    match fs::metadata(path) {
+        Ok(kind) if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => fs::OpenOptions::new().write(true).open(path).map(drop),
+        Err(_) => {
+            let parent = path.parent();
+            let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+            tempfile::tempfile_in(parent.unwrap_or(Path::new("."))).map(drop)
+        }
+    }
+}
+
+impl Body {
+    async fn reader(&self, name: &str) -> Result<Reader, ExitError> {
+        let opened: io::Result<Reader> = match self {
+            Self::Memory(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+            Self::Path(path) => match tokio::fs::File::open(path).await {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) => Err(error),
+            },
+            Self::Spooled(file) => from_start(file),
+        };
+        opened.context(
+            ExitStatus::Usage,
+            format!("cannot read {name}; check the path"),
+        )
+    }
+}
+
+fn from_start(file: &File) -> io::Result<Reader> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(Box::new(tokio::fs::File::from_std(file)))
+}
+
+/// Copies a stream into a temporary file. It is read twice: for its CID, and for the member.
+async fn spool(mut from: impl AsyncRead + Unpin, name: &str) -> Result<Body, ExitError> {
+    let kept = async {
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
+        tokio::io::copy(&mut from, &mut file).await?;
+        file.sync_data().await?;
+        Ok(Body::Spooled(file.into_std().await))
+    };
+    let what = format!("cannot keep {name}; is there space for temporary files?");
+    kept.await.context(ExitStatus::Unavailable, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    async fn all(content: &Content) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut reader = content.body.reader("x").await.unwrap();
+        reader.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn the_same_bytes_have_the_same_cid_from_wherever_they_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hello");
+        fs::write(&path, "hello worlds\n").unwrap();
+        let file = Content::path(&path).await.unwrap();
+        let memory = Content::memory("m", "hello worlds\n").await.unwrap();
+        let body = spool(&b"hello worlds\n"[..], "s").await.unwrap();
+        let spooled = Content::hashed("s".into(), body).await.unwrap();
+        for content in [&file, &memory, &spooled] {
+            assert_eq!(content.cid(), memory.cid());
+            assert_eq!(all(content).await, b"hello worlds\n");
+            assert_eq!(all(content).await, b"hello worlds\n", "a second time");
+        }
+    }
+
+    #[test]
+    fn a_place_is_tried_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        check_place(&file).unwrap();
+        assert!(!file.exists());
+        fs::write(&file, "kept").unwrap();
+        check_place(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"kept");
+        check_place(Path::new("-")).unwrap();
+        check_place(Path::new("/dev/null")).unwrap();
+        for wrong in [directory.path(), &directory.path().join("no/file")] {
+            assert!(check_place(wrong).is_err(), "{}", wrong.display());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_a_mistake_of_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = Content::path(&directory.path().join("no"))
+            .await
+            .unwrap_err();
+        assert_eq!(missing.status(), ExitStatus::Usage);
+        assert!(missing.to_string().contains("No such file"), "{missing}");
+        let folder = Content::path(directory.path()).await.unwrap_err();
+        assert!(folder.to_string().contains("directory"), "{folder}");
+    }
+}

@@ -1,0 +1,293 @@
+//! A run of `rings run` on a ring: from the job to a gate, and to the end of the waiting.
+
+use super::{
+    declined::{until_hopeless, Declined},
+    gate::Gate,
+    job::{self, Job, ProgramSource, StateSource, STATE_PIN},
+    receipt::{milliseconds, Milliseconds},
+};
+use crate::{
+    anvil,
+    args::{values, RunArgs},
+    exit::{ExitError, ExitStatus},
+    known::patiently,
+    out::{count, Out},
+    place::nobody_answers,
+    ringdir::{RingDir, RingFile},
+    up::check_chain,
+    votes::answering,
+};
+use futures::{stream, StreamExt, TryStreamExt};
+use rand::RngCore;
+use rings_api::{shown_url, Client, GatewaySource};
+use rings_chain::{Chain, ChainError, RingState};
+use rings_protocol::{gate::GateSpec, Address, Digest};
+use rings_store::BlockSource;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::timeout_at;
+
+/// How long a member keeps the files of a run at least, in seconds: until its gate is asked for, and they are needed.
+const KEPT_SECONDS: u64 = 60 * 60;
+/// Files that are added at one moment; a member takes a few at once and sends others away.
+const UPLOADS_AT_ONCE: usize = 4;
+
+/// One run, with the ring, chain and members that it talks to.
+pub(super) struct Session<'a> {
+    pub(super) args: &'a RunArgs,
+    dir: &'a RingDir,
+    pub(super) file: RingFile,
+    pub(super) job: Job,
+    pub(super) out: Out,
+    pub(super) began: Instant,
+    /// When `--timeout` is over.
+    pub(super) deadline: Instant,
+    pub(super) chain: Chain,
+    pub(super) ring: RingState,
+    /// The members that can be asked.
+    pub(super) clients: Vec<Client>,
+    /// The same, each with its account.
+    pub(super) members: Vec<(Address, Client)>,
+    pub(super) times: Milliseconds,
+}
+
+impl<'a> Session<'a> {
+    /// Connects to the chain, and reads the ring.
+    ///
+    /// # Errors
+    /// When the chain is another one, or does not answer in time.
+    pub(super) async fn new(
+        args: &'a RunArgs,
+        dir: &'a RingDir,
+        file: RingFile,
+        job: Job,
+        began: Instant,
+        out: Out,
+    ) -> Result<Self, ExitError> {
+        if file.own_chain && anvil::running(dir).is_none() {
+            let root = dir.root().display();
+            let what = format!("the ring in {root} does not run; start it with `rings up`");
+            return Err(ExitError::unavailable(what));
+        }
+        let deadline = Instant::now() + args.timeout;
+        let late = no_answer(&file, args.timeout);
+        let late = |_| ExitError::unavailable(late);
+        let asked = async {
+            let chain = file.chain().await?;
+            check_chain(dir, &file, &chain).await?;
+            let ring = patiently(deadline.into(), || chain.ring_state(file.ring)).await?;
+            Ok::<_, ExitError>((chain, ring))
+        };
+        let (chain, ring) = timeout_at(deadline.into(), asked).await.map_err(late)??;
+        let mut members = Vec::with_capacity(file.members.len());
+        for entry in &file.members {
+            let client = dir.client_at(entry)?;
+            members.extend(client.map(|client| (entry.address, client)));
+        }
+        Ok(Self {
+            ring,
+            clients: members.iter().map(|(_, client)| client.clone()).collect(),
+            members,
+            deadline,
+            args,
+            dir,
+            file,
+            job,
+            out,
+            began,
+            chain,
+            times: Milliseconds::default(),
+        })
+    }
+
+    /// Asks, waits, and tells.
+    ///
+    /// # Errors
+    /// As the exit statuses of the interface say.
+    pub(super) async fn all(mut self) -> Result<(), ExitError> {
+        if self.args.no_gate {
+            return self.all_without_gate().await;
+        }
+        let salt = match self.args.again {
+            true => random_digest(),
+            false => Digest::ZERO,
+        };
+        let (gate, known) = self.find(salt).await?;
+        let asked = match known {
+            true => Asked::Resolved,
+            false => self.ask(&gate).await?,
+        };
+        match asked {
+            Asked::Resolved => {
+                self.check_upstream(&gate).await?;
+                self.show(&gate).await
+            }
+            Asked::NoQuorum => self.no_quorum(&gate, Vec::new()).await,
+            Asked::Declined(declined) => self.no_quorum(&gate, declined).await,
+            Asked::NotMined => self.not_mined(&gate).await,
+        }
+    }
+
+    /// The gate, and whether it has a result already.
+    async fn find(&self, salt: Digest) -> Result<(Gate, bool), ExitError> {
+        let (deadline, late) = (self.deadline.into(), |_| {
+            ExitError::unavailable(no_answer(&self.file, self.args.timeout))
+        });
+        if let Some(StateSource::After(before)) = &self.job.state {
+            let asked = patiently(deadline, || self.chain.gate_spec(self.file.engine, *before));
+            check_state(*before, timeout_at(deadline, asked).await.map_err(late)?)?;
+        }
+        let spec = self.job.spec(self.file.scope, self.file.ring, salt)?;
+        let found = async {
+            let gate = patiently(deadline, || Gate::of(&self.chain, &self.file, &spec)).await?;
+            let state = patiently(deadline, || gate.state(&self.chain)).await?;
+            Ok::<_, ChainError>((gate, state.resolved || state.failed))
+        };
+        Ok(timeout_at(deadline, found).await.map_err(late)??)
+    }
+
+    /// Publishes, makes the gate, and waits, all of it until the deadline.
+    async fn ask(&mut self, gate: &Gate) -> Result<Asked, ExitError> {
+        let deadline = self.deadline.into();
+        match timeout_at(deadline, self.bring()).await {
+            Ok(brought) => brought?,
+            Err(_) => {
+                let what = "the members do not take the files";
+                return Err(ExitError::unavailable(too_late(what, self.args.timeout)));
+            }
+        }
+        let began = Instant::now();
+        let fees = self.args.fees.submitter();
+        let request = gate.request(
+            &self.chain,
+            self.dir,
+            &self.file,
+            &self.job,
+            fees,
+            self.out,
+            self.deadline,
+        );
+        if !request.await? {
+            return Ok(Asked::NotMined);
+        }
+        self.times.create = Some(milliseconds(began));
+        self.wait(gate).await
+    }
+
+    /// Waits for the result, or until it is known that there will be none.
+    async fn wait(&self, gate: &Gate) -> Result<Asked, ExitError> {
+        let (quorum, total) = (self.ring.quorum, self.ring.members.len());
+        let _step = self.out.step(format_args!(
+            "gate {}: waiting for {quorum} of {}",
+            gate.address,
+            count(total, "member")
+        ));
+        let hopeless = until_hopeless(&self.members, gate.address, quorum, total);
+        let resolved = tokio::select! {
+            resolved = gate.wait(&self.chain, self.deadline) => resolved?,
+            declined = hopeless => return Ok(Asked::Declined(declined)),
+        };
+        Ok(match resolved {
+            Some(_) => Asked::Resolved,
+            None => Asked::NoQuorum,
+        })
+    }
+
+    /// Puts the files into a member's store.
+    async fn bring(&mut self) -> Result<(), ExitError> {
+        let clients = self.clients.clone();
+        let members = answering(&clients).await;
+        let members = members.ok_or_else(|| self.nobody())?;
+        let began = Instant::now();
+        if let ProgramSource::There(cid) = &self.job.program {
+            job::read_program(self.source(&members)?, *cid).await?;
+        }
+        self.publish(&members).await?;
+        self.times.store = Some(milliseconds(began));
+        Ok(())
+    }
+
+    /// Gives all files to the first member that takes them.
+    pub(super) async fn publish(&self, members: &[&Client]) -> Result<(), ExitError> {
+        let mut last = None;
+        for member in members {
+            let contents = self.job.contents();
+            let added =
+                contents.map(|content| content.add_to(member, Some(KEPT_SECONDS), self.out));
+            let added = stream::iter(added).buffer_unordered(UPLOADS_AT_ONCE);
+            match added.try_collect().await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure),
+                Err(failure) => last = Some(failure),
+            }
+        }
+        Err(last.unwrap_or_else(|| ExitError::unavailable("the ring has no members")))
+    }
+
+    pub(super) fn nobody(&self) -> ExitError {
+        let root = self.dir.root();
+        match self.members.is_empty() {
+            false => nobody_answers(root.display()),
+            true => ExitError::unavailable(format!(
+                "{} names no URL of a member; add one with `rings join --member URL`",
+                self.dir.ring_json().display()
+            )),
+        }
+    }
+
+    /// The members' stores, in this order.
+    pub(super) fn source(&self, members: &[&Client]) -> Result<Arc<dyn BlockSource>, ExitError> {
+        Ok(Arc::new(GatewaySource::of(members)?))
+    }
+}
+
+/// How far asking has come.
+enum Asked {
+    /// There is a result.
+    Resolved,
+    /// The gate is there, and its result is not.
+    NoQuorum,
+    /// So many members have declined that there will be no result.
+    Declined(Vec<Declined>),
+    /// The chain did not take the client's transactions.
+    NotMined,
+}
+
+/// Whether a gate can leave a state, as `--state` says of it.
+fn check_state(gate: Address, spec: Result<GateSpec, ChainError>) -> Result<(), ExitError> {
+    match spec {
+        Err(ChainError::NotAContract { .. }) => Err(ExitError::usage(format!(
+            "--state: there is no gate {gate} of this ring's engine; name a gate, a file, or new"
+        ))),
+        Ok(spec) if spec.outputs <= STATE_PIN => Err(ExitError::usage(format!(
+            "--state: gate {gate} leaves no state; name one that was run with --state"
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn no_answer(file: &RingFile, timeout: Duration) -> String {
+    let url = shown_url(&file.rpc_url);
+    too_late(&format!("the chain at {url} does not answer"), timeout)
+}
+
+pub(super) fn too_late(what: &str, timeout: Duration) -> String {
+    format!(
+        "{what} within {}; try again, or give it more with --timeout",
+        values::shown(timeout)
+    )
+}
+
+/// A number that JSON keeps exactly, for a request that is new.
+pub(super) fn random_nonce() -> u64 {
+    rand::rngs::OsRng.next_u64() >> 11
+}
+
+fn random_digest() -> Digest {
+    let mut digest = Digest::ZERO;
+    rand::rngs::OsRng.fill_bytes(&mut digest.0);
+    digest
+}

@@ -1,0 +1,36 @@
+//! The signals that ask a command to end.
+
+use super::exit::{Context, ExitError, ExitStatus};
+use tokio::signal::unix::{signal, Signal, SignalKind};
+
+/// Ctrl-C, a request to end, and the end of the terminal.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Listens for these signals, which from now on do not end the process by themselves.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new() -> Result<Self, ExitError> {
+        let on = |kind| signal(kind).context(ExitStatus::Internal, "cannot listen for signals");
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next of them.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

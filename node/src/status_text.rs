@@ -1,0 +1,227 @@
+//! `rings status` as text for people.
+
+use super::{
+    out::count,
+    status::{ChainView, Member, View},
+};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Digits after the point of an ether, and how many of them are shown.
+const WEI_DIGITS: usize = 18;
+const SHOWN_DIGITS: usize = 6;
+
+impl Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ChainView {
+            id,
+            url,
+            pid,
+            block,
+        } = &self.chain;
+        write!(f, "chain    {id} at {url}")?;
+        match (block, pid) {
+            (Some(block), Some(pid)) => writeln!(f, ", block {block}, process {pid}")?,
+            (Some(block), None) => writeln!(f, ", block {block}")?,
+            (None, _) => writeln!(f, ", does not run (`rings up` starts it)")?,
+        }
+        writeln!(f, "engine   {}\nscope    {}", self.engine, self.scope)?;
+        write!(f, "ring     {}", self.ring)?;
+        if let (Some(epoch), Some(quorum)) = (self.epoch, self.quorum) {
+            write!(
+                f,
+                ", epoch {epoch}, quorum {quorum} of {}",
+                self.members.len()
+            )?;
+        }
+        if let Some(keeping) = &self.keeping {
+            write!(f, "\n         {keeping}")?;
+        }
+        for (index, member) in self.members.iter().enumerate() {
+            write!(f, "\nmember {index} {member}")?;
+            self.reach_text(f, member)?;
+        }
+        self.compute_text(f)?;
+        self.gates_text(f)
+    }
+}
+
+impl View {
+    fn gates_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.more_gates, self.gates_since) {
+            (0, _) | (_, None) => {}
+            (more, Some(since)) => write!(
+                f,
+                "\ngates    {} of {} since block {since}; `rings gate list` shows all",
+                self.gates.len(),
+                self.gates.len() + more
+            )?,
+        }
+        for gate in &self.gates {
+            write!(f, "\ngate     {gate}")?;
+            if self.unsubmitted.contains(&gate.gate) {
+                f.write_str(", QUORUM REACHED and not on chain")?;
+                if self.members.iter().any(|member| member.low_balance) {
+                    f.write_str(": members are short of ether")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who cannot reach a member: once for each reason, since they are often the same.
+    fn reach_text(&self, f: &mut fmt::Formatter<'_>, member: &Member) -> fmt::Result {
+        let mut reasons: BTreeMap<&str, (u64, Vec<String>)> = BTreeMap::new();
+        for away in &member.unreachable_by {
+            let index = self.members.iter().position(|by| by.address == away.member);
+            let by = index.map_or_else(|| away.member.to_string(), |index| index.to_string());
+            let entry = reasons
+                .entry(&away.reason)
+                .or_insert((away.since, Vec::new()));
+            entry.0 = entry.0.min(away.since);
+            entry.1.push(by);
+        }
+        for (reason, (since, by)) in reasons {
+            let seconds = seconds_since(since);
+            let by = by.join(", ");
+            write!(
+                f,
+                "\n         NOT CONNECTED with member {by} for {seconds} s: {reason}"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The profiles of the members; different profiles may be the reason for different results.
+    fn compute_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut profiles: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, member) in self.members.iter().enumerate() {
+            if let Some(profile) = &member.compute {
+                profiles.entry(profile).or_default().push(index);
+            }
+        }
+        let differ = profiles.len() > 1;
+        for (profile, members) in &profiles {
+            write!(f, "\ncompute  {profile}")?;
+            if differ {
+                let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+                write!(f, "  of member {}: THE PROFILES DIFFER", members.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  ", self.address)?;
+        let process = match self.pid {
+            Some(pid) => format!("process {pid}, "),
+            None => String::new(),
+        };
+        // A member of another machine is judged by its answers alone.
+        match (self.local, self.pid, self.peers) {
+            (true, None, _) => f.write_str("DOWN")?,
+            (false, None, None) if self.rpc_url.is_empty() => f.write_str("no URL is known")?,
+            (_, _, None) => write!(f, "{process}DOES NOT ANSWER")?,
+            (_, _, Some(_)) if !self.following => {
+                write!(f, "{process}DOES NOT FOLLOW the chain")?;
+            }
+            (_, _, Some(peers)) => {
+                write!(f, "{process}{}", count(peers as usize, "peer"))?;
+            }
+        }
+        if let Some(trouble) = &self.trouble {
+            write!(f, " ({trouble})")?;
+        }
+        if let Some(head) = self.head {
+            write!(f, ", log node {}", head.seq)?;
+        }
+        if let Some(seen) = self.last_seen {
+            write!(f, ", seen {} s ago", seconds_since(seen))?;
+        }
+        write!(f, "\n         {}  {}", self.peer_id, self.rpc_url)?;
+        if let Some(balance) = &self.balance {
+            write!(f, "\n         {}", ether(balance))?;
+            if let Some(registrations) = self.registrations.filter(|_| self.low_balance) {
+                let registrations = usize::try_from(registrations).unwrap_or(usize::MAX);
+                write!(
+                    f,
+                    ", enough for about {}",
+                    count(registrations, "registration")
+                )?;
+            }
+            if self.low_balance {
+                f.write_str(": SHORT OF ETHER; send it some, or it cannot register results")?;
+            }
+        }
+        if !self.announced.is_empty() {
+            write!(f, "\n         announced {}", self.announced.join(", "))?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\n         {warning}")?;
+        }
+        for gate in &self.diverged {
+            write!(f, "\n         DIVERGED on gate {gate}")?;
+        }
+        if self.forked {
+            f.write_str(
+                "\n         FORKED: it signed two log nodes for one position (does it run twice with one key?)",
+            )?;
+        }
+        if let Some(seq) = self.held_back {
+            write!(
+                f,
+                ", LOG NOT HELD from node {seq} on: its quota for today is used up"
+            )?;
+        }
+        if self.stalled > 0 {
+            write!(
+                f,
+                "\n         did not deliver log nodes {}",
+                count(usize::try_from(self.stalled).unwrap_or(usize::MAX), "time")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds_since(milliseconds: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_secs());
+    now.saturating_sub(milliseconds / 1000)
+}
+
+/// Wei as a decimal number of ether, rounded down.
+pub fn ether(wei: &str) -> String {
+    let padded = format!("{wei:0>19}");
+    let (whole, part) = padded.split_at(padded.len() - WEI_DIGITS);
+    match part[..SHOWN_DIGITS].trim_end_matches('0') {
+        "" if whole == "0" && wei.bytes().any(|digit| digit != b'0') => {
+            "less than 0.000001 ether".to_owned()
+        }
+        "" => format!("{whole} ether"),
+        part => format!("{whole}.{part} ether"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wei_are_shown_as_ether() {
+        for (wei, shown) in [
+            ("0", "0 ether"),
+            ("1", "less than 0.000001 ether"),
+            ("50000000000000000", "0.05 ether"),
+            ("49999999999999999", "0.049999 ether"),
+            ("100000000000000000000", "100 ether"),
+        ] {
+            assert_eq!(ether(wei), shown);
+        }
+    }
+}
