@@ -4,7 +4,15 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long the holder of a lock may take to go. A process that was killed holds it until its last thread has ended,
+/// which one that waits for the disk does late, and until a worker that it was starting runs its own program.
+const GRACE: Duration = Duration::from_secs(3);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The lock on a data directory, held as long as this value lives. The file holds the holder's process id.
 #[derive(Debug)]
@@ -33,7 +41,7 @@ pub enum LockError {
 }
 
 impl DataLock {
-    /// Locks a data directory.
+    /// Locks a data directory. A holder that was killed a moment ago is waited for.
     ///
     /// # Errors
     /// [`LockError::Held`] when another process has it.
@@ -50,20 +58,29 @@ impl DataLock {
             .truncate(false)
             .open(&path)
             .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                file.read_to_string(&mut pid).map_err(failed)?;
-                return Err(LockError::Held {
-                    path,
-                    pid: pid.trim().to_string(),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        if !lock_in_time(&file).map_err(failed)? {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(failed)?;
+            return Err(LockError::Held {
+                path,
+                pid: pid.trim().to_string(),
+            });
         }
         write_pid(&mut file).map_err(failed)?;
         Ok(Self(file))
+    }
+}
+
+/// Whether the lock was got within [`GRACE`].
+fn lock_in_time(file: &File) -> io::Result<bool> {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
     }
 }
 
@@ -89,5 +106,18 @@ mod tests {
         );
         drop(held);
         DataLock::take(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_going_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = DataLock::take(directory.path()).unwrap();
+        thread::scope(|scope| {
+            let next = scope.spawn(|| DataLock::take(directory.path()));
+            thread::sleep(4 * PAUSE);
+            assert!(!next.is_finished());
+            drop(held);
+            next.join().unwrap().unwrap();
+        });
     }
 }
