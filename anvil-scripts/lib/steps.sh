@@ -15,6 +15,7 @@ begin_steps() {
     mkdir -p "$LOGS"
     STEP_PID=
     STEP_NUMBER=0
+    STEP_LOG=
     BEGAN=$SECONDS
     # Every process started from here on carries this mark in its environment, detached ones too.
     export RINGS_SCRIPT_RUN=$1-$$-$RANDOM
@@ -28,7 +29,9 @@ step() {
     local name=$1 began=$SECONDS log status=0
     shift
     STEP_NUMBER=$((STEP_NUMBER + 1))
-    log=$LOGS/$(printf '%02d-%s.log' "$STEP_NUMBER" "${name//[^a-zA-Z0-9]/-}")
+    log=$(printf '%02d-%s' "$STEP_NUMBER" "${name//[^a-zA-Z0-9]/-}")
+    log=$LOGS/${log:0:80}.log
+    STEP_LOG=$log
     in_group "$log" "$@" || status=$?
     if ((status != 0)); then
         show_failure "$log"
