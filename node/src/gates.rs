@@ -32,7 +32,7 @@ pub struct Gate {
     /// Its address.
     pub gate: Address,
     /// How far it is.
-    pub state: State,
+    pub state: GateState,
     /// The block in which the ring was first asked for it.
     pub block: u64,
     /// The block in which the ring registered its result.
@@ -44,7 +44,7 @@ pub struct Gate {
 /// How far a gate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum GateState {
     /// It has no result yet.
     Open,
     /// Its outputs are on chain.
@@ -53,7 +53,7 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl GateState {
     fn is(self, wanted: ListedState) -> bool {
         match wanted {
             ListedState::Open => self == Self::Open,
@@ -124,11 +124,11 @@ impl Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  ", self.gate)?;
         match (self.state, self.resolved_block) {
-            (State::Open, _) => write!(f, "open"),
-            (State::Resolved, Some(block)) => write!(f, "resolved in block {block}"),
-            (State::Resolved, None) => write!(f, "resolved"),
-            (State::Failed, Some(block)) => write!(f, "failed in block {block}"),
-            (State::Failed, None) => write!(f, "failed"),
+            (GateState::Open, _) => write!(f, "open"),
+            (GateState::Resolved, Some(block)) => write!(f, "resolved in block {block}"),
+            (GateState::Resolved, None) => write!(f, "resolved"),
+            (GateState::Failed, Some(block)) => write!(f, "failed in block {block}"),
+            (GateState::Failed, None) => write!(f, "failed"),
         }?;
         write!(f, ", asked for in block {}", self.block)
     }
@@ -195,7 +195,7 @@ fn note(found: &mut BTreeMap<Address, Gate>, own: Address, located: &Located) {
     let block = located.block.number;
     let entry = |gate: Address| Gate {
         gate,
-        state: State::Open,
+        state: GateState::Open,
         block,
         resolved_block: None,
         requesters: Vec::new(),
@@ -216,8 +216,8 @@ fn note(found: &mut BTreeMap<Address, Gate>, own: Address, located: &Located) {
             let known = found.entry(*gate).or_insert_with(|| entry(*gate));
             known.resolved_block = Some(block);
             known.state = match pins.as_slice() {
-                [FAILURE_PIN] => State::Failed,
-                _ => State::Resolved,
+                [FAILURE_PIN] => GateState::Failed,
+                _ => GateState::Resolved,
             };
         }
         _ => {}
@@ -276,16 +276,16 @@ mod tests {
         let gate = Address([1; 20]);
         let mut found = BTreeMap::new();
         note(&mut found, RING, &located(5, asked(gate, RING)));
-        assert_eq!(found[&gate].state, State::Open);
+        assert_eq!(found[&gate].state, GateState::Open);
         let foreign = registered(gate, gate, FAILURE_PIN);
         note(&mut found, RING, &located(6, foreign));
-        assert_eq!(found[&gate].state, State::Open, "of another ring");
+        assert_eq!(found[&gate].state, GateState::Open, "of another ring");
         let own = registered(RING, gate, FAILURE_PIN);
         note(&mut found, RING, &located(7, own));
         note(&mut found, RING, &located(8, asked(gate, gate)));
         let expected = Gate {
             gate,
-            state: State::Failed,
+            state: GateState::Failed,
             block: 5,
             resolved_block: Some(7),
             requesters: vec![RING, gate],

@@ -29,9 +29,9 @@ fn store(key: &SecretKey, args: &NewKeyArgs, out: Out) -> Result<(), ExitError> 
         false => Strength::Standard,
     };
     if is_standard(&args.out) {
-        let sealed = keystore::sealed(&args.out, key, &password, strength)?;
+        let text = keystore::encrypted(&args.out, key, &password, strength)?;
         out.note(format_args!("the key of {}", key.address()));
-        return out.bytes(format!("{sealed}\n").as_bytes());
+        return out.bytes(format!("{text}\n").as_bytes());
     }
     keystore::store(&args.out, key, &password, strength)?;
     out.note(format_args!("the key is in {}", args.out.display()));

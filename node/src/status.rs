@@ -9,7 +9,7 @@ use super::{
     args::ShowArgs,
     ether::{balances, is_short},
     exit::ExitError,
-    gates::{search, Gate, State},
+    gates::{search, Gate, GateState},
     out::Out,
     place::Place,
     process,
@@ -210,7 +210,10 @@ async fn chain(place: &Place) -> Result<Option<Found>, ExitError> {
 
 /// Of the newest open gates, those for which enough members have voted as one of them says.
 async fn unsubmitted(place: &Place, gates: &[Gate]) -> Vec<Address> {
-    let open = gates.iter().rev().filter(|gate| gate.state == State::Open);
+    let open = gates
+        .iter()
+        .rev()
+        .filter(|gate| gate.state == GateState::Open);
     let asked = open.take(GATES_ASKED).map(|gate| async {
         let views = place.clients.iter().map(|client| async {
             let view = tokio::time::timeout(ASK_LIMIT, client.gate(gate.gate)).await;

@@ -33,7 +33,7 @@ pub(super) struct Numbered {
 
 /// A call or a notification. Unknown fields are left out.
 #[derive(Deserialize)]
-struct Entry<'a> {
+struct BatchEntry<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -84,7 +84,7 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawV
 
 /// One entry of a message.
 enum Kind<'a> {
-    Call(Entry<'a>, &'a RawValue),
+    Call(BatchEntry<'a>, &'a RawValue),
     Notification,
     /// Invalid, with its id if it has a valid one.
     Invalid(Option<&'a RawValue>),
@@ -152,7 +152,7 @@ impl Numbered {
         }
     }
 
-    fn push(&mut self, entry: &Entry<'_>, id: &RawValue) {
+    fn push(&mut self, entry: &BatchEntry<'_>, id: &RawValue) {
         let (Some(jsonrpc), Some(method)) = (entry.jsonrpc, entry.method) else {
             return self.push_invalid(Some(id));
         };
@@ -202,7 +202,7 @@ impl Numbered {
 }
 
 fn kind(entry: &RawValue) -> Kind<'_> {
-    let Ok(call) = serde_json::from_str::<Entry<'_>>(entry.get()) else {
+    let Ok(call) = serde_json::from_str::<BatchEntry<'_>>(entry.get()) else {
         return Kind::Invalid(None);
     };
     let id = call.id.filter(|id| is_id(id));
@@ -220,7 +220,7 @@ fn is_id(id: &RawValue) -> bool {
     first.is_some_and(|first| matches!(first, b'"' | b'-' | b'n') || first.is_ascii_digit())
 }
 
-fn is_sound(call: &Entry<'_>) -> bool {
+fn is_sound(call: &BatchEntry<'_>) -> bool {
     let version = call.jsonrpc.map(RawValue::get);
     let method = call.method.map(RawValue::get).unwrap_or_default();
     let params = call.params.map_or("[", RawValue::get);

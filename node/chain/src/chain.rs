@@ -11,7 +11,7 @@ use crate::{
     error::ChainError,
     header::{Header, HeaderCache},
     interest::{Interest, Span},
-    raw_event::{Place, RawEvent},
+    raw_event::{EventPlace, RawEvent},
     receipt::{BlockTransactions, Receipt, Transaction},
     revert,
     rpc::{self, HeadReceiver, ProviderState, Providers, RpcFailure},
@@ -208,7 +208,7 @@ impl Chain {
     pub(crate) async fn block_of(
         &self,
         event: &RawEvent,
-        place: Place,
+        place: EventPlace,
     ) -> Result<BlockRef, ChainError> {
         if let Some(timestamp) = event.block_timestamp {
             return Ok(BlockRef {

@@ -12,7 +12,7 @@ use crate::{
     error::ChainError,
     fetch::search,
     interest::Interest,
-    raw_event::{Place, RawEvent},
+    raw_event::{EventPlace, RawEvent},
     receipt::{Receipt, Transaction},
     types::{GateHistory, RegisteredResult},
 };
@@ -71,7 +71,11 @@ impl Chain {
     }
 
     /// Reads something that belongs to an event, and waits while the endpoint may still get it.
-    async fn kept<T, F>(&self, place: Place, ask: impl Fn() -> F) -> Result<Option<T>, ChainError>
+    async fn kept<T, F>(
+        &self,
+        place: EventPlace,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<T>, ChainError>
     where
         F: Future<Output = Result<Option<T>, ChainError>>,
     {
@@ -156,12 +160,12 @@ impl Chain {
     }
 }
 
-fn place(event: &RawEvent) -> Result<Place, ChainError> {
+fn place(event: &RawEvent) -> Result<EventPlace, ChainError> {
     let place = event.place();
     place.ok_or_else(|| ChainError::malformed("eth_getLogs", "an event without block"))
 }
 
-fn parse<E: EthEvent>(raw: &RawEvent) -> Result<(E, Place), ChainError> {
+fn parse<E: EthEvent>(raw: &RawEvent) -> Result<(E, EventPlace), ChainError> {
     let event = raw.read();
     let event =
         event.ok_or_else(|| ChainError::malformed("eth_getLogs", "another kind of event"))?;

@@ -34,7 +34,7 @@ pub(crate) struct RawEvent {
 
 /// Where an event stands; pending ones stand nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct EventPlace {
     pub number: u64,
     pub log_index: u64,
     pub block: H256,
@@ -43,11 +43,11 @@ pub(crate) struct Place {
 
 impl RawEvent {
     /// Its place in the chain; `None` when it is in no block, or in one that was reorganised away.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<EventPlace> {
         if self.removed == Some(true) {
             return None;
         }
-        Some(Place {
+        Some(EventPlace {
             number: self.block_number?.as_u64(),
             log_index: u64::try_from(self.log_index?).ok()?,
             block: self.block_hash?,

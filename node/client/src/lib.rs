@@ -1,7 +1,7 @@
 //! What an avatar needs: its log, its actions, and requests to replicas. No node is inside, no clock, no socket.
 //!
 //! An avatar is a key ([`SecretKey`]) that is a member of a ring. Its [`Log`] signs and links what it says; an
-//! [`Action`] says what its account does and where its log stands then. Both become a [`Request`], which is the text of a
+//! [`Action`] says what its account does and where its log stands then. Both become a [`Call`], which is the text of a
 //! JSON-RPC call: the caller sends it to any replica by whatever transport it has, and reads the answer with [`Answer`].
 //!
 //! Nothing here rests on what a replica says: [`held_by`] tells from a signature which replica holds a log, and
@@ -16,7 +16,7 @@ mod request;
 pub use action::{register_ring, Action, AvatarState, NO_DEADLINE};
 pub use held::{held_by, HeldError};
 pub use log::{Log, LogError, Secrecy};
-pub use request::{Answer, AnswerError, Append, Flush, Message, Replicate, Request, Status};
+pub use request::{Answer, AnswerError, Append, Call, Flush, Message, Replicate, Status};
 pub use rings_protocol::{
     crypto::{PublicKey, SecretKey, Signature},
     eip712::Domain,

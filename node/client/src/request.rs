@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 
 /// A call of a method of a replica.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
+pub struct Call {
     /// The method.
     pub method: &'static str,
     /// Its parameters, by name.
@@ -90,7 +90,7 @@ pub enum Status {
     Failed,
 }
 
-/// An answer to a [`Request`].
+/// An answer to a [`Call`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer(pub Value);
 
@@ -121,7 +121,7 @@ fn nodes(nodes: &[&LogNode]) -> Vec<String> {
     nodes.iter().map(|node| hex(node.bytes())).collect()
 }
 
-impl Request {
+impl Call {
     /// To bring an action to its ring, with the nodes behind it, newest first.
     pub fn flush(
         ring: Address,
@@ -251,7 +251,7 @@ mod tests {
         let (action, signature) = action
             .sign(&key, &log, AvatarState::default(), NO_DEADLINE)
             .unwrap();
-        let request = Request::flush(ring, &action, &signature, &log.since(Digest::ZERO));
+        let request = Call::flush(ring, &action, &signature, &log.since(Digest::ZERO));
         let params = &request.params;
         let bytes = |name: &str| {
             let text = params[name].as_str().unwrap().strip_prefix("0x");

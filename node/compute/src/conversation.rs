@@ -2,7 +2,7 @@
 
 use crate::{
     error::ComputeError,
-    frame::{decode, encode, Report, ReportedFault, Tag},
+    frame::{decode, encode, ReportedFault, RunReport, Tag},
     outcome::Outcome,
     streams::{load, ModuleSource, Streams},
     task::Task,
@@ -65,7 +65,7 @@ impl Conversation<'_, '_> {
                     written.ok_or_else(|| Broken::Output(io::ErrorKind::TimedOut.into()))??;
                 }
                 Tag::Done => {
-                    let report: Report = decode(&payload)?;
+                    let report: RunReport = decode(&payload)?;
                     self.worker.retires = report.retire;
                     return Outcome::try_from(report).map(Ok).map_err(Broken::Protocol);
                 }

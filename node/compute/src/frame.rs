@@ -128,7 +128,7 @@ pub(crate) enum Compiled {
 
 /// Payload of [`Tag::Done`]: an [`Outcome`], encoded.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub(crate) struct RunReport {
     failure: Option<ReportedFailure>,
     fuel: u64,
     memory: u64,
@@ -169,7 +169,7 @@ pub(crate) enum ReportedFault {
     Internal(String),
 }
 
-impl Report {
+impl RunReport {
     /// A report of that outcome.
     pub(crate) fn new(outcome: Outcome, retire: bool) -> Self {
         Self {
@@ -214,10 +214,10 @@ impl TryFrom<ReportedReason> for Reason {
     }
 }
 
-impl TryFrom<Report> for Outcome {
+impl TryFrom<RunReport> for Outcome {
     type Error = String;
 
-    fn try_from(report: Report) -> Result<Self, String> {
+    fn try_from(report: RunReport) -> Result<Self, String> {
         let failure = report
             .failure
             .map(|failure| {
@@ -395,8 +395,8 @@ mod tests {
                     outside_profile: Some("has it".into()),
                 },
             };
-            let bytes = encode(&Report::new(outcome.clone(), false)).unwrap();
-            let report: Report = decode(&bytes).unwrap();
+            let bytes = encode(&RunReport::new(outcome.clone(), false)).unwrap();
+            let report: RunReport = decode(&bytes).unwrap();
             assert_eq!(Outcome::try_from(report).unwrap(), outcome);
         }
     }

@@ -9,7 +9,8 @@ use crate::{
     bounds::RUN_STACK,
     fault::Fault,
     frame::{
-        decode, encode, Compiled, Hello, Pipe, Ready, Report, ReportedFault, Tag, CHUNK, PROTOCOL,
+        decode, encode, Compiled, Hello, Pipe, Ready, ReportedFault, RunReport, Tag, CHUNK,
+        PROTOCOL,
     },
     outcome::Outcome,
     profile::profile,
@@ -162,7 +163,7 @@ fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8]) -> io::Result<()> {
 
 fn answer(pipe: &Pipe, result: Result<Outcome, Fault>, retire: bool) -> io::Result<()> {
     match result {
-        Ok(outcome) => pipe.send(Tag::Done, &encode(&Report::new(outcome, retire))?),
+        Ok(outcome) => pipe.send(Tag::Done, &encode(&RunReport::new(outcome, retire))?),
         // The parent is gone, so nobody waits for an answer.
         Err(Fault::Closed(what)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, what)),
         Err(fault) => pipe.send(Tag::Fault, &encode(&ReportedFault::from(fault))?),

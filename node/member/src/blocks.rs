@@ -4,7 +4,7 @@
 //! store, then asks the member that gave the last block, then all connected members at once. Each block that comes is
 //! hashed before it is stored, and the answer is read from the store. `serve.rs` is the other side.
 
-use super::wire::{encode, Request, Response, WireError, MAX_BLOCKS};
+use super::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -155,7 +155,7 @@ impl MemberBlocks {
     /// The blocks that `peer` has. Each is hashed, and dropped when it is not the one that was asked for.
     async fn ask(&self, peer: PeerId, wanted: &[Cid]) -> Result<Vec<Block>, FetchError> {
         let wire = |source| FetchError::Wire { peer, source };
-        let request = encode(&Request::Blocks(wanted.to_vec())).map_err(wire)?;
+        let request = encode(&WireRequest::Blocks(wanted.to_vec())).map_err(wire)?;
         let answer = timeout(DEADLINE, self.network.request(&peer, request.into())).await;
         let answer = answer.map_err(|_| FetchError::Late { peer })?;
         let answer = answer.map_err(|source| FetchError::Network { peer, source })?;

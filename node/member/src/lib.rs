@@ -46,8 +46,8 @@ pub use self::core::CoreError;
 pub use error::MemberError;
 pub use faults::Faults;
 pub use housekeeping::{
-    restore, BackupEnd, BackupOf, Entry, Housekeeper, Offline, OfflineError, Policy, RestoreError,
-    Restored, TarError, TarReader, TarWriter,
+    restore, BackupEnd, BackupOf, Housekeeper, Offline, OfflineError, Policy, RestoreError,
+    Restored, TarEntry, TarError, TarReader, TarWriter,
 };
 pub use lock::LockError;
 pub use run::run;

@@ -4,7 +4,7 @@
 //! and the peer asks again.
 
 use super::{core::Input, error::MemberError, serve::Shelf};
-use rings_network::{Event, PeerId, Request};
+use rings_network::{Event, PeerId, PeerRequest};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -44,7 +44,7 @@ pub(super) async fn listen(
 
 /// Answers what peers ask, without ever waiting itself.
 pub(super) async fn answer_all(
-    mut requests: mpsc::Receiver<Request>,
+    mut requests: mpsc::Receiver<PeerRequest>,
     shelf: Shelf,
 ) -> Result<(), MemberError> {
     let counter = Counter::default();
@@ -60,7 +60,7 @@ pub(super) async fn answer_all(
     Ok(())
 }
 
-async fn answer(shelf: Shelf, request: Request, place: Place) {
+async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
     match shelf.answer(&request.data).await {
         Ok(answer) => request.reply.send(answer),
@@ -77,28 +77,28 @@ struct Counter(Arc<Mutex<HashMap<PeerId, usize>>>);
 
 /// A request that is being answered; the place is free again when it is dropped.
 #[derive(Debug)]
-struct Place {
+struct AnswerSlot {
     counter: Counter,
     peer: PeerId,
 }
 
 impl Counter {
     /// A place for one more request of `peer`, if there is one.
-    fn take(&self, peer: PeerId) -> Option<Place> {
+    fn take(&self, peer: PeerId) -> Option<AnswerSlot> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = counts.get(&peer).copied().unwrap_or(0);
         if own >= SERVED_PER_PEER || counts.values().sum::<usize>() >= SERVED_AT_ONCE {
             return None;
         }
         counts.insert(peer, own + 1);
-        Some(Place {
+        Some(AnswerSlot {
             counter: self.clone(),
             peer,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for AnswerSlot {
     fn drop(&mut self) {
         let mut counts = self
             .counter

@@ -10,7 +10,7 @@ use super::{
     announce::Policy,
     api::Api,
     blocks::MemberBlocks,
-    clients::{hear, relay, Clients, Shared},
+    clients::{hear, relay, Clients, KeeperParts},
     config::NodeConfig,
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
@@ -208,7 +208,7 @@ impl Opened {
         };
         let path = config.store.path.join(CLIENTS);
         let state = tokio::task::block_in_place(|| ClientState::open(&path, &identity))?;
-        let shared = Shared {
+        let shared = KeeperParts {
             key: self.key.clone(),
             domain: self.domain,
             engine: self.engine,

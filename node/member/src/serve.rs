@@ -2,7 +2,7 @@
 
 use super::{
     state::{MemberState, StateError},
-    wire::{encode, Request, Response, WireError, MAX_ANSWER_BYTES, MAX_NODES},
+    wire::{encode, Response, WireError, WireRequest, MAX_ANSWER_BYTES, MAX_NODES},
 };
 use bytes::Bytes;
 use cid::Cid;
@@ -40,10 +40,10 @@ impl Shelf {
     /// # Errors
     /// [`ServeError`].
     pub async fn answer(&self, request: &[u8]) -> Result<Bytes, ServeError> {
-        let response = match Request::decode(request)? {
-            Request::Blocks(cids) => Response::Blocks(self.blocks(&cids).await?),
-            Request::Heads => Response::heads(self.state.tips()?),
-            Request::Nodes { author, from } => Response::Nodes(self.nodes(author, from).await?),
+        let response = match WireRequest::decode(request)? {
+            WireRequest::Blocks(cids) => Response::Blocks(self.blocks(&cids).await?),
+            WireRequest::Heads => Response::heads(self.state.tips()?),
+            WireRequest::Nodes { author, from } => Response::Nodes(self.nodes(author, from).await?),
         };
         Ok(encode(&response)?.into())
     }

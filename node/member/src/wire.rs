@@ -1,6 +1,6 @@
 //! The requests of members to each other: for blocks, for the heads of logs, for ranges of log nodes.
 //!
-//! Each is a [`Request`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
+//! Each is a [`WireRequest`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
 //! checked when it is read. `serve.rs` answers; `blocks.rs` and `core/ask.rs` ask.
 
 use cid::Cid;
@@ -20,7 +20,7 @@ pub const MAX_HEADS: usize = 1024;
 /// A request to another member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum Request {
+pub enum WireRequest {
     /// These blocks, as far as they are held.
     Blocks(Vec<Cid>),
     /// The heads of all logs that are held.
@@ -75,7 +75,7 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
     serde_ipld_dagcbor::to_vec(message).map_err(|error| WireError::Shape(error.into()))
 }
 
-impl Request {
+impl WireRequest {
     /// Reads a request and checks its bounds.
     ///
     /// # Errors
@@ -134,15 +134,15 @@ mod tests {
     fn messages_survive_the_wire() {
         let cid = data_cid(sha256(b"x"));
         for request in [
-            Request::Blocks(vec![cid]),
-            Request::Heads,
-            Request::Nodes {
+            WireRequest::Blocks(vec![cid]),
+            WireRequest::Heads,
+            WireRequest::Nodes {
                 author: Address([1; 20]),
                 from: 7,
             },
         ] {
             assert_eq!(
-                Request::decode(&encode(&request).unwrap()).unwrap(),
+                WireRequest::decode(&encode(&request).unwrap()).unwrap(),
                 request
             );
         }
@@ -162,12 +162,12 @@ mod tests {
     #[test]
     fn too_much_is_refused() {
         let cid = data_cid(sha256(b"x"));
-        let many = encode(&Request::Blocks(vec![cid; MAX_BLOCKS + 1])).unwrap();
+        let many = encode(&WireRequest::Blocks(vec![cid; MAX_BLOCKS + 1])).unwrap();
         assert!(matches!(
-            Request::decode(&many),
+            WireRequest::decode(&many),
             Err(WireError::TooMany { .. })
         ));
-        assert!(Request::decode(b"\xff").is_err());
+        assert!(WireRequest::decode(b"\xff").is_err());
         assert!(Response::decode(b"").is_err());
     }
 }

@@ -47,13 +47,13 @@ impl Transport {
 }
 
 /// A host and how to reach it: the only shape of address that this network uses.
-pub(crate) struct Place<'a> {
+pub(crate) struct HostPort<'a> {
     pub(crate) host: Protocol<'a>,
     pub(crate) transport: Transport,
     pub(crate) peer: Option<PeerId>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> HostPort<'a> {
     /// Takes an address apart; `None` if it has another shape.
     pub(crate) fn read(address: &'a Multiaddr) -> Option<Self> {
         let mut parts = address.iter();
@@ -146,7 +146,7 @@ pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms
 }
 
 fn add_forms(forms: &mut Forms, others: &mut Vec<Multiaddr>, peer: &PeerId, address: &Multiaddr) {
-    match Place::read(address).filter(|place| place.can_be_dialed(peer)) {
+    match HostPort::read(address).filter(|place| place.can_be_dialed(peer)) {
         Some(place) => {
             let announced = place.by(place.transport);
             if !forms.announced.contains(&announced) {
@@ -167,7 +167,7 @@ pub(crate) fn listen(text: &str) -> Result<Multiaddr, NetworkError> {
     let address: Multiaddr = text.parse().map_err(|_| {
         refuse("it is not a multiaddr; write /ip4/127.0.0.1/tcp/4001 or /ip4/127.0.0.1/udp/4001/quic-v1")
     })?;
-    let place = Place::read(&address)
+    let place = HostPort::read(&address)
         .filter(|place| place.peer.is_none())
         .ok_or_else(|| {
             refuse("listen on /ip4/…/tcp/… or /ip4/…/udp/…/quic-v1, or the same with /ip6")
@@ -183,7 +183,7 @@ pub(crate) fn listen(text: &str) -> Result<Multiaddr, NetworkError> {
 /// libp2p shares the TCP ports it listens on (`SO_REUSEPORT`), so a second process would silently get
 /// half of the first one's connections instead of an error.
 pub(crate) fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
-    let Some((ip, transport)) = Place::read(address).and_then(|p| Some((p.ip()?, p.transport)))
+    let Some((ip, transport)) = HostPort::read(address).and_then(|p| Some((p.ip()?, p.transport)))
     else {
         return Ok(());
     };

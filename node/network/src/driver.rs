@@ -36,7 +36,7 @@ use crate::liveness::Liveness;
 use crate::outbox::Outbox;
 use crate::reach::Reach;
 use crate::seen::Seen;
-use crate::{Event, Limits, OwnAddresses, PeerId, Request, Version};
+use crate::{Event, Limits, OwnAddresses, PeerId, PeerRequest, Version};
 
 /// Two peers may dial each other at once; the later of the two dials ends within its timeout plus this margin.
 const SIMULTANEOUS_SLACK: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(crate) struct DriverParts {
     pub(crate) own: watch::Sender<OwnAddresses>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) requests: mpsc::Sender<PeerRequest>,
 }
 
 /// The network task.
@@ -73,7 +73,7 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     outbox: Outbox,
     /// Peers' requests on their way to the consumer. When it is full, they are refused.
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<PeerRequest>,
     dialer: Dialer,
     links: Links,
     liveness: Liveness<OutboundRequestId>,

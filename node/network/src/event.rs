@@ -1,7 +1,7 @@
 //! What the network tells its consumer: events, and the requests of peers. With them come the handles to answer with.
 //!
 //! An [`Event`] is a gossip message, or a peer that can be reached or no longer. With a message comes a [`Verdict`]:
-//! whether to pass it on, ignore it, or penalise the peer that sent it. A [`Request`] comes in a queue of its own, with
+//! whether to pass it on, ignore it, or penalise the peer that sent it. A [`PeerRequest`] comes in a queue of its own, with
 //! a [`Reply`] that takes the answer. Verdicts and replies can be dropped: that means "ignore" and "no answer".
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ pub enum Event {
 
 /// A peer asks something. Requests have a queue of their own, so that answering them never delays events.
 #[derive(Debug)]
-pub struct Request {
+pub struct PeerRequest {
     /// Who asks.
     pub from: PeerId,
     /// The question.
@@ -48,7 +48,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Verdict {
     pub(crate) decision: oneshot::Sender<MessageAcceptance>,
-    pub(crate) held: Held,
+    pub(crate) held: GossipShare,
 }
 
 impl Verdict {
@@ -107,12 +107,12 @@ impl Reply {
 
 /// A share of the bytes of gossip that may wait for a verdict; it is given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct GossipShare {
     total: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Held {
+impl GossipShare {
     /// Takes the bytes, unless there would be more than the limit.
     pub(crate) fn take(total: &Arc<AtomicUsize>, bytes: usize, limit: usize) -> Option<Self> {
         let add = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
@@ -126,7 +126,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for GossipShare {
     fn drop(&mut self) {
         self.total.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -146,12 +146,12 @@ mod tests {
     #[test]
     fn held_bytes_are_bounded_and_given_back() {
         let total = Arc::default();
-        let first = Held::take(&total, 60, 100).unwrap();
-        assert!(Held::take(&total, 41, 100).is_none());
-        let second = Held::take(&total, 40, 100).unwrap();
+        let first = GossipShare::take(&total, 60, 100).unwrap();
+        assert!(GossipShare::take(&total, 41, 100).is_none());
+        let second = GossipShare::take(&total, 40, 100).unwrap();
         drop((first, second));
         assert_eq!(total.load(Ordering::Relaxed), 0);
-        assert!(Held::take(&total, usize::MAX, 100).is_none());
+        assert!(GossipShare::take(&total, usize::MAX, 100).is_none());
     }
 
     #[test]

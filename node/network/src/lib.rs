@@ -4,7 +4,7 @@
 //! blocks: payloads are opaque, and the caller must check signatures in payloads. No libp2p type is part of its
 //! interface.
 //!
-//! [`start`] gives a [`Network`] handle, a queue of [`Event`]s, a queue of [`Request`]s, and the task that drives them.
+//! [`start`] gives a [`Network`] handle, a queue of [`Event`]s, a queue of [`PeerRequest`]s, and the task that drives them.
 //!
 //! # What a caller can rely on
 //!
@@ -64,7 +64,7 @@ mod version;
 
 pub use counters::Stats;
 pub use error::NetworkError;
-pub use event::{Event, Reply, Request, Verdict};
+pub use event::{Event, PeerRequest, Reply, Verdict};
 pub use handle::Network;
 pub use identity::{PeerId, PeerIdError};
 pub use limits::Limits;

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 
-use crate::address::{Place, Transport};
+use crate::address::{HostPort, Transport};
 use crate::NetworkError;
 
 /// Most addresses that are announced.
@@ -69,7 +69,7 @@ impl OwnAddresses {
     fn listening(&self) -> Vec<(Transport, IpAddr)> {
         let read = |bytes: &Vec<u8>| {
             let address = Multiaddr::try_from(bytes.clone()).ok()?;
-            let place = Place::read(&address)?;
+            let place = HostPort::read(&address)?;
             Some((place.transport, place.ip()?))
         };
         self.listening.iter().filter_map(read).collect()
@@ -87,7 +87,7 @@ fn without_doubles(found: &[(Use, Transport, IpAddr)]) -> Vec<Multiaddr> {
             let host = Protocol::from(*ip);
             let peer = None;
             let transport = *transport;
-            let place = Place {
+            let place = HostPort {
                 host,
                 transport,
                 peer,
@@ -151,7 +151,7 @@ pub fn announcement(texts: &[String]) -> Result<Vec<Vec<u8>>, NetworkError> {
             reason,
         };
         let address: Multiaddr = text.parse().map_err(|_| refuse(NOT_AN_ADDRESS))?;
-        let place = Place::read(&address).ok_or_else(|| refuse(NOT_AN_ADDRESS))?;
+        let place = HostPort::read(&address).ok_or_else(|| refuse(NOT_AN_ADDRESS))?;
         if place.transport.port() == 0 || place.ip().is_some_and(|ip| ip.is_unspecified()) {
             return Err(refuse(
                 "to announce, an address names one host and its port: write the address or the name at which others reach this machine",
@@ -177,10 +177,10 @@ const NOT_AN_ADDRESS: &str = "it is not an address to dial; write /dns/ring.exam
 pub fn is_of_this_machine(address: &[u8]) -> bool {
     let address = Multiaddr::try_from(address.to_vec());
     let address = address.unwrap_or_else(|_| Multiaddr::empty());
-    Place::read(&address).is_some_and(|place| is_loopback(&place))
+    HostPort::read(&address).is_some_and(|place| is_loopback(&place))
 }
 
-fn is_loopback(place: &Place<'_>) -> bool {
+fn is_loopback(place: &HostPort<'_>) -> bool {
     match &place.host {
         Protocol::Ip4(ip) => ip.is_loopback(),
         Protocol::Ip6(ip) => is_loopback_6(*ip),

@@ -37,10 +37,10 @@ pub struct Unreachable {
 
 /// What is known of the peers on the list.
 #[derive(Debug, Default)]
-pub(crate) struct Reach(Mutex<State>);
+pub(crate) struct Reach(Mutex<ReachState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct ReachState {
     away: BTreeMap<PeerId, Away>,
     /// The programs of peers, as they name them.
     programs: BTreeMap<PeerId, String>,
@@ -75,7 +75,7 @@ impl Reach {
         self.lock().programs.get(peer).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReachState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -24,7 +24,7 @@ use crate::driver::{Driver, DriverParts};
 use crate::handle::NetworkParts;
 use crate::reach::Reach;
 use crate::{address, identity, transport};
-use crate::{Event, Limits, Network, NetworkError, OwnAddresses, PeerId, Request, Version};
+use crate::{Event, Limits, Network, NetworkError, OwnAddresses, PeerId, PeerRequest, Version};
 
 /// How long an interface may take to tell us its address.
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ pub struct Started {
     /// What happens: gossip and connections.
     pub events: mpsc::Receiver<Event>,
     /// Requests of peers. The consumer of this queue may be slow without delaying gossip.
-    pub requests: mpsc::Receiver<Request>,
+    pub requests: mpsc::Receiver<PeerRequest>,
     /// The task that drives the network.
     pub task: JoinHandle<()>,
 }

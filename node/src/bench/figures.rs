@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 /// All rows of one run.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     rows: Vec<Row>,
 }
 
@@ -67,14 +67,14 @@ impl Row {
     }
 }
 
-impl Report {
+impl BenchReport {
     /// Adds a row.
     pub fn add(&mut self, row: Row) {
         self.rows.push(row);
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self
             .rows
@@ -132,7 +132,7 @@ mod tests {
             Row::time("a", Duration::from_millis(90), Some(80.0)),
             Row::at_least("b", 51.0, "a second", 50.0),
         ];
-        let report = Report { rows: rows.into() }.to_string();
+        let report = BenchReport { rows: rows.into() }.to_string();
         assert!(
             report.contains("MISS: at most 80") && report.contains("ok:   at least 50"),
             "{report}"

@@ -2,6 +2,8 @@
 //!
 //! The bound of a result's latency is the sum of one bare transaction, one bare durable write and one bare run of the
 //! same program, each measured on this machine in the same run: times differ from machine to machine, ratios hardly do.
+//! `stage` makes the ring and the gates that are measured, `bounds` measures what a result rests on, `idle` measures a
+//! member that has nothing to do, and `figures` holds the rows, as a table for people and as JSON for programs.
 
 mod bounds;
 mod figures;
@@ -15,7 +17,7 @@ use super::{
     signals::Signals,
 };
 use bounds::Bounds;
-use figures::{median, milliseconds, quantile, Report, Row};
+use figures::{median, milliseconds, quantile, BenchReport, Row};
 use stage::Stage;
 use std::{
     process::Stdio,
@@ -41,7 +43,7 @@ pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let directory =
         tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;
-    let mut report = Report::default();
+    let mut report = BenchReport::default();
     let help = help()?;
     report.add(Row::time("rings --help", help, Some(50.0)));
     let began = Instant::now();
@@ -61,7 +63,7 @@ pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
-async fn measure(stage: &mut Stage, report: &mut Report, out: Out) -> Result<(), ExitError> {
+async fn measure(stage: &mut Stage, report: &mut BenchReport, out: Out) -> Result<(), ExitError> {
     let step = out.step("measuring bounds: a bare transaction, a bare durable write, a bare run");
     let bounds = Bounds::measure(stage).await?;
     report.add(Row::time("bare transaction", bounds.transaction, None));

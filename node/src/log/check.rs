@@ -21,7 +21,7 @@ use serde::Serialize;
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct LogReport {
     chain_id: u64,
     ring: Address,
     author: Address,
@@ -85,7 +85,7 @@ pub async fn verify(args: VerifyLogArgs, out: Out) -> Result<(), ExitError> {
         ExitError::usage(format!("{name} is not a proof of `rings log prove`")).because(error)
     })?;
     let (node, head) = proven(&proof)?;
-    let mut report = Report::of(&proof, &node, &head);
+    let mut report = LogReport::of(&proof, &node, &head);
     if args.show.place.is_named() {
         let place = Place::of(&args.show.place).await?;
         same_ring(&proof, &place)?;
@@ -151,7 +151,7 @@ impl OnChain {
     }
 }
 
-impl Report {
+impl LogReport {
     fn of(proof: &SkipProof, node: &LogNode, head: &LogNode) -> Self {
         let place = |node: &LogNode| NodePlace {
             seq: node.seq(),

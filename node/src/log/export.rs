@@ -2,7 +2,7 @@
 //!
 //! Each node names the heads of the other logs that its author had seen. So a head leads to a part of each log of the ring, up
 //! to some position, and an archive with these parts holds everything that the head links to: `ipfs dag import` can pin it.
-//! [`Parts::below`] finds the positions from the newest node of each part, which names the newest heads, and
+//! [`ArchivedParts::below`] finds the positions from the newest node of each part, which names the newest heads, and
 //! [`Nodes`] gives the nodes page by page, each checked. So a log of any length needs the memory of a page.
 
 use super::reading::{domain, holders, newest, Nodes};
@@ -32,7 +32,7 @@ pub async fn export(args: ExportLogArgs, out: Out) -> Result<(), ExitError> {
     let members = holders(&place, author).await?;
     let head = newest(&members, &domain, author).await?;
     let head = head.ok_or_else(|| ExitError::usage(format!("the log of {author} is empty")))?;
-    let mut parts = Parts::alone(&head);
+    let mut parts = ArchivedParts::alone(&head);
     if !args.alone {
         let step = out.step("finding what the log refers to");
         parts.below(&members, &domain).await?;
@@ -55,11 +55,11 @@ pub async fn export(args: ExportLogArgs, out: Out) -> Result<(), ExitError> {
 }
 
 /// The parts of logs that an archive holds: from the first node to these.
-struct Parts {
+struct ArchivedParts {
     ends: BTreeMap<Address, LogNode>,
 }
 
-impl Parts {
+impl ArchivedParts {
     fn alone(head: &LogNode) -> Self {
         Self {
             ends: BTreeMap::from([(head.author(), head.clone())]),

@@ -12,7 +12,7 @@ use crate::{
 };
 use rings_member::{
     config::{NodeConfig, StoreKind},
-    keystore, restore as put_back, Entry, RestoreError, TarReader,
+    keystore, restore as put_back, RestoreError, TarEntry, TarReader,
 };
 use rings_protocol::Address;
 use rings_store::StoreConfig;
@@ -97,7 +97,7 @@ impl Job {
     async fn take<R: AsyncRead + Unpin>(
         &mut self,
         tar: &mut TarReader<R>,
-        entry: &Entry,
+        entry: &TarEntry,
     ) -> Result<(), ExitError> {
         let (number, name) = place(entry)?;
         if self.only.is_some_and(|only| only != number) || self.left.contains(&number) {
@@ -131,7 +131,7 @@ impl Job {
         number: u32,
         dir: &MemberDir,
         tar: &mut TarReader<R>,
-        entry: &Entry,
+        entry: &TarEntry,
     ) -> Result<(), ExitError> {
         let config = dir.config();
         let kubo = match config.is_file() {
@@ -167,7 +167,7 @@ impl Job {
 }
 
 /// The number of the member, and the name below its directory.
-fn place(entry: &Entry) -> Result<(u32, &str), ExitError> {
+fn place(entry: &TarEntry) -> Result<(u32, &str), ExitError> {
     let rest = entry.name.strip_prefix("members/");
     let parts = rest.and_then(|rest| rest.split_once('/'));
     let known = parts.and_then(|(number, name)| Some((number.parse().ok()?, name)));

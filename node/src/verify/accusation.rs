@@ -24,7 +24,7 @@ use serde::Serialize;
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct AccusationReport {
     accused: Address,
     chain_id: u64,
     ring: Address,
@@ -69,7 +69,7 @@ pub async fn verify(accusation: &Accusation, args: &VerifyArgs, out: Out) -> Res
     let verdict = accusation
         .verify()
         .map_err(|error| ExitError::internal("the accusation proves nothing").because(error))?;
-    let mut report = Report::of(accusation, &verdict)?;
+    let mut report = AccusationReport::of(accusation, &verdict)?;
     if args.show.place.is_named() {
         let place = Place::of(&args.show.place).await?;
         if (place.file.ring, place.file.chain_id) != (report.ring, report.chain_id) {
@@ -131,7 +131,7 @@ async fn gate_is_on_chain(chain: &Chain, of: &GateAccusation) -> Result<bool, Ex
     }
 }
 
-impl Report {
+impl AccusationReport {
     fn of(accusation: &Accusation, verdict: &Verdict) -> Result<Self, ExitError> {
         let unread = |error: MessageError| {
             ExitError::internal("the accusation proves nothing").because(error)

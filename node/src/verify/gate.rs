@@ -51,7 +51,7 @@ pub(super) type OnPins = BTreeMap<u128, Digest>;
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct GateReport {
     gate: Address,
     ring: Address,
     /// Who can change the membership of that ring. The result is worth as much as the membership.
@@ -212,7 +212,7 @@ impl Question {
         chain: &Chain,
         members: &[&Client],
         execution: &Execution,
-    ) -> Result<(Report, Vec<Vote>), ExitError> {
+    ) -> Result<(GateReport, Vec<Vote>), ExitError> {
         let computed: OnPins = execution.outputs.iter().copied().collect();
         let registered = self.registered();
         let ring = self.known.ring.or_else(|| self.spec.rings.first().copied());
@@ -238,7 +238,7 @@ impl Question {
                 voted: shown.map(|vote| views(&vote.outputs)).unwrap_or_default(),
             }
         });
-        let report = Report {
+        let report = GateReport {
             gate: self.gate,
             ring,
             keeping: KeepingView::of(&state),
@@ -285,7 +285,7 @@ fn text<S: serde::Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(cid)
 }
 
-impl Report {
+impl GateReport {
     fn tell(&self, out: Out) -> Result<(), ExitError> {
         let outputs = |outputs: &[OutputView]| gate_text::outputs(outputs);
         out.line(format_args!("gate      {}", self.gate))?;

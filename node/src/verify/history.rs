@@ -42,7 +42,7 @@ struct History {
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct HistoryReport {
     gate: Address,
     first: Address,
     gates: usize,
@@ -95,9 +95,13 @@ impl History {
         }
     }
 
-    async fn repeat(&mut self, members: &[&Client], pools: &Pools) -> Result<Report, ExitError> {
+    async fn repeat(
+        &mut self,
+        members: &[&Client],
+        pools: &Pools,
+    ) -> Result<HistoryReport, ExitError> {
         let gate = |question: Option<&Question>| question.map(|q| q.gate).unwrap_or_default();
-        let mut report = Report {
+        let mut report = HistoryReport {
             gate: gate(self.questions.last()),
             first: gate(self.questions.first()),
             gates: self.questions.len(),
@@ -133,7 +137,7 @@ fn state_from(question: &Question) -> Option<Address> {
     }
 }
 
-impl Report {
+impl HistoryReport {
     fn tell(&self, out: Out) -> Result<(), ExitError> {
         out.line(format_args!("gates     {} from {}", self.gates, self.first))?;
         out.line(format_args!("to        {}", self.gate))?;

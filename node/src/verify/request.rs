@@ -3,7 +3,7 @@
 
 use super::{
     accuse,
-    request_report::{unread, Computed, MemberReport, Report},
+    request_report::{unread, Computed, MemberReport, RequestReport},
 };
 use crate::{
     args::{Subject, VerifyArgs},
@@ -235,7 +235,7 @@ impl Listed {
         state: &RingState,
         votes: &[Vec<SignedVote>],
         computed: Option<Computed>,
-    ) -> Result<Report, ExitError> {
+    ) -> Result<RequestReport, ExitError> {
         let listed = outcome_views(&self.outcome).map_err(unread)?;
         let truth = computed
             .as_ref()
@@ -254,7 +254,7 @@ impl Listed {
                 voted: shown.cloned().unwrap_or_default(),
             });
         }
-        Ok(Report {
+        Ok(RequestReport {
             request: self.key.request,
             gate: self.gate(),
             inputs: self.key.inputs,

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 /// What was found; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct RequestReport {
     /// The request; of a gate, its address behind zero bytes.
     pub request: Digest,
     /// The gate whose result is listed; `null` for a request.
@@ -98,7 +98,7 @@ pub fn unread(error: MessageError) -> ExitError {
     ExitError::internal("a result cannot be read").because(error)
 }
 
-impl Report {
+impl RequestReport {
     /// Writes it for people.
     ///
     /// # Errors

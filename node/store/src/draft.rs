@@ -26,10 +26,10 @@ pub struct Draft {
 
 /// The blocks in a store that only drafts hold.
 #[derive(Debug, Default)]
-pub(crate) struct Marks(Mutex<State>);
+pub(crate) struct Marks(Mutex<DraftState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct DraftState {
     /// How many drafts hold each.
     held: HashMap<Key, u32>,
     /// Blocks of drafts that were discarded, each once for each draft.
@@ -77,7 +77,7 @@ impl Marks {
         gone
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DraftState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

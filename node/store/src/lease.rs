@@ -21,10 +21,10 @@ pub struct Lease {
 /// The keys that were put since the oldest lease began. What bounds them is what bounds the holders of leases: uploads,
 /// runs and archives, with their bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Young(Mutex<State>);
+pub(crate) struct Young(Mutex<LeaseState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LeaseState {
     /// The number of the next lease or put.
     next: u64,
     /// When each lease began. Two may have the same number.
@@ -47,7 +47,7 @@ impl Young {
         self.begin(&mut state, began)
     }
 
-    fn begin(self: &Arc<Self>, state: &mut State, began: u64) -> Lease {
+    fn begin(self: &Arc<Self>, state: &mut LeaseState, began: u64) -> Lease {
         let id = state.next;
         state.next += 1;
         state.leases.insert((began, id));
@@ -84,7 +84,7 @@ impl Young {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LeaseState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,17 +23,17 @@ pub struct ProviderState {
 
 /// Whether an endpoint is put aside.
 #[derive(Debug, Default)]
-pub(super) struct Standing(Mutex<State>);
+pub(super) struct Standing(Mutex<StandingState>);
 
 #[derive(Debug)]
-struct State {
+struct StandingState {
     /// Until when, and why.
     aside: Option<(Instant, String)>,
     /// How long the next time.
     pauses: Backoff,
 }
 
-impl Default for State {
+impl Default for StandingState {
     fn default() -> Self {
         Self {
             aside: None,
@@ -43,7 +43,7 @@ impl Default for State {
 }
 
 impl Standing {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StandingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

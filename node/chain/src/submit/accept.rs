@@ -13,7 +13,7 @@ use super::{
     journal::Change,
     market::Market,
     record::{FlightRecord, Message, Outcome, Progress},
-    request::{answer, Request, Waiter},
+    request::{answer, Submission, Waiter},
     sign::sign,
     writer::{Prepared, Writer},
 };
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 impl Writer {
     /// Takes a submission and all that are queued behind it, so that one commit is enough for all of them.
-    pub(super) fn accept_all(&mut self, first: Request) {
+    pub(super) fn accept_all(&mut self, first: Submission) {
         self.accept(first);
         while self.has_room() {
             match self.requests.try_recv() {
@@ -33,8 +33,8 @@ impl Writer {
         }
     }
 
-    fn accept(&mut self, request: Request) {
-        let Request {
+    fn accept(&mut self, request: Submission) {
+        let Submission {
             purpose,
             call,
             waiter,

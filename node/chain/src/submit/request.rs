@@ -33,7 +33,7 @@ pub enum Submitted {
 pub(super) type Waiter = oneshot::Sender<Result<Submitted, ChainError>>;
 
 /// One submission on its way to the writer.
-pub(super) struct Request {
+pub(super) struct Submission {
     pub purpose: Digest,
     pub call: Call,
     pub waiter: Waiter,

@@ -2,7 +2,7 @@
 
 use super::{
     config::SubmitterConfig,
-    request::{Request, Submitted},
+    request::{Submission, Submitted},
     writer::Writer,
 };
 use crate::{chain::Chain, error::ChainError, types::Call};
@@ -25,7 +25,7 @@ const ESTIMATED: &[u8] = b"estimated";
 #[derive(Clone)]
 pub struct Submitter {
     account: Address,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Submission>,
     stop: CancellationToken,
     /// Stops the task with the last clone.
     _guard: Arc<DropGuard>,
@@ -89,7 +89,7 @@ impl Submitter {
     /// [`ChainError::Closed`] after [`Submitter::shutdown`].
     pub async fn submit(&self, purpose: Digest, call: Call) -> Result<Submitted, ChainError> {
         let (waiter, answered) = oneshot::channel();
-        let request = Request {
+        let request = Submission {
             purpose,
             call,
             waiter,

@@ -11,7 +11,7 @@ use super::{
     journal::{Change, TransactionJournal, KEPT_OUTCOMES},
     market::Market,
     record::{FlightRecord, Message},
-    request::{answer, Request, Waiter},
+    request::{answer, Submission, Waiter},
 };
 use crate::{chain::Chain, error::ChainError, header::Header, heads::Heads};
 use futures::{future::BoxFuture, stream::FuturesUnordered, FutureExt};
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     pub account: Address,
     pub config: SubmitterConfig,
     pub journal: TransactionJournal,
-    pub requests: mpsc::Receiver<Request>,
+    pub requests: mpsc::Receiver<Submission>,
     /// New heads, where the chain pushes them.
     pub heads: Option<Heads>,
     pub market: Market,
@@ -75,7 +75,7 @@ impl Writer {
         chain: Chain,
         key: SecretKey,
         config: SubmitterConfig,
-        requests: mpsc::Receiver<Request>,
+        requests: mpsc::Receiver<Submission>,
     ) -> Result<Self, ChainError> {
         let account = key.address();
         let journal = TransactionJournal::open(path, chain.id(), account)?;

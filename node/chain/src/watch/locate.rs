@@ -13,7 +13,7 @@ use crate::{
     events::{decode, Decoded},
     fetch::search_up_to,
     interest::Interest,
-    raw_event::{Place, RawEvent},
+    raw_event::{EventPlace, RawEvent},
     types::{BlockRef, ChainEvent, Cursor, Located},
 };
 use rings_protocol::{gate::GateSpec, Address};
@@ -51,7 +51,7 @@ impl Watcher {
         last: Cursor,
     ) -> Result<Vec<Located>, ChainError> {
         let placed = raw.iter().filter_map(|event| Some((event.place()?, event)));
-        let sorted: BTreeMap<Place, &RawEvent> = placed.collect();
+        let sorted: BTreeMap<EventPlace, &RawEvent> = placed.collect();
         let mut page = PageContent::default();
         for (place, event) in sorted {
             let block = self.chain.block_of(event, place).await?;
@@ -172,7 +172,7 @@ impl Watcher {
     }
 }
 
-fn located(block: BlockRef, place: Place, event: ChainEvent) -> Located {
+fn located(block: BlockRef, place: EventPlace, event: ChainEvent) -> Located {
     Located {
         block,
         transaction: digest(place.transaction),

@@ -1,18 +1,18 @@
 //! Where events were found.
 
-use crate::raw_event::{Place, RawEvent};
+use crate::raw_event::{EventPlace, RawEvent};
 use std::collections::BTreeSet;
 
 /// The places of the events of the newest blocks.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeSet<Place>);
+pub(super) struct Places(BTreeSet<EventPlace>);
 
 impl Places {
     pub(super) fn extend(&mut self, events: &[RawEvent]) {
         self.0.extend(events.iter().filter_map(RawEvent::place));
     }
 
-    pub(super) fn contains(&self, place: &Place) -> bool {
+    pub(super) fn contains(&self, place: &EventPlace) -> bool {
         self.0.contains(place)
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Errand {
 }
 
 /// Where an action is.
-enum Place {
+enum ErrandState {
     /// The contract would accept it.
     Open {
         /// The time of the newest block.
@@ -135,20 +135,20 @@ impl Errand {
         unknown: &mut u32,
     ) -> Result<Option<Duration>, ApiError> {
         match self.look().await.map_err(failed)? {
-            Place::Landed(landed) => self.finish(landed).await,
-            Place::Gone(reason) => self.fail(reason).await,
-            Place::Unknown if *unknown >= LOOKS => {
+            ErrandState::Landed(landed) => self.finish(landed).await,
+            ErrandState::Gone(reason) => self.fail(reason).await,
+            ErrandState::Unknown if *unknown >= LOOKS => {
                 let reason = "stale: the avatar's nonce was used otherwise".to_owned();
                 self.fail(reason).await
             }
-            Place::Unknown => {
+            ErrandState::Unknown => {
                 *unknown += 1;
                 Ok(Some(LOOK))
             }
-            Place::Open { .. } if *due > Instant::now() => {
+            ErrandState::Open { .. } if *due > Instant::now() => {
                 Ok(Some(due.saturating_duration_since(Instant::now())))
             }
-            Place::Open { now } => {
+            ErrandState::Open { now } => {
                 *due = Instant::now() + self.round();
                 self.go(now).await
             }
@@ -163,33 +163,35 @@ impl Errand {
                 Ok(Some(self.round()))
             }
             Attempt::Refused(reason) => match self.look().await.map_err(failed)? {
-                Place::Open { .. } => self.fail(reason).await,
+                ErrandState::Open { .. } => self.fail(reason).await,
                 _ => Ok(Some(Duration::ZERO)),
             },
         }
     }
 
     /// Where the action is now.
-    async fn look(&self) -> Result<Place, ChainError> {
+    async fn look(&self) -> Result<ErrandState, ChainError> {
         let (chain, action) = (&self.clients.parts.chain, self.signed.action());
         let (ring, nonce) = (self.flush.ring, action.nonce.saturating_u64());
         let on_chain = chain.avatar(ring, self.flush.avatar).await?;
         if on_chain.nonce > nonce {
             return Ok(match chain.landed(ring, action, self.flush.since).await? {
-                Some(landed) if landed.is_this => Place::Landed(landed),
-                Some(_) => Place::Gone("stale: another action of the avatar has its nonce".into()),
-                None => Place::Unknown,
+                Some(landed) if landed.is_this => ErrandState::Landed(landed),
+                Some(_) => {
+                    ErrandState::Gone("stale: another action of the avatar has its nonce".into())
+                }
+                None => ErrandState::Unknown,
             });
         }
         let now = on_chain.block.timestamp;
         Ok(if !on_chain.is_member {
-            Place::Gone("the avatar is not a member of its ring any more".into())
+            ErrandState::Gone("the avatar is not a member of its ring any more".into())
         } else if now > action.deadline.saturating_u64() {
-            Place::Gone("expired: its deadline is over".into())
+            ErrandState::Gone("expired: its deadline is over".into())
         } else if on_chain.head != action.prev_head {
-            Place::Gone("stale: the head of the avatar's log has moved on".into())
+            ErrandState::Gone("stale: the head of the avatar's log has moved on".into())
         } else {
-            Place::Open { now }
+            ErrandState::Open { now }
         })
     }
 

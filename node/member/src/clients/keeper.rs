@@ -33,7 +33,7 @@ const BEGUN: usize = MAX_OPEN;
 const FULL_MILLISECONDS: u64 = 1_000;
 
 /// The parts of the member that the work for client rings rests on.
-pub struct Shared {
+pub struct KeeperParts {
     /// The member's account key.
     pub key: SecretKey,
     /// Chain and ring.
@@ -64,7 +64,7 @@ pub struct Shared {
 
 /// Keeps the logs of client rings, and relays what their avatars sign.
 pub struct Clients {
-    pub(super) parts: Shared,
+    pub(super) parts: KeeperParts,
     pub(super) me: Address,
     pub(super) state: ClientState,
     pub(super) purse: SharedPurse,
@@ -81,7 +81,7 @@ impl Clients {
     /// # Errors
     /// [`StateError`].
     pub fn new(
-        parts: Shared,
+        parts: KeeperParts,
         state: ClientState,
         config: &ClientsConfig,
     ) -> Result<(Self, mpsc::Receiver<Digest>), StateError> {

@@ -19,5 +19,5 @@ mod relay;
 mod replicate;
 
 pub use hear::hear;
-pub use keeper::{Clients, Shared};
+pub use keeper::{Clients, KeeperParts};
 pub use relay::relay;

@@ -1,7 +1,7 @@
 //! Asking another member: for anything, or for a range of log nodes within a deadline.
 
 use super::input::Nothing;
-use crate::wire::{encode, Request, Response, WireError};
+use crate::wire::{encode, Response, WireError, WireRequest};
 use bytes::Bytes;
 use rings_network::{Network, NetworkError, PeerId};
 use rings_protocol::Address;
@@ -22,7 +22,7 @@ pub(super) enum AskError {
 pub(super) async fn ask(
     network: &Network,
     peer: &PeerId,
-    request: &Request,
+    request: &WireRequest,
 ) -> Result<Response, AskError> {
     let answer = network.request(peer, encode(request)?.into()).await?;
     Ok(Response::decode(&answer)?)
@@ -35,7 +35,7 @@ pub(super) async fn ask_range(
     author: Address,
     from: u64,
 ) -> Result<Vec<Bytes>, Nothing> {
-    let request = Request::Nodes { author, from };
+    let request = WireRequest::Nodes { author, from };
     let nodes = match timeout(DEADLINE, ask(&network, &peer, &request)).await {
         Ok(Ok(Response::Nodes(nodes))) if !nodes.is_empty() => nodes,
         Ok(Err(AskError::Network(NetworkError::Busy { .. } | NetworkError::Declined { .. }))) => {

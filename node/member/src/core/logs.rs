@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     state::ReceivedNode,
-    wire::{Request, Response},
+    wire::{Response, WireRequest},
 };
 use bytes::Bytes;
 use rings_network::{PeerId, Verdict};
@@ -239,7 +239,7 @@ impl Core {
     pub(super) fn ask_heads(&self, peer: PeerId) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
         tokio::spawn(async move {
-            match ask(&network, &peer, &Request::Heads).await {
+            match ask(&network, &peer, &WireRequest::Heads).await {
                 Ok(Response::Heads(heads)) => report(&outbox, Input::Heads { peer, heads }).await,
                 Ok(_) => {
                     tracing::debug!(%peer, "a member's answer does not fit the request")

@@ -25,4 +25,4 @@ pub use hold::Holder;
 pub use keeper::{Housekeeper, Policy};
 pub use offline::{policy, Offline, OfflineError};
 pub use restore::{restore, RestoreError, Restored};
-pub use tar::{Entry, TarError, TarReader, TarWriter};
+pub use tar::{TarEntry, TarError, TarReader, TarWriter};

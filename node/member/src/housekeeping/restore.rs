@@ -2,7 +2,7 @@
 
 use super::{
     backup::{BackupEnd, BackupOf, BLOCKS_PREFIX, END_ENTRY, MEMBER_ENTRY, STATE_ENTRY, VERSION},
-    tar::{Entry, TarError, TarReader},
+    tar::{TarEntry, TarError, TarReader},
 };
 use crate::opened::STATE;
 use rings_store::{import_car, BlockStore, StoreConfig, StoreError};
@@ -68,7 +68,7 @@ pub enum RestoreError {
 /// [`RestoreError`].
 pub async fn restore<R: AsyncRead + Unpin>(
     tar: &mut TarReader<R>,
-    first: &Entry,
+    first: &TarEntry,
     data: &Path,
     blocks: Option<&StoreConfig>,
 ) -> Result<Restored, RestoreError> {
@@ -100,7 +100,7 @@ pub async fn restore<R: AsyncRead + Unpin>(
 
 async fn read_description<R: AsyncRead + Unpin>(
     tar: &mut TarReader<R>,
-    first: &Entry,
+    first: &TarEntry,
 ) -> Result<BackupOf, RestoreError> {
     if base(&first.name) != MEMBER_ENTRY {
         return Err(wrong(format!(

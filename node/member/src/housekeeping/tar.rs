@@ -82,7 +82,7 @@ fn checksum(header: &[u8; RECORD]) -> u32 {
 
 /// A file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TarEntry {
     /// Its name.
     pub name: String,
     /// Its length in bytes.
@@ -135,7 +135,7 @@ impl<R: AsyncRead + Unpin> TarReader<R> {
     ///
     /// # Errors
     /// [`TarError`]; also when the archive has no end.
-    pub async fn next(&mut self) -> Result<Option<Entry>, TarError> {
+    pub async fn next(&mut self) -> Result<Option<TarEntry>, TarError> {
         self.pass_over().await?;
         let mut header = [0u8; RECORD];
         self.fill(&mut header).await?;
@@ -154,14 +154,14 @@ impl<R: AsyncRead + Unpin> TarReader<R> {
             .map_err(|_| wrong("a name that is no text"))?
             .to_owned();
         (self.left, self.pad) = (size, padding(size));
-        Ok(Some(Entry { name, size }))
+        Ok(Some(TarEntry { name, size }))
     }
 
     /// The content of the current file, if it has at most `limit` bytes.
     ///
     /// # Errors
     /// [`TarError`].
-    pub async fn content(&mut self, entry: &Entry, limit: u64) -> Result<Vec<u8>, TarError> {
+    pub async fn content(&mut self, entry: &TarEntry, limit: u64) -> Result<Vec<u8>, TarError> {
         if self.left > limit {
             return Err(TarError::TooLong {
                 name: entry.name.clone(),

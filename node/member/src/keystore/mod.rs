@@ -2,23 +2,23 @@
 //!
 //! [`load`] reads a key of either form, and [`store`] and [`store_hex`] write a new one, whole or not at all. A file that
 //! other users can read is refused (`secret_file`). A keystore of another tool is first brought into the form that the
-//! library reads (`form`), and checked, so that nobody's file makes us work for hours (`check`). New ones are made by `seal`. What is read is wiped
+//! library reads (`form`), and checked, so that nobody's file makes us work for hours (`check`). New ones are made by `encrypt`. What is read is wiped
 //! from memory when it is dropped, and nothing here prints a secret.
 
 mod check;
+mod encrypt;
 mod error;
 mod form;
 mod password;
-mod seal;
 mod secret_file;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod vectors;
 
+pub use encrypt::Strength;
 pub use error::KeystoreError;
 pub use password::{generate_password, new_password, password};
-pub use seal::Strength;
 pub use secret_file::{read_secret, write_secret};
 
 use check::check_keystore;
@@ -76,14 +76,14 @@ pub fn store(
     if path.exists() {
         return Err(KeystoreError::Exists { path: path.into() });
     }
-    write_secret(path, sealed(path, key, password, strength)?.as_bytes())
+    write_secret(path, encrypted(path, key, password, strength)?.as_bytes())
 }
 
 /// The text of a keystore with `key`. `path` is where it will be, for the error.
 ///
 /// # Errors
 /// [`KeystoreError::EmptyPassword`], [`KeystoreError::Crypto`].
-pub fn sealed(
+pub fn encrypted(
     path: &Path,
     key: &SecretKey,
     password: &str,
@@ -92,7 +92,7 @@ pub fn sealed(
     if password.is_empty() {
         return Err(KeystoreError::EmptyPassword { path: path.into() });
     }
-    seal::seal(key, password, strength).map_err(|source| KeystoreError::Crypto {
+    encrypt::encrypt(key, password, strength).map_err(|source| KeystoreError::Crypto {
         path: path.into(),
         source: source.into(),
     })

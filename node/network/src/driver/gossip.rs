@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::waiting::Judged;
 use super::Driver;
-use crate::event::Held;
+use crate::event::GossipShare;
 use crate::{Event, NetworkError, PeerId, Verdict};
 
 impl Driver {
@@ -80,7 +80,7 @@ impl Driver {
         if self.verdicts.len() >= self.limits.verdicts {
             return None;
         }
-        let held = Held::take(&self.held, data.len(), self.limits.verdict_bytes)?;
+        let held = GossipShare::take(&self.held, data.len(), self.limits.verdict_bytes)?;
         let place = self.outbox.place()?;
         let (decision, decided) = oneshot::channel();
         place.send(Event::Gossip {

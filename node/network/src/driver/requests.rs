@@ -10,7 +10,7 @@ use super::waiting::{Answered, Asked};
 use super::Driver;
 use crate::behaviour::REQUESTS;
 use crate::codec::Response;
-use crate::{NetworkError, PeerId, Reply, Request};
+use crate::{NetworkError, PeerId, PeerRequest, Reply};
 
 impl Driver {
     pub(super) fn ask(&mut self, peer: PeerId, data: Bytes, asked: Asked) {
@@ -80,7 +80,7 @@ impl Driver {
             return self.on_answered((channel, Response::Busy));
         };
         let (answer, answered) = oneshot::channel();
-        place.send(Request {
+        place.send(PeerRequest {
             from: PeerId(from),
             data,
             reply: Reply {

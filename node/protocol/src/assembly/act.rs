@@ -3,7 +3,7 @@
 use super::{
     assembler::{Assembler, AssemblyEffect},
     check::{pending, select, Pending, RingStore, View},
-    held::Held,
+    held::HeldProposal,
     proposal::{Move, NodeRegistration, Proposal},
     turns::proposers,
 };
@@ -254,7 +254,7 @@ impl Assembler {
 fn open<S: RingStore>(
     store: &S,
     author: Address,
-    held: &mut Held,
+    held: &mut HeldProposal,
     effects: &mut Vec<AssemblyEffect>,
 ) -> Result<Option<(RingNode, Vec<Move>)>, S::Error> {
     let (mut pages, mut missing) = (BTreeMap::new(), Vec::new());

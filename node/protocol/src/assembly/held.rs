@@ -14,7 +14,7 @@ pub const MAX_ENDORSEMENTS: usize = 16;
 
 /// A proposal, and what this member made of it.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldProposal {
     pub proposal: Proposal,
     pub node: Digest,
     pub header: Header,
@@ -50,7 +50,7 @@ impl Given {
 /// Proposals and endorsements, by member.
 #[derive(Debug, Default)]
 pub(super) struct Drafts {
-    pub proposals: BTreeMap<Address, VecDeque<Held>>,
+    pub proposals: BTreeMap<Address, VecDeque<HeldProposal>>,
     endorsements: BTreeMap<Address, VecDeque<Given>>,
 }
 
@@ -67,7 +67,7 @@ impl Drafts {
         if held.len() >= MAX_PROPOSALS {
             held.pop_front();
         }
-        held.push_back(Held {
+        held.push_back(HeldProposal {
             node: proposal.node(),
             proposal,
             header,
@@ -126,7 +126,7 @@ impl Drafts {
         None
     }
 
-    pub fn all(&mut self) -> impl Iterator<Item = (Address, &mut Held)> {
+    pub fn all(&mut self) -> impl Iterator<Item = (Address, &mut HeldProposal)> {
         let held = self.proposals.iter_mut();
         held.flat_map(|(author, held)| held.iter_mut().map(|held| (*author, held)))
     }

@@ -22,11 +22,11 @@ pub(super) struct Tally {
 #[derive(Debug)]
 struct Ballot {
     result: Digest,
-    votes: BTreeMap<u64, Held>,
+    votes: BTreeMap<u64, HeldVote>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldVote {
     vote: Vote,
     /// Whether the vote's signature was checked.
     checked: bool,
@@ -55,7 +55,7 @@ impl Tally {
         if ballot.result != result {
             return false;
         }
-        let held = Held {
+        let held = HeldVote {
             vote,
             checked: false,
         };

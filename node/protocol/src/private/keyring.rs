@@ -8,7 +8,9 @@
 use super::{
     keys::{ReadKey, ReplicaKey},
     rotation::{Rotation, Wraps},
-    seal::{body_key, node_key, open_body, open_node, seal_body, seal_node, Place, SealedError},
+    seal::{
+        body_key, node_key, open_body, open_node, seal_body, seal_node, NodePlace, SealedError,
+    },
     wrap::{unwrap, wrap, WrapError, WrappedKey},
 };
 use crate::{
@@ -234,7 +236,7 @@ impl Keyring {
             .get(&name)
             .ok_or(PrivateSealError::NoKey { name })?;
         let tip = log.tip().map_err(PrivateSealError::Log)?;
-        let place = Place {
+        let place = NodePlace {
             domain: self.domain,
             author: key.address(),
             seq: tip.map_or(0, |tip| tip.seq + 1),
@@ -269,7 +271,7 @@ impl Keyring {
             return Ok(body.clone());
         };
         let key = self.read.get(&name).ok_or(SealedError::Key { name })?;
-        let place = Place {
+        let place = NodePlace {
             domain: self.domain,
             author: node.author(),
             seq: node.seq(),

@@ -19,6 +19,6 @@ pub use keyring::{Keyring, PrivateOpenError, PrivateSealError, MAX_KEYS};
 pub use keys::{ReadKey, ReplicaKey};
 pub use rotation::{Rotation, Wraps, MAX_WRAPS};
 pub use seal::{
-    body_key, node_key, open_body, open_node, seal_body, seal_node, Place, SealedError,
+    body_key, node_key, open_body, open_node, seal_body, seal_node, NodePlace, SealedError,
 };
 pub use wrap::{unwrap, WrapError, WrappedKey, MAX_WRAP_BYTES};

@@ -23,7 +23,7 @@ const NONCE_BYTES: usize = 24;
 
 /// Where a body stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct NodePlace {
     /// Chain and ring.
     pub domain: Domain,
     /// Whose log.
@@ -120,7 +120,7 @@ fn open(
     }
 }
 
-fn body_aad(place: &Place) -> Vec<u8> {
+fn body_aad(place: &NodePlace) -> Vec<u8> {
     let mut writer = Writer::with_capacity(96);
     writer
         .list(5)
@@ -144,7 +144,7 @@ fn node_aad(domain: &Domain, name: Digest) -> Vec<u8> {
 /// [`SealedError::Seal`] when the messages are too long.
 pub fn seal_body(
     key: &ReadKey,
-    place: &Place,
+    place: &NodePlace,
     messages: &[Message],
 ) -> Result<Message, SealedError> {
     let plain = write_messages(messages);
@@ -172,7 +172,7 @@ pub fn body_key(body: &[Message]) -> Option<Digest> {
 /// [`SealedError`].
 pub fn open_body(
     key: &ReadKey,
-    place: &Place,
+    place: &NodePlace,
     body: &[Message],
 ) -> Result<Vec<Message>, SealedError> {
     let payload = body.first().map(|message| message.payload.as_slice());
@@ -232,8 +232,8 @@ mod tests {
         ReadKey::from_bytes([5; 32], &domain())
     }
 
-    fn place(seq: u64) -> Place {
-        Place {
+    fn place(seq: u64) -> NodePlace {
+        NodePlace {
             domain: domain(),
             author: Address([1; 20]),
             seq,
@@ -258,11 +258,11 @@ mod tests {
             open_body(&key(), &place(3), &body).unwrap(),
             messages("hello")
         );
-        let author = Place {
+        let author = NodePlace {
             author: Address([2; 20]),
             ..place(3)
         };
-        let chain = Place {
+        let chain = NodePlace {
             domain: Domain::new(1, Address([7; 20])),
             ..place(3)
         };

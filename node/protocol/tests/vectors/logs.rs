@@ -305,7 +305,7 @@ pub fn proofs() -> File {
             Some("elsewhere"),
         ),
         vector(
-            "a node that is none",
+            "bytes that are not a log node",
             &changed(&|proof| proof.nodes[1] = vec![0xa0]),
             Some("node"),
         ),

@@ -42,7 +42,11 @@ impl Strength {
 ///
 /// # Errors
 /// In words; never with the parameters that a [`Strength`] stands for.
-pub(super) fn seal(key: &SecretKey, password: &str, strength: Strength) -> Result<String, String> {
+pub(super) fn encrypt(
+    key: &SecretKey,
+    password: &str,
+    strength: Strength,
+) -> Result<String, String> {
     let (mut salt, mut iv, mut id) = ([0; 32], [0; 16], [0; 16]);
     for bytes in [&mut salt[..], &mut iv, &mut id] {
         rand::rngs::OsRng.fill_bytes(bytes);
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn its_parameters_are_those_that_were_asked_for() {
         let key = SecretKey::from_bytes(&[7; 32]).unwrap();
-        let made = seal(&key, "secret", Strength::Light).unwrap();
+        let made = encrypt(&key, "secret", Strength::Light).unwrap();
         let made: serde_json::Value = serde_json::from_str(&made).unwrap();
         assert_eq!(made["crypto"]["kdfparams"]["n"], 8192);
         assert_eq!(1u32 << Strength::Standard.log_n(), 262_144);
