@@ -10,7 +10,7 @@ use rings_api::{
 };
 use rings_chain::{create_ring, Chain, ForkRule, RingTerms, Submitter};
 use rings_client::{
-    register_ring, Action, AvatarState, CompoundAction, Digest, Domain, Log, LogMessage, Request,
+    register_ring, Action, AvatarState, Call, CompoundAction, Digest, Domain, Log, LogMessage,
     Secrecy, SecretKey, Signature, NO_DEADLINE,
 };
 use rings_member::keystore;
@@ -92,7 +92,7 @@ impl ClientRing {
         let call = register_ring(keeper, ring.address, avatar);
         let (action, signature) = ring.sign(0, call);
         let nodes = ring.avatars[0].log.since(Digest::ZERO);
-        let request = Request::replicate(
+        let request = Call::replicate(
             (ring.address, keeper),
             replica_key,
             (&action, &signature),
@@ -128,13 +128,9 @@ impl ClientRing {
     }
 
     /// The request that brings an action, with all nodes behind the head on chain.
-    pub fn flush(
-        &self,
-        avatar: usize,
-        (action, signature): &(CompoundAction, Signature),
-    ) -> Request {
+    pub fn flush(&self, avatar: usize, (action, signature): &(CompoundAction, Signature)) -> Call {
         let nodes = self.avatars[avatar].log.since(action.prev_head);
-        Request::flush(self.address, action, signature, &nodes)
+        Call::flush(self.address, action, signature, &nodes)
     }
 }
 
@@ -152,7 +148,7 @@ pub fn line(text: &str) -> LogMessage {
 ///
 /// # Errors
 /// As the replica's.
-pub fn ask(replicas: &Ring, index: usize, request: &Request) -> Result<Value, ClientError> {
+pub fn ask(replicas: &Ring, index: usize, request: &Call) -> Result<Value, ClientError> {
     block_on(
         replicas
             .client(index)
@@ -164,7 +160,7 @@ pub fn ask(replicas: &Ring, index: usize, request: &Request) -> Result<Value, Cl
 ///
 /// # Panics
 /// When it does not refuse.
-pub fn refusal(replicas: &Ring, index: usize, request: &Request) -> (i64, String) {
+pub fn refusal(replicas: &Ring, index: usize, request: &Call) -> (i64, String) {
     match ask(replicas, index, request) {
         Err(ClientError::Rpc { code, data, .. }) => (code, data),
         other => panic!("not refused: {other:?}"),

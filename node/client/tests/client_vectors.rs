@@ -10,8 +10,8 @@ mod packages;
 
 use packages::{installed, run};
 use rings_client::{
-    register_ring, Action, AvatarState, Digest, Domain, Log, LogMessage, Request, Secrecy,
-    SecretKey, Uint, NO_DEADLINE,
+    register_ring, Action, AvatarState, Call, Digest, Domain, Log, LogMessage, Secrecy, SecretKey,
+    Uint, NO_DEADLINE,
 };
 use rings_protocol::{flush::Signed, Address};
 use serde_json::{json, Value};
@@ -106,7 +106,7 @@ fn vector(
         &action.to_abi(),
         &signature.to_bytes(),
     );
-    let request = Request::flush(RING, &action, &signature, &log.since(state.head));
+    let request = Call::flush(RING, &action, &signature, &log.since(state.head));
     let replica = self::key(0x99);
     let held = Domain::new(CHAIN, KEEPER).held(RING, key.address(), log.head());
     json!({

@@ -8,7 +8,7 @@ use crate::{
 };
 use cid::Cid;
 use rings_network::{
-    start, Config, Event, Limits, Network, Peer, PeerId, Reply, Request, Started, Version,
+    start, Config, Event, Limits, Network, Peer, PeerId, PeerRequest, Reply, Started, Version,
 };
 use rings_protocol::{
     crypto::SecretKey,
@@ -81,7 +81,7 @@ enum Answer {
 struct Act {
     network: Network,
     events: Receiver<Event>,
-    requests: Receiver<Request>,
+    requests: Receiver<PeerRequest>,
     manners: Manners,
     key: SecretKey,
     domain: Domain,
@@ -171,7 +171,7 @@ impl Act {
         }
     }
 
-    fn on_request(&mut self, Request { data, reply, .. }: Request) {
+    fn on_request(&mut self, PeerRequest { data, reply, .. }: PeerRequest) {
         match serde_ipld_dagcbor::from_slice(&data) {
             Ok(Ask::Heads) => reply.send(self.claims().into()),
             _ => {

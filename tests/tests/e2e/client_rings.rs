@@ -3,7 +3,7 @@
 use rings_abi::scope::DeclareDataCall;
 use rings_api::client_rings::MessageStatus;
 use rings_client::{
-    held_by, register_ring, Action, CompoundAction, Digest, Keyring, LogMessage, ReadKey, Request,
+    held_by, register_ring, Action, Call, CompoundAction, Digest, Keyring, LogMessage, ReadKey,
     Secrecy, SecretKey, Signature, Uint,
 };
 use rings_member::keystore;
@@ -271,22 +271,22 @@ fn refusals_have_their_codes_and_leave_nothing() {
     let nodes = log.since(action.prev_head);
     let eth = eth(&replicas);
     let since = eth.block_number() + 1;
-    let code = |request: &Request| refusal(&replicas, 3, request);
+    let code = |request: &Call| refusal(&replicas, 3, request);
 
     // A ring that nobody registered here: the key of its logs is not known.
-    let unknown = Request::flush(stranger.address, action, signature, &nodes);
+    let unknown = Call::flush(stranger.address, action, signature, &nodes);
     assert_eq!(code(&unknown).0, -32002);
 
     // Another's signature, or one for other bytes.
     let other = &clients.avatars[1].key;
     let forged = action.sign(log.domain(), other).unwrap();
-    let forged = Request::flush(clients.address, action, &forged, &nodes);
+    let forged = Call::flush(clients.address, action, &forged, &nodes);
     assert_eq!(code(&forged).0, -32003);
     let changed = CompoundAction {
         value: 1u64.into(),
         ..action.clone()
     };
-    let changed = Request::flush(clients.address, &changed, signature, &nodes);
+    let changed = Call::flush(clients.address, &changed, signature, &nodes);
     assert_eq!(code(&changed).0, -32003);
 
     // Somebody who is no member.
@@ -296,19 +296,19 @@ fn refusals_have_their_codes_and_leave_nothing() {
         ..action.clone()
     };
     let by: Signature = foreign.sign(log.domain(), &outsider).unwrap();
-    let foreign = Request::flush(clients.address, &foreign, &by, &[]);
+    let foreign = Call::flush(clients.address, &foreign, &by, &[]);
     assert_eq!(code(&foreign).0, -32004);
 
     // A gap: the middle node is left out, so it is named.
     let gap: Vec<_> = [nodes[0], nodes[2]].to_vec();
-    let gap = Request::flush(clients.address, action, signature, &gap);
+    let gap = Call::flush(clients.address, action, signature, &gap);
     let (number, data) = code(&gap);
     assert_eq!(number, -32001);
     assert_eq!(
         data,
         json!([node_cid(nodes[1].digest()).to_string()]).to_string()
     );
-    let nothing = Request::flush(clients.address, action, signature, &[]);
+    let nothing = Call::flush(clients.address, action, signature, &[]);
     let (number, data) = code(&nothing);
     assert_eq!(number, -32001);
     assert_eq!(data, json!([node_cid(log.head()).to_string()]).to_string());
@@ -319,13 +319,13 @@ fn refusals_have_their_codes_and_leave_nothing() {
         ..action.clone()
     };
     let by = stale.sign(log.domain(), &clients.avatars[0].key).unwrap();
-    let stale = Request::flush(clients.address, &stale, &by, &nodes);
+    let stale = Call::flush(clients.address, &stale, &by, &nodes);
     assert_eq!(code(&stale), (-32005, clients.state(0).head.to_string()));
 
     // What the contract would refuse: a nonce gap, a deadline that is over, a call that reverts.
     let reverts = |changed: CompoundAction, error: &str| {
         let by = changed.sign(log.domain(), &clients.avatars[0].key).unwrap();
-        let request = Request::flush(clients.address, &changed, &by, &nodes);
+        let request = Call::flush(clients.address, &changed, &by, &nodes);
         let (number, data) = code(&request);
         assert_eq!(number, -32006, "{data}");
         assert!(data.contains(error), "{data}");
@@ -367,11 +367,11 @@ fn refusals_have_their_codes_and_leave_nothing() {
         ..action.clone()
     };
     let by = greedy.sign(log.domain(), &clients.avatars[0].key).unwrap();
-    let greedy = Request::flush(clients.address, &greedy, &by, &nodes);
+    let greedy = Call::flush(clients.address, &greedy, &by, &nodes);
     assert_eq!(code(&greedy).0, -32602);
 
     // None of these is known, and none was paid for.
-    let message = ask(&replicas, 3, &Request::message(name(&clients, action))).unwrap();
+    let message = ask(&replicas, 3, &Call::message(name(&clients, action))).unwrap();
     assert_eq!(message, Value::Null);
     assert_eq!(calls_of(&eth, clients.address, since).len(), 0);
 
@@ -399,7 +399,7 @@ fn two_of_one_nonce(replicas: &Ring, clients: &mut ClientRing) -> [Digest; 2] {
         eth.call("evm_setAutomine", &json!([false]));
         let members = [0, 1].map(|index| replicas.client(index));
         let bring = async |which: usize| {
-            let Request { method, params, .. } = requests[which].clone();
+            let Call { method, params, .. } = requests[which].clone();
             members[which].call::<Value>(method, params).await.is_ok()
         };
         let asked = block_on(async { tokio::join!(bring(0), bring(1)) });
@@ -453,7 +453,7 @@ fn lines_are_held_without_a_transaction() {
     for n in 0..5 {
         clients.say(0, &format!("line {n}"));
         let log = &clients.avatars[0].log;
-        let request = Request::append((clients.address, avatar), &log.since(known), 1, 0);
+        let request = Call::append((clients.address, avatar), &log.since(known), 1, 0);
         let answer = ask(&replicas, 2, &request).unwrap();
         assert_eq!(
             (&answer["status"], &answer["head"]),
@@ -480,7 +480,7 @@ fn lines_are_held_without_a_transaction() {
     // Another member has not seen them, and says which one comes before.
     clients.say(0, "the last line");
     let log = clients.avatars[0].log.clone();
-    let request = Request::append((clients.address, avatar), &log.since(known), 1, 0);
+    let request = Call::append((clients.address, avatar), &log.since(known), 1, 0);
     let (number, data) = refusal(&replicas, 0, &request);
     assert_eq!(
         (number, data),
@@ -489,7 +489,7 @@ fn lines_are_held_without_a_transaction() {
     // A flush there needs all of them; where they are held, none but the last.
     let signed = clients.sign(0, Action::default());
     let nodes = log.since(known);
-    let flush = Request::flush(clients.address, &signed.0, &signed.1, &nodes);
+    let flush = Call::flush(clients.address, &signed.0, &signed.1, &nodes);
     assert_eq!(refusal(&replicas, 0, &flush).0, -32001);
     ask(&replicas, 2, &flush).unwrap();
     let end = ended(&replicas, 2, name(&clients, &signed.0));
@@ -609,7 +609,7 @@ fn a_private_ring_is_kept_and_not_read() {
     let (action, signature) = clients.sign(0, call);
     let read_key = wrapped(WrappedKey::Read(read.clone()));
     let places = (clients.address, keeper);
-    let refused = Request::replicate(places, &read_key, (&action, &signature), &[]);
+    let refused = Call::replicate(places, &read_key, (&action, &signature), &[]);
     assert_eq!(refusal(&replicas, 0, &refused).0, -32602);
 
     let replica_key = wrapped(WrappedKey::Replica(read.replica_key()));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rings_network::{
-    start, Config, Event, Limits, Network, NetworkError, Peer, PeerId, Reply, Request, Started,
+    start, Config, Event, Limits, Network, NetworkError, Peer, PeerId, PeerRequest, Reply, Started,
     Version,
 };
 use tokio::sync::mpsc;
@@ -184,8 +184,8 @@ async fn record(mut events: mpsc::Receiver<Event>, seen: Arc<Mutex<Seen>>, judge
     }
 }
 
-async fn answer(mut requests: mpsc::Receiver<Request>, seen: Arc<Mutex<Seen>>, answer: Answer) {
-    while let Some(Request { data, reply, .. }) = requests.recv().await {
+async fn answer(mut requests: mpsc::Receiver<PeerRequest>, seen: Arc<Mutex<Seen>>, answer: Answer) {
+    while let Some(PeerRequest { data, reply, .. }) = requests.recv().await {
         match answer {
             Answer::Reversed => reply.send(data.iter().rev().copied().collect()),
             Answer::Bytes(count) => reply.send(vec![7; count].into()),
