@@ -131,6 +131,7 @@ impl Core {
             .retain(|account, _| members.contains(account));
         let poor = members.into_iter().filter(|member| self.is_poor(*member));
         let poor: BTreeSet<_> = poor.collect();
+        self.ring.assembler.cannot_pay(poor.clone());
         self.parts.member.cannot_pay(poor);
         self.parts.shared.funds(wei, self.cost());
         self.tell_level();

@@ -165,13 +165,16 @@ impl Assembler {
         Ok(Some(AssemblyEffect::Propose { proposal, node }))
     }
 
-    /// How many members' turns come before the own.
+    /// How many members' turns come before the own. Those who cannot pay have no turn; if this member cannot, its turn
+    /// comes after everybody else's, for its account may have been filled meanwhile.
     fn place(&self) -> u64 {
         let order = proposers(self.domain.ring, self.epoch, self.next, &self.members);
-        order
+        let last = self.poor.contains(&self.me);
+        let before = order
             .iter()
-            .take_while(|member| **member != self.me)
-            .count() as u64
+            .take_while(|member| last || **member != self.me);
+        let paying = before.filter(|member| **member != self.me && !self.poor.contains(member));
+        paying.count() as u64
     }
 
     /// The heads that can move, and those that the contract has for the same members.

@@ -90,6 +90,8 @@ pub struct Assembler {
     /// Members whose heads moved on chain while a ring node was under way: the next one leaves them out.
     pub(super) moved: BTreeSet<Address>,
     pub(super) forked: BTreeSet<Address>,
+    /// Members whose accounts cannot pay for a registration now.
+    pub(super) poor: BTreeSet<Address>,
     /// Since when enough entries wait.
     pub(super) full: Option<u64>,
     /// When this member proposed for the next number.
@@ -116,6 +118,7 @@ impl Assembler {
             heads: BTreeMap::new(),
             moved: BTreeSet::new(),
             forked: BTreeSet::new(),
+            poor: BTreeSet::new(),
             full: None,
             proposed: None,
             wake: None,
@@ -150,6 +153,11 @@ impl Assembler {
         self.proposed = None;
         self.decisions.membership(&self.members, needed, now);
         self.book.membership(&self.members, needed, now)
+    }
+
+    /// Takes the members whose accounts cannot pay for a registration now, as [`crate::member::Member::cannot_pay`] does.
+    pub fn cannot_pay(&mut self, poor: BTreeSet<Address>) {
+        self.poor = poor;
     }
 
     /// All proposals are to be looked at again.

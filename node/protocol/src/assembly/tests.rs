@@ -201,6 +201,32 @@ fn logs_alone_make_nothing_due_and_entries_do_by_count_and_by_time() {
     assert_eq!(full.offered(1, &node, LATE), Ok(()), "by count");
 }
 
+/// The time at which this member proposes, if those cannot pay.
+fn proposes_at(poor: &[Address]) -> u64 {
+    let mut desk = fresh();
+    desk.mind.cannot_pay(poor.iter().copied().collect());
+    for nonce in 1..=3 {
+        desk.agree(nonce, 3, 0);
+    }
+    let proposes = |effect: &AssemblyEffect| matches!(effect, AssemblyEffect::Propose { .. });
+    (0..LATE)
+        .find(|now| desk.tick(*now).iter().any(proposes))
+        .unwrap()
+}
+
+#[test]
+fn turns_pass_over_members_who_cannot_pay() {
+    let order = turns::proposers(domain().ring, 1, 0, &members());
+    let place = order.iter().position(|member| *member == members()[0]);
+    let (place, others) = (place.unwrap(), members().len() - 1);
+    let (before, turn) = (&order[..place], settings().turn);
+    assert_eq!(proposes_at(&[]), turn * place as u64);
+    assert_eq!(proposes_at(before), 0, "nobody before it can pay");
+    let me = &members()[..1];
+    assert_eq!(proposes_at(me), turn * others as u64, "it cannot itself");
+    assert_eq!(proposes_at(&members()), 0, "nobody can: then at once");
+}
+
 #[test]
 fn only_what_two_thirds_voted_for_and_what_is_held_is_endorsed() {
     let mut desk = fresh();
