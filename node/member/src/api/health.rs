@@ -38,6 +38,14 @@ impl Api {
         ))
     }
 
+    /// Whether what must be kept is more than the store may hold, in words.
+    fn full(&self) -> Option<String> {
+        let over = self.keeper.over();
+        (over > 0).then(|| {
+            format!("what must be kept exceeds [store] max_bytes by {over} bytes: raise it, or unpin files that are not needed any more")
+        })
+    }
+
     /// Where others can reach this member, as the chain has it.
     pub(super) fn announced(&self, snapshot: &Snapshot) -> Vec<String> {
         let own = snapshot.contacts.get(&self.me);
@@ -88,6 +96,8 @@ impl Api {
     /// What somebody should look at on this member itself, besides its ether.
     pub(super) fn own_warnings(&self, snapshot: &Snapshot) -> Vec<String> {
         let mut warnings: Vec<String> = self.twin().into_iter().collect();
+        warnings.extend(self.shared.recovering());
+        warnings.extend(self.full());
         if let Some(reason) = &snapshot.not_announced {
             warnings.push(format!(
                 "the chain does not say yet how this member can be reached: {reason}"

@@ -262,10 +262,7 @@ impl NodeApi for Api {
     }
 
     fn trouble(&self) -> Option<String> {
-        let trouble = self.chain_trouble().or_else(|| self.twin());
-        trouble
-            .or_else(|| self.shared.recovering())
-            .or_else(|| self.full())
+        self.chain_trouble()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -295,14 +292,6 @@ impl Api {
             let cause = &error as &dyn std::error::Error;
             tracing::warn!(error = cause, "the metrics have no members");
             Vec::new()
-        })
-    }
-
-    /// Whether what must be kept is more than the store is to hold, in words.
-    fn full(&self) -> Option<String> {
-        let over = self.keeper.over();
-        (over > 0).then(|| {
-            format!("what must be kept exceeds [store] max_bytes by {over} bytes: raise it, or unpin files that are not needed any more")
         })
     }
 }
