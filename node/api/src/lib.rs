@@ -49,6 +49,7 @@ mod source;
 mod store_work;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod upload;
 pub mod views;
@@ -60,10 +61,11 @@ pub use json::{HexBytes, Pin, Uint96};
 pub use limits::HttpLimits;
 pub use node_api::{code, ApiError, ClientRings, NodeApi};
 pub use params::RequestParams;
-pub use server::{bind, serve};
+pub use server::{bind, serve, Listener};
 pub use source::GatewaySource;
 pub use store_work::{
     Archive, Checked, Collected, Damage, Fault, ImportedArchive, Repaired, StoreKeeper,
     StoreWorkError,
 };
+pub use tls::{Tls, TlsError};
 pub use token::{Token, TokenError};

@@ -1,7 +1,8 @@
 //! The listening socket and its connections, from accepting to the shutdown.
 //!
 //! [`bind`] opens the socket, and [`serve`] accepts until the shutdown. Each connection is admitted to the list
-//! (`connections.rs`), guarded by timeouts (`io.rs`), and served by the router (`routes.rs`). At the shutdown, no new
+//! (`connections.rs`), guarded by timeouts (`io.rs`), encrypted if there is a certificate (`tls.rs`), and served by the router
+//! (`routes.rs`). At the shutdown, no new
 //! connection is accepted, requests at work are finished within a limit, and then everything is closed.
 
 use super::{
@@ -14,13 +15,17 @@ use super::{
     node_api::NodeApi,
     routes,
     rpc::Rpc,
+    tls::Tls,
     token::Token,
 };
 use axum::{extract::Request, Router};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -31,17 +36,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections that were told to close may take to do so.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Where the HTTP side listens, and whether it speaks TLS there.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// With a certificate: TLS, and nothing else. Without: plain HTTP.
+    pub tls: Option<Tls>,
+}
+
 /// Listens on `address`; port 0 lets the operating system choose.
 ///
 /// # Errors
 /// [`HttpError::InUse`] or [`HttpError::Listen`].
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => HttpError::InUse { address },
-            _ => HttpError::Listen { address, source },
-        })
+pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Listener, HttpError> {
+    let bound = TcpListener::bind(address).await;
+    let socket = bound.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => HttpError::InUse { address },
+        _ => HttpError::Listen { address, source },
+    })?;
+    Ok(Listener { socket, tls })
 }
 
 /// Serves `api` on `listener` until `shutdown`, and then waits for open requests, for
@@ -51,15 +65,15 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
 /// [`HttpError::Methods`]; once it serves it does not fail.
 pub async fn serve(
     api: Arc<dyn NodeApi>,
-    listener: TcpListener,
+    listener: Listener,
     token: Token,
     limits: HttpLimits,
     shutdown: CancellationToken,
 ) -> Result<(), HttpError> {
     let (rpc, methods) = Rpc::new(api.clone(), token.clone(), &limits)?;
     let app = AppState::new(api, token, rpc, limits, shutdown.clone());
-    let server = Server::new(app, shutdown);
-    server.accept(listener).await;
+    let server = Server::new(app, listener.tls, shutdown);
+    server.accept(listener.socket).await;
     server.finish().await;
     drop(methods);
     Ok(())
@@ -71,13 +85,15 @@ struct Server {
     router: Router,
     connections: Arc<Connections>,
     protocol: http1::Builder,
+    tls: Option<Tls>,
+    handshake: Duration,
     idle: Duration,
     grace: Duration,
     shutdown: CancellationToken,
 }
 
 impl Server {
-    fn new(app: App, shutdown: CancellationToken) -> Self {
+    fn new(app: App, tls: Option<Tls>, shutdown: CancellationToken) -> Self {
         let limits = &app.limits;
         let mut protocol = http1::Builder::new();
         protocol
@@ -87,6 +103,8 @@ impl Server {
         Self {
             connections: Connections::new(limits.connections),
             protocol,
+            tls,
+            handshake: limits.header_timeout,
             idle: limits.idle_timeout,
             grace: limits.shutdown_timeout,
             shutdown,
@@ -134,7 +152,7 @@ impl Server {
         }
     }
 
-    /// One connection, from its first request to its last.
+    /// One connection, from its first byte to its last.
     async fn converse(self, stream: TcpStream, slot: Slot) {
         let peer = Peer {
             local: stream
@@ -143,11 +161,35 @@ impl Server {
                 .map(|address| address.ip().to_canonical()),
             connection: slot.connection().clone(),
         };
+        let stream = GuardedIo::new(stream, slot, self.idle);
+        let Some(tls) = &self.tls else {
+            return self.serve_requests(stream, peer).await;
+        };
+        let handshake = tokio::time::timeout(self.handshake, tls.acceptor().accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = peer.connection.closed() => return,
+            () = self.shutdown.cancelled() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.serve_requests(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    /// The requests of one connection.
+    async fn serve_requests<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let closed = peer.connection.clone();
         let router = self.router.clone();
         let service = service_fn(move |request| answer(router.clone(), peer.clone(), request));
-        let io = TokioIo::new(GuardedIo::new(stream, slot, self.idle));
-        let conversation = self.protocol.serve_connection(io, service).with_upgrades();
+        let conversation = self
+            .protocol
+            .serve_connection(TokioIo::new(stream), service);
+        let conversation = conversation.with_upgrades();
         tokio::pin!(conversation);
         let ended = tokio::select! {
             ended = conversation.as_mut() => ended,

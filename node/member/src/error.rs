@@ -4,7 +4,7 @@ use super::{
     core::CoreError, keystore::KeystoreError, layout::LayoutError, lock::LockError,
     state::StateError,
 };
-use rings_api::{HttpError, TokenError};
+use rings_api::{HttpError, TlsError, TokenError};
 use rings_chain::ChainError;
 use rings_compute::ComputeError;
 use rings_network::{NetworkError, PeerIdError};
@@ -51,6 +51,26 @@ pub enum MemberError {
     /// Its HTTP side.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The file of its certificate.
+    #[error("[rpc] certificate {} cannot be read", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Its certificate, or the key to it.
+    #[error("[rpc] certificate {} and private_key {} cannot be used", certificate.display(), private_key.display())]
+    Tls {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        private_key: PathBuf,
+        /// Why.
+        #[source]
+        source: TlsError,
+    },
     /// The token of its HTTP side.
     #[error(transparent)]
     Token(#[from] TokenError),

@@ -11,7 +11,7 @@ use super::{
     api::Api,
     blocks::MemberBlocks,
     clients::{hear, relay, Clients, KeeperParts},
-    config::NodeConfig,
+    config::{NodeConfig, TlsFiles},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
     error::MemberError,
@@ -28,7 +28,7 @@ use super::{
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
-use rings_api::{HttpLimits, Token};
+use rings_api::{HttpLimits, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
 use rings_protocol::{
@@ -64,7 +64,8 @@ pub async fn run(
     let key = keystore::load(&config.key.keystore, config.key.password_file.as_deref())?;
     let token = Token::read(&config.rpc.token_file)?;
     let policy = Policy::new(&config)?;
-    let listener = rings_api::bind(config.rpc.listen).await?;
+    let tls = config.rpc.tls.as_ref().map(tls).transpose()?;
+    let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
     let waiting = Arc::new(Waiting::default());
     let entrance = Arc::new(Entrance::new(Starting {
@@ -100,6 +101,21 @@ pub async fn run(
             ended.map(drop)
         }
     }
+}
+
+/// The certificate and the key of the HTTP side.
+fn tls(files: &TlsFiles) -> Result<Tls, MemberError> {
+    let certificate = &files.certificate;
+    let text = std::fs::read(certificate).map_err(|source| MemberError::Certificate {
+        path: certificate.clone(),
+        source,
+    })?;
+    let key = keystore::read_secret(&files.private_key)?;
+    Tls::new(&text, key.as_bytes()).map_err(|source| MemberError::Tls {
+        certificate: certificate.clone(),
+        private_key: files.private_key.clone(),
+        source,
+    })
 }
 
 impl Opened {

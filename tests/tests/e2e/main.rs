@@ -43,4 +43,5 @@ mod shares;
 mod store;
 mod structure;
 mod terminal;
+mod tls;
 mod upgrades;

@@ -468,9 +468,9 @@ async fn open_call(server: &TestServer) -> tokio::task::JoinHandle<String> {
 
 #[tokio::test]
 async fn a_port_in_use_is_said_in_one_line() {
-    let first = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let address = first.local_addr().unwrap();
-    let line = bind(address).await.unwrap_err().to_string();
+    let first = bind(([127, 0, 0, 1], 0).into(), None).await.unwrap();
+    let address = first.socket.local_addr().unwrap();
+    let line = bind(address, None).await.unwrap_err().to_string();
     assert!(
         line.contains(&address.to_string()) && line.contains("in use"),
         "{line}"

@@ -7,8 +7,9 @@ mod fake;
 mod fake_client_rings;
 mod gateway;
 mod rpc;
+mod tls;
 
-use super::{serve, HttpLimits, Token};
+use super::{serve, HttpLimits, Tls, Token};
 use fake::FakeNode;
 use serde_json::Value;
 use std::{net::SocketAddr, sync::Arc};
@@ -39,10 +40,14 @@ impl TestServer {
     }
 
     async fn of(node: FakeNode, limits: HttpLimits) -> Self {
-        let listener = super::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        Self::over(node, limits, None).await
+    }
+
+    async fn over(node: FakeNode, limits: HttpLimits, tls: Option<Tls>) -> Self {
+        let listener = super::bind(([127, 0, 0, 1], 0).into(), tls).await.unwrap();
         let (node, token) = (Arc::new(node), Token::generate());
         let shutdown = CancellationToken::new();
-        let address = listener.local_addr().unwrap();
+        let address = listener.socket.local_addr().unwrap();
         let serving = serve(
             node.clone(),
             listener,

@@ -71,6 +71,18 @@ pub enum ConfigError {
         /// How many there are.
         providers: usize,
     },
+    /// A certificate without a key, or the other way round.
+    #[error("{}: [rpc] {has} is set and {lacks} is not; TLS needs both, plain HTTP neither; write it there or set {name}", path.display())]
+    HalfOfTls {
+        /// The file.
+        path: PathBuf,
+        /// The key that is set.
+        has: &'static str,
+        /// The key that is not.
+        lacks: &'static str,
+        /// The environment variable that can give it.
+        name: String,
+    },
 }
 
 impl From<UnknownVariable> for ConfigError {

@@ -264,6 +264,11 @@ config_keys! {
         hosts: List<HostName> => Optional(["ring.example.org"]),
         /// Origins of web pages that may call this node from a browser (CORS), JSON-RPC and gateway alike. None unless set.
         origins: List<Origin> => Optional(["https://app.example.org"]),
+        /// The certificate with which this address speaks TLS, and then nothing else: PEM, the own certificate first, then those
+        /// that vouch for it. Both files are read at the start: start the member again when they have been renewed.
+        certificate: PathBuf => Optional("certificate.pem"),
+        /// The key to it: PEM without a password, in a file of mode 0600.
+        private_key: PathBuf => Optional("private-key.pem"),
     }
     compute: ComputeSection {
         /// Programs that run at the same time, each in a process of its own. Unless set, one for each core of the machine.

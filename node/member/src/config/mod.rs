@@ -19,6 +19,6 @@ pub use keys::{
 };
 pub use node_config::{
     ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, LogConfig, NetworkConfig, NodeConfig,
-    RequestsConfig, RingConfig, RingLogConfig, RpcConfig, StoreConfig, StoreKind,
+    RequestsConfig, RingConfig, RingLogConfig, RpcConfig, StoreConfig, StoreKind, TlsFiles,
 };
 pub use values::{HttpUrl, KindName, List, LogFormat, LogLevel};

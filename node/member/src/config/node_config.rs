@@ -121,6 +121,17 @@ pub struct RpcConfig {
     pub hosts: Vec<String>,
     /// Origins of web pages that may call this node.
     pub origins: Vec<String>,
+    /// For TLS; without: plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The own certificate, then those that vouch for it, as PEM.
+    pub certificate: PathBuf,
+    /// The key to it, as PEM, in a file of mode 0600.
+    pub private_key: PathBuf,
 }
 
 /// `[compute]`
@@ -294,6 +305,11 @@ impl NodeConfig {
                 token_file: beside(take!(path, file.rpc.token_file)),
                 hosts: texts(file.rpc.hosts.unwrap_or_default(), |host| host.0),
                 origins: texts(file.rpc.origins.unwrap_or_default(), |origin| origin.0),
+                tls: tls_files(
+                    path,
+                    file.rpc.certificate.map(beside),
+                    file.rpc.private_key.map(beside),
+                )?,
             },
             compute: ComputeConfig {
                 workers: file.compute.workers.unwrap_or_default().0,
@@ -333,6 +349,29 @@ impl NodeConfig {
                 level: take!(path, file.log.level),
             },
         })
+    }
+}
+
+/// Both files for TLS, or none.
+fn tls_files(
+    path: &Path,
+    certificate: Option<PathBuf>,
+    private_key: Option<PathBuf>,
+) -> Result<Option<TlsFiles>, ConfigError> {
+    let half = |has, lacks| ConfigError::HalfOfTls {
+        path: path.into(),
+        has,
+        lacks,
+        name: variable("rpc", lacks),
+    };
+    match (certificate, private_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles {
+            certificate,
+            private_key,
+        })),
+        (Some(_), None) => Err(half("certificate", "private_key")),
+        (None, Some(_)) => Err(half("private_key", "certificate")),
     }
 }
 

@@ -81,6 +81,9 @@ fn without_a_required_key_the_configuration_is_refused() {
                 assert!(error.to_string().contains(&left_out.variable()), "{error}");
             }
             (Presence::Required, Ok(_)) => panic!("{} is not missed", left_out.variable()),
+            (_, Err(error @ ConfigError::HalfOfTls { .. })) => {
+                assert!(error.to_string().contains(&left_out.variable()), "{error}");
+            }
             (_, parsed) => assert!(parsed.is_ok(), "{}", left_out.variable()),
         }
     }
@@ -180,6 +183,8 @@ fn every_key_can_be_set_by_its_variable() {
         "tokens",
         "ring.example.org, [::1]",
         "https://app.example.org",
+        "tls.pem",
+        "/run/tls.key",
         "2",
         "65536",
         "1000",
@@ -249,6 +254,10 @@ fn every_key_can_be_set_by_its_variable() {
             token_file: "/etc/rings/tokens".into(),
             hosts: vec!["ring.example.org".into(), "[::1]".into()],
             origins: vec!["https://app.example.org".into()],
+            tls: Some(TlsFiles {
+                certificate: "/etc/rings/tls.pem".into(),
+                private_key: "/run/tls.key".into(),
+            }),
         },
         compute: ComputeConfig {
             workers: 2,
