@@ -1,8 +1,15 @@
 //! What members sign: EIP-712 structs in the domain of their ring (`name "Ring", version "1"`).
 //!
 //! A [`Domain`] names chain and ring. Each of its methods encodes one struct as EIP-712 says and returns the digest to
-//! sign: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::members`] for a change of
-//! the membership. The contracts compute the same digests; tests on both sides compare with the same bytes.
+//! sign: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::ring_node`] for an
+//! endorsement, [`Domain::members`] for a change of the membership, [`Domain::held`] for a replica's receipt. What an
+//! avatar signs is encoded here too, and reached through
+//! [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
+//!
+//! The contracts compute the same digests; tests on both sides compare with the same bytes. So a type string, the order
+//! of its fields and the encoding of arrays (each hashed on its own) never change without a change of the contract. The
+//! encoding is written by hand: six structs of words need no general encoder, and `protocol` imports no library of the
+//! chain.
 
 use crate::{cids::keccak256, gate::Computation, Address, Digest};
 

@@ -1,4 +1,22 @@
-//! What a member does when it is due: propose, look at proposals and endorse them, send.
+//! What a member does in the agreement on the next ring node: propose one, look at the others' proposals, endorse,
+//! send.
+//!
+//! [`Assembler::tick`] does all of it, in this order:
+//!
+//! 1. It finds the place of the next ring node: number, epoch, members and links. While the ring node before is not
+//!    held, it does nothing.
+//! 2. It asks since when a ring node is due: when enough entries wait, or when the oldest has waited long enough.
+//! 3. It looks at each proposal that it has not endorsed yet. Where pages are missing it asks for them once. An
+//!    objection is reported once, and the proposal is looked at again on the next tick, because more may be known by
+//!    then.
+//! 4. If a ring node is due and the own turn has come, it proposes. It proposes again only after all others have had a
+//!    turn.
+//! 5. It sends a proposal that enough members have endorsed: its proposer at once, each other member one turn after the
+//!    last.
+//!
+//! Nothing is sent or written here: the result is a list of [`AssemblyEffect`]s. Nothing needs to be on disk first,
+//! since an endorsement binds nobody: the chain takes one ring node for each number, and what another one listed goes
+//! into the next.
 
 use super::{
     assembler::{Assembler, AssemblyEffect},

@@ -1,4 +1,15 @@
-//! What a member knows that has a part in agreeing on ring nodes, and how news changes it.
+//! The state of a member that takes part in the agreement on ring nodes, and how news changes it.
+//!
+//! An [`Assembler`] holds the membership, the number of the next ring node, the heads that the contract has, the book
+//! of requests, the choices of members, and the proposals and endorsements for the next number. The methods in this
+//! file take news from two sources, the logs of members and the chain, and none of them decides anything:
+//! [`Assembler::tick`] does that (`act.rs`), and [`AssemblyEffect`] lists what it may ask of the caller. [`Settings`]
+//! has the times, in milliseconds.
+//!
+//! Whatever changes what members sign takes endorsements back, so that each proposal is looked at again: a new
+//! membership, a head that moved on chain, a reorganisation. A member whose head moved while a ring node that moves it
+//! too was under way is left out of the next one: the contract puts its own stored heads into what was signed, so one
+//! head that differs makes all signatures of that ring node invalid.
 
 use super::{
     check::Reason,

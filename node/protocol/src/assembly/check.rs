@@ -1,4 +1,16 @@
 //! Whether a member endorses a ring node that another one proposes.
+//!
+//! `View::objection` compares a proposal with what this member knows and gives a [`Reason`] not to endorse it, or
+//! nothing. It checks, in this order: place and links, whether anything is listed, each entry (two thirds have voted
+//! so, and what the entry rests on is listed before or beside it), what is left out, each head, and at last whether a
+//! ring node is due at all.
+//!
+//! A proposer that could leave entries out for ever would be a censor. So an entry that was agreed two ring nodes ago
+//! must be listed if there is room. Younger ones may have been unknown to the proposer. `select` is the other side of
+//! this rule: it fills a ring node with pending entries in their order and stops at the first that does not fit,
+//! because a later one may rest on it.
+//!
+//! [`RingStore`] is what is asked of the disk; a failure of it is passed on and is never an objection.
 
 use super::{decisions::Decisions, proposal::Move};
 use crate::{

@@ -1,4 +1,10 @@
 //! The proposals and endorsements that a member holds for the next ring node.
+//!
+//! `Drafts` keeps both by member, in queues of [`MAX_PROPOSALS`] and [`MAX_ENDORSEMENTS`]: a member that writes more
+//! pushes out only its own oldest. A `HeldProposal` is a proposal with what this member made of it: its pages read,
+//! endorsed or not, sent or not. `Drafts::quorum` collects the signatures for one ring node. Recovering the signer of a
+//! signature is dear, so a signature is checked only when enough endorsements are there that could make the quorum, and
+//! then once.
 
 use super::{
     check::Reason,

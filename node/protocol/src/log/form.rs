@@ -2,6 +2,10 @@
 //!
 //! Keys stand in canonical order, shorter ones first. [`read`] accepts exactly what [`content`] and [`node`] write. The
 //! schema for other languages is `docs/log.ipldsch`, with vectors in `tests/vectors/log`.
+//!
+//! A field that is absent has no key; there is no null. [`read`] also returns where in the input the content stands,
+//! because the signature covers those bytes as they came, and they are hashed without being encoded again. The same
+//! form of a message list is used inside the sealed bodies of private rings ([`write_messages`], [`read_messages`]).
 
 use super::content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS};
 use crate::{

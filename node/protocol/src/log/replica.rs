@@ -1,4 +1,13 @@
 //! A copy of another member's log, and how a node that comes in fits it.
+//!
+//! A [`Replica`] remembers only where the copy ends. [`Replica::offer`] compares a node with it: the position says
+//! whether the node is the next, an earlier or a later one; for the next one both links have to lead to nodes that are
+//! held. The caller stores what was called [`Offer::Next`] and then calls [`Replica::advance`], in this order, so that
+//! the copy never claims more than is on disk.
+//!
+//! The signature, and everything that a position fixes, was checked when the node was opened ([`LogNode::open`]). Here
+//! it is checked what only the holder of the log can know. An [`Offer::Fork`] is the beginning of a proof against the
+//! author.
 
 use super::{
     node::{LogNode, Tip},
