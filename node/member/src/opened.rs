@@ -1,4 +1,12 @@
 //! Everything that a member needs, opened before it runs: key, chain, state database, block store, submitter.
+//!
+//! [`Opened::new`] opens it in this order. The chain comes first, because its id says whose state the database must be.
+//! Then the ring is read, and a member that is not in it is refused. If the chain knows this member's contact and the
+//! state database is missing, it is refused as well: it would not know what it has signed. Only then are the state
+//! database and the transaction journal opened, with all transactions that were on their way. While the chain cannot be
+//! reached, each step waits ([`Waiting::patiently`]).
+//!
+//! [`Opened`] is what all parts of the running member are made from (`run.rs`, `follow.rs`, `announce.rs`, `api/`).
 
 use super::{
     config::{NodeConfig, StoreKind},

@@ -1,4 +1,8 @@
 //! Answers to requests of other members. A request is answered from what this member holds; it is never passed on.
+//!
+//! A [`Shelf`] is the block store and the state database, which are all that an answer needs. So one request cannot
+//! start others, and two members that lack the same block do not ask each other in a circle. Each answer is bounded
+//! (`wire.rs`). How many are made at one time is bounded in `peers.rs`.
 
 use super::{
     state::{MemberState, StateError},

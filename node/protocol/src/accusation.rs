@@ -75,7 +75,7 @@ pub struct Verdict {
     pub about: About,
     /// What the accused signed: [`Outputs::result`].
     pub voted: Digest,
-    /// What was registered, likewise.
+    /// What was registered, in the same form.
     pub registered: Digest,
     /// For a gate: epoch and `membersHash()` of those whose signatures count.
     pub members: Option<(u64, Digest)>,

@@ -293,7 +293,7 @@ fn bounded(at: usize, count: u64, max: usize) -> Result<usize, CborError> {
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// A writer with room for so many bytes.
+    /// A writer whose buffer has room for `bytes` bytes at first; it grows if there are more.
     pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
@@ -350,12 +350,12 @@ impl Writer {
         self.raw(text.as_bytes())
     }
 
-    /// The head of a list of so many items.
+    /// Begins a list, whose `items` items must follow.
     pub fn list(&mut self, items: usize) -> &mut Self {
         self.head(LIST, items as u64)
     }
 
-    /// The head of a map of so many entries.
+    /// Begins a map, whose `entries` keys and values must follow, in canonical order of the keys.
     pub fn map(&mut self, entries: usize) -> &mut Self {
         self.head(MAP, entries as u64)
     }

@@ -1,4 +1,10 @@
 //! Requests: asking one, how far one is, and the proof that a ring node lists it.
+//!
+//! [`Api::ask`] reads the operation, makes the request, and hands it to the core; the answer comes when the request is
+//! on disk in this member's own log. [`Api::request_view`] joins the state database (the request, the votes, the ring
+//! node that lists it) with what the core says. [`Api::proof_view`] makes an [`EntryProof`]: it reads the listing ring
+//! node with its pages, and the headers from the anchor back to it. The anchor is the checkpoint that the chain keeps
+//! for good, if there is one already, and the listing node itself otherwise.
 
 use super::{views::memory, Api};
 use crate::{

@@ -2,6 +2,11 @@
 //!
 //! [`NodeConfig::load`] is the only way to get one from a file. Each section of the file is a struct here. To add a
 //! key, add it to the table in `keys.rs` and a field to the struct of its section, then write `docs/config.toml` again.
+//!
+//! Loading has four steps, in this order: read the file, put the environment on top, fill in the defaults, and resolve
+//! what depends on other keys or on the machine (relative paths, the number of workers, how many providers must agree).
+//! Whatever is wrong is found here, before anything is opened, and the error names the file and line or the variable.
+//! So the rest of the program never has to ask whether a value makes sense.
 
 use super::{
     error::ConfigError,
@@ -106,7 +111,7 @@ pub enum StoreKind {
 pub struct NetworkConfig {
     /// libp2p multiaddresses to listen on.
     pub listen: Vec<String>,
-    /// Multiaddresses at which others reach this member; found out where there are none.
+    /// Multiaddresses at which others reach this member. If the list is empty, the member finds them out itself.
     pub announce: Vec<String>,
 }
 
@@ -161,7 +166,7 @@ pub struct ClientsConfig {
 /// `[ring_log]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingLogConfig {
-    /// So many waiting entries make a ring node due at once.
+    /// The number of waiting entries that makes a ring node due at once.
     pub entries: usize,
     /// Seconds after which a waiting entry makes one due.
     pub wait: u64,
@@ -336,7 +341,7 @@ impl NodeConfig {
     }
 }
 
-/// How many of so many providers must agree unless it is set: two thirds, where one may then fail.
+/// How many providers must agree if the configuration does not say it: two thirds of three or more, so that one may fail.
 fn agreeing(providers: usize) -> usize {
     match providers {
         0..=2 => 1,

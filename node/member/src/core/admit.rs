@@ -1,4 +1,8 @@
 //! Whether a node of another member is held: what it costs its author.
+//!
+//! A node that contains only what others have asked of its author (votes that are waited for, its part in the next ring
+//! node) is free. Everything else counts against the author's quota of the day ([`super::quota`]). Without this a
+//! member could fill the disks of all others.
 
 use super::{
     quota::{today, FREE_MESSAGES, HELD_BACK},

@@ -33,7 +33,7 @@ pub(super) struct Desk<P> {
 }
 
 impl<P> Desk<P> {
-    /// An empty desk before so many workers.
+    /// An empty desk in front of `workers` workers.
     pub fn new(workers: usize) -> Self {
         Self {
             workers,

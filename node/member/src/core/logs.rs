@@ -1,8 +1,13 @@
 //! Other members' logs: nodes that come by gossip, and ranges that are requested where nodes are missing.
 //!
-//! A member that was away compares heads with each peer that connects, and requests the ranges that it lacks. Each node goes
-//! through [`Core::receive`], whether it came by gossip or in a range: it is opened, checked against the log that is held,
-//! and queued for the round's transaction.
+//! A member that was away compares heads with each peer that connects, and requests the ranges that it lacks. Each node
+//! goes through [`Core::receive`], whether it came by gossip or in a range: it is opened, checked against the log that
+//! is held, and queued for the round's transaction.
+//!
+//! What `receive` finds is a [`Reception`]. It decides the verdict for gossip (pass on, ignore, reject), and where a
+//! node contradicts one that is held, or does not link to it, the way to a proof of a fork (`forks.rs`). A node counts
+//! only after the round has written it (`write.rs`); until then its digest is in `fresh`, so that the node after it
+//! finds it. While the store cannot be written, at most [`MAX_WAITING_BYTES`] wait.
 
 use super::{
     ask::ask,

@@ -86,12 +86,12 @@ const ROUND: usize = 256;
 /// How often the heads of logs are compared with those of other members while gates are open or nodes are known to be
 /// missing.
 const COMPARE_BUSY: Duration = Duration::from_secs(3);
-/// The same while no gate is open.
+/// How often they are compared while no gate is open.
 const COMPARE_IDLE: Duration = Duration::from_secs(60);
-/// Resolved gates whose timings are kept in memory, for the HTTP side, and runs whose notes are.
+/// Most resolved gates whose timings, and most runs whose notes, are kept in memory for the HTTP side.
 const REMEMBERED: usize = 1024;
-/// How long everything waits when the disk or the store cannot be written: a full disk, or a Kubo that is being
-/// restarted.
+/// How long everything waits when the disk or the store cannot be written, for example because the disk is full or Kubo is
+/// being restarted.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The running core.

@@ -37,7 +37,7 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    /// So much for each author and day; `usage` was counted before.
+    /// `daily` is what each author has for a day; `usage` was counted before and is read from disk.
     pub fn new(daily: Cost, usage: impl IntoIterator<Item = (Address, Usage)>) -> Self {
         Self {
             daily,

@@ -1,4 +1,8 @@
 //! Reads the membership from the chain, in a task of its own, until the answer is new enough.
+//!
+//! An event only says that the membership changed. What it is now is read as of one block, so that members, epoch and
+//! the number of signatures needed fit each other. Readings are numbered: an answer that was asked for before the last
+//! change is not used.
 
 use super::input::{report, Input, Membership};
 use rings_api::with_causes;

@@ -1,4 +1,5 @@
-//! Signing begins again when enough members have said where the own log ends.
+//! Signing begins again when enough members have said where the own log ends: the core's side of [`super::recovery`],
+//! which has the rule.
 
 use super::{Core, CoreError};
 use rings_network::PeerId;

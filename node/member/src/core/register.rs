@@ -1,7 +1,12 @@
 //! Registers ring nodes that two thirds have endorsed, with one transaction each.
 //!
-//! The proposer sends at once; the others have their turns when it does not. Who comes too late finds that before it pays,
-//! because the gas is estimated.
+//! The proposer sends at once; the others have their turns when it does not. Who comes too late finds that before it
+//! pays, because the gas is estimated. After a failure a member pauses, twice as long each time, so that the others
+//! have their turns.
+//!
+//! An `Errand` is one attempt, in a task of its own: has the ring node been registered already, send, wait. How it
+//! [`Ended`] comes back through the inbox. Success is not concluded from that: only the chain's event moves the ring
+//! log on.
 
 use super::{
     input::{report, Ended, Input},

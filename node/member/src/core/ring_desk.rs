@@ -1,4 +1,9 @@
 //! What the core holds for requests and ring nodes: the protocol's state machine, and what surrounds it.
+//!
+//! A [`RingDesk`] has the assembler (`rings_protocol::assembly`), the jobs that are computed, the messages that wait to
+//! be written into the own log, the pages of ring nodes that are under way, and the times that the HTTP side shows.
+//! `requests.rs`, `ring_nodes.rs` and `register.rs` work on it. All of it can be built again from the state database
+//! ([`RingDesk::begin_again`]), except what waits to be written and who waits for an answer.
 
 use super::{
     input::{Asked, NotAsked, RequestTimes},
@@ -110,12 +115,12 @@ impl RingDesk {
         self.has_news = true;
     }
 
-    /// Whether it is to be looked at now.
+    /// Whether the assembly of ring nodes is to be looked at now.
     pub fn is_due(&self, now: u64) -> bool {
         self.has_news || self.assembler.deadline().is_some_and(|at| at <= now)
     }
 
-    /// Looks at it.
+    /// Looks at the assembly of ring nodes and returns what is to be done.
     pub fn tick(
         &mut self,
         state: &MemberState,

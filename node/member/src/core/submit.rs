@@ -1,8 +1,13 @@
 //! Registers results that two thirds have signed: usually with one transaction for each result.
 //!
-//! Members have their turns in an order that follows from the gate. A member whose turn it is first checks whether the gate
-//! has its result already: at the chain head or, for all but the first in the order, by a transaction that waits in the
-//! pool. After another turn it checks again, until the chain's events say that the gate has its result.
+//! Members have their turns in an order that follows from the gate. A member whose turn it is first checks whether the
+//! gate has its result already: at the chain head or, for all but the first in the order, by a transaction that waits
+//! in the pool. After another turn it checks again, until the chain's events say that the gate has its result.
+//!
+//! The state machine says when the turn has come (`Effect::Submit`); an `Errand` makes one attempt in a task of its
+//! own, and how it [`Ended`] comes back through the inbox. Each attempt has its own purpose, a digest, under which the
+//! submitter's journal remembers the transaction: the same attempt after a crash is the same transaction. Losing the
+//! race is success, so [`Ended::Foreseen`] is no failure.
 
 use super::{
     input::{report, Ended, Input},

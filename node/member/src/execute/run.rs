@@ -155,7 +155,7 @@ impl Run<'_> {
         }
     }
 
-    /// One run per input. Of several failures, the one of the lowest input counts. The outputs stay only if there is none.
+    /// One run per input. Of several failures, the one of the lowest input counts. The outputs stay only if no run failed.
     async fn each(&self, inputs: &[Input]) -> Result<(Vec<Digest>, Usage), Stop> {
         // Collected first, because a stream over a borrowing closure is not `Send` for every lifetime.
         let runs: Vec<_> = (0u64..)

@@ -1,4 +1,7 @@
 //! Checks a keystore before the library opens it: its form, and that its key derivation is not too heavy.
+//!
+//! The parameters of scrypt and PBKDF2 stand in the file and may ask for any amount of time and memory. A file that
+//! somebody else made must not be able to stop this machine.
 
 use eth_keystore::{EthKeystore, KdfType, KdfparamsType};
 use rings_protocol::Address;

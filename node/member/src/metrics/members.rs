@@ -1,4 +1,5 @@
-//! What this member sees of each member: one series for each, with the label `member`.
+//! What this member sees of each member: one series for each, with the label `member`. The number of series is bounded
+//! by the size of the ring.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},

@@ -1,5 +1,6 @@
 //! The database file. After a failed write redb refuses all further work. So the database is closed, and the next call
-//! opens it again: what was committed is on disk, and a disk that was full may have space again.
+//! opens it again: what was committed is on disk, and a disk that was full may have space again. So a full disk is
+//! something to wait for, and not the end of the member.
 
 use super::error::StateError;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};

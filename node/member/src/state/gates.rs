@@ -3,6 +3,9 @@
 //! [`Gates`] is the table that `rings_protocol::circuit` works on. It remembers which records a transaction has changed
 //! and brings the indexes up to date at the end: which gates are open, which wait for others, which are over, and which
 //! changed in which block, so that a reorganisation finds them.
+//!
+//! The protocol decides what a record says; this file only stores it. Gates that are over are forgotten with all votes
+//! on them, the oldest first, and only those that no reorganisation that is followed can change any more.
 
 use super::{
     error::StateError,

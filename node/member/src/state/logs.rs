@@ -3,6 +3,10 @@
 //! The journal is read inside the transaction that writes: [`MemberState::append`] stores a signed node's votes with
 //! the results that the journal must hold, nodes of other members, and contradictions that were found, all or nothing.
 //! Blocks of nodes are in the block store, and must be there before.
+//!
+//! This is the rule "disk first" in its last step: when `append` returns without an error, the transaction is durable,
+//! and only then may a signature leave. Nodes of the own log that come back from other members (after a backup was put
+//! back) write their votes into the journal too, so that none of them is ever contradicted.
 
 use super::{
     error::StateError,

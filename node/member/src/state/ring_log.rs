@@ -1,7 +1,11 @@
 //! The ring log as the chain names it, and what its ring nodes list.
 //!
-//! A ring node goes into the tables twice: its digest with the page of events that registers it, and its entries when its
-//! pages are here ([`MemberState::list`]). A reorganisation takes back both.
+//! A ring node goes into the tables twice: its digest with the page of events that registers it, and its entries when
+//! its pages are here ([`MemberState::list`]). A reorganisation takes back both.
+//!
+//! The gates that got a result of this ring and are not listed by a final ring node are kept here as well, with the
+//! time when that was read, because ring nodes list them too. What becomes final is decided by depth (`core/terms.rs`);
+//! from then on the requests that were listed are forgotten, and a slot that was decided stays decided.
 
 use super::{
     error::StateError,

@@ -3,6 +3,9 @@
 //! A vote is stored under its gate, inputs, epoch and member, because after a reorganisation an earlier epoch may be
 //! the current one again. `Ballots` adds votes in one write transaction and finds members that signed two results for
 //! one computation. Proofs of forks and the gates on which a member voted for a wrong result are kept here too.
+//!
+//! A member can vote at no cost for anything, so all that is kept of one member is bounded: [`KEPT_EPOCHS`] of its
+//! votes on one computation, and [`MAX_DIVERGED`] gates with a wrong vote.
 
 use super::{
     circuit::newest,

@@ -28,11 +28,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// When a ring node is due, and how long turns are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// So many waiting entries make a ring node due at once.
+    /// The number of waiting entries that makes a ring node due at once.
     pub entries: usize,
-    /// An entry that has waited so long makes one due, in milliseconds.
+    /// How long an entry may wait before it makes a ring node due, in milliseconds.
     pub wait: u64,
-    /// How long the next in line waits for a proposer or a sender, in milliseconds: some blocks.
+    /// How long the next in line waits for a proposer or a sender, in milliseconds. It should be the time of some blocks,
+    /// so that a transaction that was sent can be seen.
     pub turn: u64,
 }
 
@@ -105,7 +106,7 @@ pub struct Assembler {
     pub(super) full: Option<u64>,
     /// When this member proposed for the next number.
     pub(super) proposed: Option<u64>,
-    /// When it is to be looked at again.
+    /// When `tick` is needed next, if nothing else happens.
     pub(super) wake: Option<u64>,
 }
 

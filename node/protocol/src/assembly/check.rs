@@ -46,7 +46,7 @@ pub enum Reason {
     /// By count and by time, no ring node is due here yet.
     #[error("no ring node is due yet")]
     NotDue,
-    /// An entry.
+    /// An entry that this member does not support; the source says why.
     #[error("an entry is not endorsed here")]
     Entry(#[source] request::Objection),
     /// A choice that nobody made, or a slot that was decided.

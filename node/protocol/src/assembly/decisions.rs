@@ -151,7 +151,7 @@ impl Decisions {
         let open = self.slots.get(&slot).filter(|slot| slot.listed.is_none());
         let Some(slot) = open else { return false };
         let voices = self.voices(slot);
-        // Among so many voices one is honest.
+        // More members than may be faulty, so at least one of them is honest.
         let weighty = self.members.len().saturating_sub(self.needed) + 1;
         let own = voices.get(&choice).copied().unwrap_or(0);
         own >= weighty || (own > 0 && voices.values().all(|count| *count < weighty))

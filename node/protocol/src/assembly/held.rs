@@ -26,7 +26,7 @@ pub(super) struct HeldProposal {
     pub header: Header,
     /// The heads that move, once the pages are there.
     pub moves: Option<Vec<Move>>,
-    /// What is signed, likewise.
+    /// The digest that is signed, once the pages are there.
     pub signed: Option<Digest>,
     pub endorsed: bool,
     /// Whether the caller was asked to fetch the pages.
@@ -102,8 +102,8 @@ impl Drafts {
         });
     }
 
-    /// `needed` endorsements of what is signed so, in ascending order of the members. Those that their authors did not sign
-    /// are dropped, when it comes to them.
+    /// The first `needed` endorsements of the digest `signed`, in ascending order of the members, as the contract wants
+    /// them. Those that their authors did not sign are dropped, when it comes to them.
     pub fn quorum(
         &mut self,
         signed: Digest,

@@ -72,7 +72,7 @@ impl FlushMessage {
                 signature,
             } => (RECEIVED, received(*ring, mtx, signature)),
             Self::Ended { msg_hash, status } => match status {
-                // There is nothing to end; the same as a reason that nobody gave.
+                // An action that has not ended has no last message; it is written as a failure without a reason.
                 FlushStatus::Received => (FAILED, failed(*msg_hash, "")),
                 FlushStatus::Relayed { transaction, fee } => {
                     (RELAYED, relayed(*msg_hash, *transaction, *fee))

@@ -191,7 +191,7 @@ impl Keyring {
     /// of wrapped keys and writes the rotation into its log.
     ///
     /// # Errors
-    /// [`WrapError`] when a public key is none.
+    /// [`WrapError`] when a public key is not a point of the curve.
     pub fn rotate(
         &mut self,
         epoch: u64,

@@ -92,7 +92,7 @@ impl Rotation {
 }
 
 impl Wraps {
-    /// A block of these. A later wrapping for an account replaces an earlier one.
+    /// A block of wrapped keys. A later wrapping for an account replaces an earlier one.
     pub fn new(wraps: impl IntoIterator<Item = (Address, Vec<u8>)>) -> Self {
         let sorted: std::collections::BTreeMap<_, _> = wraps.into_iter().collect();
         Self(sorted.into_iter().collect())

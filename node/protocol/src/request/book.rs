@@ -54,7 +54,7 @@ pub struct Book {
     listed: BTreeMap<Digest, Listed>,
     /// The requests of each author.
     authors: BTreeMap<Address, BTreeSet<Digest>>,
-    /// Which requests have an output of which as an input.
+    /// Pairs of a request and one that has an output of it as an input.
     dependants: BTreeSet<(Digest, Digest)>,
 }
 

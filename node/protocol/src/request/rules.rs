@@ -33,7 +33,7 @@ impl Default for Limits {
     }
 }
 
-/// What requests that are inputs of others gave, where a final ring node lists them.
+/// The outcomes of upstream requests that a final ring node lists, by request.
 pub type UpstreamOutcome = BTreeMap<Digest, Outcome>;
 
 /// Why a request is not taken up.

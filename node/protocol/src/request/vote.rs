@@ -31,8 +31,9 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// The computation as the part that runs programs names it. The last 20 bytes of the request's digest stand in the place
-    /// of a gate: only the program's random bytes, and which members look twice, depend on it.
+    /// The computation as the part that runs programs names it. The last 20 bytes of the request's digest stand in the
+    /// place of a gate. Only two things depend on them: the program's random bytes, and which members compute it a second
+    /// time.
     pub fn computation(&self) -> Computation {
         let mut gate = [0; 20];
         gate.copy_from_slice(&self.request.0[12..]);
