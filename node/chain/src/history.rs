@@ -3,6 +3,9 @@
 //! Events are found by their contract and their indexed topics only. [`Chain::registration`] joins the event with the
 //! transaction and its receipt, because the signatures are in the calldata. An endpoint may not keep old transactions
 //! or receipts; what is missing is then left out, and the rest is still given.
+//!
+//! These are single questions, for verifying and for status. What a member computes on comes with the pages of the
+//! watcher.
 
 use crate::{
     abi::{engine, ring},

@@ -1,4 +1,5 @@
 //! Specifications of gates: between the project's form and that of the contracts, and a cache of those that were read.
+//! A gate's address commits to its specification, so what is cached never becomes wrong.
 
 use crate::{
     abi::engine,

@@ -1,5 +1,10 @@
 //! New heads that the endpoint pushes over a websocket. One task keeps the subscription for all readers, and keeps only
 //! the newest head: a reader that was busy sees where the chain is now, not each step on the way.
+//!
+//! A subscription can die without a sign. So after [`SILENCE`] without a push the head is asked for, and after a hint
+//! from elsewhere (a transaction that is in a block which was not pushed) much sooner. Blocks that came while there was
+//! no subscription are never pushed later, so the head is also asked for after each subscribing. The task ends with its
+//! last reader.
 
 use super::{failure::RpcFailure, providers::Providers};
 use crate::{backoff::Backoff, header::Header};

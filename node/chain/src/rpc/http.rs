@@ -1,4 +1,8 @@
 //! JSON-RPC over HTTP POST, on connections that are kept and reused.
+//!
+//! A URL may be served by another machine, or another chain, at any time. So the chain id is read at the first request,
+//! after each outage, and whenever it has not been read for [`VERIFY_INTERVAL`]; a websocket has the same check when it
+//! connects.
 
 use super::{
     answers::{ReadErrors, ReadErrorsLayer},

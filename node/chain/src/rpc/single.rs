@@ -1,4 +1,7 @@
 //! Equal requests at the same time share one exchange: the later callers get the answer of the first.
+//!
+//! The exchange goes on when its first caller goes away, and is dropped when nobody waits for it any more. Nothing is
+//! cached: once there is an answer, the next caller asks again.
 
 use super::failure::RpcFailure;
 use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};

@@ -1,7 +1,13 @@
 //! Sends fewer requests after the endpoint has refused some because they were too many.
 //!
-//! After such a refusal nothing is sent until the endpoint's `Retry-After` is over, or, where it names none, for a while that
-//! doubles. Then requests leave one after the other, at half the rate of the second before the refusal, and slowly faster.
+//! After such a refusal nothing is sent until the endpoint's `Retry-After` is over, or, where it names none, for a
+//! while that doubles. Then requests leave one after the other, at half the rate of the second before the refusal, and
+//! slowly faster.
+//!
+//! A refusal is not an outage: the endpoint is there, and asking less is all that helps. No pause is longer than
+//! [`MAX_RETRY_AFTER`], and a request that would have to wait longer than [`MAX_WAIT`] fails at once with the time
+//! after which to come back. Several requests of one burst that are refused together count as one refusal. `Pace` has
+//! no I/O; the moments are arguments.
 
 use super::failure::RpcFailure;
 use crate::backoff::Backoff;

@@ -3,6 +3,10 @@
 //! At each new head the receipts of the lowest nonces are asked for. A receipt settles a nonce and tells its callers.
 //! When a head is not the child of the one before, mined transactions are looked for again, and those that are gone are
 //! sent again. A transaction that is deep enough is final, and only its outcome is kept, in the journal.
+//!
+//! A caller is told as soon as its transaction is in a block, and not again if that block is reorganised away: the
+//! submitter sends the transaction again by itself, and the watcher tells the member about the chain's events. Outcomes
+//! may be lost in a crash, because the chain has them.
 
 use super::{
     done::Done,

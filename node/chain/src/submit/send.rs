@@ -1,4 +1,8 @@
 //! Sends transactions to the pool, and handles the pool's answer.
+//!
+//! What an answer means is said by [`Verdict`]; what follows from it depends on whether any pool has ever taken a
+//! transaction of this nonce. As long as none has, a refusal goes to the caller and the nonce is free again. Otherwise
+//! the transaction may still be mined, so it is tried again and never forgotten.
 
 use super::{
     done::Done,

@@ -1,5 +1,8 @@
 //! What an endpoint's answer to a transaction means. JSON-RPC has no error codes for these cases, so the text is
 //! compared with the messages of geth, Nethermind, Erigon, Besu, reth and anvil.
+//!
+//! A text that is not known here is `Unclear`: the transaction is tried again some times before it counts as refused.
+//! The order of the comparisons matters, since some messages contain the words of two kinds.
 
 use crate::rpc::RpcFailure;
 

@@ -3,6 +3,11 @@
 //! One [`Writer`] has all nonces in flight, the callers that wait for each purpose, the market's quote, and the chain's
 //! head. Only this task changes them. Work that takes time is started as a future whose result comes back as a
 //! [`Done`](super::done::Done); the other files of this module add the methods that handle each kind.
+//!
+//! The rule is that a signed transaction is in the journal before it is sent. After a crash, every transaction that any
+//! pool may have is therefore known here, with its nonce, and can be looked up, sent again or replaced. The account
+//! must not be used by anything else at the same time; where that happens all the same, the nonce that was taken is
+//! noticed and the submission gets another.
 
 use super::{
     config::SubmitterConfig,
@@ -55,7 +60,7 @@ pub(super) struct Writer {
     pub next_nonce: u64,
     /// The account's transactions that are mined, as far as is known.
     pub mined: u64,
-    /// Whether that is being asked for.
+    /// Whether the number of mined transactions is being asked for.
     pub counting: bool,
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.

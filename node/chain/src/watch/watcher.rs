@@ -1,8 +1,10 @@
 //! The watcher's loop: new heads, troubles, and pages that are held back.
 //!
-//! A `Watcher` waits for a head, lets `advance` read up to it, and sends pages and rewinds to the consumer. When
-//! something fails, it notes the trouble for status and health, waits, and tries again. A page without events is held
-//! back for a moment, because each page costs the consumer a durable write.
+//! A [`Watcher`] has two positions: up to where events have been read, and what the consumer has been told. It waits
+//! for a head, lets `advance` read up to it, and sends pages and rewinds. A page without events is held back for a
+//! moment, because each page costs the consumer a durable write. The other files of this directory add methods:
+//! `advance` (from a head to pages), `locate`, `sweep`, `follow`. `Stop` says why a round ended. A failure of an
+//! endpoint is shown as a [`Trouble`], and the loop goes on after a pause; only the end of the consumer ends it.
 
 use super::{
     follow::Followed,
