@@ -49,7 +49,7 @@ pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 pub const MAX_STACK: u64 = 16 << 20;
 /// Most linear memory that a program can have: what 32-bit addresses reach.
 pub(crate) const MAX_MEMORY: u64 = 1 << 32;
-/// The same in pages.
+/// [`MAX_MEMORY`] in pages.
 pub(crate) const MAX_PAGES: i32 = (MAX_MEMORY / PAGE) as i32;
 /// Bytes in a page of linear memory.
 pub(crate) const PAGE: u64 = 64 * 1024;

@@ -1,4 +1,9 @@
 //! One run on one worker: the parent's side of the conversation.
+//!
+//! [`Conversation::drive`] sends the task and answers the worker's questions for module, input and state until it
+//! reports the end. Two budgets of time run: what the worker takes, and what it waits for this process, so that a slow
+//! reader of the output does not count as a slow program. If a stream of the caller fails, the run is abandoned and the
+//! worker stays usable; if the worker breaks the protocol, it is not.
 
 use crate::{
     error::ComputeError,

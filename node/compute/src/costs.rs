@@ -1,8 +1,8 @@
 //! What a program pays: fuel for what it does, and bytes of stack for the calls that it has open.
 //!
-//! Fuel follows time. Each instruction and each call of the host costs so much that a unit takes at most
-//! [`UNIT_NANOSECONDS`], whatever the program does, on the slowest machine that is supported. So fuel bounds time, and the limit
-//! of fuel and the limit of time can be made to fit ([`most_fuel`]). `benches/costs.rs` measures every kind of
+//! Fuel follows time. The cost of each instruction and of each call of the host is chosen so that a unit takes at most
+//! [`UNIT_NANOSECONDS`], whatever the program does, on the slowest machine that is supported. So fuel bounds time, and the
+//! limit of fuel and the limit of time can be made to fit ([`most_fuel`]). `benches/costs.rs` measures every kind of
 //! instruction and call in its worst form: loads that miss all caches, numbers that take the processor's slow path.
 //!
 //! One thing no fuel pays for: the kernel clears each page of memory when a program touches it for the first time. A program can do that

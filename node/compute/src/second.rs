@@ -3,6 +3,9 @@
 //! It gives a second opinion on a sample of runs (`opinion.rs`). It takes the module with the same stack counter in it,
 //! and the host functions are the same code (`wasi/second.rs` only joins them to this engine). Its fuel is counted
 //! differently, so fuel is not compared. Everything else has to agree.
+//!
+//! Two engines with nothing in common but the specification do not have the same bug. So a difference shows that one of
+//! them is wrong, before a wrong result is signed.
 
 use crate::{
     bounds::{MAX_STACK, PAGE},

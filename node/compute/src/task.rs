@@ -1,4 +1,9 @@
 //! What is run.
+//!
+//! A [`Task`] has everything but the streams: the module by its hash, the arguments, the [`Limits`], the time that
+//! clocks show, and the seed of the random bytes. Together with the input it determines every bit of the outcome, so
+//! nothing of this machine, of a chain or of a ring may ever be added to it. The seeds are made by [`gate_seed`] and
+//! [`state_seed`], each with a domain of its own.
 
 use crate::costs::BLOCK_FUEL;
 use rings_protocol::{cids::sha256, Address, Digest};

@@ -89,7 +89,8 @@ impl Host {
         self.now
     }
 
-    /// The same, for a program that only sleeps and does not see it.
+    /// What the clock shows, for a call that only sleeps. It does not count as reading the clock, because the program does
+    /// not see it.
     pub(super) fn now_for_sleep(&self) -> u64 {
         self.now
     }
