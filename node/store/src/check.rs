@@ -31,8 +31,9 @@ pub const CHECK_AHEAD_BLOCKS: usize = 8;
 /// Most bytes that a check asks for at once, unless a single block has more, or blocks have more than their parent states.
 const CHECK_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 
-/// A larger block counts as many, because it takes as long: one for each time that it has so many bytes. Those of `ipfs add`
-/// have a few more and count as one.
+/// Bytes of a block that counts as one block. A larger one counts once for each time that it has this many, because
+/// fetching and hashing it takes as long as that many blocks. Blocks of `ipfs add` have a few bytes more than this and
+/// count as one.
 pub const COUNTED_BYTES: u64 = 256 * 1024;
 
 /// A [`FileChecker`] remembers at most this many checked files.
@@ -59,8 +60,8 @@ pub async fn check_file(source: &dyn BlockSource, cid: Cid) -> Result<FileShape,
     check.run(Link::root(cid)).await.map(FileShape::from)
 }
 
-/// The same, but it ends when it has looked at more than `most` blocks, as [`FileShape`] counts them: then the answer is
-/// `None`, unless a fault came first. It is also `None` when the file is well-formed and reading it takes more.
+/// As [`check_file`], but it stops when it has looked at more than `most` blocks, as [`FileShape`] counts them. Then the
+/// answer is `None`, unless a fault came first. It is also `None` when the file is well-formed and reading it takes more.
 async fn check_within(
     source: &dyn BlockSource,
     cid: Cid,
@@ -288,7 +289,7 @@ impl Summary {
     }
 }
 
-/// As how many blocks one of so many bytes counts.
+/// The number of blocks for which a block of this length counts.
 fn counted(bytes: u64) -> u64 {
     (bytes / COUNTED_BYTES).max(1)
 }

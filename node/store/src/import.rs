@@ -1,7 +1,13 @@
 //! Importing files as `ipfs add` does.
 //!
-//! The profile is `unixfs-v0-2015` of IPIP-499: chunks of 256 KiB, leaves in dag-pb, 174 links a node, balanced,
-//! CIDv0. So the CID of a file is the same here, in Kubo, and on chain.
+//! The profile is `unixfs-v0-2015` of IPIP-499: chunks of 256 KiB, leaves in dag-pb, 174 links a node, balanced, CIDv0.
+//! So the CID of a file is the same here, in Kubo, and on chain.
+//!
+//! An [`Importer`] takes a file in pieces of any length and puts its blocks into the store in groups of
+//! [`COMMIT_BYTES`], so memory does not grow with the file. It holds a lease, since nothing names the blocks before the
+//! root is known; the caller has to hold one of its own until it has recorded the root. [`Importer::draft`] is for the
+//! output of a program that may still fail: what it has stored is removed again unless the draft is kept. [`hash`]
+//! computes the CID alone.
 
 use crate::{Block, BlockStore, Draft, FileShape, Lease, StoreError};
 use cid::{Cid, Version};
@@ -136,8 +142,8 @@ impl Importer {
         Ok(imported)
     }
 
-    /// As [`finish`](Self::finish), but what was stored stays only if the draft is kept. There is none if the importer is not
-    /// one of [`draft`](Self::draft).
+    /// As [`finish`](Self::finish), but what was stored stays only if the draft is kept. No draft is returned unless the
+    /// importer was made by [`draft`](Self::draft).
     ///
     /// # Errors
     /// What the store says.

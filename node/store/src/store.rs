@@ -1,4 +1,9 @@
 //! Two traits: [`BlockStore`], what every store can do, and [`BlockSource`], what a reader needs.
+//!
+//! A store keeps blocks and never asks anybody else. A source may fetch what is missing, and gives a block or an error.
+//! So everything that reads (checking, files, archives) takes a source and works with a store alone, or with a store
+//! that has the network behind it. A put is durable when it returns. Every read hashes again; a damaged copy is an
+//! error of its own ([`StoreError::Corrupt`]), which a reader with another source treats as absent.
 
 use crate::{Block, Draft, Inventory, Lease, StoreError};
 use async_trait::async_trait;

@@ -2,6 +2,10 @@
 //!
 //! An [`Unpacker`] reads from any stream and never holds more than one block. It hashes each block. What surrounds the
 //! blocks in version 2 (a fixed header, an index) is passed over: it can be computed again from the blocks.
+//!
+//! An archive comes from anybody, so header, CIDs and blocks have bounds, and an error says at which byte of the
+//! archive it is. [`import_car`] puts the blocks into a store in groups, and pins the roots only at the end: an archive
+//! that breaks off leaves blocks and no pins.
 
 use crate::{
     block::MAX_BLOCK_BYTES,

@@ -1,7 +1,12 @@
 //! Transactions: how blocks are kept in the tables, and what the database's errors mean.
 //!
-//! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would
-//! occupy 512 KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
+//! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would occupy 512
+//! KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
+//!
+//! There are three tables: the pieces, the pins, and a few facts (format, number of blocks, bytes in them), which
+//! change in the same transaction as the blocks. What is read is not checked here; the store hashes it (`mod.rs`).
+//! [`DatabaseError`] becomes a [`StoreError`] with the path and with what to do; some errors end the database, which is
+//! then opened anew.
 
 use crate::{
     block::{Key, KEY_BYTES},

@@ -53,7 +53,7 @@ impl Embedded {
         Self::of(DatabaseSlot::closed(path)).await
     }
 
-    /// The same on a disk that is no file.
+    /// Opens the database on a disk that is not a file.
     pub(crate) async fn open_on(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let measured = Arc::clone(&disk);
         let open = move |path: &std::path::Path| file::open_on(&disk, path);
