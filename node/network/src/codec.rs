@@ -1,7 +1,11 @@
 //! Requests and responses on a stream: opaque bytes behind a length.
 //!
-//! A request is its length (32 bits, big endian) and its bytes. A response is one status byte; if that
-//! is [`ANSWER`], length and bytes follow.
+//! A request is its length (32 bits, big endian) and its bytes. A response is one status byte; if that is [`ANSWER`],
+//! length and bytes follow.
+//!
+//! A length beyond the limit ends the stream, and at most [`FIRST_ALLOCATION`] bytes are allocated before any data has
+//! come. So a peer cannot take memory by announcing much and sending little. "Busy" and "declined" are statuses of
+//! their own, so that the other side knows whether to ask again later or somebody else.
 
 use std::io;
 

@@ -2,6 +2,12 @@
 //!
 //! The [`Dialer`] has a plan for each peer on the list: when it is dialed next, or that it is being dialed, or that it
 //! is connected. After a failure the wait doubles, by the project's one back-off.
+//!
+//! The driver asks for dials that are due ([`Dialer::take_due`]) and reports what became of them. Each dial tries one
+//! address, in turn, because a dial of several is as slow as its slowest; every fourth one tries a derived address (the
+//! other transport of the same host). A connection that ends within [`STABLE`] counts as a failed dial, so a peer that
+//! accepts and closes is not dialed in a loop. Of two peers that know each other, one waits a moment ([`COURTESY`]), so
+//! that they do not dial each other at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};

@@ -2,6 +2,11 @@
 //!
 //! One loop waits for commands, for events of the swarm, for verdicts and answers of the consumer, and for timers. No
 //! handler awaits anything, so neither a slow peer nor a slow consumer can hold up the others.
+//!
+//! The [`Driver`] joins parts that have no I/O and can be tested alone: `Dialer` (whom to dial), `Links` (what
+//! connections mean), `Liveness` (who does not answer), `Inbox` (each peer's share of requests), `Outbox` (the queue of
+//! events), `Seen` (our own addresses) and `Reach` (who is away). Its files: `peers`, `gossip`, `requests`, `addresses`
+//! handle one kind of event each; `waiting` has the futures that the loop polls.
 
 mod addresses;
 mod gossip;

@@ -3,6 +3,10 @@
 //! The list of peers decides who may connect. The dialer says whom to dial when; the links say what an opened or closed
 //! connection means; the liveness says who does not answer. This file joins the three with the swarm, and tells the
 //! consumer who is connected.
+//!
+//! A peer counts as connected when it has a connection and has subscribed to our topic. One that does not subscribe in
+//! time is disconnected and dialed again, because the subscription was lost on the way. A machine that is switched off
+//! closes nothing, so each peer is asked from time to time whether it is there.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;

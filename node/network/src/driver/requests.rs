@@ -1,4 +1,8 @@
 //! Requests: ours to peers, and theirs to the consumer.
+//!
+//! A request to a peer that is not connected fails at once and does not dial. A peer's request is given to the consumer
+//! if the peer has not used up its share and the queue has a place; otherwise the answer is "busy", at once. If the
+//! consumer drops a request, the peer is told that no answer will come, so it need not wait for the timeout.
 
 use bytes::Bytes;
 use futures::FutureExt;
