@@ -76,7 +76,7 @@ impl ExitError {
         }
     }
 
-    /// The same, with its cause.
+    /// Adds the cause.
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self

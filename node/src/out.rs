@@ -109,7 +109,7 @@ impl Out {
         Step { bar }
     }
 
-    /// The same, with a bar that fills up to `bytes` on a terminal.
+    /// As [`Out::step`], with a bar that fills up to `bytes` on a terminal.
     pub fn transfer(&self, what: impl Display, bytes: u64) -> Step {
         let step = self.step(what);
         if self.terminal && !self.quiet {

@@ -44,7 +44,7 @@ pub enum LogError {
     /// The node would be malformed, or cannot be signed.
     #[error("the log node cannot be written")]
     Seal(#[source] SealError<Infallible>),
-    /// The same in a private log.
+    /// The node of a private log would be malformed, or cannot be sealed or signed.
     #[error("the log node cannot be written")]
     Private(#[source] PrivateSealError<Infallible>),
     /// Bytes that are not a node.

@@ -239,7 +239,7 @@ fn recover(signature: &EcdsaSignature, is_odd: bool, digest: &Digest) -> Option<
 #[cfg(target_family = "wasm")]
 use recover_with_k256 as recover;
 
-/// The same with k256.
+/// Recovers with k256 (Rust alone), where the C library of secp256k1 is not available.
 #[cfg(any(test, target_family = "wasm"))]
 fn recover_with_k256(
     signature: &EcdsaSignature,

@@ -79,7 +79,7 @@ pub struct Prepared {
     pub results: Vec<(Computation, Digest)>,
     /// Drafts that are not in the node.
     pub refused: Vec<Refusal>,
-    /// The same for requests: what the journal must hold.
+    /// What the journal must hold for these requests, in the same transaction as the node.
     pub request_results: Vec<(RequestKey, Digest)>,
     /// Requests on which this member had voted otherwise.
     pub refused_requests: Vec<RequestKey>,

@@ -48,7 +48,7 @@ pub(super) struct Session<'a> {
     pub(super) ring: RingState,
     /// The members that can be asked.
     pub(super) clients: Vec<Client>,
-    /// The same, each with its account.
+    /// The members that can be asked, each with its account.
     pub(super) members: Vec<(Address, Client)>,
     pub(super) times: Milliseconds,
 }

@@ -54,7 +54,7 @@ impl LocalRing {
         }
     }
 
-    /// The same, for a ring whose directory nobody needs when this process is gone.
+    /// A ring whose directory is removed when this process ends.
     pub fn throw_away(dir: RingDir, out: Out) -> Self {
         Self {
             throw_away: true,

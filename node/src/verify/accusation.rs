@@ -111,8 +111,9 @@ async fn is_on_chain(
     }
 }
 
-/// The same of a gate. The contract took the result from two thirds of the members of its time, so a result that it has
-/// needs no other proof; the members are compared too where the endpoint still knows them.
+/// Whether the chain has what an accusation about a gate calls registered. The contract took the result from two thirds of
+/// the members of its time, so a result that it has needs no other proof; the members are compared too where the endpoint
+/// still knows them.
 async fn gate_is_on_chain(chain: &Chain, of: &GateAccusation) -> Result<bool, ExitError> {
     let gate = of.registered.gate;
     let Some(result) = chain.registration(&[of.ring], gate).await? else {

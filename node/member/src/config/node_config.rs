@@ -170,7 +170,7 @@ pub struct RingLogConfig {
     pub entries: usize,
     /// Seconds after which a waiting entry makes one due.
     pub wait: u64,
-    /// The same for the result of a gate.
+    /// Seconds after which the result of a gate, which is on chain already, makes a ring node due.
     pub gates: u64,
 }
 
@@ -181,7 +181,7 @@ pub struct RequestsConfig {
     pub open: usize,
     /// Most ring nodes from the next one to a request's last.
     pub lifetime: u64,
-    /// The same for requests that name no last one.
+    /// Ring nodes from the next one to the last that may list a request, for requests that do not say it.
     pub until: u64,
 }
 

@@ -134,7 +134,7 @@ impl Core {
         record.map_or(Ok(None), |record| self.agreed_in(gate, record))
     }
 
-    /// The same, where the gate's record is at hand.
+    /// As [`Core::agreed`], from a record that was read already.
     fn agreed_in(
         &self,
         gate: Address,

@@ -248,7 +248,7 @@ impl Run<'_> {
         }
     }
 
-    /// The same run on the second engine, if this gate is in the sample.
+    /// Asks the second engine for an opinion on the same run, if this gate is in the member's sample.
     async fn ask_second(
         &self,
         task: &Task,

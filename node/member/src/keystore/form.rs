@@ -13,7 +13,8 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// Fields whose values are hexadecimal.
 const HEX: [&str; 5] = ["address", "ciphertext", "iv", "mac", "salt"];
 
-/// The same keystore with names in lower case, bare hexadecimal, an id, and nothing else.
+/// Rewrites a keystore in the one form that the library reads: names in lower case, hexadecimal without 0x, an id, and
+/// nothing else.
 ///
 /// # Errors
 /// In words, when it is not a JSON object, or has a name twice.

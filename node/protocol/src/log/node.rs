@@ -214,7 +214,7 @@ impl LogNode {
         }
     }
 
-    /// The same node in the block that holds it sealed: that one gives it its name.
+    /// This node as it stands in `bytes`, the block that holds it sealed. The block gives the node its digest and CID.
     pub(crate) fn in_block(self, bytes: Vec<u8>) -> Self {
         let digest = sha256(&bytes);
         Self {
