@@ -1,7 +1,12 @@
 //! Which requests are accepted: the defence against web pages that make a browser call this machine.
 //!
-//! A page of any site can make its visitor's browser send requests to `127.0.0.1`, and by DNS rebinding read
-//! the answers too. Such a request carries a `Host` that is not ours, or an `Origin`; both are refused.
+//! A page of any site can make its visitor's browser send requests to `127.0.0.1`, and by DNS rebinding read the
+//! answers too. Such a request carries a `Host` that is not ours, or an `Origin`; both are refused.
+//!
+//! [`Access`] knows the hosts (this machine, the address that the request came to, and `[rpc] hosts`) and the origins
+//! (`[rpc] origins`). A page of a foreign origin may call no method and change nothing. Its requests that only read
+//! pass, without the headers that would let the page see the answer. Allowed pages get the CORS headers, and preflight
+//! requests are answered here. [`admit`] is put around all paths by `routes.rs`.
 
 use super::{connections::Connection, reply::Refusal};
 use axum::{

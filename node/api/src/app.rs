@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! What all handlers share: the member's answers, the token, the limits, and the places for work that is bounded.
 
 use super::{limits::HttpLimits, node_api::NodeApi, rpc::Rpc, token::Token};
 use std::sync::Arc;

@@ -1,7 +1,12 @@
 //! The typed client of a member's HTTP side, which the command line uses.
 //!
-//! [`Client`] calls the JSON-RPC methods and adds files. Answers are read into the types of `views.rs`, the same that the
-//! server writes.
+//! [`Client`] calls the JSON-RPC methods and adds files. Answers are read into the types of `views.rs`, the same that
+//! the server writes.
+//!
+//! Every error names the member ([`ClientError`]), shows its URL without what may be secret, and tells apart a member
+//! that cannot be reached, one that refused, and a file that could not be read here. Files are streamed and not held in
+//! memory. The token is sent only where it is needed. What concerns a member's store is in `client_store.rs`, the calls
+//! of avatars in `avatar_calls.rs`.
 
 use super::{
     openrpc,

@@ -3,6 +3,9 @@
 //! [`GuardedIo`] wraps a stream and counts time from the last byte in each direction. While a request is at work,
 //! silence of the client is fine; a client that does not take its answer is cut off even then. It is below HTTP and
 //! WebSocket, so both have these rules.
+//!
+//! The second rule bounds memory: a client that sends requests and reads no answers would make this side collect the
+//! answers. It also holds the connection's [`Slot`], so the place is free as soon as the stream is dropped.
 
 use super::connections::Slot;
 use std::{

@@ -1,4 +1,10 @@
 //! The trait of what the HTTP side may ask of a running member, and the errors of the answers.
+//!
+//! [`NodeApi`] has one method for each thing that can be asked; `rings-member` implements it, and the tests of this
+//! crate implement it with fixed answers. So this crate imports neither chain nor computing nor network. An
+//! [`ApiError`] is what JSON-RPC answers with: each variant has a code, which is an interface, and a message that says
+//! what to do. To add a method: a function here, its types in `views.rs` and `params.rs`, its name in `openrpc.rs`, its
+//! call in `rpc.rs`, and a method of the client.
 
 use super::{
     client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},

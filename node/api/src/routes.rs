@@ -3,6 +3,9 @@
 //! [`router`] joins them: JSON-RPC at `/` (`rpc.rs`, and `session.rs` for WebSocket), the gateway and uploads at
 //! `/ipfs`, `/health` and `/metrics`. The small handlers are here. What holds for all of them (access rules, limits of
 //! size and time) is put around the router by `server.rs` and `access.rs`.
+//!
+//! The body of a call is read here and not by jsonrpsee, so that reading has a deadline, and a call that is still
+//! arriving takes no place among those at work. Large bodies have places of their own.
 
 use super::{
     access::{self, Access, Peer},

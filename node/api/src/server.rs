@@ -3,6 +3,9 @@
 //! [`bind`] opens the socket, and [`serve`] accepts until the shutdown. Each connection is admitted to the list
 //! (`connections.rs`), guarded by timeouts (`io.rs`), and served by the router (`routes.rs`). At the shutdown, no new
 //! connection is accepted, requests at work are finished within a limit, and then everything is closed.
+//!
+//! Opening and serving are apart, so that a member can take its port before anything else and a port that is in use is
+//! an error at the start. A failure of one connection, or of accepting, never ends the server.
 
 use super::{
     access::Peer,

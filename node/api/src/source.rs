@@ -1,4 +1,7 @@
 //! Blocks over HTTP, from trustless gateways. None of them has to be trusted, because every block is hashed.
+//!
+//! It is the [`BlockSource`] of commands of the command line: they ask the gateways that they are given, which are
+//! mostly members. A gateway that gives something else than was asked for is passed over.
 
 use super::{
     client::{Client, ClientError},

@@ -1,4 +1,8 @@
 //! `POST /ipfs`: puts a file into the store, in the same blocks as `ipfs add` makes.
+//!
+//! The body is imported while it comes, so its size does not matter for memory. The answer is given when all blocks are
+//! durable and the file is pinned: for good, or with `?keep=SECONDS` for a while. If the body breaks off, nothing is
+//! pinned, and the blocks go with the next collection.
 
 use super::{
     access::Peer,

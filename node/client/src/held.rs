@@ -1,4 +1,5 @@
-//! The word of a replica that it holds a log.
+//! The word of a replica that it holds a log: a signature over ring, avatar and head, which the avatar can keep.
+//! Whether the signer is a member of the replica ring has to be asked of the chain.
 
 use rings_protocol::{
     crypto::{CryptoError, Signature},
