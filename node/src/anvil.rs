@@ -1,6 +1,11 @@
 //! The chain that `rings up` runs itself: an anvil of its own, whose state stays in the ring's directory.
 //!
 //! Only starting it is specific to anvil; every request to it is one that any Ethereum node answers.
+//!
+//! [`start`] looks for an anvil of the right version (`$RINGS_ANVIL`, `PATH`, the tool cache), starts it in the process
+//! group of the ring's guard and waits until it answers. The process is recognised by the lock file that is its
+//! standard input, so a later command finds it even if the command that started it was killed. [`DEV_KEY`] is public
+//! and is used on such a chain only.
 
 use super::{
     exit::{Context, ExitError, ExitStatus},

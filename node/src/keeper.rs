@@ -1,7 +1,10 @@
 //! The keeper's work: `rings ring enter`, `exit`, `replace`, `settle`, `transfer`, `accept` and `renounce`.
 //!
-//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then shows
-//! who can change the membership now, as the chain says it.
+//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then
+//! shows who can change the membership now, as the chain says it.
+//!
+//! What the account may not do is refused here with the reason, before a transaction costs anything. Each change has a
+//! random purpose in the journal, because the same change may be wanted again later.
 
 use super::{
     args::{KeepArgs, MemberArgs, ReplaceArgs, RingCommand},

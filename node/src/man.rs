@@ -1,6 +1,8 @@
 //! `rings man`: manual pages, made from the same commands as the help.
 //!
-//! Each command has a page: `rings.1`, `rings-run.1`, `rings-ring-show.1`. Commands that only this program calls have none.
+//! Each command has a page: `rings.1`, `rings-run.1`, `rings-ring-show.1`. Commands that only this program calls have
+//! none. So a page cannot say anything else than `--help`. What lies outside of the command line (files, variables of
+//! the environment) stands on the page of `rings` itself.
 
 use super::{
     args::{Cli, ManArgs},

@@ -1,8 +1,11 @@
 //! `rings status`: the whole of a ring, also when parts of it are down.
 //!
-//! It joins what `ring.json` says, what the chain says (height, membership, balances, the newest gates), what each member says
-//! of itself, and, for a member that does not answer, what the others say of it. Parts that cannot be asked are shown as
-//! such; the command fails only when there is no ring. `status_text.rs` writes it for people.
+//! It joins what `ring.json` says, what the chain says (height, membership, balances, the newest gates), what each
+//! member says of itself, and, for a member that does not answer, what the others say of it. Parts that cannot be asked
+//! are shown as such; the command fails only when there is no ring. `status_text.rs` writes it for people.
+//!
+//! All parts are asked at the same time, each with a limit, so one dead member costs seconds and no more. [`View`] is
+//! also the JSON, which is an interface.
 
 use super::{
     anvil,

@@ -1,4 +1,5 @@
-//! Lower bounds: what a result costs at least on this machine.
+//! Lower bounds: what a result costs at least on this machine. A bare transaction, a bare durable write and a bare run
+//! of the program are measured alone, so that a figure can be compared with the sum of what it cannot do without.
 
 use super::{figures::median, stage::Stage};
 use crate::exit::{Context, ExitError, ExitStatus};

@@ -2,6 +2,9 @@
 //!
 //! A [`Stage`] is a running ring with a program and an input in its store. It asks for gates, one by one or many at a
 //! time, and follows the chain's events, so that times are measured from block to block, without the time of polling.
+//!
+//! All gates ask the same of the same program; a salt makes them different gates. The program is small on purpose: what
+//! is measured is the way of a result through the ring and not the work of the program.
 
 use crate::{
     exit::ExitError,

@@ -1,4 +1,8 @@
 //! Nodes of a log from the members that hold it, each opened and checked here.
+//!
+//! [`holders`] gives the members that answer, the author first. [`page`] and [`node`] ask them, one after the other.
+//! [`Nodes`] reads a log backwards, page by page, and each node must be the one that the node before it links to, so
+//! only the first digest has to be trusted. The size of a page follows the size of the nodes that came.
 
 use crate::{exit::ExitError, place::Place};
 use rings_api::{code, shown_url, views::LogPage, Client, ClientError, GatewaySource};

@@ -1,7 +1,11 @@
 //! `rings run --dry`: the program on this machine alone, under the profile of the rings, without a chain.
 //!
-//! The result is the one that a ring would agree on, except for the random bytes, which depend on the gate. The time is that
-//! of the operation here too: `--time`, or a clock that is not set.
+//! The result is the one that a ring would agree on, except for the random bytes, which depend on the gate. The time is
+//! that of the operation here too: `--time`, or a clock that is not set.
+//!
+//! The job is prepared as for a ring (`job.rs`) and runs in the same workers with the same limits. What it used (fuel,
+//! memory) is reported, so that the limits of an operation can be chosen. A [`DryReceipt`] is what `--receipt` writes:
+//! it has no chain, no ring and no signers.
 
 use super::{
     content::Content,

@@ -3,6 +3,9 @@
 //! [`Gate::of`] asks the engine for the address. `request` declares the data that the scope does not have yet, and
 //! calls `createGate`; each call has a purpose that follows from its content, so a run that was interrupted goes on.
 //! `wait` asks for the state until there is a result or the time is up.
+//!
+//! `createGate` for a gate that exists asks for it again and changes nothing, so two people who ask the same at the
+//! same moment both succeed.
 
 use super::job::Job;
 use crate::{

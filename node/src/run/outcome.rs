@@ -1,4 +1,9 @@
-//! What `rings run` tells in the end: the agreed bytes, why the program failed, or why there is no result; and the receipt.
+//! What `rings run` tells in the end: the agreed bytes, why the program failed, or why there is no result; and the
+//! receipt.
+//!
+//! The result is read from the chain (`known.rs`) and its bytes from the members, each block hashed, so standard output
+//! gets exactly what two thirds have signed and nothing else. If there is no result, it tells who voted for what, who
+//! declined and who is silent. A receipt is written in each of these cases.
 
 use super::{
     content::Content,

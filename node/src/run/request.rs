@@ -1,8 +1,11 @@
 //! `rings run --no-gate`: the job as a request, which a ring node makes final together with many others.
 //!
-//! The request is brought to one member, whose log it stands in from then on. Its result is believed when the chain confirms
-//! its proof (`proven.rs`), or with `--no-wait` when two thirds have signed it in their logs (`voters.rs`). What a member
-//! says only tells when to look.
+//! The request is brought to one member, whose log it stands in from then on. Its result is believed when the chain
+//! confirms its proof (`proven.rs`), or with `--no-wait` when two thirds have signed it in their logs (`voters.rs`).
+//! What a member says only tells when to look.
+//!
+//! Members are tried in a fixed order, and the nonce is 0 unless `--again` is given. So the same job is the same
+//! request, and a run that was interrupted finds it when it is given again.
 
 use super::{
     declined::{is_hopeless, Declined},

@@ -1,4 +1,7 @@
 //! What `rings run --no-gate` tells in the end: as `outcome.rs` does for gates.
+//!
+//! The receipt has the request and the ring node in the place of the gate and its transaction. If no result came, the
+//! reason is put together from what each member says: declined, expired, no quorum, or agreed and not listed yet.
 
 use super::{
     declined,

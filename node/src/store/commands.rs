@@ -1,4 +1,8 @@
 //! `rings store gc|check|repair|export|import`.
+//!
+//! Each command works on the stores that the options name ([`Target`]), one after the other, and shows what came of it
+//! for each. The exit status is 1 if something is damaged or lost, so that a script that calls `rings store check`
+//! notices.
 
 use super::{
     files::{open, write},

@@ -1,8 +1,11 @@
 //! A new ring: keys, chain, contracts, ether, configurations, and `ring.json` at the end.
 //!
 //! `rings up` can be interrupted at any moment and started again. `ring.json` comes last: when it is there, the ring is
-//! complete. Without it, the next start uses the keys that are there, goes on with a deployment on a chain of others, and
-//! makes a chain of its own anew.
+//! complete. Without it, the next start uses the keys that are there, goes on with a deployment on a chain of others,
+//! and makes a chain of its own anew.
+//!
+//! On its own chain each account gets ether from the development account, and a result waits one second only for a ring
+//! node. On a chain of others the account of `--key` pays for all of it.
 
 use super::{
     local_ring::LocalRing,

@@ -3,6 +3,9 @@
 //! [`launch`] starts a process for each member that does not run, writes `ring.json`, and asks all of them until each
 //! follows the chain and is connected to all others. When one ends or is not ready in time, the error names it and the
 //! end of its log.
+//!
+//! The processes join the process group of the guard (`guard.rs`), so they end with the command unless it lets them go
+//! (`--detach`). They get none of this process's variables that would change a configuration.
 
 use super::{
     local_ring::{Launched, LocalRing},

@@ -1,4 +1,9 @@
 //! The ring on this machine: starting it, and knowing which of its processes this process has started.
+//!
+//! [`LocalRing::start`] makes a ring or goes on with one that exists: chain first, then contracts, then members. A lock
+//! on the directory keeps a second command out. What this process has started it ends again if the start fails or is
+//! interrupted ([`start`]); what was running before stays. The guard does the same if this process is killed. A
+//! throw-away ring is one whose directory is removed with it.
 
 use super::{
     check::{check_chain, check_plan},

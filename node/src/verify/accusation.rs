@@ -1,4 +1,9 @@
 //! `rings verify ACCUSATION`: what such a file proves by itself, and what the chain says to it if it is asked.
+//!
+//! The file proves offline that the accused signed another result than the accounts in it. Two things it cannot know:
+//! that those accounts were two thirds of the ring's members in that epoch, and, for a request, that the ring node is
+//! on chain. They are shown as what the chain must confirm, and asked when a ring is named. Status 1 means that it
+//! proves nothing.
 
 use crate::{
     args::VerifyArgs,

@@ -2,6 +2,11 @@
 //!
 //! No member is trusted: blocks are hashed, log nodes and the signatures on the result are checked, and the outputs of
 //! the program are computed here, in a worker.
+//!
+//! A [`Question`] is what the chain says of the gate: specification, resolved inputs, result. [`Question::repeat`]
+//! computes it by the same code that a member uses (`rings_member::execute`), storing nothing. The report compares
+//! three things for each member: what is on chain, what was computed here, and what the member's log says that it voted
+//! for.
 
 use super::accuse::{self, Registered};
 use crate::{
