@@ -43,6 +43,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// Opens everything, in the order that the opening comment of this file explains.
     pub(super) async fn new(
         config: &NodeConfig,
         key: SecretKey,
@@ -54,6 +55,7 @@ impl Opened {
             .patiently(|| Chain::connect_to(&config.chain.rpc, config.chain.agree))
             .await?;
         let ring = waiting.patiently(|| chain.ring_state(address)).await?;
+        // Without this check a member that was removed while it was down would follow the ring and be refused everywhere.
         if !ring.members.contains(&me) {
             return Err(MemberError::NotAMember {
                 account: me,
@@ -79,6 +81,7 @@ impl Opened {
         };
         let state =
             tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        // The databases have moved forward to this version, so the directory may say so.
         layout::settle(path)?;
         let submitter = waiting
             .patiently(|| Submitter::open(path.join("submitter.redb"), chain.clone(), key.clone()))
@@ -91,6 +94,7 @@ impl Opened {
                 .patiently(|| chain.contact(address, *member))
                 .await?
             {
+                // Announcements from before the cursor come in no event again, so they are read once here.
                 shared.announced(*member, &contact.public_key, contact.multiaddress);
             }
         }

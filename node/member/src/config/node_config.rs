@@ -243,6 +243,8 @@ impl NodeConfig {
         Self::resolve(file, path)
     }
 
+    /// From keys that are all read, to values that are all valid: what depends on another key, on the place of the file
+    /// or on the machine is found out here and nowhere else.
     fn resolve(file: ConfigFile, path: &Path) -> Result<Self, ConfigError> {
         let beside = |relative: PathBuf| match path.parent() {
             Some(directory) => directory.join(relative),
@@ -253,6 +255,7 @@ impl NodeConfig {
             .map(ToOwned::to_owned)
             .collect();
         let agree = file.chain.agree.map(|agree| agree.0);
+        // More providers than there are can never agree: the member would wait for ever.
         if let Some(agree) = agree.filter(|agree| *agree > rpc.len()) {
             return Err(ConfigError::TooFewProviders {
                 path: path.into(),

@@ -64,6 +64,8 @@ impl Core {
         }
     }
 
+    /// Takes a page of events. First the page and the cursor that ends it are on disk in one transaction; only then it
+    /// has effects in memory. So after a crash the page is either there with all it caused, or it comes again.
     fn on_page(&mut self, events: &[Located], cursor: Cursor, head: u64) -> Result<(), CoreError> {
         let facts: Vec<_> = events.iter().filter_map(fact).collect();
         let nodes = Self::ring_node_facts(events);
@@ -73,6 +75,7 @@ impl Core {
         })?;
         self.parts.shared.at_block(cursor.number, head);
         let is_behind = cursor.number.saturating_add(CATCHING_UP) < head;
+        // While far behind, no work is begun: others may have done it since. What is open is taken up at the end, below.
         self.was_behind |= is_behind;
         for located in events {
             self.on_event(&located.event, located.block.number);

@@ -78,6 +78,8 @@ impl Core {
         Ok(agreed.is_some_and(|(agreed, _)| agreed == computation))
     }
 
+    /// Reads and checks operation, program and inputs in a task of its own, which may take as long as fetching takes. No
+    /// worker is taken for it.
     fn begin_preparing(&mut self, computation: Computation) -> Result<(), CoreError> {
         let Some(wanted) = self.what_to_compute(computation)? else {
             self.desk.not_prepared(computation);

@@ -229,6 +229,7 @@ impl Core {
         self.started.elapsed().as_millis() as u64
     }
 
+    /// The earliest moment at which something is due, if no input comes before.
     fn wake(&self, compare: Instant) -> Instant {
         let deadline = self
             .parts
@@ -249,6 +250,7 @@ impl Core {
         wakes.into_iter().flatten().min().unwrap_or(compare)
     }
 
+    /// How long until heads of logs are compared again: a short time while something is expected from other logs.
     fn compare_pause(&self) -> Duration {
         let is_behind =
             self.recovery.is_some() || self.claims.is_behind(|author| self.next_seq(author));
@@ -259,6 +261,8 @@ impl Core {
         }
     }
 
+    /// Takes an input and what is in the inbox behind it, at most [`ROUND`] in all. Under load one durable transaction so
+    /// serves many inputs; without load an input does not wait for others.
     fn round(&mut self, first: Input, inbox: &mut mpsc::Receiver<Input>) -> Result<(), CoreError> {
         let mut next = Some(first);
         let mut room = ROUND;
@@ -274,6 +278,7 @@ impl Core {
         Ok(())
     }
 
+    /// Gives an input to the part that it is for. It may change state and queue effects; nothing is written or sent here.
     fn take(&mut self, input: Input) -> Result<(), CoreError> {
         match input {
             Input::Chain { update, taken } => self.on_chain(update, taken)?,
@@ -333,6 +338,7 @@ impl Core {
         }
     }
 
+    /// Does what depends on time and not on an input.
     fn do_what_is_due(&mut self) -> Result<(), CoreError> {
         if !self.is_postponed() {
             let done = self.catch_up_on_the_disk();
@@ -359,6 +365,7 @@ impl Core {
 
     /// Does what the state machine wants, and writes what came of it, until nothing is left to do.
     async fn settle(&mut self) -> Result<(), CoreError> {
+        // Connections are changed before work begins: a member that has just left must not get what is published below.
         self.tell_peers().await;
         loop {
             while let Some(effect) = self.effects.pop_front() {
@@ -367,12 +374,16 @@ impl Core {
             self.work()?;
             self.assemble()?;
             let has_something = self.has_news() || !self.suspects.is_empty();
+            // When no vote waits to be written, all outputs are named by something on disk, and the leases on them can
+            // end.
             if self.ring.waiting.is_empty() {
                 self.outputs.clear();
             }
             if self.is_postponed() || !has_something {
                 return Ok(());
             }
+            // A proof of a fork is stored and passed on before the round is written, because it does not depend on the
+            // round.
             self.prove_forks().await?;
             self.write().await?;
         }
@@ -386,6 +397,7 @@ impl Core {
         self.postponed.is_some()
     }
 
+    /// Begins what the protocol's state machine wants. Whatever takes time runs in a task and comes back as an input.
     fn perform(&mut self, effect: Effect) -> Result<(), CoreError> {
         match effect {
             Effect::Compute(computation) => {

@@ -304,6 +304,8 @@ impl Core {
         until: Option<u64>,
         reply: Reply,
     ) -> Result<(), CoreError> {
+        // Asked without `until`, the same question would be a new request each time, because the default moves with the
+        // ring log. So an earlier one that asks the same is looked for first.
         if until.is_none() {
             if let Some(asked) = self.asked_before(&request)? {
                 answer(reply, Ok(asked));
@@ -311,6 +313,7 @@ impl Core {
             }
         }
         let next = self.ring.assembler.next();
+        // Not more than others accept, or nobody would vote.
         let lifetime = self
             .parts
             .terms
@@ -347,6 +350,7 @@ impl Core {
                 node: None,
             })));
         }
+        // It waits to be written already: the second caller waits for the same node.
         if self.ring.replies.contains_key(&digest) {
             return Ok(Ok(None));
         }
@@ -355,6 +359,7 @@ impl Core {
             return Ok(Err(NotAsked::Refused(reason)));
         }
         let book = self.ring.assembler.book();
+        // Checked before it is written, because everybody would refuse it otherwise, and it would still stand in the log.
         let admitted = book.admits(self.me, request, self.ring.replies.len());
         if let Err(refusal) = admitted {
             return Ok(Err(match refusal {

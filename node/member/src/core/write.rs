@@ -37,6 +37,8 @@ impl Core {
     pub(super) async fn write(&mut self) -> Result<(), CoreError> {
         let round = self.next_round();
         let entries = std::mem::take(&mut self.entries);
+        // Everything that follows relies on the disk: nothing is published, counted or answered before this has
+        // succeeded.
         let prepared = match self.keep(&round, &entries).await {
             Ok(prepared) => prepared,
             Err(error) => return self.postpone(round, entries, error),
@@ -51,6 +53,7 @@ impl Core {
         if let Some(prepared) = prepared {
             self.speak(prepared).await?;
         }
+        // Whoever waits for a message may answer others now, because the message is on disk.
         self.tell_written(&round.messages);
         if !entries.is_empty() {
             self.parts.heard.notify_one();
@@ -167,6 +170,8 @@ impl Core {
     }
 
     async fn speak(&mut self, prepared: Prepared) -> Result<(), CoreError> {
+        // A refusal by the journal means that this machine computed something else than before from the same inputs. The
+        // journal is the last defence, so the log says it as an error.
         for refusal in &prepared.refused {
             tracing::error!(
                 gate = %refusal.computation.gate, signed = %refusal.signed, refused = %refusal.refused,
@@ -177,6 +182,7 @@ impl Core {
         for key in &prepared.refused_requests {
             tracing::error!(request = %key.request, "this member voted for another result of this request before, and does not vote for this one");
         }
+        // Only here does the signed node come out of `Prepared`: the caller states by this call that it is on disk.
         let Some((node, votes)) = prepared.committed() else {
             return Ok(());
         };
