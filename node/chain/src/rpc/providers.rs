@@ -256,6 +256,7 @@ impl Providers {
         let mut round = 1;
         let answer = loop {
             let answer = match method {
+                // One honest provider is enough to bring a transaction to the chain, so all get it.
                 SEND => self.send_to_all(&question).await,
                 _ if self.0.agree > 1 && is_checked(method, &params) => {
                     self.agreed(&question).await
@@ -263,6 +264,8 @@ impl Providers {
                 _ => self.one_of_all(&question).await,
             };
             match answer {
+                // What one provider cannot do now another may, or the same one a moment later. An error of the question
+                // itself would come from all of them.
                 Err(failure) if round < ROUNDS && failure.is_of_provider() => round += 1,
                 answer => break answer,
             }

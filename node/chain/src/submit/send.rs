@@ -39,6 +39,7 @@ impl Writer {
         });
     }
 
+    /// Handles the pool's answer to the newest transaction of a nonce.
     pub(super) async fn on_sent(&mut self, nonce: u64, verdict: Verdict) {
         let account = self.account;
         let Some(flight) = self.flights.get_mut(&nonce) else {
@@ -50,6 +51,8 @@ impl Writer {
         match verdict {
             Verdict::Accepted => self.on_accepted(nonce),
             Verdict::NonceUsed => {
+                // One of our own variants may have used it, or somebody else who has the key. The receipts tell; until
+                // then nobody is told anything.
                 flight.lost_since.get_or_insert_with(Instant::now);
                 self.check(nonce);
                 self.count();
@@ -57,6 +60,7 @@ impl Writer {
             Verdict::Underpriced => self.on_underpriced(nonce).await,
             Verdict::Unsent => flight.retry(),
             Verdict::Unaffordable(message) => {
+                // Fees may have fallen since it was signed, so the account may be able to pay for a new signature.
                 flight.refee = Some(Refee::Current);
                 let error = ChainError::InsufficientFunds { account, message };
                 self.on_refused(nonce, error).await;

@@ -75,6 +75,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Opens the journal and asks the chain where the account stands. Nothing is sent yet: `run` does that.
     pub(super) async fn open(
         path: &Path,
         chain: Chain,
@@ -103,6 +104,7 @@ impl Writer {
             purposes: HashMap::new(),
             preparing: HashMap::new(),
             ready: Vec::new(),
+            // The pool may have transactions of this account that the journal does not know, so it counts as well.
             next_nonce: pending.max(mined),
             mined,
             counting: false,
@@ -124,6 +126,8 @@ impl Writer {
             .map_or(0, |(newest, _)| newest.saturating_sub(KEPT_OUTCOMES));
         let mut changes = Vec::new();
         for (nonce, record) in rows {
+            // A final record whose nonce is not mined: the chain was replaced by another history, or by another chain
+            // with the same id, as a development chain that began anew. What was sent there has never happened here.
             let lost = record.is_final() && nonce >= self.mined;
             if lost || (record.is_final() && nonce < oldest) {
                 changes.push(Change::Remove(nonce));

@@ -88,6 +88,8 @@ impl Watcher {
             tracing::warn!(%gate, "the engine emitted a request for a gate that it has not made");
             return Ok(());
         };
+        // Results that are older than this watch come in no page, so they are looked up here, before the request that
+        // needs them. The consumer can then resolve the request from what it has.
         for (upstream, spec) in self.new_upstream(gate, &spec, page).await? {
             page.events.push(at(ChainEvent::GateFollowed {
                 gate: upstream,
@@ -97,6 +99,7 @@ impl Watcher {
             page.events.extend(results);
             page.followed.push((upstream, spec));
         }
+        // Another ring may register the result of this gate too, so its events about it are read from now on.
         if spec.rings.len() > 1 && !self.knows(gate, page) {
             let results = self.past_results(gate, &spec, last).await?;
             page.events.extend(results);
