@@ -41,6 +41,8 @@ impl Conversation<'_, '_> {
         module: &impl ModuleSource,
         missed: impl Fn(),
     ) -> Result<Ended, Broken> {
+        // The worker asks and this side answers, one question at a time. So neither side ever waits for the other to
+        // read.
         let task = encode(self.task)?;
         self.send(self.tag, &task).await?;
         loop {
@@ -67,10 +69,12 @@ impl Conversation<'_, '_> {
                 Tag::Output | Tag::NextState => {
                     let write = self.streams.write(tag, payload);
                     let written = self.waiting.within(write).await;
+                    // The worker is in the middle of a write and cannot be told to stop, so it is given up.
                     written.ok_or_else(|| Broken::Output(io::ErrorKind::TimedOut.into()))??;
                 }
                 Tag::Done => {
                     let report: RunReport = decode(&payload)?;
+                    // A worker that has taken much memory says that it should not be used again.
                     self.worker.retires = report.retire;
                     return Outcome::try_from(report).map(Ok).map_err(Broken::Protocol);
                 }
