@@ -29,6 +29,8 @@ impl Driver {
         self.asked.insert(id, asked);
     }
 
+    /// Handles what libp2p says about requests. Each of ours ends exactly once, with an answer or a failure, and each of
+    /// theirs leaves the inbox exactly once, however it ends.
     pub(super) fn on_request(&mut self, event: request_response::Event<Bytes, Response>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
