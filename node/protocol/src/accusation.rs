@@ -175,6 +175,8 @@ impl GateAccusation {
         }
     }
 
+    /// Checks that two thirds of the members signed this digest. The signers ascend, so none is counted twice; the
+    /// members ascend too, so none of them is named twice to change how many are two thirds.
     fn check_signatures(&self, signed: &Digest) -> Result<(), AccusationError> {
         let keys = self
             .signatures
@@ -198,6 +200,8 @@ impl GateAccusation {
 impl RequestAccusation {
     fn verify(&self) -> Result<Verdict, AccusationError> {
         let domain = Domain::new(self.proof.chain, self.proof.ring);
+        // Only the chain can say whether this header is its own. So the proof is checked from here on, and the verdict
+        // names the digest for the reader to compare.
         let anchor = self
             .proof
             .headers
@@ -223,6 +227,7 @@ impl RequestAccusation {
         let node = LogNode::open(&self.node, &domain).map_err(AccusationError::Node)?;
         let votes = node.content().body.iter();
         let votes = votes.filter_map(|message| RequestVote::from_message(message).ok().flatten());
+        // The node is signed by its author, so one vote in it on the same request and inputs is enough.
         let mut against = votes.filter(|vote| vote.key == key && vote.outcome != *outcome);
         let vote = against.next().ok_or(AccusationError::NoContradiction)?;
         let number = self.proof.anchor().map_err(AccusationError::Proof)?;

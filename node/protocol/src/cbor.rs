@@ -132,6 +132,8 @@ impl<'a> Reader<'a> {
         let mut wide = [0; 8];
         wide[8 - size..].copy_from_slice(self.take(size)?);
         let value = u64::from_be_bytes(wide);
+        // DAG-CBOR allows only the shortest form (RFC 8949, section 4.2.1): a number that would fit into fewer bytes
+        // is refused.
         let least = match size {
             1 => 24,
             2 => 1 << 8,

@@ -281,6 +281,7 @@ impl Prepared {
     ) -> Result<(), PrepareError<J::Error>> {
         let (computation, result) = (draft.computation, draft.outputs.result());
         match self.signed(journal, computation)? {
+            // The journal is read in the transaction that will write it, so no other vote can come between.
             Some(signed) if signed != result => self.refused.push(Refusal {
                 computation,
                 signed,

@@ -76,6 +76,7 @@ impl Assembler {
             None => Ok(None),
         };
         let (prev, skip) = (at(self.next.checked_sub(1))?, at(skip_target(self.next))?);
+        // The first ring node has nothing before it; all others need both links.
         let linked = self.next == 0 || (prev.is_some() && skip.is_some());
         Ok(linked.then(|| Position {
             number: self.next,
@@ -120,6 +121,7 @@ impl Assembler {
             let Some((node, moves)) = open(store, author, held, effects)? else {
                 continue;
             };
+            // What is signed depends on the heads that move, and so on the pages: it is known only now.
             let prev = position.prev.unwrap_or(Digest::ZERO);
             let signed = self.domain.ring_node(prev, held.node, self.epoch, &moves);
             let objection = view.objection(store, &node, &moves)?;
@@ -195,6 +197,9 @@ impl Assembler {
     /// The heads that can move, and those that the contract has for the same members.
     fn moves<S: RingStore>(&self, store: &S) -> Result<(Vec<Head>, Vec<Digest>), S::Error> {
         let (mut heads, mut before) = (Vec::new(), Vec::new());
+        // A head that moved on chain while a ring node was under way stays out of the next one, so that a member that
+        // moves its head again and again cannot hold up the ring. No ring node moves the head
+        // of a forked log.
         let left_out =
             |member: &Address| self.moved.contains(member) || self.forked.contains(member);
         for member in self.members.iter().filter(|member| !left_out(member)) {
@@ -223,6 +228,8 @@ impl Assembler {
             .filter(|(_, held)| held.header.number == self.next && !held.sent)
             .filter_map(|(author, held)| Some((author, held.node, held.signed?)))
             .collect();
+        // The turn of the first member begins one turn after the agreement, so that the proposer has time to send it
+        // itself.
         let turns = self.place().saturating_add(1);
         for (author, node, signed) in candidates {
             let Some(signatures) = self.drafts.quorum(signed, &self.members, self.needed) else {

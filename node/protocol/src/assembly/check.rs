@@ -138,6 +138,8 @@ impl View<'_> {
         if node.entries().is_empty() {
             return Ok(Some(Reason::Idle));
         }
+        // Whether a ring node is due is asked last: a proposal with a fault is refused for that fault, so that the
+        // operator reads what is wrong with it and not that it came early.
         if let Some(reason) = self.entries(node).or_else(|| self.omission(node)) {
             return Ok(Some(reason));
         }

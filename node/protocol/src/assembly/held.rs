@@ -117,6 +117,7 @@ impl Drafts {
                 members.binary_search(member).is_ok() && held.iter().any(is_for)
             })
             .collect();
+        // Signatures are checked only when there could be enough of them, because to check one is slow.
         if given.len() < needed {
             return None;
         }

@@ -70,6 +70,7 @@ impl Purse {
             return Ok(());
         }
         let is_granted = self.allowance.rings.contains(&ring);
+        // A ring with a grant has an allowance of its own; all other rings share one.
         let (of_ring, limit) = match is_granted {
             true => (self.taken(|other, _| other == ring), self.allowance.granted),
             false => {

@@ -133,6 +133,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read<'_>, CborError> {
     })
 }
 
+/// Reads a content. DAG-CBOR sorts the keys of a map by length, then by bytes; a key out of order is an error, so each
+/// content has one encoding.
 fn read_content(reader: &mut Reader<'_>) -> Result<Content, CborError> {
     let mut fields = reader.map()?;
     fields.key(reader, "seq")?;

@@ -181,6 +181,7 @@ impl SkipProof {
                 let author = node.author();
                 return Err(SkipProofError::Author { seq, author });
             }
+            // The head is known from elsewhere; each node fixes the digest of the next.
             let expected = match &before {
                 Some(before) => Links::of(before).to(seq),
                 None => Some(head),

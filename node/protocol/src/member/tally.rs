@@ -85,6 +85,7 @@ impl Tally {
         let votes: Vec<_> = self
             .counting(rules)
             .filter(|(_, result, _)| *result == leading)
+            // More signatures than the contract asks for would only cost gas.
             .take(rules.needed)
             .map(|(member, _, vote)| (member, vote.clone()))
             .collect();

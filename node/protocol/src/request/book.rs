@@ -26,9 +26,11 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Open {
     request: Request,
     author: Address,
+    /// The outcomes of those of its inputs that final ring nodes list.
     settled: UpstreamOutcome,
     computing: Option<RequestKey>,
     tally: Tally,
+    /// What two thirds vote for now, and since when.
     agreed: Option<Agreed>,
 }
 
@@ -218,6 +220,8 @@ impl Book {
         effects
     }
 
+    /// Takes a vote in. Names a member that voted for two outcomes, or for another one than a ring node lists. The second
+    /// vote of a member does not count.
     fn add(&mut self, member: Address, vote: &RequestVote) -> Option<BookEffect> {
         let key = vote.key;
         let open = self.open.get_mut(&key.request)?;
@@ -234,6 +238,8 @@ impl Book {
         let Some(open) = self.open.get_mut(&request) else {
             return Vec::new();
         };
+        // While the entry stays the same, the moment of the agreement stays too: the order in which requests are
+        // listed depends on it.
         let agreed = open.tally.agreed(&self.members, self.needed);
         let entry = agreed.map(|(inputs, outcome)| Entry::Result {
             request,
@@ -287,6 +293,8 @@ impl Book {
             request,
             inputs: resolved.hash,
         };
+        // A computation is asked for once. What is listed already, or can no longer be listed, needs no vote of this
+        // member.
         let fresh = open.computing != Some(key)
             && !self.listed.contains_key(&request)
             && open.request.may_be_listed_by(self.next);
@@ -357,6 +365,8 @@ impl Book {
         forgotten
     }
 
+    /// Removes a request and all that is held for it, but not the pairs in which others have it as an input: they are
+    /// needed while those others are open.
     fn forget(&mut self, request: Digest) {
         self.on_chain.remove(&request);
         let open = self.open.remove(&request);
@@ -392,6 +402,8 @@ impl Book {
         waiting.sort_by_key(|(agreed, request)| (agreed.since, agreed.at, *request));
         let (mut beside, mut pending) = (BTreeSet::new(), Vec::new());
         loop {
+            // Each pass takes the requests that rest only on what is listed or was taken before. It ends when a pass
+            // takes nothing: what is left rests on requests that have no agreement yet.
             let before = pending.len();
             waiting.retain(|(agreed, request)| {
                 let ready = self.unlisted_upstream(*request, &beside).is_none();
@@ -432,6 +444,7 @@ impl Book {
         };
         let request = *request;
         let is_listed = self.listed.contains_key(&request);
+        // What the chain says of a gate needs no votes, and nothing else may be listed for it.
         if let Some(agreed) = self.on_chain.get(&request).filter(|_| !is_listed) {
             return match agreed.entry == *entry {
                 true => Ok(()),

@@ -212,6 +212,8 @@ impl RingNode {
                 source,
             })?);
         }
+        // The node is built again from its parts. If the headers are equal, then order, roots and the division into
+        // pages are those that everybody else would make.
         let node = Self::build(header.position(), entries, heads)?;
         match node.header == header {
             true => Ok(node),

@@ -156,6 +156,8 @@ impl EntryProof {
     /// # Errors
     /// [`ProofError`] when it does not prove the entry.
     pub fn verify(&self, on_chain: Digest) -> Result<Header, ProofError> {
+        // The chain names the first header, and each header names the next one by its digest. So the last one is as
+        // certain as what the chain says.
         let mut expected = (self.anchor()?, on_chain);
         let mut listing = None;
         for (at, bytes) in self.headers.iter().enumerate() {
@@ -216,6 +218,7 @@ impl EntryProof {
         Ok(proof)
     }
 
+    /// Reads a proof where it stands in a longer form. Each part has its own bound.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, ProofError> {
         reader.tuple(6)?;
         match reader.uint()? {
