@@ -198,8 +198,8 @@ impl Assembler {
     fn moves<S: RingStore>(&self, store: &S) -> Result<(Vec<Head>, Vec<Digest>), S::Error> {
         let (mut heads, mut before) = (Vec::new(), Vec::new());
         // A head that moved on chain while a ring node was under way stays out of the next one, so that a member that
-        // moves its head again and again cannot hold up the ring. No ring node moves the head
-        // of a forked log.
+        // moves its head again and again cannot hold up the ring. No ring node moves the head of a
+        // forked log.
         let left_out =
             |member: &Address| self.moved.contains(member) || self.forked.contains(member);
         for member in self.members.iter().filter(|member| !left_out(member)) {
