@@ -133,6 +133,9 @@ impl Announcer {
         Ok(())
     }
 
+    /// Announces, then waits until an address changes or a reorganisation may have taken the announcement back. Failures
+    /// and changes have pauses of their own: a failed call costs nothing and is repeated soon, a change costs a
+    /// transaction.
     async fn keep_announced(&self) {
         let mut own = self.network.own_addresses();
         if self.policy.wildcard {

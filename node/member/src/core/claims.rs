@@ -108,6 +108,7 @@ impl Claims {
         let others = claimants.map(|(peer, _)| *peer);
         let candidates = own.into_iter().chain(others);
         let candidates = candidates.filter(|peer| log.may_be_asked(peer));
+        // The peer that failed least often is asked first; among equals the author, who has the whole log.
         let in_vain = |peer: &PeerId| {
             let counts = [&self.stalls, &self.refusals];
             counts.iter().filter_map(|of| of.get(peer)).sum::<u64>()

@@ -36,6 +36,7 @@ impl Core {
         if author == self.me || !is_member || !self.claimed.insert(author) {
             return;
         }
+        // One claim is enough, and each costs a transaction, so members take turns in an order that all of them know.
         let order = submitters(author, self.parts.member.members());
         let others = order.into_iter().filter(|member| *member != author);
         let place = others.take_while(|member| *member != self.me).count();

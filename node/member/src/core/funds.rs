@@ -95,6 +95,7 @@ impl Core {
         }
     }
 
+    /// Reads the balances of those accounts that were not looked at lately.
     fn ask_funds(&mut self, accounts: Vec<Address>) {
         let now = Instant::now();
         let is_old = |at: &Instant| now.saturating_duration_since(*at) >= FRESH;
@@ -154,6 +155,7 @@ impl Core {
             few if few < FEW_REGISTRATIONS => Level::Little,
             _ => Level::Enough,
         };
+        // Said once for each change, and not at each look.
         if std::mem::replace(&mut self.funds.told, level) == level {
             return;
         }

@@ -51,6 +51,8 @@ enum Reception {
 }
 
 impl Core {
+    /// A node came by gossip. The verdict says whether it is passed on, and whether its sender is to blame: only bytes
+    /// that are no node of this ring count against it.
     pub(super) fn on_gossip(
         &mut self,
         from: PeerId,
@@ -167,7 +169,10 @@ impl Core {
         }
     }
 
+    /// Takes in a node from a peer: reads it, checks form and signature, and that its author is a member, before anything
+    /// is kept for it.
     fn receive(&mut self, bytes: &[u8]) -> Result<Reception, CoreError> {
+        // It is requested again when there is room.
         if self.is_full() {
             return Ok(Reception::Ignore);
         }
@@ -189,6 +194,8 @@ impl Core {
         self.place(node)
     }
 
+    /// Compares a node with the log that is held. If it comes next, it is taken in; if nodes before it are missing, they
+    /// are requested, and this one comes again with them.
     fn place(&mut self, node: LogNode) -> Result<Reception, CoreError> {
         match self.offer(&node)? {
             Offer::Next => {
@@ -219,6 +226,7 @@ impl Core {
         }
     }
 
+    /// Where a node stands in its author's log, with the nodes of this round counted as held.
     fn offer(&mut self, node: &LogNode) -> Result<Offer, CoreError> {
         let replica = self.replicas.entry(node.author()).or_default().clone();
         let mut failed = None;

@@ -52,6 +52,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Reads until an answer is new enough. A provider may lag behind the one that told of the event, so an answer from
+    /// an older block is thrown away and asked for again.
     pub async fn run(self, outbox: mpsc::Sender<Input>) {
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         while !outbox.is_closed() {

@@ -58,6 +58,8 @@ impl Core {
         });
     }
 
+    /// A registration has ended, in whatever way. Each failure in a row makes the pause before the next one longer, so
+    /// that a member whose transactions fail does not send them without end.
     pub(super) fn on_ring_node_submitted(&mut self, number: u64, node: Digest, ended: &Ended) {
         match ended {
             Ended::Mined => tracing::debug!(number, "the ring node that was sent is in a block"),
@@ -90,6 +92,7 @@ impl Core {
         if !matches!(ended, Ended::Mined | Ended::Foreseen) {
             self.ring.failures = self.ring.failures.saturating_add(1);
         }
+        // If the number is taken by now, there is nothing to send again.
         if self.ring.assembler.next() == number {
             let now = self.now();
             self.ring.assembler.registration_failed(node, now);

@@ -37,6 +37,7 @@ pub(super) enum Said {
     Nothing,
 }
 
+/// Which of Rings' own messages this is. Messages of applications, of which Rings reads nothing, are `Said::Nothing`.
 pub(super) fn said(message: &Message) -> Result<Said, MessageError> {
     if let Some(vote) = RequestVote::from_message(message)? {
         return Ok(Said::Vote(vote));
@@ -256,6 +257,7 @@ impl Core {
         };
         let key = job.key;
         let outputs = self.parts.faults.distort(execution.outputs);
+        // A program may give more outputs than a ring node can list. Then no member votes.
         let outcome = Outputs::new(outputs).and_then(|outputs| Outcome::of(&outputs));
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -388,6 +390,8 @@ impl Core {
         }))
     }
 
+    /// Tells the interface how far a request is. While it is agreed but not listed, what keeps the ring node back is the
+    /// reason to tell; before that, why this member has no result.
     pub(super) fn on_inspect_request(
         &self,
         request: Digest,

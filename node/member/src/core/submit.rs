@@ -22,6 +22,8 @@ use rings_protocol::{
 use std::{sync::Arc, time::Duration};
 
 impl Core {
+    /// Sends a registration, in a task of its own. Each attempt has another purpose, so that the submitter's journal
+    /// takes it for a new transaction and not for the one that failed.
     pub(super) fn submit(&mut self, registration: &Registration) {
         let computation = registration.computation;
         let (account, needed) = (self.poor_account(), self.cost().needed);

@@ -160,6 +160,7 @@ impl Core {
             .into_iter()
             .chain(entries.iter().map(|entry| &entry.node));
         let mut blocks = nodes.map(block).collect::<Result<Vec<_>, _>>()?;
+        // Pages of ring nodes that this member proposes go with the node that carries the proposal.
         if own.is_some() {
             blocks.extend_from_slice(&self.ring.blocks);
         }

@@ -266,6 +266,7 @@ impl Run<'_> {
             .second_opinion_with_state(task, program, input, state, first)
             .await;
         match asked.map_err(ExecuteError::Compute)? {
+            // One of the two engines is wrong, and this member cannot know which. So it has no result.
             differs @ Opinion::Differs { .. } => {
                 tracing::error!(module = %task.module, "{differs}");
                 Err(ExecuteError::Differs(differs).into())

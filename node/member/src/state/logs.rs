@@ -109,6 +109,8 @@ impl MemberState {
     ) -> Result<Equivocations, StateError> {
         self.database.write(|transaction| {
             let mut index = Index::open(transaction, self.identity.member)?;
+            // The journal and the node that carries the signatures are in one transaction: neither can be on disk
+            // without the other.
             for (computation, result) in prepared.iter().flat_map(|prepared| &prepared.results) {
                 index.journal.insert(key(*computation), result.0)?;
             }
@@ -128,6 +130,8 @@ impl MemberState {
                 duties,
             } in others
             {
+                // Nodes of the own log come from others after a loss of the disk. What they signed enters the journal,
+                // so that nothing else is signed now.
                 if node.author() == self.identity.member {
                     index.recall(votes)?;
                     index.petitions.recall(node)?;

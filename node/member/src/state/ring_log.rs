@@ -214,6 +214,7 @@ pub(super) fn take_back(
     unlisted.retain(|(block, _), _| is_left(block))?;
     nodes.retain(|_, (_, block, _)| is_left(block))?;
     let count = nodes.last()?.map_or(0, |(number, _)| number.value() + 1);
+    // The table is ordered by the numbers of ring nodes, so what the lost ones list is at its end.
     let mut by = transaction.open_table(LISTED_BY)?;
     let mut lost = Vec::new();
     for entry in by.range((count, [0; 32])..)? {

@@ -169,6 +169,7 @@ impl<'a> Ballots<'a> {
         let (gate, inputs) = (vote.gate.0, vote.inputs.0);
         self.votes
             .insert((gate, inputs, member.0, vote.epoch), bytes.as_slice())?;
+        // An epoch too many: the oldest goes, which may be the one that has just come.
         if epochs.len() >= KEPT_EPOCHS && !epochs.contains(&vote.epoch) {
             let oldest = epochs.iter().copied().min().unwrap_or(vote.epoch);
             self.votes
