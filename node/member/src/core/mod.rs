@@ -14,6 +14,24 @@
 //! (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that reads the
 //! membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds the assembly
 //! of ring nodes), `quota`, `recovery`, `suspect`.
+//!
+//! # A round
+//!
+//! 1. `round` gives what is in the inbox, at most [`ROUND`] inputs, to the parts that they are for. A page of the
+//!    chain is stored at once, with its cursor, in a transaction of its own. All other inputs change memory and queue
+//!    effects; nothing is signed or published yet.
+//! 2. `do_what_is_due` does what depends on time: computations that are tried again, turns to submit, the membership,
+//!    balances, requests to peers that are late.
+//! 3. `settle` changes the connections first, so that a member that has just left does not get what is published next. It
+//!    performs the queued effects and starts work for which there is a place.
+//! 4. `write` ends it: votes and messages are signed into one node; blocks go into the store; then journal, indexes and
+//!    heads go to disk in one transaction. Only after that the node is published, and the votes in it and in the nodes of
+//!    others are counted.
+//! 5. Counting may cause effects (two thirds agree, so this member submits), so 3 and 4 are repeated until nothing is
+//!    left.
+//!
+//! If the disk cannot be written now, all that was to be written is put back, and tried again after a pause. Any other
+//! failure of the disk ends the member.
 
 mod admit;
 mod ask;
@@ -278,7 +296,8 @@ impl Core {
         Ok(())
     }
 
-    /// Gives an input to the part that it is for. It may change state and queue effects; nothing is written or sent here.
+    /// Gives an input to the part that it is for, which may change state and queue effects. Of all inputs only those of the
+    /// chain are stored here, each in a transaction of its own; nothing is signed or published.
     fn take(&mut self, input: Input) -> Result<(), CoreError> {
         match input {
             Input::Chain { update, taken } => self.on_chain(update, taken)?,
