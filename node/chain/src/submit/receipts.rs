@@ -43,6 +43,8 @@ impl Writer {
         });
     }
 
+    /// The chain has answered for a nonce: a receipt settles it; without one, a nonce that was settled has lost its
+    /// block, and one that was not may have been used by another program.
     pub(super) async fn on_checked(
         &mut self,
         nonce: u64,
@@ -66,6 +68,8 @@ impl Writer {
         }
     }
 
+    /// A receipt was found. The callers are told at once; the journal follows with the next `flush`, because the chain
+    /// has the outcome too.
     fn settle(&mut self, nonce: u64, outcome: Outcome) {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;
@@ -97,6 +101,7 @@ impl Writer {
         }
     }
 
+    /// A new head brings fees, and is a reason to look for receipts.
     pub(super) fn on_head(&mut self, head: Result<Header, ChainError>) {
         let head = match head {
             Ok(head) => head,

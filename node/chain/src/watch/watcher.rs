@@ -144,6 +144,7 @@ impl Watcher {
         self.set_trouble(None);
     }
 
+    /// Shows what keeps the chain from being followed, and lets another endpoint have its turn.
     fn tell_trouble(&mut self, stop: Stop) {
         let trouble = match stop {
             Stop::Waiting(trouble) => trouble,
@@ -198,6 +199,7 @@ impl Watcher {
         }
     }
 
+    /// Notes the rhythm of the blocks, by which a chain that stands still is noticed.
     fn note_head(&mut self, head: &Result<Header, ChainError>) {
         let Ok(head) = head else { return };
         if head.height() > self.head {
@@ -240,6 +242,7 @@ impl Watcher {
         self.position = Some(cursor);
         self.busy |= !events.is_empty();
         self.work.note(&events);
+        // While many pages are read in a row, each is told, so that a restart does not read them all again.
         let hurry = !events.is_empty() || cursor.number < target;
         if hurry || self.page_due().is_some_and(|due| due <= Instant::now()) {
             self.send_page(events, cursor).await?;
