@@ -172,6 +172,7 @@ pub(super) fn check_format(database: &Database) -> Result<(), DatabaseError> {
         _ => return Err(DatabaseError::Foreign),
     }
     let known = [PIECES.name(), FACTS.name(), PINS.name()];
+    // A database with any other table belongs to another program, even if it has tables of these names.
     let ours = transaction
         .list_tables()?
         .all(|table| known.contains(&table.name()));
@@ -200,6 +201,7 @@ pub(super) fn put<'a>(
             add(&mut facts, BYTES, grown.bytes)?;
         }
     }
+    // Without a change nothing is written, so blocks that are there already cost no sync of the disk.
     match written {
         true => Ok(transaction.commit()?),
         false => Ok(transaction.abort()?),
@@ -227,6 +229,7 @@ pub(super) fn remove(database: &Database, keys: &[Key]) -> Result<Removed, Datab
     })
 }
 
+/// Removes all pieces of a block. It is read first, because its length is part of the facts.
 fn remove_block(
     pieces: &mut Table<'_, &'static PieceKey, &'static [u8]>,
     key: &Key,
