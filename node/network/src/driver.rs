@@ -125,6 +125,8 @@ impl Driver {
         let mut upkeep = interval_at(tokio::time::Instant::now() + period, period);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = loop {
+            // The queue of events to the consumer is polled beside all others, so a consumer that does not read stops
+            // nothing.
             let due = earlier(self.dialer.next_due(), self.liveness.next_due());
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -148,6 +150,7 @@ impl Driver {
         }
     }
 
+    /// Does what the consumer's handle asks. Each command has its own channel for the answer.
     fn obey(&mut self, command: Command) {
         match command {
             Command::Publish { data, done } => tell(done, self.publish(data)),
@@ -176,6 +179,7 @@ impl Driver {
         }
     }
 
+    /// Gives an event of libp2p to the file of its subject.
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
