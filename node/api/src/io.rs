@@ -78,6 +78,7 @@ impl<S> GuardedIo<S> {
         Poll::Ready(Err(stood_still(idle)))
     }
 
+    /// Bytes went out: the client reads, so reading from it goes on.
     fn written(&mut self) {
         self.moved = Instant::now();
         self.write_timer = None;
@@ -86,6 +87,7 @@ impl<S> GuardedIo<S> {
         }
     }
 
+    /// Watches the time of a write that does not go through.
     fn after_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -114,6 +116,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
         if self.dead {
             return Poll::Ready(Err(stood_still(self.idle)));
         }
+        // While the client takes no answers, no further requests are read from it.
         if self.write_timer.is_some() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;

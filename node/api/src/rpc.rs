@@ -132,6 +132,7 @@ impl Rpc {
         })
     }
 
+    /// Lets jsonrpsee answer. Requests and sessions have services of their own.
     async fn ask(
         &self,
         services: &Services,
@@ -198,6 +199,7 @@ impl Calls {
         let busy = ApiError::Busy {
             milliseconds: BUSY_MILLISECONDS,
         };
+        // Nobody waits for a place: a queue would only make all answers late.
         let _place = self.places.try_acquire().map_err(|_| busy)?;
         match tokio::time::timeout(self.timeout, call).await {
             Ok(answer) => Ok(answer?),

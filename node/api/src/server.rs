@@ -97,6 +97,7 @@ impl Server {
         }
     }
 
+    /// Accepts until the shutdown. No failure ends it.
     async fn accept(&self, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
@@ -111,6 +112,7 @@ impl Server {
         }
     }
 
+    /// Gives a connection a place and a task. If all places are taken by connections at work, it is closed at once.
     fn admit(&self, stream: TcpStream) {
         let Some(slot) = self.connections.admit() else {
             tracing::debug!("all HTTP connections are at work; a new one was refused");
