@@ -90,6 +90,7 @@ impl Api {
         }
     }
 
+    /// A member answers for its own ring only.
     fn followed(&self, ring: Address) -> Result<(), ApiError> {
         match ring == self.ring {
             true => Ok(()),
@@ -97,6 +98,7 @@ impl Api {
         }
     }
 
+    /// The newest node of a member's log that is held here.
     fn head(&self, member: Address) -> Result<Option<Head>, ApiError> {
         let tip = self.state.tip(member).map_err(memory)?;
         Ok(tip.map(|Tip { seq, digest }| Head {
@@ -127,6 +129,7 @@ impl Api {
         Ok(forks)
     }
 
+    /// A member as this one sees it: how it can be reached, what is held of its log, and what speaks against it.
     fn member(&self, member: Address, snapshot: &Snapshot) -> Result<MemberView, ApiError> {
         let contact = snapshot.contacts.get(&member);
         let connected = member == self.me

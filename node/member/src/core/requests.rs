@@ -154,6 +154,7 @@ impl Core {
         }
     }
 
+    /// Notes why a request is not taken up, for whoever asks, and lets the disk forget it with the next round.
     fn refuse_request(&mut self, author: Address, request: Digest, refusal: &RequestRefusal) {
         tracing::info!(%request, member = %author, reason = %refusal, "a request is not taken up");
         self.ring.refuse(request, refusal.to_string());
@@ -191,6 +192,7 @@ impl Core {
     fn want(&mut self, key: RequestKey, data: Vec<Digest>) -> Result<(), CoreError> {
         let now = self.now();
         self.ring.times(key.request).ready.get_or_insert(now);
+        // After a restart the book asks again for what was computed. The journal knows what this member has voted on.
         let has_voted = self.parts.state.journal()?.voted(key)?.is_some();
         let standing = self.ring.assembler.book().standing(key.request);
         let Some(standing) =

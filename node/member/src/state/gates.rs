@@ -96,6 +96,7 @@ impl<'a> Gates<'a> {
         (block, keep): (u64, u64),
         limit: usize,
     ) -> Result<(), StateError> {
+        // Only the excess goes, and at most `limit` in one transaction, so that no page of the chain takes long.
         let excess = redb::ReadableTableMetadata::len(&self.past)?.saturating_sub(keep);
         let mut old = Vec::new();
         for entry in self.past.range(..(block, [0; 20]))?.take(limit) {
