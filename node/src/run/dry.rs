@@ -140,6 +140,7 @@ impl<'a> Dry<'a> {
         pools: &'a Pools,
         out: Out,
     ) -> Result<Self, ExitError> {
+        // There is no gate; this one only seeds the random bytes.
         let nowhere = Computation {
             gate: Address::default(),
             inputs: inputs_hash(&[]),
@@ -166,6 +167,8 @@ impl<'a> Dry<'a> {
         &self.job.what
     }
 
+    /// Runs the program as the operation's mode says. With one run for each input several are under way, but their
+    /// outputs are shown in the order of the inputs, and the first failure ends it, as in a ring.
     async fn all(&self) -> Result<Done, ExitError> {
         let mut done = Done::default();
         match self.operation().mode {
@@ -227,6 +230,7 @@ impl<'a> Dry<'a> {
             .own()
             .run_with_state(&task, self.module.clone(), standard, state)
             .await;
+        // That an output could not be shown is the reason why the run was broken off, so it is told first.
         if let Some(failure) = sink.failed.or(next.failed) {
             return Err(failure);
         }

@@ -179,6 +179,7 @@ async fn exported(args: &ExportStoreArgs, out: Out) -> Result<(Target, Pieces), 
         let archive = target.export(args.roots.clone()).await?;
         return Ok((target, archive));
     }
+    // Any member may have the blocks; the last failure is told if none has them.
     let mut missing = None;
     for target in targets(&args.who, out).await? {
         match target.export(args.roots.clone()).await {
