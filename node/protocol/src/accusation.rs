@@ -333,6 +333,7 @@ fn read_tokens(reader: &mut Reader<'_>) -> Result<Vec<Digest>, CborError> {
     Ok(tokens)
 }
 
+/// Reads a vote. Only its payload is in the file, because domain, status and type are the same for each vote.
 fn read_vote(reader: &mut Reader<'_>) -> Result<Vote, AccusationError> {
     let at = reader.at();
     let message = Message {

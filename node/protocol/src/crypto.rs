@@ -208,6 +208,8 @@ impl Signature {
         signature.parse().map(|_| signature)
     }
 
+    /// The signature as the library wants it. Only `s` in the lower half of the group's order is accepted (EIP-2), as by
+    /// the contracts, so that nobody can make a second signature of one.
     fn parse(&self) -> Result<EcdsaSignature, CryptoError> {
         if !matches!(self.v, 27 | 28) {
             return Err(CryptoError::Malformed);

@@ -151,6 +151,7 @@ impl View<'_> {
         Ok((!self.is_due).then_some(Reason::NotDue))
     }
 
+    /// The first entry that this member would not list. A result may rest on another one that the same ring node lists.
     fn entries(&self, node: &RingNode) -> Option<Reason> {
         let results = node.entries().iter().filter_map(|entry| match entry {
             Entry::Result { request, .. } => Some(*request),
@@ -194,6 +195,8 @@ impl View<'_> {
         None
     }
 
+    /// Whether a move begins at the head on chain, and ends at a later node of the same log that is held here. A log
+    /// whose head the chain does not have yet may begin anywhere.
     fn head_fits<S: RingStore>(&self, store: &S, each: &Move) -> Result<bool, S::Error> {
         let (member, before, after) = *each;
         let on_chain = self.heads.get(&member).copied().unwrap_or(Digest::ZERO);

@@ -107,6 +107,8 @@ impl Decisions {
         self.count(choice.slot, now);
     }
 
+    /// Notes since when as many members have chosen as are needed, whatever they chose. If too few are members now, the
+    /// moment is forgotten.
     fn count(&mut self, slot: Digest, now: u64) {
         let (next, needed, members) = (self.next, self.needed, &self.members);
         let Some(slot) = self.slots.get_mut(&slot) else {
@@ -118,6 +120,7 @@ impl Decisions {
         slot.due = (voices.count() >= needed).then_some(due);
     }
 
+    /// How many of the members of now have made each choice.
     fn voices(&self, slot: &Slot) -> BTreeMap<Digest, usize> {
         let mut voices = BTreeMap::new();
         for (member, choice) in &slot.choices {

@@ -88,6 +88,7 @@ impl Drafts {
         true
     }
 
+    /// Keeps an endorsement, unless it is held. Of one author at most [`MAX_ENDORSEMENTS`] are kept, the newest.
     pub fn endorse(&mut self, author: Address, endorsement: Endorsement) {
         let held = self.endorsements.entry(author).or_default();
         if held.iter().any(|given| given.endorsement == endorsement) {

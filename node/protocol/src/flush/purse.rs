@@ -130,6 +130,8 @@ impl Purse {
         }
     }
 
+    /// The gas of this day that counts against a limit: what was spent, and what is reserved for actions that are under
+    /// way.
     fn taken(&self, counts: impl Fn(Address, Address) -> bool) -> u64 {
         let spent = self
             .spent

@@ -134,6 +134,7 @@ impl Content {
         self.check_codecs()
     }
 
+    /// All links must be to log nodes, that is to DAG-CBOR by SHA-256.
     fn check_codecs(&self) -> Result<(), NodeError> {
         let seq = self.seq;
         for link in self.refs.iter().chain(&self.prev).chain(&self.skip) {

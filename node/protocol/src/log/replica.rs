@@ -98,6 +98,8 @@ impl Replica {
         }
     }
 
+    /// Whether both links of the next node are to nodes that are held. The signature alone would not show that its author
+    /// has one log and not two.
     fn links_here(&self, node: &LogNode, digest_at: impl FnMut(u64) -> Option<Digest>) -> bool {
         let content = node.content();
         let digest = |cid: &Option<cid::Cid>| {

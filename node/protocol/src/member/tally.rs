@@ -106,6 +106,7 @@ impl Tally {
         });
     }
 
+    /// The votes that count: of members, in this epoch; in ascending order of the members, as the contract wants them.
     fn counting<'a>(
         &'a self,
         rules: Rules<'a>,
@@ -119,6 +120,7 @@ impl Tally {
 }
 
 impl Ballot {
+    /// Drops the vote that is farthest from the current epoch, if there are too many.
     fn make_room(&mut self, epoch: u64) {
         if self.votes.len() <= MAX_EPOCHS_HELD {
             return;

@@ -91,6 +91,7 @@ impl From<CborError> for RequestError {
 }
 
 impl Request {
+    /// The bounds of a request: its length, and that no input names an output that cannot exist.
     fn check(&self, length: usize) -> Result<(), RequestError> {
         if length > MAX_REQUEST_BYTES {
             return Err(RequestError::TooLong { length });
