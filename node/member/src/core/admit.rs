@@ -69,6 +69,7 @@ impl Core {
         Ok(duties)
     }
 
+    /// Stops holding a member's log for a while, and says so once.
     fn hold_back(&mut self, author: Address, seq: u64) {
         self.quotas.waits.insert(author, Instant::now() + HELD_BACK);
         if self.parts.shared.hold_back(author, Some(seq)) {

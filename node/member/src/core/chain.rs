@@ -140,6 +140,8 @@ impl Core {
         }
     }
 
+    /// Takes back what a reorganisation undid: first on disk, then in memory. Afterwards everything that was read from
+    /// the chain at one block is read again: membership, announcement, and what became of proofs of forks.
     fn on_rewind(&mut self, to: Option<Cursor>) -> Result<(), CoreError> {
         let block = to.map_or(0, |cursor| cursor.number);
         tracing::warn!(block, "the chain was reorganised");
@@ -192,6 +194,7 @@ fn fact(located: &Located) -> Option<GateFact> {
     })
 }
 
+/// The event as the protocol's circuit knows it; nothing if it is not about a gate.
 fn gate_event(event: &ChainEvent) -> Option<(Address, GateEvent)> {
     Some(match event {
         ChainEvent::GateRequested {

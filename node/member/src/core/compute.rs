@@ -217,6 +217,7 @@ impl Core {
         Some(now.saturating_sub(timings.ready?))
     }
 
+    /// What a run gave, as a result to vote for.
     fn computed(
         &mut self,
         computation: Computation,

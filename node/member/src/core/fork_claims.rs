@@ -73,6 +73,7 @@ struct Errand {
 }
 
 impl Errand {
+    /// Waits for this member's turn, then sends the proof until it is accepted or needless.
     async fn run(self, outbox: &mpsc::Sender<Input>) {
         tokio::time::sleep(self.turn.saturating_mul(self.place)).await;
         let mut backoff = Backoff::new(self.turn, LONGEST_PAUSE);

@@ -126,6 +126,7 @@ impl Core {
         self.take_funds(&balances.wei);
     }
 
+    /// Takes balances that were read, of members only, and lets those that can pay have the turns.
     fn take_funds(&mut self, wei: &[(Address, u128)]) {
         self.funds.wei.extend(wei.iter().copied());
         let members: BTreeSet<_> = self.parts.member.members().iter().copied().collect();

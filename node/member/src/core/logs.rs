@@ -249,6 +249,8 @@ impl Core {
         self.entries.push(entry);
     }
 
+    /// Asks a peer how far it holds each log. The answer comes as an input; a peer that does not answer is asked again
+    /// with the next comparison.
     pub(super) fn ask_heads(&self, peer: PeerId) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
         tokio::spawn(async move {

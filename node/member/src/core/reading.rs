@@ -82,6 +82,7 @@ impl Reader {
         ring.block >= self.block && ring.epoch >= self.epoch
     }
 
+    /// Reads the ring's state, as of one block, and the contacts of members that are not known yet.
     async fn read(&self) -> Result<Membership, ChainError> {
         let ring = self.chain.ring_state(self.ring).await?;
         let mut contacts = Vec::new();

@@ -84,6 +84,7 @@ fn outcome(ended: &Ended) -> SubmissionOutcome {
     }
 }
 
+/// The call of the contract. The votes ascend by their signers, as it wants the signatures.
 fn call(ring: Address, registration: &Registration) -> Call {
     let signatures: Vec<_> = registration
         .votes

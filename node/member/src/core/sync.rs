@@ -88,6 +88,7 @@ impl Core {
         Ok(())
     }
 
+    /// Counts that a peer did not deliver nodes that it had claimed to hold, or had signed itself.
     fn blame(&mut self, author: Address, peer: PeerId, from: u64) {
         let own = self.parts.shared.peer_of(author);
         let Some(times) = self.claims.failed(author, own, peer, from) else {

@@ -121,6 +121,7 @@ impl Core {
         }
     }
 
+    /// Signs the round by the rules of the protocol's journal.
     fn prepare(&self, round: &Round) -> Result<Prepared, CoreError> {
         let journal = self.parts.state.journal()?;
         Ok(prepare_round(

@@ -85,6 +85,8 @@ impl Desk<'_> {
         })
     }
 
+    /// Reads the operation. One that is not canonical, or that does not fit the gate's pins, is a failure that all
+    /// members find alike, so it is voted on.
     async fn operation(&self, cid: Cid, inputs: usize) -> Result<Operation, Stop> {
         let limit = MAX_OPERATION_BYTES as u32;
         let bytes = self.files.small(cid, limit, "operation").await?;

@@ -143,6 +143,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Runs the program as the operation's mode says: once over all inputs, once for each, or as a step of a service.
     async fn all(&self) -> Result<(Vec<Digest>, Usage), Stop> {
         let inputs = &self.work.inputs;
         match self.work.mode {

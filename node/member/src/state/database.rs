@@ -49,6 +49,7 @@ impl Durable {
         })
     }
 
+    /// Works on the open database. After an error that ends it, it is closed here and opened by the next call.
     fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, StateError>,

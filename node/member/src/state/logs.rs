@@ -277,6 +277,7 @@ impl<'a> Index<'a> {
         })
     }
 
+    /// Enters a node: its place, the new head of its log, and what it says.
     fn add(&mut self, node: &LogNode, votes: &[Vote]) -> Result<(), StateError> {
         let author = node.author();
         self.nodes.insert((author.0, node.seq()), node.digest().0)?;

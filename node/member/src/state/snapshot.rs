@@ -120,6 +120,7 @@ fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StateEr
     }
 }
 
+/// Copies a table row by row: a copy of the file could hold half of a transaction.
 fn copy<K: Key + 'static, V: Value + 'static>(
     from: &ReadTransaction,
     to: &WriteTransaction,
