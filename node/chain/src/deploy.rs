@@ -137,6 +137,7 @@ impl Creator<'_> {
         }
     }
 
+    /// Creates a contract by a transaction of its own. The chain says at which address.
     async fn create_new(&self, purpose: Digest, code: Vec<u8>) -> Result<Created, ChainError> {
         let create = Call {
             to: None,

@@ -193,6 +193,7 @@ async fn next_pushed(chain: &Chain, receiver: &mut HeadReceiver) -> Result<Heade
     }
 }
 
+/// Asks for the head, at the pace of the plan, until it is another one than the last.
 async fn next_polled(chain: &Chain, polling: &mut Polling) -> Result<Header, ChainError> {
     loop {
         polling.wait().await;

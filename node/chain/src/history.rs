@@ -144,6 +144,7 @@ impl Chain {
         })
     }
 
+    /// Who asked for a gate, in the order of their first requests.
     async fn requesters(
         &self,
         engine: Address,

@@ -86,6 +86,7 @@ impl Feed {
         }
     }
 
+    /// Subscribes again after each failure. Readers see the failure in place of a head until then.
     async fn keep_following(mut self) {
         let mut backoff = Backoff::default();
         loop {
@@ -136,6 +137,7 @@ impl Feed {
         Ok(self.publish(header))
     }
 
+    /// Shows a head to the readers, unless it is the one that they have.
     fn publish(&self, header: Header) -> bool {
         self.newest.send_if_modified(|current| {
             let known = matches!(current, Some(Ok(known)) if known.hash == header.hash);

@@ -58,6 +58,8 @@ impl Http {
         })
     }
 
+    /// Sends one request. From time to time the chain id is asked first, because an address may be given to another node
+    /// at any time.
     pub(super) async fn request(
         &self,
         method: &str,

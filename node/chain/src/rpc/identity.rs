@@ -13,6 +13,7 @@ impl ExpectedId {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
     }
 
+    /// The first chain id that is seen is the right one from then on.
     pub(super) fn check(&self, found: U64) -> Result<u64, RpcFailure> {
         let found = found.as_u64();
         let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -221,6 +221,7 @@ impl Providers {
         }
     }
 
+    /// Asks other providers before this one for a while. Where it is the only one, there is nobody else to ask.
     pub(super) fn put_aside(&self, provider: &Provider, reason: &str) {
         if self.only().is_some() {
             return;
@@ -288,6 +289,7 @@ impl Providers {
         Err(last)
     }
 
+    /// Asks one provider. An answer that does not have the form that the question wants is a failure of the provider.
     pub(super) async fn ask_one(&self, provider: &Provider, question: &Question<'_>) -> Answer {
         let params = question.params.to_owned();
         let answer = provider.rpc.exchange(question.method, params).await;

@@ -25,6 +25,8 @@ impl SingleFlight {
         self.join(key, ask).await
     }
 
+    /// The answer of a question that is under way already, or of a new one. Finished ones are forgotten here, so the list
+    /// is no longer than what is under way.
     fn join(&self, key: String, ask: impl FnOnce() -> Asking) -> Shared<Asking> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key).and_then(running) {

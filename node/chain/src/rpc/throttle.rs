@@ -120,6 +120,7 @@ impl Pace {
         self.paused_until.is_some_and(|until| now < until)
     }
 
+    /// An answer came, so the gap between two requests shrinks a little; below the shortest one it is none.
     fn answered(&mut self, now: Instant) {
         self.answers.push_back(now);
         if self.answers.len() > REMEMBERED {

@@ -43,6 +43,7 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// What a receipt says, with the reason of a revert, which is not in it: the call is simulated for that.
 async fn of_receipt(
     chain: &Chain,
     from: Address,

@@ -87,6 +87,8 @@ impl Verdict {
         }
     }
 
+    /// Reads the words of a pool's refusal. The order counts: a text may hold words of several kinds, and that the
+    /// transaction is known decides first.
     pub(super) fn of_words(message: &str) -> Self {
         let words = message.to_lowercase();
         let says = |list: &[&str]| list.iter().any(|phrase| words.contains(phrase));

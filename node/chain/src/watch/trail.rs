@@ -47,6 +47,7 @@ impl Trail {
         self.0.back().copied()
     }
 
+    /// Adds the newest cursor. The oldest goes when there are more than [`TRAIL_LENGTH`].
     pub(super) fn push(&mut self, cursor: Cursor) {
         if self.newest() == Some(cursor) {
             return;

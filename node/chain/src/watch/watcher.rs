@@ -250,6 +250,7 @@ impl Watcher {
         Ok(())
     }
 
+    /// Tells the consumer a page. Only then the cursor enters the trail, so a rewind never goes to one that was not told.
     async fn send_page(&mut self, events: Vec<Located>, cursor: Cursor) -> Result<(), Stop> {
         let head = self.head;
         self.send(Update::Page {
