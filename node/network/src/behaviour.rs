@@ -153,6 +153,7 @@ fn requests(version: &Version, limits: &Limits) -> Result<Requests, NetworkError
     ))
 }
 
+/// The protocol by which peers are asked whether they are there: no bytes in either direction.
 fn alive(limits: &Limits) -> Requests {
     let codec = OpaqueCodec {
         request_bytes: 0,
@@ -165,6 +166,8 @@ fn alive(limits: &Limits) -> Requests {
     request_response::Behaviour::with_codec(codec, [protocol], config)
 }
 
+/// Gossip on one topic. Messages are anonymous, because what they carry is signed already; subscriptions to other topics
+/// are not kept, since their number would be the peer's choice.
 fn gossip(topic: &IdentTopic, limits: &Limits) -> Result<Gossip, NetworkError> {
     let config = gossip_config(limits)?;
     let filter = gossipsub::WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));

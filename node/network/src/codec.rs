@@ -103,6 +103,7 @@ where
     Ok(bytes)
 }
 
+/// Reads a length and as many bytes. Memory grows with the bytes that come, not with the length that is announced.
 async fn read_frame<T>(io: &mut T, limit: usize) -> io::Result<Bytes>
 where
     T: AsyncRead + Unpin + Send,

@@ -203,6 +203,7 @@ impl Dialer {
         }
     }
 
+    /// Plans the next dial of a peer. One without addresses can only be waited for.
     fn plan(&mut self, peer: PeerId, at: Instant) {
         self.unschedule(&peer);
         if let Some(plan) = self.plans.get_mut(&peer) {

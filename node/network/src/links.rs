@@ -74,6 +74,8 @@ impl Links {
         }
     }
 
+    /// A connection is open. If the peer dialed although it should have one already, its connections are dead on its
+    /// side.
     pub(crate) fn opened(
         &mut self,
         peer: PeerId,
@@ -95,6 +97,7 @@ impl Links {
         }
     }
 
+    /// A connection has closed. The peer is gone only with its last one.
     pub(crate) fn closed(&mut self, peer: &PeerId, id: ConnectionId) -> Closed {
         let Some(link) = self.peers.get_mut(peer) else {
             return Closed::OthersRemain;

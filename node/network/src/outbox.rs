@@ -72,6 +72,7 @@ impl Outbox {
         }
     }
 
+    /// Moves notices into the queue, in their order, as long as there is room.
     fn flush(&mut self) {
         while !self.notices.is_empty() {
             let Ok(place) = self.queue.try_reserve() else {

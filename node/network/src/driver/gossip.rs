@@ -17,6 +17,7 @@ use crate::event::GossipShare;
 use crate::{Event, NetworkError, PeerId, Verdict};
 
 impl Driver {
+    /// Publishes a message to all peers that are subscribed now. It is not kept for those that come later.
     pub(super) fn publish(&mut self, data: Bytes) -> Result<(), NetworkError> {
         let size = data.len();
         let gossip = &mut self.swarm.behaviour_mut().gossip;

@@ -17,6 +17,8 @@ use crate::codec::Response;
 use crate::{NetworkError, PeerId, PeerRequest, Reply};
 
 impl Driver {
+    /// Sends a request to a peer that is connected. It does not dial: whoever is on the list and not connected is being
+    /// dialed already.
     pub(super) fn ask(&mut self, peer: PeerId, data: Bytes, asked: Asked) {
         if !self.links.is_open(&peer.0) {
             return asked.tell(Err(NetworkError::NotConnected { peer }));
