@@ -119,6 +119,7 @@ impl DiskCache {
         }
     }
 
+    /// The file of a module, whatever hash of its machine code stands in the name.
     fn find(&self, module: Digest) -> Option<PathBuf> {
         let (start, end) = (self.start(module), format!(".{EXTENSION}"));
         fs::read_dir(&self.directory)
@@ -165,6 +166,7 @@ impl DiskCache {
         }
     }
 
+    /// All files of the cache. What cannot be read is left out: the cache may be cleared by anybody at any time.
     fn files(&self) -> Vec<CachedFile> {
         let entries = fs::read_dir(&self.directory);
         entries

@@ -106,6 +106,7 @@ impl Conversation<'_, '_> {
         }
     }
 
+    /// What a worker reports of its machine, as an error of the run.
     fn fault(&self, payload: &[u8]) -> Result<ComputeError, Broken> {
         Ok(match decode(payload)? {
             ReportedFault::Memory(what) => ComputeError::Memory { what },

@@ -275,6 +275,7 @@ fn header(tag: Tag, payload: &[u8]) -> io::Result<[u8; HEADER]> {
     Ok([tag as u8, a, b, c, d])
 }
 
+/// Reads tag and length. Each tag has a limit of its own, so no length takes more memory than that message may need.
 fn parse_header(header: [u8; HEADER]) -> io::Result<(Tag, usize)> {
     let [tag, a, b, c, d] = header;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;

@@ -147,6 +147,7 @@ fn named(fault: Fault, task: &Task) -> ComputeError {
     }
 }
 
+/// A fault as a pool would report it.
 fn translate(fault: Fault) -> ComputeError {
     match fault {
         Fault::Memory(what) => ComputeError::Memory { what },

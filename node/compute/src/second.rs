@@ -95,6 +95,8 @@ fn least_memory(module: &Module) -> u64 {
         .map_or(0, |pages| pages.saturating_mul(PAGE))
 }
 
+/// Instantiates, grants the stack, and calls the module's own start function, then `_start`: the same steps in the same
+/// order as in the first engine.
 fn start(
     engine: &Engine,
     module: &Module,

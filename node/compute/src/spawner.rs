@@ -82,6 +82,8 @@ impl Spawner {
     }
 }
 
+/// Starts a worker with nothing of this process: no environment but the fixed one, no directory, a process group of its
+/// own, so that a signal to the member's group does not reach it.
 fn start((program, arguments): &(PathBuf, Vec<std::ffi::OsString>)) -> io::Result<Child> {
     Command::new(program)
         .args(arguments)

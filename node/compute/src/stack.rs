@@ -78,6 +78,8 @@ pub(crate) fn metered(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
 }
 
 impl Layout {
+    /// Reads what the rewriting needs. The module is validated on the way, because the depth of the operand stack at each
+    /// operator comes from the validator.
     fn read(wasm: &[u8]) -> Result<Self, BinaryReaderError> {
         let mut layout = Self::default();
         let mut validator = Validator::new_with_features(features());
@@ -120,6 +122,7 @@ impl Body {
             .any(|(_, edit)| matches!(edit, Edit::Grow))
     }
 
+    /// Finds the places in a function that are changed (returns, and growths of memory) and what a call of it costs.
     fn read(
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
