@@ -50,6 +50,8 @@ impl Access {
         }
     }
 
+    /// The `Host` header, and the authority in the target if there is one, must be ours. A page of another site, whose
+    /// name was made to point to this machine (DNS rebinding), names that site.
     fn check_host(&self, request: &Request, local: Option<IpAddr>) -> Result<(), Refusal> {
         let in_header = single(request.headers(), header::HOST)?
             .and_then(|host| host.parse().ok())
@@ -92,6 +94,7 @@ impl Access {
     }
 }
 
+/// The value of a header that may be there once: of two, it would be open which one counts.
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(&name).iter();
     let first = values.next();

@@ -377,6 +377,8 @@ impl Client {
         }
     }
 
+    /// A request without an answer. An error of the caller's own input is told as such, and the URL in the library's
+    /// error, which may hold a secret, is removed.
     pub(super) fn broken(&self, source: reqwest::Error) -> ClientError {
         let url = self.url();
         let source = match input(source) {

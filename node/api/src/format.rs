@@ -98,6 +98,7 @@ fn accepted(headers: &HeaderMap) -> Result<Format, Refusal> {
     refused.map_or(Ok(Format::File), |range| Err(unsupported(&range)))
 }
 
+/// The form that one range of `Accept` asks for, if it is served here. Unknown types are given the file.
 fn served(range: &str) -> Option<Format> {
     let mut parts = range.split(';').map(str::trim);
     match parts.next().unwrap_or_default() {

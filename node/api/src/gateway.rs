@@ -89,6 +89,7 @@ pub(super) async fn no_paths() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, line)
 }
 
+/// Reads the CID. Only those by SHA-256 can be served, and those that hold their content themselves.
 fn parse(name: &str) -> Result<Cid, Refusal> {
     let refuse = |line| Refusal::new(StatusCode::BAD_REQUEST, line);
     let cid: Cid = name

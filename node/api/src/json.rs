@@ -75,6 +75,7 @@ enum NumberOrText {
     Text(String),
 }
 
+/// A number below 2^96: as a JSON number where that is exact, else as 0x-hex.
 fn uint96<E: de::Error>(value: NumberOrText) -> Result<u128, E> {
     let text = match value {
         NumberOrText::Number(number) => return Ok(number.into()),

@@ -164,6 +164,7 @@ fn no_content() -> HttpResponse {
     response
 }
 
+/// jsonrpsee with the bounds of this server. Subscriptions are off: there is nothing to subscribe to.
 fn services(limits: &HttpLimits, connections: u32) -> Services {
     let config = ServerConfig::builder()
         .max_connections(connections)

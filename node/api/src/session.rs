@@ -68,6 +68,7 @@ fn open(
     builder.finish()
 }
 
+/// One session: messages are answered one after the other, and pings notice a client that has gone.
 async fn talk(
     rpc: &Rpc,
     headers: &HeaderMap,

@@ -62,6 +62,8 @@ impl GatewaySource {
         })
     }
 
+    /// Asks the gateways one after the other, beginning with the one that gave the last block. Each block is hashed, so
+    /// it does not matter who gives it.
     async fn block(&self, cid: Cid) -> Result<Block, StoreError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut worst = StoreError::NotFound { cid };
