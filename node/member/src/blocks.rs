@@ -82,6 +82,7 @@ impl MemberBlocks {
         }
     }
 
+    /// Reads blocks singly, so that a damaged one counts as absent and the others are still used.
     async fn held_one_by_one(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
         let mut blocks = Vec::with_capacity(cids.len());
         for cid in cids {

@@ -77,6 +77,8 @@ impl Entrance {
         })
     }
 
+    /// The status while the chain or the state database is not there yet: who this member is, and what it waits for. The
+    /// numbers that come from the chain are zero.
     async fn starting_status(&self) -> Status {
         let Starting {
             me,

@@ -191,6 +191,7 @@ impl Opened {
         outcome
     }
 
+    /// The network's settings. The topic names chain and ring, so members of other rings hear nothing.
     fn network_config(&self, config: &NodeConfig) -> rings_network::Config {
         rings_network::Config {
             secret: self.key.to_bytes(),
@@ -304,6 +305,7 @@ impl Opened {
         }
     }
 
+    /// The state machine, with the membership that was read at the start.
     fn member(&self) -> Member {
         let mut member = Member::new(Setup {
             me: self.key.address(),

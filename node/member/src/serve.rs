@@ -52,6 +52,7 @@ impl Shelf {
         Ok(encode(&response)?.into())
     }
 
+    /// The blocks that are held here, as many as fit into one answer. Whoever asks for the rest asks again.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Option<ByteBuf>>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut blocks = Vec::with_capacity(cids.len());
@@ -66,6 +67,7 @@ impl Shelf {
         Ok(blocks)
     }
 
+    /// Nodes of a log, in order and without a gap, as many as fit into one answer.
     async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut nodes = Vec::new();

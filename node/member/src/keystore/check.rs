@@ -38,6 +38,8 @@ pub(super) fn check_keystore(text: &str) -> Result<Option<Address>, String> {
     address.map(Some).map_err(|error| format!("{error}"))
 }
 
+/// The parameters of the key derivation must be sound, and must not cost more memory or time than a start may: the file
+/// may be another's.
 fn check_derivation(kind: &KdfType, params: &KdfparamsType) -> Result<(), String> {
     let good = match (kind, params) {
         (KdfType::Scrypt, KdfparamsType::Scrypt { dklen, n, p, r, .. }) => {

@@ -36,6 +36,8 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
     Ok(Value::Object(kept).to_string())
 }
 
+/// Field names in lower case, as some programs write them with capitals, and hex without `0x`. Two fields of one name are
+/// an error.
 fn lower(value: Value) -> Result<Value, String> {
     let Value::Object(fields) = value else {
         return Ok(value);
