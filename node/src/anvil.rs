@@ -132,6 +132,7 @@ fn spawn(
         .context(ExitStatus::Unavailable, failed())
 }
 
+/// Waits until anvil answers. If it ends before, the error has the end of its log.
 async fn answers(child: &mut Child, port: u16, log: &Path) -> Result<Chain, ExitError> {
     let deadline = Instant::now() + START_LIMIT;
     let mut pauses = Pauses::new(LONGEST_PAUSE);

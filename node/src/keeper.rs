@@ -135,6 +135,8 @@ impl Ring {
         usize::try_from(self.state.counted).unwrap_or(usize::MAX)
     }
 
+    /// The calls that make an account a member. Without an entry delay it is settled at once; else anybody may settle it
+    /// later.
     fn enter(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
         if self.state.members.contains(&account) {
@@ -156,6 +158,8 @@ impl Ring {
         Ok(calls)
     }
 
+    /// The call that ends a membership, or takes an announced entry back. The member counts for the quorum until the
+    /// delay has passed.
     fn exit(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
         let pending = &self.state.keeping.pending;

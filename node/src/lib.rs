@@ -99,6 +99,7 @@ pub fn main(faults: Faults) -> ExitCode {
     }
 }
 
+/// Calls the function of the command. The worker comes first: it must not start a runtime or look at the environment.
 fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, ExitError> {
     if matches!(command, Command::Worker) {
         return Ok(rings_compute::worker_main());

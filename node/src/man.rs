@@ -83,6 +83,7 @@ fn pages() -> io::Result<Vec<Page>> {
     Ok(pages)
 }
 
+/// A page for the command, and one for each command below it that is shown.
 fn collect(command: &Command, name: &str, pages: &mut Vec<Page>) -> io::Result<()> {
     let man = Man::new(command.clone())
         .manual(MANUAL)

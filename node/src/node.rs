@@ -33,6 +33,8 @@ pub async fn run(args: NodeArgs, faults: Faults) -> Result<(), ExitError> {
     }
 }
 
+/// Runs the member until it fails or a signal comes. After a signal it is waited for, because it stops its parts in
+/// order.
 async fn follow(config: NodeConfig, faults: Faults) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let shutdown = CancellationToken::new();

@@ -55,6 +55,7 @@ impl Bounds {
     }
 }
 
+/// What the disk needs for one small durable write.
 fn write(directory: &Path) -> Result<Duration, ExitError> {
     let timed = || -> std::io::Result<Vec<Duration>> {
         let mut file = File::create(directory.join("durable"))?;

@@ -92,6 +92,7 @@ impl Stage {
         }
     }
 
+    /// Adds program, operation and input, and declares them, so that what is measured later is only the gate.
     async fn prepare(
         directory: &Path,
         dir: &RingDir,
@@ -256,6 +257,7 @@ impl Stage {
         async move { mined(submitter.submit(purpose, call).await?) }
     }
 
+    /// A gate that nobody has asked for: the salt makes it another one each time.
     fn spec(&mut self) -> GateSpec {
         self.asked += 1;
         let mut salt = Digest::ZERO;
@@ -344,6 +346,7 @@ struct Events {
 }
 
 impl Events {
+    /// The next event, with the moment at which its page came.
     async fn next(&mut self) -> Result<(Instant, Located), ExitError> {
         loop {
             if let Some(event) = self.waiting.pop_front() {

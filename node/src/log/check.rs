@@ -124,6 +124,7 @@ fn proven(proof: &SkipProof) -> Result<(LogNode, LogNode), ExitError> {
     Ok((node, head))
 }
 
+/// A proof can only be compared with the ring and chain that it names.
 fn same_ring(proof: &SkipProof, place: &Place) -> Result<(), ExitError> {
     let file = &place.file;
     match (file.ring, file.chain_id) == (proof.ring, proof.chain) {

@@ -87,6 +87,7 @@ impl<'a> Follower<'a> {
         })
     }
 
+    /// Looks until it is interrupted. A member that does not answer is said once, and waited for.
     async fn all(mut self) -> Result<(), ExitError> {
         let mut pauses = Pauses::new(LONGEST_LOOK);
         let mut told = false;
@@ -136,6 +137,7 @@ impl<'a> Follower<'a> {
         Ok(fresh.len())
     }
 
+    /// Shows the next node. That it follows the one before is checked here, since different members may give the two.
     fn show(&mut self, node: &LogNode) -> Result<(), ExitError> {
         let links = Links::of(node);
         if node.seq() != self.next {

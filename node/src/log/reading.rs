@@ -173,6 +173,8 @@ impl<'a> Nodes<'a> {
         Ok(nodes)
     }
 
+    /// Takes the next node on the way back: at the expected position, and with the digest to which the node after it
+    /// links.
     fn take(&mut self, bytes: &[u8]) -> Result<LogNode, ExitError> {
         let node = open(bytes, &self.domain, self.author)?;
         let fits = self.digest.is_none_or(|digest| digest == node.digest());
