@@ -149,6 +149,8 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Walks the file depth first, in the order of its links. A part that occurs again is looked at once. Blocks are
+    /// asked for ahead, twice as many each time up to the bound, so a small file costs no more than it needs.
     async fn run(&mut self, root: Link) -> Result<Summary, StoreError> {
         check_name(&root.cid)?;
         self.look_at(std::slice::from_ref(&root)).await?;
@@ -212,6 +214,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// Looks at one block. A leaf is done; a node stays open until all its children are known.
     fn look_at_one(&mut self, link: &Link, block: &Block) -> Result<Option<OpenNode>, StoreError> {
         let part = Part::decode(link, block)?;
         let blocks = counted(block.data().len() as u64);

@@ -85,6 +85,8 @@ impl Importer {
         Self::with(None)
     }
 
+    /// An importer with the settings of `ipfs add` (version 0, 256 KiB, balanced), so that a file has the CID here that
+    /// it has there. Without a store it only hashes.
     fn with(store: Option<Arc<dyn BlockStore>>) -> Self {
         let adder = FileAdder::builder()
             .with_chunker(Chunker::Size(CHUNK_BYTES))
@@ -167,6 +169,7 @@ impl Importer {
         }
     }
 
+    /// Takes blocks that the adder has finished. The last one of all is the root.
     async fn collect(&mut self, blocks: Vec<(Cid, Vec<u8>)>) -> Result<(), StoreError> {
         for (cid, data) in blocks {
             self.imported.cid = cid;
@@ -182,6 +185,7 @@ impl Importer {
         }
     }
 
+    /// Stores what has been collected.
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.pending_bytes = 0;
         let blocks = std::mem::take(&mut self.pending);

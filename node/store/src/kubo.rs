@@ -228,6 +228,7 @@ impl Kubo {
         self.pin_as(&raw, false).await
     }
 
+    /// Pins under exactly this name. That it is pinned already is as good.
     async fn pin_as(&self, cid: &Cid, below: bool) -> Result<bool, StoreError> {
         let name = cid.to_string();
         match self.ask_for_block(self.client.pin_add(&name, below)).await {

@@ -72,6 +72,7 @@ impl Young {
         self.state().put.iter().map(|(_, key)| *key).collect()
     }
 
+    /// A lease has ended: keys that were put before the oldest that is left need not be remembered any more.
     fn end(&self, id: u64) {
         let mut state = self.state();
         state.leases.retain(|(_, lease)| *lease != id);

@@ -72,6 +72,8 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Reads a dag-pb node with UnixFS in it. The order of the checks is part of the rules: all members must find the
+    /// same reason.
     fn dag_pb(link: &Link, block: &'a Block) -> Result<Self, StoreError> {
         let malformed = |reason: String| StoreError::Malformed {
             cid: link.cid,

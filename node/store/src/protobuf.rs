@@ -38,6 +38,8 @@ impl<'a> Fields<'a> {
         Ok((tag >> 3, value))
     }
 
+    /// A number in groups of seven bits, the lowest first. A longer form of the same number is refused, so that each has
+    /// one encoding.
     fn varint(&mut self) -> Result<u64, &'static str> {
         let mut value = 0u64;
         for index in 0..VARINT_BYTES {

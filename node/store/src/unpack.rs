@@ -201,6 +201,7 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
         }
     }
 
+    /// Reads exactly this many bytes of the archive.
     async fn take(&mut self, length: usize) -> Result<Vec<u8>, StoreError> {
         if self.end.is_some_and(|end| self.at + length as u64 > end) {
             return Err(self.wrong("a section goes beyond the place of the blocks"));
@@ -283,6 +284,7 @@ impl Import {
         }
     }
 
+    /// Puts what has been collected, and pins each block if that is wanted.
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.pending_bytes = 0;
         let blocks = std::mem::take(&mut self.pending);

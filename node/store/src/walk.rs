@@ -195,6 +195,7 @@ impl<V: Visitor> Walk<V> {
         }
     }
 
+    /// Bounds the links that wait: a node with very many children would otherwise fill the memory.
     fn check_pending(&self, front: &[Slot]) -> Result<(), StoreError> {
         if self.slots.len() + front.len() <= MAX_PENDING_LINKS as usize {
             return Ok(());
@@ -211,6 +212,7 @@ impl<V: Visitor> Walk<V> {
         })
     }
 
+    /// A block has come: its content takes its place in the order, and its children come right after it.
     fn visit(
         &mut self,
         link: &Link,
@@ -295,6 +297,7 @@ pub(crate) async fn fetch(
     in_order(window, blocks)
 }
 
+/// Fetches singly after a request for several has failed, so that the blocks before the one that fails are still given.
 async fn fetch_one_by_one(
     source: &dyn BlockSource,
     cids: &[Cid],

@@ -94,6 +94,7 @@ impl DatabaseError {
     }
 }
 
+/// What an error of redb means for whoever runs the node: the file is locked, foreign, damaged, or cannot be read now.
 fn from_redb(error: redb::Error, path: &Path) -> StoreError {
     use redb::Error;
     let owned = path.to_path_buf();
@@ -300,6 +301,7 @@ pub(super) fn get_many(
         .collect::<Result<_, _>>()?)
 }
 
+/// Joins the pieces of a block; nothing if there is none.
 pub(super) fn read_block(
     pieces: &impl ReadableTable<&'static PieceKey, &'static [u8]>,
     key: &Key,

@@ -79,6 +79,7 @@ fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
+/// redb's settings. After a crash it checks the whole file, which may take long, so it is told how far it is.
 fn builder(path: &Path) -> Builder {
     let mut builder = Builder::new();
     let shown = path.display().to_string();
@@ -143,6 +144,7 @@ fn check_owner(path: &Path, file: &File) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Looks at the first bytes before redb does, so that another kind of file is named as such and is not touched.
 fn check_magic(path: &Path, mut file: &File) -> Result<(), StoreError> {
     let mut start = [0; MAGIC.len()];
     match file.read_exact(&mut start) {

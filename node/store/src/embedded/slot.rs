@@ -108,6 +108,7 @@ impl DatabaseSlot {
         compacted.map_err(|failure| self.failed(failure))
     }
 
+    /// Closes the database after an error that ends it, and words the error for the caller.
     fn failed(&self, failure: DatabaseError) -> StoreError {
         if failure.ends_the_database() {
             tracing::warn!(path = %self.path.display(), error = %failure, "closing the block database; the next use opens it again");
