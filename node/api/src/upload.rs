@@ -48,6 +48,7 @@ pub(super) async fn post(
     Ok(Json(added))
 }
 
+/// Checks token and announced length before anything is read, and takes a place.
 fn admit(app: &App, headers: &HeaderMap) -> Result<tokio::sync::OwnedSemaphorePermit, Refusal> {
     bearer::check(app, headers, "adding files")?;
     let announced = headers.get(header::CONTENT_LENGTH);
@@ -108,6 +109,8 @@ async fn import(app: &App, body: Body, until: u64) -> Result<Added, Refusal> {
     })
 }
 
+/// The next piece of the file. One that stops coming for too long is an error, so that nobody holds a place by sending
+/// nothing.
 async fn next(app: &App, chunks: &mut BodyDataStream) -> Result<Option<bytes::Bytes>, Refusal> {
     match tokio::time::timeout(app.limits.idle_timeout, chunks.next()).await {
         Ok(chunk) => chunk.transpose().map_err(|_| {
@@ -127,6 +130,7 @@ fn too_large(app: &App) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, line)
 }
 
+/// A failure of the store. It is written to the log too, because it is this machine's and not the sender's.
 fn not_stored(error: StoreError) -> Refusal {
     let status = match &error {
         StoreError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
