@@ -255,6 +255,7 @@ impl<'a> Writer<'a> {
         longer(data, more.chain(grow).collect())
     }
 
+    /// The function section, with one more function if the module grows its memory.
     fn functions(&self, data: &[u8]) -> Vec<u8> {
         let ty = self.layout.types.len() + self.many.len();
         let grow = self.grows.then(|| {
@@ -270,6 +271,8 @@ impl<'a> Writer<'a> {
         longer(data, vec![vec![0x7f, 0x01, 0x41, 0x00, 0x0b]])
     }
 
+    /// The export section, with the counter, and with the start function, which is called by its name after the counter
+    /// is set.
     fn exports(&self, data: &[u8]) -> Vec<u8> {
         let export = |name: &str, kind: u8, index: u32| {
             let mut export = Vec::new();
@@ -283,6 +286,7 @@ impl<'a> Writer<'a> {
         longer(data, more.collect())
     }
 
+    /// The code section: each function with its edits, counted if a call of it costs something.
     fn code(&self) -> Vec<u8> {
         let mut code = Vec::with_capacity(self.wasm.len());
         (self.layout.bodies.len() as u32 + u32::from(self.grows)).encode(&mut code);
@@ -349,6 +353,7 @@ impl<'a> Writer<'a> {
         code.extend_from_slice(&self.wasm[at..body.code.end]);
     }
 
+    /// The type of a block with these results. Several results need a type of their own in the type section.
     fn block_type(&self, results: &[ValType]) -> BlockType {
         match results {
             [] => BlockType::Empty,

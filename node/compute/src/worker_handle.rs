@@ -155,6 +155,7 @@ impl Worker {
         }
     }
 
+    /// The first exchange: the worker learns where the cache is, and says its version, its profile and its sandbox.
     async fn greet(&mut self, cache: Option<&Path>) -> Result<Ready, Broken> {
         let budget = &mut Budget::new(START_LIMIT);
         let hello = Hello {

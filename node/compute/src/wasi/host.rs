@@ -159,6 +159,7 @@ impl Host {
         self.pass_on(Channel::State)
     }
 
+    /// Gives to the caller what has been collected of a channel.
     fn pass_on(&mut self, channel: Channel) -> Result<(), Stop> {
         let output = &mut self.outputs[channel as usize];
         if output.is_empty() {
