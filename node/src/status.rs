@@ -239,6 +239,8 @@ pub(super) fn has_quorum(view: &GateView) -> bool {
     view.result.is_none() && view.quorum > 0 && most >= view.quorum
 }
 
+/// Asks all members at the same time, each for itself and for what it sees of the others. One that does not answer in
+/// time is shown as the others see it.
 async fn members(place: &Place) -> Vec<Member> {
     let file = &place.file;
     let asked = file.members.iter().map(|entry| async {

@@ -131,6 +131,7 @@ impl KeepingView {
         }
     }
 
+    /// The announced entries, each with the time until it counts.
     fn settles(&self, now: u64) -> String {
         let mut text = String::new();
         for entry in &self.pending {

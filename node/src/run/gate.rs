@@ -103,6 +103,7 @@ impl Gate {
         sent.map_or(Ok(false), |sent| sent.map(|()| true))
     }
 
+    /// Which of the job's data the scope does not know yet: only these are declared, because each costs gas.
     async fn undeclared(
         &self,
         chain: &Chain,

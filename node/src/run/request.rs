@@ -96,6 +96,7 @@ impl Session<'_> {
         Err(last.unwrap_or_else(|| self.nobody()))
     }
 
+    /// Adds the files to one member's store and asks the request of it. The other members fetch the files from there.
     async fn ask_member(
         &mut self,
         client: &Client,
@@ -119,6 +120,7 @@ impl Session<'_> {
         Ok(asked)
     }
 
+    /// The request's parameters. Without `--again` the nonce is zero, so asking the same twice is the same request.
     fn params(&self) -> Result<RequestParams, ExitError> {
         let state = match &self.job.state {
             None => None,

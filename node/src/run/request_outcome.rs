@@ -124,6 +124,7 @@ impl Session<'_> {
         Err(ExitError::new(ExitStatus::NoQuorum, what))
     }
 
+    /// Who voted for what, by result, and who has not voted.
     fn tell_votes(&self, votes: &BTreeMap<Address, RequestVoteView>, silent: &[Address]) {
         let results: BTreeSet<String> = votes.values().map(|vote| outputs(&vote.outputs)).collect();
         for result in results {

@@ -99,6 +99,8 @@ struct Job {
 }
 
 impl Job {
+    /// Takes one entry of the archive. A member that has a state database already is left as it is: with an older state
+    /// in its place, the member could sign a second result for a computation.
     async fn take<R: AsyncRead + Unpin>(
         &mut self,
         tar: &mut TarReader<R>,

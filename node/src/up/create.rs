@@ -100,6 +100,7 @@ impl LocalRing {
         }
     }
 
+    /// A chain of anvil, and its development account, which has ether from the start.
     async fn own_ground(&mut self, ports: &mut Ports) -> Result<Ground, ExitError> {
         let _step = self.out.step("starting a chain");
         let (port, group) = (ports.choose()?, self.group());
@@ -124,6 +125,7 @@ impl LocalRing {
         Ok(self.dir.client()?.address())
     }
 
+    /// Deploys the contracts, and at the same time gives ether to members and client.
     async fn deploy(
         &self,
         plan: &Plan,
@@ -148,6 +150,7 @@ impl LocalRing {
     }
 }
 
+/// An existing chain, and the account that pays there.
 async fn given_ground(given: &GivenChain) -> Result<Ground, ExitError> {
     let key = given.key.as_deref().ok_or_else(|| {
         ExitError::usage(

@@ -70,6 +70,7 @@ impl LocalRing {
         Ok(())
     }
 
+    /// Waits for all members at the same time, because each needs the others to be connected.
     async fn wait_ready(&mut self, file: &RingFile) -> Result<(), ExitError> {
         let deadline = Instant::now() + READY_LIMIT;
         let clients = self.dir.clients(file)?;

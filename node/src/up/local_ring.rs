@@ -133,6 +133,8 @@ impl LocalRing {
         Ok(file)
     }
 
+    /// The chain of a ring that exists: started again on its port, if it was anvil's; otherwise the one that is given or
+    /// noted.
     async fn resume_chain(
         &mut self,
         plan: &Plan,

@@ -49,6 +49,7 @@ pub async fn identity(dir: MemberDir) -> Result<MemberIdentity, ExitError> {
     made.map_err(|error| ExitError::internal("a key could not be made").because(error))?
 }
 
+/// A member's key: the one that is there, or a new one. A creation that was broken off so goes on with the same accounts.
 fn make_identity(dir: &MemberDir) -> Result<MemberIdentity, ExitError> {
     dir.create()?;
     let (keystore, password_file) = (dir.keystore(), dir.password());
