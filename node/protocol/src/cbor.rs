@@ -14,8 +14,10 @@ use crate::Digest;
 const LINK_PREFIX: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 /// Bytes of a link.
 pub const LINK_BYTES: usize = LINK_PREFIX.len() + 32;
+/// The simple value null.
 const NULL: u8 = 0xf6;
 
+/// Major types (RFC 8949, section 3.1).
 const UINT: u8 = 0;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;

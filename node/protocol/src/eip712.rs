@@ -13,6 +13,7 @@
 
 use crate::{cids::keccak256, gate::Computation, Address, Digest};
 
+/// The types as EIP-712 encodes them. They must be those of `contracts/src`; a test compares digests of both sides.
 const DOMAIN_TYPE: &[u8] =
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 const OUTPUTS_TYPE: &[u8] =

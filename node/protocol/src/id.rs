@@ -108,6 +108,7 @@ impl fmt::Display for Digest {
     }
 }
 
+/// What all names of a fixed length have: 0x-hex as text and in JSON, and an order by their bytes.
 macro_rules! bytes_like {
     ($name:ident, $len:literal) => {
         impl fmt::Debug for $name {

@@ -61,6 +61,7 @@ impl Choice {
     }
 }
 
+/// What is known of one slot: who chose what, since when two thirds have chosen, and which ring node lists the decision.
 #[derive(Debug, Default)]
 struct Slot {
     choices: BTreeMap<Address, Digest>,

@@ -18,6 +18,7 @@ use cid::Cid;
 
 /// Bytes of the shortest message: four keys and four empty values.
 const MIN_MESSAGE_BYTES: usize = 32;
+/// `r`, `s` and `v`.
 const SIGNATURE_BYTES: usize = 65;
 
 /// A node as its bytes have it.

@@ -25,6 +25,7 @@ struct Ballot {
     votes: BTreeMap<u64, HeldVote>,
 }
 
+/// A vote, whose signature is checked when it is first needed.
 #[derive(Debug)]
 struct HeldVote {
     vote: Vote,

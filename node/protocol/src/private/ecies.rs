@@ -15,6 +15,7 @@ use k256::elliptic_curve::sec1::ToEncodedPoint;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+/// Bytes of a public key that is not compressed.
 const POINT: usize = 65;
 const PART: usize = 16;
 

@@ -11,6 +11,7 @@ use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
+/// A secret that is overwritten when it is dropped.
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
 /// Opens what members say to each other: the bodies of log nodes, and with the derived key the nodes.

@@ -22,12 +22,14 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// An open request: who asked, what it waits for, and how the members vote.
 #[derive(Debug)]
 struct Open {
     request: Request,
     author: Address,
     /// The outcomes of those of its inputs that final ring nodes list.
     settled: UpstreamOutcome,
+    /// The computation that was asked for last: the request with what its inputs hold.
     computing: Option<RequestKey>,
     tally: Tally,
     /// What two thirds vote for now, and since when.

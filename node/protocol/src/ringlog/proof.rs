@@ -25,6 +25,7 @@ pub const CHECKPOINT_FREQUENCY: u64 = 100;
 pub const MAX_PROOF_HEADERS: usize = 200;
 /// Most bytes of a proof.
 pub const MAX_PROOF_BYTES: usize = 256 * 1024;
+/// Most bytes of the entry that is proven.
 const MAX_ENTRY_BYTES: usize = 16 * 1024;
 const VERSION: u64 = 1;
 
