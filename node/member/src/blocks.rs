@@ -38,6 +38,7 @@ pub struct MemberBlocks {
     provider: Mutex<Option<PeerId>>,
 }
 
+/// Why a member gave no blocks. It is only logged: the next one is asked.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("{peer} cannot be asked for blocks")]

@@ -114,6 +114,7 @@ pub(super) fn is_full(kind: ErrorKind) -> bool {
     )
 }
 
+/// All errors of redb become one kind of [`StateError`].
 macro_rules! from_redb {
     ($($error:ty),*) => {$(
         impl From<$error> for StateError {

@@ -5,7 +5,9 @@ use super::error::StateError;
 use redb::TableDefinition;
 use serde::{de::DeserializeOwned, Serialize};
 
+/// An address as a key.
 pub(super) type Account = [u8; 20];
+/// A digest as a key.
 pub(super) type Word = [u8; 32];
 /// A computation: gate, and hash of what its futures hold.
 pub(super) type Work = (Account, Word);
