@@ -38,6 +38,7 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Chain(Arc<Inner>);
 
+/// What all clones of a [`Chain`] share.
 struct Inner {
     rpc: Providers,
     id: u64,

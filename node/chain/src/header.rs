@@ -64,6 +64,7 @@ impl Header {
 #[derive(Debug, Default)]
 pub(crate) struct HeaderCache(Mutex<Headers>);
 
+/// Headers by hash, and the order in which they came: the oldest goes when there are too many.
 #[derive(Debug, Default)]
 struct Headers {
     by_hash: HashMap<H256, Header>,

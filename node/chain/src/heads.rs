@@ -37,6 +37,7 @@ pub(crate) struct Heads {
     source: Source,
 }
 
+/// Where new heads come from.
 enum Source {
     Pushed(HeadReceiver),
     Polled(Polling),

@@ -23,6 +23,7 @@ const CACHED_SPECS: usize = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct SpecCache(Mutex<Specs>);
 
+/// Specifications by gate, and the order in which they came: the oldest goes when there are too many.
 #[derive(Debug, Default)]
 struct Specs {
     by_gate: HashMap<Address, Arc<GateSpec>>,

@@ -40,6 +40,7 @@ const SEND: &str = "eth_sendRawTransaction";
 #[derive(Clone)]
 pub(crate) struct Rpc(Arc<Inner>);
 
+/// What all clones of a client share.
 struct Inner {
     /// Scheme and host.
     shown: String,
@@ -51,6 +52,7 @@ struct Inner {
     attempts: u32,
 }
 
+/// How the endpoint is spoken to.
 enum Transport {
     Http(Box<Http>),
     Ws(Box<Ws>),

@@ -36,6 +36,7 @@ pub(crate) fn follow(rpc: Providers, hints: watch::Receiver<()>) -> HeadReceiver
     receiver
 }
 
+/// The task that follows the endpoint's heads.
 struct Feed {
     rpc: Providers,
     newest: watch::Sender<Newest>,

@@ -33,6 +33,7 @@ const VERIFY_INTERVAL: Duration = Duration::from_secs(10);
 
 type Client = HttpClient<RpcLogger<RpcService<ReadErrors<HttpBackend>>>>;
 
+/// An endpoint over HTTP, and when its chain id was last asked for.
 pub(super) struct Http {
     client: Client,
     expected: ExpectedId,

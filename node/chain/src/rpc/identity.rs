@@ -5,6 +5,7 @@ use super::failure::RpcFailure;
 use ethers_core::types::U64;
 use std::sync::{Mutex, PoisonError};
 
+/// The chain id that every answer must have; nothing before the first one.
 #[derive(Default)]
 pub(super) struct ExpectedId(Mutex<Option<u64>>);
 

@@ -34,6 +34,7 @@ const SEND: &str = "eth_sendRawTransaction";
 #[derive(Clone)]
 pub(crate) struct Providers(pub(super) Arc<Inner>);
 
+/// What all clones share.
 pub(super) struct Inner {
     pub(super) all: Vec<Provider>,
     /// How many must give the same answer where it is checked.
@@ -42,6 +43,7 @@ pub(super) struct Inner {
     condition: Condition,
 }
 
+/// One endpoint, and whether it is put aside.
 pub(super) struct Provider {
     pub(super) rpc: Rpc,
     standing: Standing,

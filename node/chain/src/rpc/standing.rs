@@ -29,6 +29,7 @@ pub struct ProviderState {
 #[derive(Debug, Default)]
 pub(super) struct Standing(Mutex<StandingState>);
 
+/// Whether a provider is put aside, and how long it will be the next time.
 #[derive(Debug)]
 struct StandingState {
     /// Until when, and why.

@@ -34,6 +34,7 @@ const SHORTEST: Duration = Duration::from_millis(5);
 /// By how much the pause between requests shrinks with each answer.
 const RECOVERY: f64 = 0.995;
 
+/// The pace of requests to one endpoint, for all who ask it.
 pub(super) struct Throttle(Mutex<Pace>);
 
 struct Pace {

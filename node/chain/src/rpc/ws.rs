@@ -54,12 +54,14 @@ impl HeadSubscription {
     }
 }
 
+/// An endpoint over WebSocket, with one connection for all who ask it.
 pub(super) struct Ws {
     endpoint: Endpoint,
     expected: ExpectedId,
     link: Mutex<Link>,
 }
 
+/// The connection, or why there is none.
 #[derive(Default)]
 struct Link {
     client: Option<Arc<WsClient>>,

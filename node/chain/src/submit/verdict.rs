@@ -25,6 +25,7 @@ pub(super) enum Verdict {
     Unsent,
 }
 
+/// Words of the pools that are in use, in lower case. Each list is one meaning.
 const KNOWN: &[&str] = &[
     "already known",
     "alreadyknown",

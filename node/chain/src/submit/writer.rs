@@ -40,6 +40,7 @@ pub(super) struct Prepared {
     pub taken: Option<u64>,
 }
 
+/// The task that owns the account's nonces and its journal.
 pub(super) struct Writer {
     pub chain: Chain,
     pub key: SecretKey,

@@ -48,6 +48,7 @@ impl From<ChainError> for Stop {
     }
 }
 
+/// The state of following one chain.
 pub(super) struct Watcher {
     pub chain: Chain,
     pub config: WatchConfig,
