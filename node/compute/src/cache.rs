@@ -258,6 +258,7 @@ fn impossible(path: &Path, error: &dyn std::error::Error) -> Locking {
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
+/// A file of the cache. The one that was not used for the longest time is removed first.
 struct CachedFile {
     path: PathBuf,
     length: u64,

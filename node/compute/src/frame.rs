@@ -139,6 +139,7 @@ pub(crate) struct RunReport {
     pub retire: bool,
 }
 
+/// A failure as it goes over the pipe: the worker's own types are not part of the protocol.
 #[derive(Debug, Serialize, Deserialize)]
 struct ReportedFailure {
     reason: ReportedReason,

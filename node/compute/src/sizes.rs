@@ -86,6 +86,7 @@ pub(crate) fn check_sizes(module: &[u8]) -> Result<Demand, Refusal> {
     Ok(sizes.demand)
 }
 
+/// What is counted over the whole module.
 #[derive(Default)]
 struct Sizes {
     arities: Arities,

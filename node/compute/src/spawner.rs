@@ -26,6 +26,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("MALLOC_MMAP_THRESHOLD_", "131072"),
 ];
 
+/// A child process is wanted, in the runtime that will read its pipes.
 struct Request {
     runtime: Handle,
     reply: oneshot::Sender<io::Result<Child>>,

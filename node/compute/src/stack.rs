@@ -179,6 +179,7 @@ fn cost(values: u32, operators: u32, calls: bool) -> Option<i32> {
     (calls || cost > LEAF_COST).then_some(counted)
 }
 
+/// Writes the module anew, with its calls counted.
 struct Writer<'a> {
     wasm: &'a [u8],
     layout: &'a Layout,
