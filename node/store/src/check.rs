@@ -122,6 +122,7 @@ struct OpenNode {
     ahead: usize,
 }
 
+/// A check under way: the way from the root to the block that is looked at, and what is known of those that are done.
 struct Check<'a> {
     source: &'a dyn BlockSource,
     seen: HashMap<Key, Done>,
@@ -327,6 +328,7 @@ pub struct FileChecker {
     remembered: Mutex<Remembered>,
 }
 
+/// Files that were checked, and the order in which they were: the oldest goes when there are too many.
 #[derive(Default)]
 struct Remembered {
     shapes: HashMap<Cid, FileShape>,

@@ -28,6 +28,7 @@ pub struct Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Marks(Mutex<DraftState>);
 
+/// Which blocks only drafts hold, and which of them nobody wants any more.
 #[derive(Debug, Default)]
 struct DraftState {
     /// How many drafts hold each.

@@ -23,6 +23,7 @@ pub struct Lease {
 #[derive(Debug, Default)]
 pub(crate) struct Young(Mutex<LeaseState>);
 
+/// Leases and puts have numbers from one counter: a lease covers what was put with its own number or a higher one.
 #[derive(Debug, Default)]
 struct LeaseState {
     /// The number of the next lease or put.

@@ -47,6 +47,7 @@ pub struct Unpacked {
     pub bytes: u64,
 }
 
+/// The header of an archive. One of version 2 names no roots, and is followed by an archive of version 1, which does.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -264,6 +265,7 @@ pub async fn import_car(
     Ok(import.done)
 }
 
+/// Blocks on their way into a store.
 struct Import {
     store: Arc<dyn BlockStore>,
     pins_each: bool,
