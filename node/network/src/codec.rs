@@ -14,6 +14,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::request_response;
 use libp2p::StreamProtocol;
 
+/// The first byte of a response.
 const ANSWER: u8 = 0;
 const BUSY: u8 = 1;
 const DECLINED: u8 = 2;

@@ -30,6 +30,7 @@ const STABLE: Duration = Duration::from_secs(5);
 /// takes its whole timeout, while a TCP dial is refused at once.
 const DERIVED_EVERY: u32 = 4;
 
+/// How far it is with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DialState {
     Scheduled(Instant),
@@ -39,6 +40,7 @@ enum DialState {
     Unreachable,
 }
 
+/// Where a peer may be dialed, and when next.
 #[derive(Debug)]
 struct PeerPlan {
     forms: Forms,

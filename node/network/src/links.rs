@@ -35,6 +35,7 @@ pub(crate) enum Closed {
     },
 }
 
+/// An open connection, and who opened it.
 #[derive(Debug)]
 struct Connection {
     id: ConnectionId,
@@ -42,6 +43,7 @@ struct Connection {
     inbound: bool,
 }
 
+/// All connections with one peer, and whether it has subscribed to our topic.
 #[derive(Debug, Default)]
 struct Link {
     connections: Vec<Connection>,

@@ -43,6 +43,7 @@ pub struct Unreachable {
 #[derive(Debug, Default)]
 pub(crate) struct Reach(Mutex<ReachState>);
 
+/// Who is away, and which programs the others run.
 #[derive(Debug, Default)]
 struct ReachState {
     away: BTreeMap<PeerId, Away>,
@@ -50,6 +51,7 @@ struct ReachState {
     programs: BTreeMap<PeerId, String>,
 }
 
+/// A peer that is not connected: since when, and the newest reason.
 #[derive(Debug)]
 struct Away {
     since: SystemTime,
