@@ -135,6 +135,7 @@ struct Answer<'a> {
     error: Option<RpcError>,
 }
 
+/// An error object of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct RpcError {
     code: i64,

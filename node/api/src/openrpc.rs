@@ -22,6 +22,7 @@ const OPENRPC: &str = "1.3.2";
 /// Where schemas stand in the document.
 const SCHEMAS: &str = "/components/schemas";
 
+/// The names of the methods. Those of client rings have the names of the messages that they take.
 pub(super) const STATUS: &str = "rings_status";
 pub(super) const GET_RING: &str = "rings_getRing";
 pub(super) const GET_GATE: &str = "rings_getGate";
