@@ -151,6 +151,7 @@ fn one_line(text: &str) -> String {
     }
 }
 
+/// Which exit status the errors of the other rooms have.
 macro_rules! failure_of {
     ($($error:ty => $status:expr),* $(,)?) => {
         $(impl From<$error> for ExitError {

@@ -61,6 +61,7 @@ pub(super) struct View {
     pub(super) unsubmitted: Vec<Address>,
 }
 
+/// The chain, and its process if it is one of this machine.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChainView {
@@ -70,6 +71,7 @@ pub(super) struct ChainView {
     pub(super) block: Option<u64>,
 }
 
+/// A member, as it describes itself or as the others see it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Member {

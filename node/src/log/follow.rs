@@ -48,6 +48,7 @@ pub async fn follow(args: FollowArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
+/// How far a log was shown, and whom to ask next.
 struct Follower<'a> {
     place: &'a Place,
     members: Vec<&'a Client>,

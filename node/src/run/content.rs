@@ -38,6 +38,7 @@ pub struct Content {
     body: Body,
 }
 
+/// Where the bytes of a content are.
 #[derive(Debug)]
 enum Body {
     Memory(Bytes),

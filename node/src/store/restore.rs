@@ -88,6 +88,7 @@ fn told(done: &[RestoredView], out: Out) -> Result<(), ExitError> {
     Ok(())
 }
 
+/// A restoring under way. The files of a member come before its data in the archive, so they are kept until those begin.
 struct Job {
     dir: RingDir,
     only: Option<u32>,

@@ -38,6 +38,7 @@ pub(super) struct Target {
     way: Way,
 }
 
+/// How the store is reached.
 enum Way {
     /// The member runs.
     Running(Box<Client>),

@@ -74,6 +74,7 @@ struct GateReport {
     members: Vec<MemberReport>,
 }
 
+/// What a member voted, compared with what the program gives.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberReport {
