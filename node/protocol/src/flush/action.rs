@@ -210,6 +210,7 @@ impl Signed {
         if found != avatar {
             return Err(ActionError::Avatar { avatar, found });
         }
+        // The digest names chain and ring, so an action for another ring has another signer here.
         let msg_hash = action.digest(domain);
         let wrong = |_| ActionError::Signature { avatar };
         let signature = Signature::from_slice(mtx_sig).map_err(wrong)?;

@@ -130,6 +130,7 @@ pub fn plan<H: HeldLogs>(
         }
         logs.entry(author).or_default().push(node);
     }
+    // What is missing is collected over all logs, so the sender learns all of it at once.
     let (mut plan, mut missing) = (Plan::default(), BTreeSet::new());
     for (author, mut nodes) in logs {
         nodes.sort_by_key(LogNode::seq);

@@ -241,6 +241,8 @@ impl Keyring {
             author: key.address(),
             seq: tip.map_or(0, |tip| tip.seq + 1),
         };
+        // The body is sealed first, with the read key; the signature is over the sealed body, so replicas can check it
+        // without reading it. The whole node is then sealed with the replica key.
         let body = seal_body(read, &place, messages).map_err(PrivateSealError::Sealed)?;
         let node = seal(log, vec![body], refs, time, &self.domain, key);
         let node = node.map_err(PrivateSealError::Node)?;
