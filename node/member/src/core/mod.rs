@@ -182,6 +182,7 @@ impl Core {
             desk: Desk::new(parts.workers),
             reading: Reading::default(),
             held: None,
+            // Work begins only when the chain's head is reached: until then, gates may have results already.
             was_behind: true,
             must_recount: false,
             replicas: replicas.collect(),
@@ -220,6 +221,8 @@ impl Core {
         let mut compare = Instant::now() + COMPARE_BUSY;
         self.recover()?;
         let ring = self.parts.ring.clone();
+        // What is on disk first, then what was read from the chain at the start: votes may have been written and not
+        // counted.
         self.begin_ring_log()?;
         self.ring_as_read(&ring)?;
         while !shutdown.is_cancelled() {
