@@ -145,6 +145,7 @@ impl Chain {
     ) -> Result<Option<Landed>, ChainError> {
         let interest = Interest::flushed(ring, action.avatar, action.nonce);
         let events = search(self, &interest, since, false).await?;
+        // Another action may have taken the nonce. So the transaction's data are compared, not only the event.
         let Some(event) = events.last() else {
             return Ok(None);
         };

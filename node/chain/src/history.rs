@@ -55,6 +55,7 @@ impl Chain {
         };
         let (event, place) = parse::<ring::OutputsRegisteredFilter>(raw)?;
         let ring = address(raw.address);
+        // An endpoint may not keep old receipts and transactions. Then what is only in them is left out.
         let receipt: Option<Receipt> = self.kept(place, || self.receipt(place.transaction)).await?;
         let transaction: Option<Transaction> = self
             .kept(place, || self.transaction(place.transaction))

@@ -35,6 +35,8 @@ pub(super) fn sign(
     if let Some(to) = message.to {
         transaction.set_to(h160(to));
     }
+    // Signatures are made without a random number (RFC 6979), so the same arguments give the same bytes and the same
+    // hash.
     let signed = key.sign(&digest(transaction.sighash()))?;
     let signature = Signature {
         r: U256::from_big_endian(&signed.r),

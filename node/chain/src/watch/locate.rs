@@ -51,6 +51,7 @@ impl Watcher {
         last: Cursor,
     ) -> Result<Vec<Located>, ChainError> {
         let placed = raw.iter().filter_map(|event| Some((event.place()?, event)));
+        // Sorted by their places in the chain; one that two requests have brought is there once.
         let sorted: BTreeMap<EventPlace, &RawEvent> = placed.collect();
         let mut page = PageContent::default();
         for (place, event) in sorted {
@@ -64,6 +65,7 @@ impl Watcher {
                 None => tracing::debug!(?place, "an event does not have the expected form"),
             }
         }
+        // Only when the whole page is decoded the followed gates change, so a failure in the middle can be tried again.
         for (gate, spec) in page.followed {
             self.followed.insert(gate, &spec);
         }
