@@ -138,6 +138,8 @@ impl Worker {
             sandbox: Sandbox::default(),
             profile: String::new(),
         };
+        // The program file may have been replaced while the member runs. A worker of another version or profile must not
+        // compute for this pool.
         match worker.greet(cache).await {
             Ok(ready) if ready.protocol != PROTOCOL => Err(ComputeError::Protocol {
                 what: format!("it speaks form {} and not {PROTOCOL}", ready.protocol),
