@@ -152,6 +152,7 @@ impl<V: Visitor> Walk<V> {
         for slot in &mut self.slots {
             let Slot::Wanted(link) = slot else { continue };
             let bytes = link.expected_bytes();
+            // The next block of the order is asked for even if it is larger than the room: nothing else could make room.
             let must = window.is_empty() && self.ready.is_empty();
             if window.len() == most || (bytes > room && !must) {
                 break;
@@ -359,6 +360,7 @@ impl<V: Visitor> Stream for Walk<V> {
                 }
             }
             let taken = self.take();
+            // What is ready goes to the reader before more is waited for.
             if taken.is_some() {
                 return Poll::Ready(taken);
             }

@@ -25,6 +25,7 @@ pub(super) fn upgrade(database: &Database) -> Result<(), DatabaseError> {
             transaction.open_table(PIECES)?,
             transaction.open_table(PINS)?,
         );
+        // One piece of each block, the first, is enough to know that the block is there.
         for entry in pieces.range::<&super::database::PieceKey>(..)? {
             let piece = *entry?.0.value();
             if piece[KEY_BYTES..] == [0, 0] {
