@@ -121,6 +121,8 @@ pub(super) async fn admit(
     if let Err(refusal) = access.check_host(&request, peer.local) {
         return refusal.into_response();
     }
+    // A foreign page may load what anybody may read, but it does not get the header with which its scripts could read it.
+    // What acts is refused.
     let origin = match access.check_origin(request.headers()) {
         Err(refusal) if acts(&request) => return refusal.into_response(),
         checked => checked.unwrap_or_default(),
