@@ -54,6 +54,8 @@ pub async fn join(args: JoinArgs, out: Out) -> Result<(), ExitError> {
         )));
     }
     keep(&mut file, known);
+    // Everything that a person may have got wrong on the chain's side has been found by now, so the directory may be
+    // changed.
     dir.create()?;
     for (url, token) in args.members.iter().zip(tokens) {
         let (_, member) = locate(&mut file, url, token.clone()).await?;

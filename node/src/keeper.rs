@@ -203,6 +203,7 @@ impl Ring {
     async fn change(self, args: &KeepArgs, calls: &[Call]) -> Result<(), ExitError> {
         let step = self.out.step("changing the ring");
         let (_lock, submitter) = self.submitter(args).await?;
+        // The second call needs what the first did, so they are not sent together.
         let mut sent = Ok(());
         for call in calls {
             sent = mined(&submitter, call).await;

@@ -40,6 +40,7 @@ pub async fn export(args: ExportLogArgs, out: Out) -> Result<(), ExitError> {
     }
     let step = out.step(format_args!("writing {}", count(parts.nodes(), "log node")));
     let mut file = WholeFile::create(&args.file, WHAT, out)?;
+    // The head is the archive's root; all other nodes are below it.
     file.write(&car_header(&[head.cid()]))?;
     for newest in parts.ends.values() {
         write(&members, domain, newest, &mut file).await?;

@@ -83,6 +83,7 @@ impl Session<'_> {
         self.times.total = milliseconds(self.began);
         let notes = notes(&self.clients, gate.address).await;
         notes.iter().for_each(|note| self.out.note(note));
+        // Only members know the fuel, and only the receipt shows it, so they are asked only for that.
         if self.args.receipt.is_some() && registered.transaction.is_some() {
             receipt.fuel = self.member_view(gate, &receipt.signers).await;
         }

@@ -102,6 +102,7 @@ impl LocalRing {
         if self.guard.is_none() {
             self.guard = Some(Guard::start(&self.dir, &lock)?);
         }
+        // From here on the guard ends what is started below if this process is killed.
         let mut ports = Ports::default();
         let mut file = match self.dir.find()? {
             None => {

@@ -57,6 +57,7 @@ pub async fn up(args: UpArgs, out: Out) -> Result<(), ExitError> {
     if args.detach {
         return Ok(());
     }
+    // Two supervisors would both stop the ring at their ends.
     let Some(_supervisor) = process::try_lock(&plan.dir.supervisor())? else {
         ring.release();
         out.note("another `rings up` watches this ring already");

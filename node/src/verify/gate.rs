@@ -98,6 +98,7 @@ pub async fn verify(gate: Address, args: &VerifyArgs, out: Out) -> Result<(), Ex
     let members = place.members().await?;
     let step = out.step("running the program again");
     let pools = worker_pool::open().await?;
+    // The workers are ended in any case, before the failure of a run is told.
     let execution = found.repeat(&members, &pools).await;
     pools.shutdown().await;
     let execution = execution?;
