@@ -24,8 +24,8 @@
 //!   be done comes back as a value, and is done by the caller.
 //! * **The same input gives the same result on every machine.** Collections are ordered, and no rule uses floating-point
 //!   numbers (only the pauses of [`backoff`] do).
-//! * **What is hashed or signed has one encoding.** A reader accepts only the bytes that the writer would have made, because names are
-//!   hashes of bytes. docs/log-format.md describes them.
+//! * **What is hashed or signed has one encoding.** A reader accepts only the bytes that the writer would have made,
+//!   because names are hashes of bytes. docs/log-format.md describes them.
 //! * **Whatever others can send has a bound,** a constant with a name beside the type. A reader refuses what is longer
 //!   before it takes memory for it.
 //! * **Disk first.** A signature can only be taken out of [`journal::Prepared`] when the caller has said that node and

@@ -5,9 +5,9 @@
 //! grows with the work and not with time; only the own account is looked at from time to time, to warn before it is
 //! empty.
 //!
-//! The answers go three ways: to the protocol's state machine, which skips members that cannot pay; to [`RingStatus`],
-//! for status and metrics; and to the log of this process, once for each change of level. They never decide about a
-//! result: a wrong answer costs a turn.
+//! The answers go three ways: to the protocol's state machine, which skips members that cannot pay; to `RingStatus`, for
+//! status and metrics; and to the log of this process, once for each change of level. They never decide about a result: a
+//! wrong answer costs a turn.
 
 use super::{
     input::{report, Balances, Input},
