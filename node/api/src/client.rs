@@ -28,7 +28,8 @@ use tokio_util::io::ReaderStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for one JSON-RPC call, from the first byte to the last.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an unused connection is kept: shorter than a member keeps it, so that no request goes out on a connection that is being closed.
+/// How long an unused connection is kept: shorter than a member keeps it, so that no request goes out on a connection
+/// that is being closed.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a file that are read at once when it is added.
 const READ_BYTES: usize = 256 * 1024;

@@ -31,7 +31,8 @@ pub trait NodeApi: Send + Sync + 'static {
     /// [`ApiError::NotFollowed`] when this member does not follow `ring`.
     async fn ring(&self, ring: Address) -> Result<RingView, ApiError>;
 
-    /// A gate and the votes seen for it. A gate that nobody has heard of is in [`GateState::Unknown`](super::views::GateState::Unknown).
+    /// A gate and the votes seen for it. A gate that nobody has heard of is in
+    /// [`GateState::Unknown`](super::views::GateState::Unknown).
     async fn gate(&self, gate: Address) -> Result<GateView, ApiError>;
 
     /// Log nodes of `member`, newest first: at most `limit`, beginning at the sequence number `from`
@@ -53,8 +54,8 @@ pub trait NodeApi: Send + Sync + 'static {
     /// [`ApiError::Busy`] while the member starts.
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError>;
 
-    /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns. The
-    /// caller has shown the member's token.
+    /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns.
+    /// The caller has shown the member's token.
     ///
     /// # Errors
     /// [`ApiError::NotFollowed`], [`ApiError::InvalidParams`], [`ApiError::Refused`].
@@ -100,8 +101,8 @@ pub trait NodeApi: Send + Sync + 'static {
 /// Keeps the logs of client rings, and relays the actions of their avatars.
 #[async_trait]
 pub trait ClientRings: Send + Sync + 'static {
-    /// Takes an action in, with the log nodes behind it. It is durable here when this returns, and is relayed then. The same
-    /// action again gives the same record.
+    /// Takes an action in, with the log nodes behind it. It is durable here when this returns, and is relayed then. The
+    /// same action again gives the same record.
     ///
     /// # Errors
     /// [`ApiError`], each before anything is stored.

@@ -36,7 +36,8 @@ pub(super) const REPLICATE: &str = "ReplicateRing";
 pub(super) const GET_MESSAGE: &str = "rings_getMessage";
 pub(super) const DISCOVER: &str = "rpc.discover";
 
-/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and `ReplicateRing`.
+/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and
+/// `ReplicateRing`.
 pub(super) fn document() -> Value {
     let mut document = Document::new();
     document.method::<NoParams, Status>(STATUS, "What this member is doing now");

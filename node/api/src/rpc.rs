@@ -1,5 +1,5 @@
-//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and those
-//! of client rings, which carry signatures.
+//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and
+//! those of client rings, which carry signatures.
 //!
 //! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
 //! gives back the answer, or nothing for notifications. A method is one function of the trait

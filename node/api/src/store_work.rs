@@ -70,8 +70,8 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// How many faults there are.
     pub fault_count: u64,
-    /// Whether all blocks of the store were looked at. With Kubo only those that logs name are; `ipfs repo verify` checks the
-    /// others.
+    /// Whether all blocks of the store were looked at. With Kubo only those that logs name are; `ipfs repo verify` checks
+    /// the others.
     pub whole: bool,
 }
 

@@ -33,8 +33,8 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// A chain behind an http(s) or ws(s) endpoint, or behind several. Cheap to clone. Connections are made again when they break, and the chain
-/// id is compared each time.
+/// A chain behind an http(s) or ws(s) endpoint, or behind several. Cheap to clone. Connections are made again when they
+/// break, and the chain id is compared each time.
 #[derive(Clone)]
 pub struct Chain(Arc<Inner>);
 

@@ -7,9 +7,9 @@
 //! * [`calls`] builds calls of the contracts, and [`Submitter`] sends them from a durable journal.
 //! * [`deploy`] puts the contracts on a chain.
 //!
-//! Data passes upwards: `rpc` (endpoints, their limits and failures) → `chain` (typed requests) → `accounts`, `reads`, `history`
-//! and `fetch` (accounts, contracts and events) → `watch` and `submit`. [`ChainError`] says what went wrong and what to do;
-//! [`Chain::trouble`] says what a running node waits for.
+//! Data passes upwards: `rpc` (endpoints, their limits and failures) → `chain` (typed requests) → `accounts`, `reads`,
+//! `history` and `fetch` (accounts, contracts and events) → `watch` and `submit`. [`ChainError`] says what went wrong and
+//! what to do; [`Chain::trouble`] says what a running node waits for.
 //!
 //! Nothing here depends on one implementation of an Ethereum node, and no type of the Ethereum library leaves this crate.
 //!

@@ -23,8 +23,8 @@ pub enum HeldError {
     },
 }
 
-/// Checks that `replica` signed that it holds the log of `avatar` in `ring` up to `head`. `replica_ring` is the domain of the
-/// ring that keeps the logs: whether the replica is a member of it must be asked of the chain.
+/// Checks that `replica` signed that it holds the log of `avatar` in `ring` up to `head`. `replica_ring` is the domain of
+/// the ring that keeps the logs: whether the replica is a member of it must be asked of the chain.
 ///
 /// # Errors
 /// [`HeldError`].

@@ -35,7 +35,8 @@ pub(crate) struct Conversation<'a, 's> {
 }
 
 impl Conversation<'_, '_> {
-    /// Answers the worker until the run has ended. `missed` is called when the worker has not found the module in the cache.
+    /// Answers the worker until the run has ended. `missed` is called when the worker has not found the module in the
+    /// cache.
     pub(crate) async fn drive(
         &mut self,
         module: &impl ModuleSource,

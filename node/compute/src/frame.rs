@@ -98,8 +98,8 @@ pub(crate) struct Hello {
     pub cache: Option<PathBuf>,
 }
 
-/// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame changes
-/// in a way that an older program does not understand.
+/// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame
+/// changes in a way that an older program does not understand.
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// Payload of [`Tag::Ready`].

@@ -11,7 +11,8 @@ use crate::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// The pools of a member: one of its own program, and one for each further worker program. Their runs share one number of workers.
+/// The pools of a member: one of its own program, and one for each further worker program. Their runs share one number of
+/// workers.
 ///
 /// An operation names the profile that computes it; [`Self::of`] finds the pool, or says that this member has none.
 pub struct Pools {

@@ -2,9 +2,10 @@
 //!
 //! How much of the machine's stack a call takes depends on the compiler: on the architecture, and on the version of the
 //! engine. So a program has a stack limit that does not depend on the machine. Before a module is compiled, each function
-//! that calls others gets a few instructions: they take the cost of its frame from a counter, and give it back at the end of
-//! the function. The cost follows from the module alone, so that a recursion ends at the same call, with the same fuel, on
-//! every machine and on both engines. (Blockchains that run WebAssembly meter the height of the stack in the same way.)
+//! that calls others gets a few instructions: they take the cost of its frame from a counter, and give it back at the end
+//! of the function. The cost follows from the module alone, so that a recursion ends at the same call, with the same
+//! fuel, on every machine and on both engines. (Blockchains that run WebAssembly meter the height of the stack in the
+//! same way.)
 //!
 //! ```text
 //! (func (param i32) (result i32)            (func (param i32) (result i32)
@@ -168,8 +169,8 @@ impl Body {
 
 /// What the frame of a function with that many values and operators costs; `None` if the function is not counted.
 ///
-/// Values are what the program has open at one time. Operators count because the compiler may keep what any of them gives, to use
-/// it again after a call: a function of 2,000 multiplications and one local was seen with a frame of 16 KB.
+/// Values are what the program has open at one time. Operators count because the compiler may keep what any of them
+/// gives, to use it again after a call: a function of 2,000 multiplications and one local was seen with a frame of 16 KB.
 fn cost(values: u32, operators: u32, calls: bool) -> Option<i32> {
     let cost = FRAME_COST
         .saturating_add(values.saturating_mul(VALUE_COST))

@@ -77,8 +77,8 @@ impl Policy {
         }
     }
 
-    /// Whether what is on chain may stay although it is not quite what is wanted now: it has all of that, and addresses that
-    /// others may have seen before this member was started again; nobody has said yet where they see it now.
+    /// Whether what is on chain may stay although it is not quite what is wanted now: it has all of that, and addresses
+    /// that others may have seen before this member was started again; nobody has said yet where they see it now.
     fn may_stay(&self, known: &[u8], own: &OwnAddresses) -> bool {
         let (known, wanted) = (address_texts(known), address_texts(&self.wanted(own)));
         self.configured.is_empty()

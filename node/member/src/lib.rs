@@ -1,11 +1,11 @@
 //! A running member of a ring: it joins chain, store, compute, network and HTTP, and stops them in order.
 //!
-//! [`run`] opens everything that a member needs (`opened.rs`: key, state database, block store, submitter), starts the parts
-//! that run side by side (`run.rs`) and waits for the end (`running.rs`). Everything that happens reaches one task through
-//! one inbox: events of the chain (`follow.rs`), peers (`peers.rs`), finished computations. That task, `core/`, owns the
-//! protocol's state machine, does what it asks for, and writes the results of a round to disk (`state/`) before anything is
-//! sent. The HTTP side reads from there through `api.rs`; other members' requests are answered by `serve.rs`. What people without a
-//! node ask for is the work of `clients/`.
+//! [`run`] opens everything that a member needs (`opened.rs`: key, state database, block store, submitter), starts the
+//! parts that run side by side (`run.rs`) and waits for the end (`running.rs`). Everything that happens reaches one task
+//! through one inbox: events of the chain (`follow.rs`), peers (`peers.rs`), finished computations. That task, `core/`,
+//! owns the protocol's state machine, does what it asks for, and writes the results of a round to disk (`state/`) before
+//! anything is sent. The HTTP side reads from there through `api.rs`; other members' requests are answered by `serve.rs`.
+//! What people without a node ask for is the work of `clients/`.
 //!
 //! [`execute`] and [`task`] are also used without a running member, by `rings verify`; [`config`] and [`keystore`] are
 //! shared with the command line.

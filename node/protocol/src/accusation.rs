@@ -2,8 +2,8 @@
 //!
 //! It is portable and is checked offline. For a gate it holds the member's signed [`Vote`] and the signatures with which
 //! the ring registered another result for the same computation. For a request it holds the member's log node with its
-//! [`RequestVote`], and an [`EntryProof`] of the entry that is listed. Beside both stand the tokens that the inputs resolved
-//! to, so that anybody can compute the result again and say who was right.
+//! [`RequestVote`], and an [`EntryProof`] of the entry that is listed. Beside both stand the tokens that the inputs
+//! resolved to, so that anybody can compute the result again and say who was right.
 //!
 //! What a file cannot know is left to its reader: whether the members were those of the ring ([`Verdict::members`], to be
 //! compared with `membersHash()` in that epoch), or whether the chain names the anchor of the proof ([`Verdict::anchor`]).
@@ -256,8 +256,8 @@ impl Accusation {
         }
     }
 
-    /// Its bytes: `[version, 0, chain, ring, tokens, vote, registered, members, signatures]` for a gate, where the votes are
-    /// the payloads of their messages; `[version, 1, tokens, node, proof]` for a request.
+    /// Its bytes: `[version, 0, chain, ring, tokens, vote, registered, members, signatures]` for a gate, where the votes
+    /// are the payloads of their messages; `[version, 1, tokens, node, proof]` for a request.
     ///
     /// # Errors
     /// [`AccusationError::Vote`] when a vote is out of bounds.

@@ -163,8 +163,8 @@ impl Domain {
 
     /// The digest that a member signs to endorse a ring node (`IRing.registerRingNode`).
     ///
-    /// `prev` is the ring node before, zero for none. Each of `moves` is a member, the head of its log that the contract has
-    /// now (zero for none), and the head that it gets; they are in ascending order of the members.
+    /// `prev` is the ring node before, zero for none. Each of `moves` is a member, the head of its log that the contract
+    /// has now (zero for none), and the head that it gets; they are in ascending order of the members.
     pub fn ring_node(
         &self,
         prev: Digest,
@@ -190,8 +190,8 @@ impl Domain {
         self.digest(node)
     }
 
-    /// The digest that an avatar signs to act (`IRing.flush`). `fields` are the struct's values in their order, the last being
-    /// the hash of its data: see [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
+    /// The digest that an avatar signs to act (`IRing.flush`). `fields` are the struct's values in their order, the last
+    /// being the hash of its data: see [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
     pub(crate) fn compound_action(&self, fields: &[[u8; 32]; 9]) -> Digest {
         let typed = Words::default().word(keccak256(COMPOUND_ACTION_TYPE).0);
         let words = fields.iter().fold(typed, |words, word| words.word(*word));

@@ -12,10 +12,11 @@
 //! register the result. What is signed is encoded in [`eip712`]; names and keys are in [`cids`] and [`crypto`].
 //!
 //! Without a gate, a [`request::Request`] stands in a member's log, and a [`request::Book`] counts the votes. What two
-//! thirds agree on becomes an entry of the [`ringlog`], by an [`assembly::Assembler`]: ring nodes are proposed, endorsed and
-//! registered, and prove their entries to anybody. In a ring whose logs are [`private`], nodes are sealed. What people sign
-//! without ether, their logs and their calls, is taken in and brought to the chain by the rules of [`flush`]. All bytes that
-//! others may send are read by [`cbor`], and an [`accusation`] shows that a member voted for another result.
+//! thirds agree on becomes an entry of the [`ringlog`], by an [`assembly::Assembler`]: ring nodes are proposed, endorsed
+//! and registered, and prove their entries to anybody. In a ring whose logs are [`private`], nodes are sealed. What
+//! people sign without ether, their logs and their calls, is taken in and brought to the chain by the rules of [`flush`].
+//! All bytes that others may send are read by [`cbor`], and an [`accusation`] shows that a member voted for another
+//! result.
 //!
 //! # Rules that every file here keeps
 //!

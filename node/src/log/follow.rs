@@ -35,7 +35,8 @@ const NODES_AT_ONCE: u32 = 16;
 /// `rings log follow`
 ///
 /// # Errors
-/// Status 2 when the account is not a member, 1 when its author has written another history. Ctrl-C ends it without an error.
+/// Status 2 when the account is not a member, 1 when its author has written another history. Ctrl-C ends it without an
+/// error.
 pub async fn follow(args: FollowArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let following = async {

@@ -37,8 +37,8 @@ pub fn domain(place: &Place) -> Domain {
     Domain::new(place.file.chain_id, place.file.ring)
 }
 
-/// A page of a log from the first of the members that has it: at most `limit` nodes, newest first, from `from` on or from the
-/// head.
+/// A page of a log from the first of the members that has it: at most `limit` nodes, newest first, from `from` on or from
+/// the head.
 ///
 /// # Errors
 /// Status 2 when the account is not a member, 5 when no member gives the page.

@@ -67,8 +67,8 @@ impl Gate {
         }
     }
 
-    /// Declares what is new, and asks for the gate, from the client's account. Gives `false` when the chain has not taken the
-    /// transactions by `deadline`; they stay in the journal, and the next run goes on with them.
+    /// Declares what is new, and asks for the gate, from the client's account. Gives `false` when the chain has not taken
+    /// the transactions by `deadline`; they stay in the journal, and the next run goes on with them.
     ///
     /// # Errors
     /// When the account cannot pay, or the chain refuses.

@@ -124,8 +124,8 @@ pub async fn down(args: DownArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
-/// Stops a ring and removes it. A ring on a chain of others is not removed: its members' keys may hold ether, and a key whose
-/// signing journal is gone must not be used again.
+/// Stops a ring and removes it. A ring on a chain of others is not removed: its members' keys may hold ether, and a key
+/// whose signing journal is gone must not be used again.
 async fn remove(dir: &RingDir, out: Out) -> Result<(), ExitError> {
     match dir.find()? {
         Some(file) if !file.own_chain => Err(ExitError::usage(format!(

@@ -52,9 +52,9 @@ pub struct FileShape {
 /// Checks every block of the file `cid`.
 ///
 /// # Errors
-/// Of class [`ErrorClass::Invalid`](crate::ErrorClass::Invalid) when it is not a file as `ipfs add` makes it, or larger than [`MAX_FILE_BLOCKS`] and
-/// [`MAX_FILE_DEPTH`] allow: then it is not a file on any machine. Any other error says that this could not be found out
-/// now.
+/// Of class [`ErrorClass::Invalid`](crate::ErrorClass::Invalid) when it is not a file as `ipfs add` makes it, or larger
+/// than [`MAX_FILE_BLOCKS`] and [`MAX_FILE_DEPTH`] allow: then it is not a file on any machine. Any other error says that
+/// this could not be found out now.
 pub async fn check_file(source: &dyn BlockSource, cid: Cid) -> Result<FileShape, StoreError> {
     let mut check = Check::new(source, u64::MAX);
     check.run(Link::root(cid)).await.map(FileShape::from)
@@ -117,8 +117,8 @@ struct OpenNode {
     summary: Summary,
     /// Those that are not done, in order.
     children: VecDeque<Link>,
-    /// How many of them are asked for together. Where one leaf comes after the other, the next ones are probably leaves too. What
-    /// is asked for behind a child that is no leaf is asked for in vain.
+    /// How many of them are asked for together. Where one leaf comes after the other, the next ones are probably leaves
+    /// too. What is asked for behind a child that is no leaf is asked for in vain.
     ahead: usize,
 }
 
@@ -344,9 +344,9 @@ impl FileChecker {
         }
     }
 
-    /// As [`check_file`], for a file that takes at most `most_blocks` blocks to read, equal ones counted each time. `None` if it
-    /// takes more; then no more than that many different ones were looked at. What comes first counts: a fault, or the
-    /// block that is too many. A file that was checked before gives the same answer.
+    /// As [`check_file`], for a file that takes at most `most_blocks` blocks to read, equal ones counted each time.
+    /// `None` if it takes more; then no more than that many different ones were looked at. What comes first counts: a
+    /// fault, or the block that is too many. A file that was checked before gives the same answer.
     ///
     /// # Errors
     /// As [`check_file`].

@@ -35,8 +35,8 @@ pub fn read_file(
     read_file_from(source, cid, 0)
 }
 
-/// As [`read_file`], from byte `first` on. Parts of the file that lie before it are neither fetched nor checked, so a few blocks that
-/// repeat to make a very long file cost nothing but the way down.
+/// As [`read_file`], from byte `first` on. Parts of the file that lie before it are neither fetched nor checked, so a few
+/// blocks that repeat to make a very long file cost nothing but the way down.
 ///
 /// # Errors
 /// As [`read_file`].

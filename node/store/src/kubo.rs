@@ -1,10 +1,10 @@
 //! Kubo as a store, through its RPC.
 //!
-//! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once,
-//! because this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage
-//! collector keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does
-//! not have. A file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows
-//! it by. How durable a block is depends on Kubo's datastore settings.
+//! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once, because
+//! this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage collector
+//! keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does not have. A
+//! file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows it by.
+//! How durable a block is depends on Kubo's datastore settings.
 //!
 //! A draft's blocks are put without a pin, and pinned when it is kept. So what somebody else has pinned meanwhile is not
 //! removed with the draft, even if another member uses the same endpoint.

@@ -11,9 +11,9 @@
 //! order, and [`read_car`] packs all below a root into one archive. Both go through a walk that asks for blocks ahead
 //! of its reader, within bounds.
 //!
-//! The output of a program that still runs is a [`Draft`]: if the program fails, its blocks are removed. What else may go is
-//! decided by whoever knows what the blocks are for: the embedded store has an [`Inventory`] that lists, pins and removes
-//! blocks, [`mark_below`] finds what is needed, and a [`Lease`] keeps what nothing names yet.
+//! The output of a program that still runs is a [`Draft`]: if the program fails, its blocks are removed. What else may go
+//! is decided by whoever knows what the blocks are for: the embedded store has an [`Inventory`] that lists, pins and
+//! removes blocks, [`mark_below`] finds what is needed, and a [`Lease`] keeps what nothing names yet.
 //!
 //! [`export_all`] and [`read_cars`] write archives (CAR v1), [`import_car`] reads them (v1 and v2), block by block.
 //!

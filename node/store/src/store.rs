@@ -27,9 +27,9 @@ pub trait BlockStore: Send + Sync + 'static {
         Draft::default()
     }
 
-    /// As [`put`](Self::put), of blocks that may turn out not to be needed. The draft remembers those that were not here before;
-    /// it must be one of [`draft`](Self::draft) of this store. With Kubo they may be collected until the draft is kept.
-    /// A store that removes nothing puts them as all others.
+    /// As [`put`](Self::put), of blocks that may turn out not to be needed. The draft remembers those that were not here
+    /// before; it must be one of [`draft`](Self::draft) of this store. With Kubo they may be collected until the draft is
+    /// kept. A store that removes nothing puts them as all others.
     ///
     /// # Errors
     /// As [`put`](Self::put).

@@ -99,8 +99,8 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
     /// The next block, hashed; `None` at the end. Blocks whose CID holds the content itself are passed over.
     ///
     /// # Errors
-    /// [`StoreError::Archive`], [`StoreError::Input`]; [`StoreError::Cid`] for a block that does not hash to its CID, or whose
-    /// hash or codec Rings does not accept; [`StoreError::TooLarge`].
+    /// [`StoreError::Archive`], [`StoreError::Input`]; [`StoreError::Cid`] for a block that does not hash to its CID, or
+    /// whose hash or codec Rings does not accept; [`StoreError::TooLarge`].
     pub async fn next(&mut self) -> Result<Option<Block>, StoreError> {
         loop {
             let Some(length) = self.length().await? else {

@@ -109,8 +109,8 @@ impl Writer {
         }
     }
 
-    /// No pool takes it. If none ever did, the nonce can be used for another. Otherwise it may still be mined, so it is tried
-    /// again. If only an earlier run may have sent it, the callers are told why nothing happens.
+    /// No pool takes it. If none ever did, the nonce can be used for another. Otherwise it may still be mined, so it is
+    /// tried again. If only an earlier run may have sent it, the callers are told why nothing happens.
     async fn on_refused(&mut self, nonce: u64, error: ChainError) {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;

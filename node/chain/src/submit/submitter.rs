@@ -88,8 +88,10 @@ impl Submitter {
     ///
     /// # Errors
     /// [`ChainError::Reverted`] when an estimate (`gas: None`) finds that the contract would refuse, in which case
-    /// nothing was sent and the purpose is free again. The same holds for [`ChainError::FeeCap`] while gas is too expensive, [`ChainError::InsufficientFunds`] and [`ChainError::Transaction`]. These three may also be returned for a transaction of an earlier run that no pool takes; that one is still tried again. [`ChainError::Journal`] when it could not be written, so nothing was sent.
-    /// [`ChainError::Closed`] after [`Submitter::shutdown`].
+    /// nothing was sent and the purpose is free again. The same holds for [`ChainError::FeeCap`] while gas is too
+    /// expensive, [`ChainError::InsufficientFunds`] and [`ChainError::Transaction`]. These three may also be returned for
+    /// a transaction of an earlier run that no pool takes; that one is still tried again. [`ChainError::Journal`] when it
+    /// could not be written, so nothing was sent. [`ChainError::Closed`] after [`Submitter::shutdown`].
     pub async fn submit(&self, purpose: Digest, call: Call) -> Result<Submitted, ChainError> {
         let (waiter, answered) = oneshot::channel();
         let request = Submission {

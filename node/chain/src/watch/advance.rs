@@ -283,8 +283,8 @@ impl Watcher {
         interests
     }
 
-    /// Looks again at blocks that were read, when it is time for it. If an event had been missed, it goes back to that block
-    /// and returns `true`: everything after it is read again.
+    /// Looks again at blocks that were read, when it is time for it. If an event had been missed, it goes back to that
+    /// block and returns `true`: everything after it is read again.
     pub(super) async fn look_again(&mut self) -> Result<bool, Stop> {
         let read = self.position.map_or(0, |position| position.number);
         let sure = self.sure().min(read);

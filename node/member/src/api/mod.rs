@@ -5,9 +5,9 @@
 //! inbox how far it is with a gate. It changes nothing, except that it gives requests to the core, and what avatars send to
 //! [`Clients`]. To add a method, add it to the trait in `rings-api` first.
 //!
-//! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot reach),
-//! `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an answer that need
-//! nothing but what they show).
+//! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot
+//! reach), `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an
+//! answer that need nothing but what they show).
 
 mod gate;
 mod health;

@@ -2,10 +2,10 @@
 //! is undone here too.
 //!
 //! A page goes into the state database in one transaction with its cursor (`MemberState::page`), which returns signals:
-//! gates that became ready, that have a result, or that can never get one. These start and stop work in `gates`. A rewind takes records back,
-//! reads the membership again, and starts again with the gates that changed. While the member is far behind the head,
-//! it only stores, and resumes work when it has caught up. An update that the disk cannot take is held and tried again;
-//! the watcher waits for it.
+//! gates that became ready, that have a result, or that can never get one. These start and stop work in `gates`. A rewind
+//! takes records back, reads the membership again, and starts again with the gates that changed. While the member is far
+//! behind the head, it only stores, and resumes work when it has caught up. An update that the disk cannot take is held
+//! and tried again; the watcher waits for it.
 
 use super::{Core, CoreError};
 use crate::state::{GateFact, Said};

@@ -247,8 +247,8 @@ impl Core {
         }
     }
 
-    /// A vote that waits for the disk, or is on it, is not written a second time: while the store was away, the gate may have
-    /// been opened and computed again.
+    /// A vote that waits for the disk, or is on it, is not written a second time: while the store was away, the gate may
+    /// have been opened and computed again.
     pub(super) fn draft_vote(&mut self, draft: Draft) -> Result<(), CoreError> {
         let same = |vote: &Draft| {
             vote.computation == draft.computation

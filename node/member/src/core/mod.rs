@@ -7,13 +7,13 @@
 //!
 //! [`Core`] is the task, [`CoreParts`] what it is given, [`CoreError`] why it stops. Each file below adds the methods of
 //! one subject to `Core`: `chain` and `membership` (updates of the chain), `gates` (which work is started), `compute`
-//! (from work to votes), `logs`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `recover` (after a backup
-//! was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds` (to the chain,
-//! and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes` and `register`
-//! (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox), `desk` and `fair`
-//! (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that reads the
-//! membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds the assembly
-//! of ring nodes), `quota`, `recovery`, `suspect`.
+//! (from work to votes), `logs`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `recover` (after a
+//! backup was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds`
+//! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
+//! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
+//! `desk` and `fair` (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that
+//! reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! the assembly of ring nodes), `quota`, `recovery`, `suspect`.
 //!
 //! # A round
 //!

@@ -1,9 +1,10 @@
 //! The end of a round: everything is written to disk in one transaction, and only then published.
 //!
 //! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), puts the blocks of all
-//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own node,
-//! counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be written now, all of it is kept and tried again. This order is the rule
-//! "disk first": no signature leaves before it can be found again after a crash.
+//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own
+//! node, counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be
+//! written now, all of it is kept and tried again. This order is the rule "disk first": no signature leaves before it can
+//! be found again after a crash.
 
 use super::{Core, CoreError};
 use crate::{clock, state::ReceivedNode};
@@ -21,8 +22,9 @@ impl Core {
         has_words || !self.entries.is_empty() || !self.diverged.is_empty()
     }
 
-    /// Whether other members have nodes of the own log that are not held here, or may have: then this disk is older than what
-    /// this member signed. Nothing is signed until they are here, because a new node would take the position of one of them.
+    /// Whether other members have nodes of the own log that are not held here, or may have: then this disk is older than
+    /// what this member signed. Nothing is signed until they are here, because a new node would take the position of one
+    /// of them.
     fn is_overtaken(&self) -> bool {
         if self.recovery.is_some() {
             return true;

@@ -1,9 +1,9 @@
 //! The first half: everything that a run needs is fetched and checked, and no worker is taken.
 //!
-//! `prepare` reads the operation, finds the pool of its profile, compares its limits with what this member spends,
-//! reads the program, and checks all inputs, in this order for every member, so that the first fault is the same. At the
-//! end the program is compiled, if it is not yet. The result is a [`Prepared`]: the work, or a failure record that is clear already. Errors of this machine, and reasons
-//! to decline, are [`ExecuteError`]s.
+//! `prepare` reads the operation, finds the pool of its profile, compares its limits with what this member spends, reads
+//! the program, and checks all inputs, in this order for every member, so that the first fault is the same. At the end
+//! the program is compiled, if it is not yet. The result is a [`Prepared`]: the work, or a failure record that is clear
+//! already. Errors of this machine, and reasons to decline, are [`ExecuteError`]s.
 
 use super::{
     context::TaskContext,
@@ -22,8 +22,9 @@ use rings_protocol::{
 };
 use std::sync::Arc;
 
-/// Fetches and checks what the operation in the file `operation` needs over `inputs`: first the operation, then the program,
-/// then the inputs in order, so that the first fault is the same for everybody. Compiles the program if that can be kept.
+/// Fetches and checks what the operation in the file `operation` needs over `inputs`: first the operation, then the
+/// program, then the inputs in order, so that the first fault is the same for everybody. Compiles the program if that can
+/// be kept.
 ///
 /// # Errors
 /// [`ExecuteError`] for faults of this machine, and where it declines. Something malformed is prepared as the failure

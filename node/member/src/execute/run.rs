@@ -332,7 +332,8 @@ pub fn failure_record(failure: Failure, input: Option<u64>) -> FailureRecord {
 /// An output that stays in the store only if its draft is kept.
 type Drafted = (Imported, Option<Draft>);
 
-/// Standard output, on its way to being a file. What it has stored is removed if it is discarded, or dropped before its end.
+/// Standard output, on its way to being a file. What it has stored is removed if it is discarded, or dropped before its
+/// end.
 pub(super) struct Sink(Importer);
 
 #[async_trait]

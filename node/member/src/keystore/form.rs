@@ -1,8 +1,8 @@
 //! Converts keystores of version 3, as other tools write them, into the form that our library reads.
 //!
-//! Go's JSON, and so geth, does not mind the case of names: ethers 6 and MyEtherWallet write `Crypto`. Some tools leave the id
-//! out, or write 0x in front of hexadecimal. ethers derives the key from the NFKC form of the password, others from the
-//! password as it was typed.
+//! Go's JSON, and so geth, does not mind the case of names: ethers 6 and MyEtherWallet write `Crypto`. Some tools leave
+//! the id out, or write 0x in front of hexadecimal. ethers derives the key from the NFKC form of the password, others
+//! from the password as it was typed.
 
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;

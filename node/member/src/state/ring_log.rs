@@ -89,8 +89,8 @@ impl MemberState {
         })
     }
 
-    /// The gates that got a result of this ring in these blocks, and that no final ring node lists, with the seconds since 1970
-    /// when that was read.
+    /// The gates that got a result of this ring in these blocks, and that no final ring node lists, with the seconds
+    /// since 1970 when that was read.
     ///
     /// # Errors
     /// [`StateError`].

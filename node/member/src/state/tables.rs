@@ -82,7 +82,8 @@ pub(super) const CHOICES: TableDefinition<'_, (Account, Word), Word> =
     TableDefinition::new("choices");
 /// (number of ring nodes that were final then, request): the request was over at that time.
 pub(super) const OVER: TableDefinition<'_, (u64, Word), ()> = TableDefinition::new("over");
-/// (block, gate that got a result of this ring in it, which no final ring node lists) → seconds since 1970 when that was read.
+/// (block, gate that got a result of this ring in it, which no final ring node lists) → seconds since 1970 when that was
+/// read.
 pub(super) const UNLISTED: TableDefinition<'_, (u64, Account), u64> =
     TableDefinition::new("unlisted");
 /// Number of a ring node → its digest, and block and transaction of its registration.

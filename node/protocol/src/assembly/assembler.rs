@@ -57,7 +57,8 @@ pub enum AssemblyEffect {
         /// The ring node, with its pages.
         node: Box<RingNode>,
     },
-    /// Fetch these pages, first from this member. [`RingStore::page`](super::RingStore::page) gives them when they are there.
+    /// Fetch these pages, first from this member. [`RingStore::page`](super::RingStore::page) gives them when they are
+    /// there.
     Fetch {
         /// Who proposed them.
         author: Address,
@@ -275,8 +276,8 @@ impl Assembler {
         self.book.finalised(number)
     }
 
-    /// The chain refused the registration, and another ring node is not registered in its place: others have their turn, and
-    /// this member may propose again.
+    /// The chain refused the registration, and another ring node is not registered in its place: others have their turn,
+    /// and this member may propose again.
     pub fn registration_failed(&mut self, node: Digest, now: u64) {
         for (_, held) in self.drafts.all().filter(|(_, held)| held.node == node) {
             held.sent = false;

@@ -79,8 +79,9 @@ impl Replica {
         }
     }
 
-    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is held
-    /// is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around them.
+    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is
+    /// held is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around
+    /// them.
     pub fn offer_node(
         &self,
         node: &LogNode,

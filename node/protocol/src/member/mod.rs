@@ -148,8 +148,8 @@ impl Member {
         self.reschedule_agreed();
     }
 
-    /// Takes the members whose accounts cannot pay for a registration now. Their turns pass to those who can. If this member
-    /// is one of them, its turn comes after everybody else's: its account may have been filled meanwhile.
+    /// Takes the members whose accounts cannot pay for a registration now. Their turns pass to those who can. If this
+    /// member is one of them, its turn comes after everybody else's: its account may have been filled meanwhile.
     pub fn cannot_pay(&mut self, poor: BTreeSet<Address>) {
         if self.poor != poor {
             self.poor = poor;

@@ -186,9 +186,9 @@ impl Keyring {
         Ok((account, wrap(&self.domain, epoch, key, to, random)?))
     }
 
-    /// Makes a new read key for an epoch, from the caller's secure random numbers, and wraps it for members and its replica
-    /// key for replicas: for those of them that this member has approved. The key is added here; the caller stores the block
-    /// of wrapped keys and writes the rotation into its log.
+    /// Makes a new read key for an epoch, from the caller's secure random numbers, and wraps it for members and its
+    /// replica key for replicas: for those of them that this member has approved. The key is added here; the caller
+    /// stores the block of wrapped keys and writes the rotation into its log.
     ///
     /// # Errors
     /// [`WrapError`] when a public key is not a point of the curve.

@@ -163,8 +163,8 @@ impl Book {
         asked.filter(|request| self.is_listable(request)).count()
     }
 
-    /// A gate of this ring has this result on chain, so deep that it is final: it may be listed too. `at` is when it began to
-    /// wait for that, as far as it makes a ring node due; it may be later than now.
+    /// A gate of this ring has this result on chain, so deep that it is final: it may be listed too. `at` is when it
+    /// began to wait for that, as far as it makes a ring node due; it may be later than now.
     pub fn on_chain(&mut self, entry: Entry, at: u64) {
         let Entry::Result { request, .. } = entry else {
             return;
