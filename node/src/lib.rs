@@ -12,10 +12,10 @@
 //! * `log/` looks at members' logs, and proves what is in them.
 //! * `verify/` computes results again, in workers of their own (`worker_pool.rs`), and checks proofs and accusations;
 //!   `known.rs` finds a result on chain.
-//! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`,
-//!   `gates.rs` and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for
-//!   one of others; `keeper.rs` changes who is a member; `key.rs` is about keys. `store/` works on members' stores and
-//!   backups.
+//! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`, `gates.rs`
+//!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
+//!   `keeper.rs` changes who is a member; `key.rs` is about keys.
+//! * `store/` works on members' stores and backups.
 //! * `avatar/` is for people who have no node: their logs, their actions, their rings.
 //! * `node.rs` runs a member in this process, by the crate `rings-member`. `bench/` measures. `reference.rs` writes
 //!   `docs/cli.md`, and `man.rs` the manual pages.

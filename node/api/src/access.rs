@@ -94,7 +94,6 @@ impl Access {
     }
 }
 
-/// The value of a header that may be there once: of two, it would be open which one counts.
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(&name).iter();
     let first = values.next();

@@ -128,7 +128,6 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens a node of this log: a sealed one with the ring's keys, any other as it is.
     fn open(&self, bytes: &[u8]) -> Result<LogNode, Box<dyn std::error::Error + Send + Sync>> {
         let plain = |error: NodeError| error.into();
         match &self.secrecy {

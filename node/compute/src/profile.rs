@@ -1,8 +1,8 @@
 //! The profile's name: which engine and configuration computes, in one string.
 //!
-//! Two machines with the same profile get the same bytes, the same failure and the same fuel from the same task. So the
-//! name covers everything in this crate that can change one of them. An operation names the profile that computes it, and
-//! a vote the one that did.
+//! Two machines with the same profile get the same bytes, the same failure and the same fuel from the same task. So the name
+//! covers everything in this crate that can change one of them. An operation names the profile that computes it, and a
+//! vote the one that did.
 
 use crate::{
     bounds::{
@@ -22,8 +22,8 @@ use crate::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// To be raised when an answer or a charge of a host function changes, the rules for what is a failure, or how blocks of
-/// an input are counted.
+/// To be raised when an answer or a charge of a host function changes, the rules for what is a failure, or how blocks of an input
+/// are counted.
 const HOST_VERSION: u32 = 5;
 /// Bytes of the description's hash that the name shows.
 const SHOWN: usize = 8;

@@ -138,8 +138,6 @@ impl Worker {
             sandbox: Sandbox::default(),
             profile: String::new(),
         };
-        // The program file may have been replaced while the member runs. A worker of another version or profile must not
-        // compute for this pool.
         match worker.greet(cache).await {
             Ok(ready) if ready.protocol != PROTOCOL => Err(ComputeError::Protocol {
                 what: format!("it speaks form {} and not {PROTOCOL}", ready.protocol),
@@ -157,7 +155,6 @@ impl Worker {
         }
     }
 
-    /// The first exchange: the worker learns where the cache is, and says its version, its profile and its sandbox.
     async fn greet(&mut self, cache: Option<&Path>) -> Result<Ready, Broken> {
         let budget = &mut Budget::new(START_LIMIT);
         let hello = Hello {

@@ -42,8 +42,6 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
         status: "new".into(),
         kind: args.kind,
     };
-    // On this disk before any replica sees it: if the command ends here, the next one sends the same node and not another
-    // one for the same position.
     avatar.log.append(&avatar.key, vec![message], now())?;
     let request = AppendParams {
         avatar: avatar.key.address(),

@@ -1,11 +1,7 @@
-//! An avatar's own log in a file: the bytes of its nodes, oldest first, each behind its length in four bytes,
-//! big-endian.
+//! An avatar's own log in a file: the bytes of its nodes, oldest first, each behind its length in four bytes, big-endian.
 //!
 //! The file is locked while a command uses it, for two nodes for one position would be a fork. A node is on disk before
 //! it is sent. What is left of a node whose writing was interrupted was never sent, and is cut off.
-//!
-//! Every node is checked when the file is opened: a file of another avatar or ring is refused. A copy of the file from
-//! elsewhere must not be used to append, because it does not know what was signed since.
 
 use crate::exit::{Context, ExitError, ExitStatus};
 use rings_client::{Domain, Log, LogMessage, LogNode, Secrecy, SecretKey};

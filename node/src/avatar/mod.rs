@@ -1,9 +1,8 @@
-//! Commands for avatars: people who act without a node and without ether, through the members of a ring that keeps
-//! their logs.
+//! Commands for avatars: people who act without a node and without ether, through the members of a ring that keeps their
+//! logs.
 //!
-//! `place.rs` opens what they work with: the key, the ring of the avatar on chain, the avatar's log (`log_file.rs`) and
-//! the members. `show.rs` looks, `create.rs` makes a client ring, `act.rs` appends, flushes and replicates. The rules
-//! are those of `rings-client`, which has no I/O; here are the files, the chain and the members.
+//! `place.rs` opens what they work with: the key, the ring of the avatar on chain, the avatar's log (`log_file.rs`) and the
+//! members. `show.rs` looks, `create.rs` makes a client ring, `act.rs` appends, flushes and replicates.
 
 mod act;
 mod create;

@@ -298,7 +298,6 @@ pub(crate) async fn fetch(
     in_order(window, blocks)
 }
 
-/// Fetches singly after a request for several has failed, so that the blocks before the one that fails are still given.
 async fn fetch_one_by_one(
     source: &dyn BlockSource,
     cids: &[Cid],

@@ -11,7 +11,6 @@ use tokio::time::timeout;
 /// How long an answer may take. A range has at most a few megabytes.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// Why a request to a member has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     #[error("the member cannot be asked")]

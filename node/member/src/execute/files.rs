@@ -77,8 +77,7 @@ impl Files {
         })
     }
 
-    /// Checks a file that no fuel pays for: its length as the root says, then all of it, then how many blocks reading it
-    /// takes.
+    /// Checks a file that no fuel pays for: its length as the root says, then all of it, then how many blocks reading it takes.
     async fn check_small(&self, cid: Cid, limit: u32, what: &str) -> Result<(), Stop> {
         let size = file_size(&*self.source, cid).await;
         if size.map_err(|error| not_a_file(error, what))? > u64::from(limit) {
@@ -140,8 +139,8 @@ impl Files {
     }
 }
 
-/// A program: a file whose blocks are here. Several wait for their turns at a compiler, and each may be large, so its
-/// bytes are read when they are needed.
+/// A program: a file whose blocks are here. Several wait for their turns at a compiler, and each may be large, so its bytes are
+/// read when they are needed.
 #[derive(Clone)]
 pub(super) struct Program {
     source: Arc<dyn BlockSource>,

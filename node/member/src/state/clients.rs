@@ -1,9 +1,9 @@
 //! What a member keeps of client rings: the indexes of their logs, the actions of their avatars, and what those cost.
 //!
-//! [`ClientState`] is a redb database of its own beside the member's (`clients.redb`). Blocks of log nodes are in the
-//! block store, and must be there before their index is written. Nodes and the action that they lead to are written in
-//! one transaction ([`ClientState::take`]). The actions that are not on chain yet are listed, so that a member that
-//! starts again goes on with them.
+//! [`ClientState`] is a redb database of its own beside the member's (`clients.redb`). Blocks of log nodes are in the block
+//! store, and must be there before their index is written. Nodes and the action that they lead to are written in one
+//! transaction ([`ClientState::take`]). The actions that are not on chain yet are listed, so that a member that starts again
+//! goes on with them.
 
 use super::{
     database::Durable,
@@ -311,8 +311,8 @@ impl ClientState {
         })
     }
 
-    /// Keeps a client ring: adds a wrapped replica key, and names the action that registers it, where they are given.
-    /// Returns false if there is no room for the key.
+    /// Keeps a client ring: adds a wrapped replica key, and names the action that registers it, where they are given. Returns
+    /// false if there is no room for the key.
     ///
     /// # Errors
     /// [`StateError`]; then nothing is written.
