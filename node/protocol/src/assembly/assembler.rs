@@ -91,17 +91,25 @@ pub enum AssemblyEffect {
 pub struct Assembler {
     pub(super) me: Address,
     pub(super) domain: Domain,
+    /// When a ring node is due, and how long a turn lasts.
     pub(super) settings: Settings,
     pub(super) epoch: u64,
     pub(super) members: Vec<Address>,
+    /// How many endorsements are two thirds.
     pub(super) needed: usize,
+    /// The number of the next ring node.
     pub(super) next: u64,
+    /// The requests that may be listed.
     pub(super) book: Book,
+    /// The choices that may be listed.
     pub(super) decisions: Decisions,
+    /// Proposals and endorsements for the next ring node.
     pub(super) drafts: Drafts,
+    /// The heads of members' logs that the contract has.
     pub(super) heads: BTreeMap<Address, Digest>,
     /// Members whose heads moved on chain while a ring node was under way: the next one leaves them out.
     pub(super) moved: BTreeSet<Address>,
+    /// Members whose forks are proven.
     pub(super) forked: BTreeSet<Address>,
     /// Since when enough entries wait.
     pub(super) full: Option<u64>,

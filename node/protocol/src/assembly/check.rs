@@ -83,13 +83,16 @@ pub(super) struct Pending {
 
 /// What a member knows when it looks at a proposal.
 pub(super) struct View<'a> {
+    /// Where the next ring node stands.
     pub position: Position,
     pub members: &'a [Address],
     /// The heads on chain.
     pub heads: &'a BTreeMap<Address, Digest>,
     pub book: &'a Book,
     pub decisions: &'a Decisions,
+    /// What this member would list itself.
     pub pending: &'a [Pending],
+    /// Whether a ring node is due now.
     pub is_due: bool,
 }
 

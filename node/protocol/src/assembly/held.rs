@@ -22,15 +22,18 @@ pub const MAX_ENDORSEMENTS: usize = 16;
 #[derive(Debug)]
 pub(super) struct HeldProposal {
     pub proposal: Proposal,
+    /// The digest of the ring node that is proposed.
     pub node: Digest,
     pub header: Header,
     /// The heads that move, once the pages are there.
     pub moves: Option<Vec<Move>>,
     /// The digest that is signed, once the pages are there.
     pub signed: Option<Digest>,
+    /// Whether this member has endorsed it.
     pub endorsed: bool,
     /// Whether the caller was asked to fetch the pages.
     pub fetching: bool,
+    /// Why this member did not endorse it when it last looked.
     pub objection: Option<Reason>,
     /// When enough members had endorsed it.
     pub quorum: Option<u64>,

@@ -29,10 +29,15 @@ use std::fmt;
 /// A node whose signature was made or checked here. It cannot be made in any other way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogNode {
+    /// Whose signature it has.
     author: Address,
+    /// The name of the block in which it is stored.
     cid: Cid,
+    /// The name by which other nodes link to it.
     digest: Digest,
+    /// The bytes of that block; those of a node of a private ring are sealed.
     bytes: Vec<u8>,
+    /// What is in it.
     content: Content,
     signed: SignedNode,
 }

@@ -69,13 +69,17 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Member {
     setup: Setup,
+    /// The epoch in which votes count.
     epoch: u64,
+    /// The members of this epoch, sorted.
     members: Vec<Address>,
     /// How many votes for one result are two thirds, as the contract counts.
     needed: usize,
+    /// Members that can be reached now: only they are waited for.
     connected: BTreeSet<Address>,
     /// Members whose accounts cannot pay for a registration.
     poor: BTreeSet<Address>,
+    /// The open gates.
     works: BTreeMap<Address, Work>,
     /// When to look at which gate again: (time, gate).
     schedule: BTreeSet<(u64, Address)>,

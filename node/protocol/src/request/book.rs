@@ -48,13 +48,19 @@ struct Listed {
 #[derive(Debug)]
 pub struct Book {
     domain: Domain,
+    /// The bounds of what is taken up.
     limits: Limits,
+    /// The members whose votes count, sorted.
     members: Vec<Address>,
+    /// How many votes for one outcome are two thirds.
     needed: usize,
+    /// The number of the next ring node.
     next: u64,
+    /// The requests that are held, listed ones among them until their ring node is final.
     open: BTreeMap<Digest, Open>,
     /// Results of gates, which the chain holds: they count without votes.
     on_chain: BTreeMap<Digest, Agreed>,
+    /// What ring nodes list that are not final yet.
     listed: BTreeMap<Digest, Listed>,
     /// The requests of each author.
     authors: BTreeMap<Address, BTreeSet<Digest>>,
