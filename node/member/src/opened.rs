@@ -27,16 +27,21 @@ pub(super) const STATE: &str = "state.redb";
 
 /// Everything that a member needs, open.
 pub(super) struct Opened {
+    /// The member's key, which signs votes, log nodes and transactions.
     pub(super) key: SecretKey,
+    /// Chain and ring.
     pub(super) domain: Domain,
     pub(super) chain: Chain,
+    /// The engine of the ring.
     pub(super) engine: Address,
     /// Blocks on top of a result before it is called final.
     pub(super) confirmations: u64,
     pub(super) state: Arc<MemberState>,
     pub(super) store: Arc<dyn BlockStore>,
     pub(super) submitter: Arc<Submitter>,
+    /// What several parts know of the ring and of its members.
     pub(super) shared: Arc<RingStatus>,
+    /// The ring's state as it was read at the start.
     pub(super) ring: RingState,
     /// How long the next in line waits for a submitter.
     pub(super) turn: Duration,

@@ -323,7 +323,10 @@ struct Joined {
     network: Network,
     pools: Arc<Pools>,
     blocks: Arc<MemberBlocks>,
+    /// Wakes the announcement after a reorganisation.
     announce: Arc<Notify>,
+    /// Wakes the work for client rings when there are new nodes of other members.
     heard: Arc<Notify>,
+    /// Into the core's inbox.
     outbox: mpsc::Sender<Input>,
 }

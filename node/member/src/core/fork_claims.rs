@@ -65,10 +65,13 @@ impl Core {
 struct Errand {
     submitter: Arc<Submitter>,
     chain: Chain,
+    /// Who signed two nodes for one position.
     author: Address,
     /// How many members' turns come before the own one.
     place: u32,
+    /// How long each member has for its try.
     turn: Duration,
+    /// The proof, as the contract takes it.
     claim: ForkClaim,
 }
 

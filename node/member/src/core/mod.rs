@@ -114,10 +114,15 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The running core.
 pub struct Core {
+    /// What the core was given at its start.
     parts: CoreParts,
+    /// This member's account.
     me: Address,
+    /// The zero of the clock that the state machines are given.
     started: Instant,
+    /// Whose computation is prepared or run next.
     desk: Desk<Box<Prepared>>,
+    /// The reading of the membership that is under way.
     reading: Reading,
     /// An update of the chain that could not be written to disk yet, and the channel that waits for that.
     held: Option<(Update, oneshot::Sender<()>)>,
@@ -125,9 +130,13 @@ pub struct Core {
     was_behind: bool,
     /// Votes may be on disk that were not counted.
     must_recount: bool,
+    /// Where each log ends here, nodes of this round included.
     replicas: HashMap<Address, Replica>,
+    /// Which peer says that it holds more of which log.
     claims: Claims,
+    /// The authors whose forks are proven.
     forks: Forks,
+    /// Members of which two nodes for one position are here, until a proof is made of them.
     suspects: BTreeMap<Address, Suspect>,
     /// Authors of whom a node was asked for that may contradict one that is held.
     doubted: BTreeSet<Address>,
@@ -135,22 +144,31 @@ pub struct Core {
     claimed: BTreeSet<Address>,
     /// Digests of nodes that this round accepted and has not written yet.
     fresh: HashMap<(Address, u64), Digest>,
+    /// Nodes of other members that this round will write.
     entries: Vec<ReceivedNode>,
     /// Bytes of the nodes in `entries`.
     waiting_bytes: usize,
+    /// What surrounds the assembly of ring nodes.
     ring: RingDesk,
     /// How many members are two thirds, as the contract counts.
     needed: usize,
     /// Messages of other parts of this member that are not written yet.
     said: VecDeque<Saying>,
+    /// What the state machine wants done.
     effects: VecDeque<Effect>,
+    /// Gates and members that voted for another result, to be written with this round.
     diverged: Vec<(Address, Address)>,
+    /// Whether the network must be told of other members or addresses.
     peers_changed: bool,
+    /// Until when nothing is written, because the disk could not take it.
     postponed: Option<Instant>,
+    /// The times of gates that have a result, the newest last.
     finished: VecDeque<(Address, Timings)>,
     /// What a person should know about the run for a gate.
     notes: VecDeque<(Address, Vec<String>)>,
+    /// How often this member has sent each registration: each attempt has a purpose of its own.
     attempts: HashMap<Computation, u64>,
+    /// What the members' accounts hold.
     funds: Funds,
     /// How much of the others' logs is held today.
     quotas: Quotas,

@@ -46,8 +46,11 @@ pub(super) struct Reader {
     pub ring: Address,
     /// Members whose contacts are known.
     pub known: BTreeSet<Address>,
+    /// The number of this reading.
     pub number: u64,
+    /// The answer must not be from an earlier block.
     pub block: u64,
+    /// The answer must not be of an earlier epoch.
     pub epoch: u64,
 }
 

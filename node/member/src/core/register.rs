@@ -125,10 +125,13 @@ struct Errand {
     submitter: Arc<Submitter>,
     chain: Chain,
     ring: Address,
+    /// The number of the ring node.
     number: u64,
+    /// How long each member has for its try.
     turn: Duration,
     /// How long nothing is tried after a failure: others have their turns meanwhile.
     pause: Duration,
+    /// What names this attempt in the submitter's journal.
     purpose: Digest,
     call: Call,
 }

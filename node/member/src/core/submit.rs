@@ -117,11 +117,13 @@ struct Errand {
     gate: Address,
     /// Nobody else has had a turn.
     is_first: bool,
+    /// How long each member has for its try.
     turn: Duration,
     /// This member's account, if it could not pay when it was looked at last: then it is looked at first.
     account: Option<Address>,
     /// What the registration costs, in wei.
     needed: u128,
+    /// What names this attempt in the submitter's journal.
     purpose: Digest,
     call: Call,
 }

@@ -23,13 +23,21 @@ use std::collections::BTreeSet;
 
 /// The tables of the circuit in one write transaction.
 pub(super) struct Gates<'a> {
+    /// Gate to its record.
     gates: Table<'a, Account, &'static [u8]>,
+    /// (gate, gate that waits for it).
     dependants: Table<'a, (Account, Account), ()>,
+    /// (block, gate whose record changed in it).
     changed: Table<'a, (u64, Account), ()>,
+    /// Gates that this ring may work on now.
     open: Table<'a, Account, ()>,
+    /// Gates that were asked for and are not ready.
     waiting: Table<'a, Account, ()>,
+    /// (block, gate that has been over since).
     past: Table<'a, (u64, Account), ()>,
+    /// Gate to the transaction that registered its result.
     transactions: Table<'a, Account, Word>,
+    /// Gates whose records this transaction has changed.
     touched: BTreeSet<Address>,
     /// Whether the gates of an account are computed.
     accepts: &'a dyn Fn(Address) -> bool,

@@ -253,11 +253,16 @@ impl MemberState {
 
 /// Where nodes and results are added, in one write transaction.
 struct Index<'a> {
+    /// Computation to the result that was signed.
     journal: Table<'a, Work, Word>,
+    /// Author and position to digest.
     nodes: Table<'a, (Account, u64), Word>,
+    /// Author to the head of its log.
     tips: Table<'a, Account, (u64, Word)>,
+    /// Author to what it has written on the day that is counted.
     usage: Table<'a, Account, (u64, u64, u64)>,
     duties: Table<'a, (Account, Account), u64>,
+    /// Digest to position.
     positions: Table<'a, Word, u64>,
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
