@@ -29,7 +29,9 @@ pub(super) enum Acceptance {
 
 /// A nonce in flight.
 pub(super) struct Flight {
+    /// What the journal holds of it.
     pub record: FlightRecord,
+    /// The callers that are to be told.
     pub waiters: Vec<Waiter>,
     /// When it was taken up.
     pub since: Instant,
@@ -41,8 +43,11 @@ pub(super) struct Flight {
     pub retry_at: Option<Instant>,
     /// Whether to send it with other fees then.
     pub refee: Option<Refee>,
+    /// How often it was to be tried again since a pool last took it.
     pub tries: u32,
+    /// Whether a pool has ever taken it.
     pub acceptance: Acceptance,
+    /// Whether its receipt is being looked for.
     pub checking: bool,
     /// Whether this run has still to look up its outcome on the chain. Until then the outcome in the journal is told to
     /// nobody, because the block may have been reorganised away in the meantime.

@@ -46,10 +46,13 @@ pub(super) struct Writer {
     pub key: SecretKey,
     pub account: Address,
     pub config: SubmitterConfig,
+    /// Where each transaction is before it is sent.
     pub journal: TransactionJournal,
+    /// Submissions that come in.
     pub requests: mpsc::Receiver<Submission>,
     /// New heads, where the chain pushes them.
     pub heads: Option<Heads>,
+    /// What the chain charges now.
     pub market: Market,
     /// Every nonce that is not final.
     pub flights: BTreeMap<u64, Flight>,
@@ -57,12 +60,15 @@ pub(super) struct Writer {
     pub purposes: HashMap<Digest, u64>,
     /// Who waits for a purpose that has no nonce yet.
     pub preparing: HashMap<Digest, Vec<Waiter>>,
+    /// Submissions that get their nonces with the next commit.
     pub ready: Vec<Prepared>,
+    /// The nonce of the next transaction.
     pub next_nonce: u64,
     /// The account's transactions that are mined, as far as is known.
     pub mined: u64,
     /// Whether the number of mined transactions is being asked for.
     pub counting: bool,
+    /// The newest head that was seen.
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.
     pub head_asked: Instant,
@@ -72,6 +78,7 @@ pub(super) struct Writer {
     pub gap_since: Option<Instant>,
     /// Questions to the chain that have no answer yet.
     pub work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// When flights are looked at next.
     pub tick_at: Instant,
 }
 

@@ -57,10 +57,13 @@ pub(super) struct Watcher {
     pub position: Option<Cursor>,
     /// What the consumer has been told.
     pub trail: Trail,
+    /// The gates of other rings whose results are read.
     pub followed: Followed,
     /// The gates of the start whose specifications are still to be read.
     pub unread: Vec<rings_protocol::Address>,
+    /// How many blocks are asked for at once.
     pub size: PageSize,
+    /// When blocks are looked at a second time.
     pub sweep: Sweep,
     /// Height of the newest head.
     pub head: u64,
@@ -70,9 +73,13 @@ pub(super) struct Watcher {
     pub busy: bool,
     /// Whether requests are spared, because the endpoint is polled and there is no work.
     pub sparing: bool,
+    /// How much there is to do, which sets the pace of polling.
     work: Work,
+    /// How often blocks come, by which a chain that stands still is noticed.
     rhythm: Rhythm,
+    /// What was last shown as the reason for waiting.
     trouble: Option<Trouble>,
+    /// When the newest page was told.
     last_sent: Option<Instant>,
 }
 
