@@ -76,19 +76,25 @@ pub(crate) struct Driver {
     /// Our own addresses, for everybody who reads them.
     own: watch::Sender<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
+    /// Events on their way to the consumer.
     outbox: Outbox,
     /// Peers' requests on their way to the consumer. When it is full, they are refused.
     requests: mpsc::Sender<PeerRequest>,
+    /// Whom to dial, and when.
     dialer: Dialer,
+    /// Which connections there are.
     links: Links,
+    /// Who was asked whether it is there.
     liveness: Liveness<OutboundRequestId>,
     /// Peers' requests that wait for our answer.
     inbox: Inbox<InboundRequestId>,
+    /// Answers of the consumer on their way to peers.
     answers: FuturesUnordered<Answering>,
     /// Our requests that wait for a peer's answer.
     asked: HashMap<OutboundRequestId, Asked>,
     /// Gossip that waits for the consumer's verdict, and its bytes.
     verdicts: FuturesUnordered<Judging>,
+    /// Bytes of gossip that waits for a verdict.
     held: Arc<AtomicUsize>,
 }
 
