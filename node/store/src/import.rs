@@ -54,12 +54,15 @@ impl Imported {
 /// blocks behind, which do no harm. One of [`draft`](Self::draft) does not: what it has stored is removed, at the latest
 /// with the store's next write.
 pub struct Importer {
+    /// Cuts the file into blocks, as `ipfs add` does.
     adder: FileAdder,
     store: Option<Arc<dyn BlockStore>>,
     /// What was stored so far, if it is removed unless the file is finished.
     draft: Option<Draft>,
+    /// Blocks that are not stored yet.
     pending: Vec<Block>,
     pending_bytes: usize,
+    /// What is known of the file so far.
     imported: Imported,
     /// Nothing names the blocks before the file is finished.
     _lease: Option<Lease>,

@@ -268,7 +268,9 @@ pub async fn import_car(
 /// Blocks on their way into a store.
 struct Import {
     store: Arc<dyn BlockStore>,
+    /// Whether each block is pinned by itself, because the archive names no roots.
     pins_each: bool,
+    /// Blocks that are not stored yet.
     pending: Vec<Block>,
     pending_bytes: usize,
     done: Unpacked,

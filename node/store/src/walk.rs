@@ -112,9 +112,13 @@ type Fetch = BoxFuture<'static, Vec<Result<Block, StoreError>>>;
 /// The output of a walk, as a stream that ends after the first error.
 pub(crate) struct Walk<V> {
     source: Arc<dyn BlockSource>,
+    /// What is made of each block, and which links are followed.
     visitor: V,
+    /// What is still to come, in order.
     slots: VecDeque<Slot>,
+    /// The blocks that are being fetched.
     fetch: Option<Fetch>,
+    /// Content that the reader has not taken yet.
     ready: VecDeque<Bytes>,
     /// What ended the walk. It is reported after all output before it.
     failed: Option<StoreError>,
