@@ -24,9 +24,13 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct GuardedIo<S> {
     stream: S,
+    /// The place among the open connections.
     slot: Slot,
+    /// How long nothing may move.
     idle: Duration,
+    /// When a byte last moved in either direction.
     moved: Instant,
+    /// When silence is looked at again.
     read_timer: Pin<Box<Sleep>>,
     /// Runs while the other side does not read what is written.
     write_timer: Option<Pin<Box<Sleep>>>,

@@ -47,12 +47,16 @@ struct TokenShown;
 
 /// The JSON-RPC side. Single requests and sessions have a service each, so that neither can take all places of the other.
 pub(super) struct Rpc {
+    /// For single requests.
     requests: Services,
+    /// For messages of WebSocket sessions.
     sessions: Services,
     methods: Methods,
     stop: StopHandle,
     token: Token,
+    /// Most entries of a batch.
     batch: usize,
+    /// Most bytes of a message.
     request_bytes: usize,
 }
 
