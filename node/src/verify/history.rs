@@ -113,8 +113,7 @@ impl History {
         };
         let mut state: Option<Cid> = None;
         for question in &mut self.questions {
-            // From the second gate on the state is the one that was computed here, not the one on chain: so a wrong step
-            // cannot hide behind a later one.
+            // From the second gate on, the state is the one that was computed here, not the one on chain.
             if let (Some(computed), Some(input)) = (state, question.inputs.first_mut()) {
                 *input = computed;
             }
