@@ -1,6 +1,11 @@
 //! The chain that `rings up` runs itself: an anvil of its own, whose state stays in the ring's directory.
 //!
 //! Only starting it is specific to anvil; every request to it is one that any Ethereum node answers.
+//!
+//! [`start`] looks for an anvil of the right version (`$RINGS_ANVIL`, `PATH`, the tool cache), starts it in the process
+//! group of the ring's guard and waits until it answers. The process is recognised by the lock file that is its
+//! standard input, so a later command finds it even if the command that started it was killed. [`DEV_KEY`] is public
+//! and is used on such a chain only.
 
 use super::{
     exit::{Context, ExitError, ExitStatus},
@@ -127,6 +132,7 @@ fn spawn(
         .context(ExitStatus::Unavailable, failed())
 }
 
+/// Waits until anvil answers. If it ends before, the error has the end of its log.
 async fn answers(child: &mut Child, port: u16, log: &Path) -> Result<Chain, ExitError> {
     let deadline = Instant::now() + START_LIMIT;
     let mut pauses = Pauses::new(LONGEST_PAUSE);

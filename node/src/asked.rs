@@ -84,6 +84,7 @@ pub async fn tokens_of(
     ))
 }
 
+/// What a request's inputs held, as one member knows it; nothing if it does not know all of them.
 async fn tokens_at(member: &Client, request: &Request) -> Option<Vec<Digest>> {
     let mut results: BTreeMap<Digest, BTreeMap<u128, Digest>> = BTreeMap::new();
     let mut tokens = Vec::new();

@@ -8,7 +8,7 @@ use rings_protocol::{eip712::Domain, log::LogNode, Address};
 pub enum Depth {
     /// To its first node.
     All,
-    /// Until so many things are found, within the newest nodes: what a member has said a short time ago.
+    /// Until this many things are found, within the newest nodes: for what a member has said a short time ago.
     Until(usize),
 }
 
@@ -29,7 +29,7 @@ impl Depth {
         }
     }
 
-    /// Whether so many things are enough.
+    /// Whether `found` things are enough.
     fn is_reached(self, found: usize) -> bool {
         match self {
             Self::All => false,
@@ -55,7 +55,7 @@ pub async fn search<T>(
     Vec::new()
 }
 
-/// The same from one member's copy of the log. Invalid nodes are skipped.
+/// All that `find` finds in one member's copy of the log. Invalid nodes are skipped.
 async fn search_at<T>(
     member: &Client,
     domain: &Domain,

@@ -1,4 +1,9 @@
 //! `rings deploy`: engine, scope and ring on any chain.
+//!
+//! The members are read from a file, the contracts are deployed from the account of `--key`, and a `ring.json` is
+//! written with what is known. Every transaction has a purpose in the journal of the directory, so a deployment that
+//! was interrupted goes on where it stopped and nothing is deployed twice. A chain that lacks the Cancun upgrade is
+//! refused before anything is sent.
 
 use super::{
     args::DeployArgs,

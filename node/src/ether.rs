@@ -26,7 +26,7 @@ pub fn is_short(registrations: Option<u64>, wei: Option<u128>) -> bool {
     }
 }
 
-/// Whether so many wei will soon not be enough to register results.
+/// Whether this balance will soon not be enough to register results.
 pub fn is_little(wei: u128) -> bool {
     wei < LITTLE
 }

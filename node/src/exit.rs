@@ -1,8 +1,8 @@
 //! How a command fails: one line for people, an exit status for scripts.
 //!
-//! An [`ExitError`] says what failed, why, and what to do, and has an [`ExitStatus`]. Errors of other crates become failures by
-//! `From` or by [`Context`], which adds what could not be done. The line is made of the failure, the innermost cause
-//! and the advice; all causes are shown with `-v`.
+//! An [`ExitError`] says what failed, why, and what to do, and has an [`ExitStatus`]. Errors of other crates become
+//! failures by `From` or by [`Context`], which adds what could not be done. The line is made of the failure, the
+//! innermost cause and the advice; all causes are shown with `-v`.
 
 use rings_api::{ClientError, StoreWorkError, TokenError};
 use rings_chain::ChainError;
@@ -76,7 +76,7 @@ impl ExitError {
         }
     }
 
-    /// The same, with its cause.
+    /// Adds the cause.
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -151,6 +151,7 @@ fn one_line(text: &str) -> String {
     }
 }
 
+/// Which exit status the errors of the other rooms have.
 macro_rules! failure_of {
     ($($error:ty => $status:expr),* $(,)?) => {
         $(impl From<$error> for ExitError {

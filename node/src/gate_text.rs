@@ -1,4 +1,8 @@
 //! `rings gate show` as text for people. What disagrees is written in capitals.
+//!
+//! A [`GateText`] shows one gate: its state with the reason, inputs and outputs, who voted for what, how long each step
+//! took. If voters ran different profiles, it says so, since that may explain different results. The JSON of the same
+//! command is the view itself (`show.rs`).
 
 use rings_api::views::{GateState, GateView, InputView, OutputView, VoteView};
 use rings_protocol::{Address, Digest};

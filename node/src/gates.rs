@@ -1,4 +1,8 @@
 //! The gates that a ring was asked for, as the events of the chain tell, and `rings gate list`.
+//!
+//! [`search`] runs the watcher of `rings-chain` over a range of blocks, as a member does, and keeps what it says of
+//! each gate: who asked, in which block, and whether there is a result. No member is asked, so the list is the same for
+//! everybody. `rings status` uses it for the newest blocks.
 
 use super::{
     args::{GateListArgs, ListedState},

@@ -1,4 +1,8 @@
 //! `rings join`: a directory for a ring that others run, from the chain alone.
+//!
+//! Contracts, members and their peer ids are read from the chain (`place.rs`). Where members answer is not on the
+//! chain: it is given by `--member`, and each member that is named is asked who it is. Doing it again adds what is new
+//! and keeps what was known. The directory gets a client key of its own, unless another key is named.
 
 use super::{
     args::JoinArgs,
@@ -50,6 +54,8 @@ pub async fn join(args: JoinArgs, out: Out) -> Result<(), ExitError> {
         )));
     }
     keep(&mut file, known);
+    // Everything that a person may have got wrong on the chain's side has been found by now, so the directory may be
+    // changed.
     dir.create()?;
     for (url, token) in args.members.iter().zip(tokens) {
         let (_, member) = locate(&mut file, url, token.clone()).await?;

@@ -1,7 +1,10 @@
 //! The keeper's work: `rings ring enter`, `exit`, `replace`, `settle`, `transfer`, `accept` and `renounce`.
 //!
-//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then shows
-//! who can change the membership now, as the chain says it.
+//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then
+//! shows who can change the membership now, as the chain says it.
+//!
+//! What the account may not do is refused here with the reason, before a transaction costs anything. Each change has a
+//! random purpose in the journal, because the same change may be wanted again later.
 
 use super::{
     args::{KeepArgs, MemberArgs, ReplaceArgs, RingCommand},
@@ -132,6 +135,8 @@ impl Ring {
         usize::try_from(self.state.counted).unwrap_or(usize::MAX)
     }
 
+    /// The calls that make an account a member. Without an entry delay it is settled at once; else anybody may settle it
+    /// later.
     fn enter(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
         if self.state.members.contains(&account) {
@@ -153,6 +158,8 @@ impl Ring {
         Ok(calls)
     }
 
+    /// The call that ends a membership, or takes an announced entry back. The member counts for the quorum until the
+    /// delay has passed.
     fn exit(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
         let pending = &self.state.keeping.pending;
@@ -196,6 +203,7 @@ impl Ring {
     async fn change(self, args: &KeepArgs, calls: &[Call]) -> Result<(), ExitError> {
         let step = self.out.step("changing the ring");
         let (_lock, submitter) = self.submitter(args).await?;
+        // The second call needs what the first did, so they are not sent together.
         let mut sent = Ok(());
         for call in calls {
             sent = mined(&submitter, call).await;

@@ -2,7 +2,7 @@
 //!
 //! [`known`] reads it from the event of its registration, with the transaction, the gas and the signatures. If the
 //! endpoint does not keep old events or transactions, the pins of the gate itself say what the result is, and the rest
-//! is missing. Both ways give the same outputs.
+//! is missing. Both ways give the same outputs. `rings run`, `rings gate show` and `rings verify` begin here.
 
 use super::exit::ExitError;
 use rings_chain::{Chain, ChainError, RegisteredResult};

@@ -1,20 +1,21 @@
 //! The command line: the commands of the program `rings`. The running member is the crate `rings-member`.
 //!
-//! [`main`] reads the arguments (`args.rs`) and calls the function of the command. What a command prints goes through
+//! [`main`] reads the arguments (`args/`) and calls the function of the command. What a command prints goes through
 //! `out.rs`; how it fails is an `ExitError` (`exit.rs`) with one line for people and an exit status for scripts.
 //!
-//! * `up/` (with `anvil.rs`, `ports.rs`, `process.rs`) starts and stops a ring on this machine; `ringdir.rs` knows its
+//! * `up/` (with `anvil.rs`, `ports.rs`, `process.rs`) starts and stops a ring on this machine; `ringdir/` knows its
 //!   directory.
-//! * `run/` is `rings run`: from files to a gate, and from its result to standard output and receipt; `run/dry.rs`
-//!   needs no ring.
-//! * `requests/` shows requests without a gate; `proven.rs` compares proofs of their results with the chain, `voters.rs` and
-//!   `ballots.rs` find who has voted for what in the logs, `asked.rs` what was asked.
+//! * `run/` is `rings run`: from files to a gate, and from its result to standard output and receipt; `run/dry.rs` needs no
+//!   ring.
+//! * `requests/` shows requests without a gate; `proven.rs` compares proofs of their results with the chain, `voters.rs`
+//!   and `ballots.rs` find who has voted for what in the logs, `asked.rs` what was asked.
 //! * `log/` looks at members' logs, and proves what is in them.
 //! * `verify/` computes results again, in workers of their own (`worker_pool.rs`), and checks proofs and accusations;
 //!   `known.rs` finds a result on chain.
 //! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`, `gates.rs`
 //!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
 //!   `keeper.rs` changes who is a member; `key.rs` is about keys.
+//! * `store/` works on members' stores and backups.
 //! * `avatar/` is for people who have no node: their logs, their actions, their rings.
 //! * `node.rs` runs a member in this process, by the crate `rings-member`. `bench/` measures. `reference.rs` writes
 //!   `docs/cli.md`, and `man.rs` the manual pages.
@@ -98,6 +99,7 @@ pub fn main(faults: Faults) -> ExitCode {
     }
 }
 
+/// Calls the function of the command. The worker comes first: it must not start a runtime or look at the environment.
 fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, ExitError> {
     if matches!(command, Command::Worker) {
         return Ok(rings_compute::worker_main());

@@ -1,6 +1,8 @@
 //! `rings man`: manual pages, made from the same commands as the help.
 //!
-//! Each command has a page: `rings.1`, `rings-run.1`, `rings-ring-show.1`. Commands that only this program calls have none.
+//! Each command has a page: `rings.1`, `rings-run.1`, `rings-ring-show.1`. Commands that only this program calls have
+//! none. So a page cannot say anything else than `--help`. What lies outside of the command line (files, variables of
+//! the environment) stands on the page of `rings` itself.
 
 use super::{
     args::{Cli, ManArgs},
@@ -81,6 +83,7 @@ fn pages() -> io::Result<Vec<Page>> {
     Ok(pages)
 }
 
+/// A page for the command, and one for each command below it that is shown.
 fn collect(command: &Command, name: &str, pages: &mut Vec<Page>) -> io::Result<()> {
     let man = Man::new(command.clone())
         .manual(MANUAL)

@@ -1,7 +1,7 @@
 //! `rings node`: one member in this process, and its log.
 //!
-//! Lines go to standard error, as text or JSON. The level is that of `RUST_LOG`, else of `--log-level`, else of `[log] level`.
-//! With JSON, the error with which the member ends is a line of JSON too.
+//! Lines go to standard error, as text or JSON. The level is that of `RUST_LOG`, else of `--log-level`, else of
+//! `[log] level`. With JSON, the error with which the member ends is a line of JSON too.
 
 use super::{args::NodeArgs, exit::ExitError, signals::Signals};
 use rings_member::{
@@ -33,6 +33,8 @@ pub async fn run(args: NodeArgs, faults: Faults) -> Result<(), ExitError> {
     }
 }
 
+/// Runs the member until it fails or a signal comes. After a signal it is waited for, because it stops its parts in
+/// order.
 async fn follow(config: NodeConfig, faults: Faults) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let shutdown = CancellationToken::new();

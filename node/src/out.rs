@@ -1,7 +1,11 @@
 //! The only place that writes to the terminal: results to standard output, everything else to standard error.
 //!
-//! Names of files and programs, standard error and log lines may come from untrusted sources. So in every line that is written
-//! here, control characters are escaped. The bytes of a result and JSON are for programs and are not changed.
+//! Names of files and programs, standard error and log lines may come from untrusted sources. So in every line that is
+//! written here, control characters are escaped. The bytes of a result and JSON are for programs and are not changed.
+//!
+//! An [`Out`] is copied to whoever has something to tell. `--quiet` leaves out progress and never a result or a
+//! failure. A reader of standard output that has gone (`| head`) ends the program without an error. On a terminal a
+//! [`Step`] is a spinner, elsewhere a line.
 
 use super::exit::{ExitError, ExitStatus};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -109,7 +113,7 @@ impl Out {
         Step { bar }
     }
 
-    /// The same, with a bar that fills up to `bytes` on a terminal.
+    /// As [`Out::step`], with a bar that fills up to `bytes` on a terminal.
     pub fn transfer(&self, what: impl Display, bytes: u64) -> Step {
         let step = self.step(what);
         if self.terminal && !self.quiet {

@@ -2,6 +2,10 @@
 //!
 //! [`Place::of`] follows the options. [`from_chain`] makes the content of a `ring.json` from the chain alone, and
 //! [`locate`] adds where members answer. `rings join` and `rings deploy` use both.
+//!
+//! A [`Place`] has the chain and the members' clients, and gives each only when it is asked for: a command that needs
+//! no member works while none answers. [`Place::chain`] checks that the endpoint serves the chain that the ring is on.
+//! [`Place::members`] sorts the members that answer first to the front.
 
 use super::{
     args::PlaceArgs,
@@ -36,7 +40,7 @@ impl Place {
     /// The ring that the options name.
     ///
     /// # Errors
-    /// Status 2 when there is none, 5 when the chain cannot be asked.
+    /// Status 2 when there is no ring, 5 when the chain cannot be asked.
     pub async fn of(args: &PlaceArgs) -> Result<Self, ExitError> {
         let (Some(url), Some(ring)) = (&args.rpc, args.ring) else {
             return Self::of_dir(args.dir.dir());

@@ -2,6 +2,10 @@
 //!
 //! The operating system drops the lock (flock) when its holder ends, however it ends. So the process id in a lock file
 //! is trusted only while the file is locked.
+//!
+//! [`holder`] says who holds a lock, [`try_lock`] and [`wait_lock`] take one, [`terminate`] and [`kill`] signal one
+//! process, [`terminate_group`] and [`kill_group`] the process group. [`wait_until`] waits for a condition outside of
+//! this process, with pauses that grow. Nothing is ever signalled by its name.
 
 use super::exit::{Context, ExitError, ExitStatus};
 use rustix::process::{
@@ -28,7 +32,7 @@ pub fn holder(path: &Path) -> Option<u32> {
     exists(pid).then_some(pid).filter(|_| is_held(path))
 }
 
-/// The process whose standard input is the file in `path`. It is looked for where there is a /proc; elsewhere there is none.
+/// The process whose standard input is the file in `path`. It is found only on systems that have `/proc`.
 pub fn reader(path: &Path) -> Option<u32> {
     let file = fs::metadata(path).ok()?;
     let processes = fs::read_dir("/proc").ok()?.flatten();

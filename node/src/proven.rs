@@ -1,6 +1,11 @@
 //! Proofs of entries in ring nodes, compared with the chain: the one thing that they rest on.
 //!
 //! [`ask`] compares one, and [`fetch`] gets one from the members.
+//!
+//! A proof leads from a ring node that the chain names (the anchor) back to the one that lists the entry. The chain
+//! names the newest hundred and each hundredth for good. So the [`Answer`] has three cases: proven; the chain does not
+//! name the anchor any more, and the proof has to be made anew; or it does not have that ring node yet. A [`Proven`]
+//! exists only after the chain was asked, so nothing that a member says alone is ever shown as agreed.
 
 use super::exit::{ExitError, ExitStatus};
 use cid::Cid;

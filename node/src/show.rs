@@ -1,8 +1,12 @@
-//! `rings ring show` and `rings gate show`: one thing, as the first member that answers sees it, or as the chain alone tells.
+//! `rings ring show` and `rings gate show`: one thing, as the first member that answers sees it, or as the chain alone
+//! tells.
 //!
-//! Each asks members over JSON-RPC and prints the view that comes back, as JSON or as text for people (`gate_text.rs`). What
-//! disagrees is written in capitals: a member that voted for another result, or that forked its log. Who can change the
-//! membership is read from the chain.
+//! Each asks members over JSON-RPC and prints the view that comes back, as JSON or as text for people (`gate_text.rs`).
+//! What disagrees is written in capitals: a member that voted for another result, or that forked its log. Who can
+//! change the membership is read from the chain.
+//!
+//! Without a directory and without `--member` there is nobody to ask, so the same view is made from the chain alone,
+//! and what only members know is missing.
 
 use super::{
     args::{GateArgs, ShowArgs},

@@ -1,8 +1,11 @@
 //! `rings status`: the whole of a ring, also when parts of it are down.
 //!
-//! It joins what `ring.json` says, what the chain says (height, membership, balances, the newest gates), what each member says
-//! of itself, and, for a member that does not answer, what the others say of it. Parts that cannot be asked are shown as
-//! such; the command fails only when there is no ring. `status_text.rs` writes it for people.
+//! It joins what `ring.json` says, what the chain says (height, membership, balances, the newest gates), what each
+//! member says of itself, and, for a member that does not answer, what the others say of it. Parts that cannot be asked
+//! are shown as such; the command fails only when there is no ring. `status_text.rs` writes it for people.
+//!
+//! All parts are asked at the same time, each with a limit, so one dead member costs seconds and no more. [`View`] is
+//! also the JSON, which is an interface.
 
 use super::{
     anvil,
@@ -58,6 +61,7 @@ pub(super) struct View {
     pub(super) unsubmitted: Vec<Address>,
 }
 
+/// The chain, and its process if it is one of this machine.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChainView {
@@ -67,6 +71,7 @@ pub(super) struct ChainView {
     pub(super) block: Option<u64>,
 }
 
+/// A member, as it describes itself or as the others see it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Member {
@@ -236,6 +241,8 @@ pub(super) fn has_quorum(view: &GateView) -> bool {
     view.result.is_none() && view.quorum > 0 && most >= view.quorum
 }
 
+/// Asks all members at the same time, each for itself and for what it sees of the others. One that does not answer in
+/// time is shown as the others see it.
 async fn members(place: &Place) -> Vec<Member> {
     let file = &place.file;
     let asked = file.members.iter().map(|entry| async {

@@ -1,4 +1,5 @@
-//! `rings status` as text for people.
+//! `rings status` as text for people: one line for each thing, and what needs attention beside the member that it
+//! concerns. The same reason is shown once with all who give it.
 
 use super::{
     out::count,

@@ -2,7 +2,8 @@
 //!
 //! [`TermsArgs`] are the options of commands that make a ring (`up`, `deploy`). [`KeepingView`] is what `status`, `ring
 //! show` and `verify` show of an existing one, read from the chain: kept or self-kept, the delay, the fork rule, and
-//! pending entries.
+//! pending entries. It is shown wherever a result is shown as verified, because a result is worth as much as the list
+//! of members.
 
 use super::{args::values::delay, exit::ExitError};
 use clap::{Args, ValueEnum};
@@ -130,6 +131,7 @@ impl KeepingView {
         }
     }
 
+    /// The announced entries, each with the time until it counts.
     fn settles(&self, now: u64) -> String {
         let mut text = String::new();
         for entry in &self.pending {

@@ -1,4 +1,8 @@
 //! Who has voted for what, as seen by the members that answer.
+//!
+//! [`Votes::ask`] asks all members at the same time and joins what they know, so a vote counts as known when any of
+//! them has it. It is for telling a person what happens, and decides nothing: a result counts when it is on chain.
+//! [`answering`] sorts the members by who answers first.
 
 use crate::out::Out;
 use futures::{future::join_all, stream::FuturesUnordered, StreamExt};

@@ -1,7 +1,12 @@
 //! Which requests are accepted: the defence against web pages that make a browser call this machine.
 //!
-//! A page of any site can make its visitor's browser send requests to `127.0.0.1`, and by DNS rebinding read
-//! the answers too. Such a request carries a `Host` that is not ours, or an `Origin`; both are refused.
+//! A page of any site can make its visitor's browser send requests to `127.0.0.1`, and by DNS rebinding read the
+//! answers too. Such a request carries a `Host` that is not ours, or an `Origin`; both are refused.
+//!
+//! [`Access`] knows the hosts (this machine, the address that the request came to, and `[rpc] hosts`) and the origins
+//! (`[rpc] origins`). A page of a foreign origin may call no method and change nothing. Its requests that only read
+//! pass, without the headers that would let the page see the answer. Allowed pages get the CORS headers, and preflight
+//! requests are answered here. [`admit`] is put around all paths by `routes.rs`.
 
 use super::{connections::Connection, reply::Refusal};
 use axum::{
@@ -45,6 +50,8 @@ impl Access {
         }
     }
 
+    /// The `Host` header, and the authority in the target if there is one, must be ours. A page of another site, whose
+    /// name was made to point to this machine (DNS rebinding), names that site.
     fn check_host(&self, request: &Request, local: Option<IpAddr>) -> Result<(), Refusal> {
         let in_header = single(request.headers(), header::HOST)?
             .and_then(|host| host.parse().ok())
@@ -113,6 +120,8 @@ pub(super) async fn admit(
     if let Err(refusal) = access.check_host(&request, peer.local) {
         return refusal.into_response();
     }
+    // A foreign page may load what anybody may read, but it does not get the header with which its scripts could read it.
+    // What acts is refused.
     let origin = match access.check_origin(request.headers()) {
         Err(refusal) if acts(&request) => return refusal.into_response(),
         checked => checked.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! What all handlers share: the member's answers, the token, the limits, and the places for work that is bounded.
 
 use super::{limits::HttpLimits, node_api::NodeApi, rpc::Rpc, token::Token};
 use std::sync::Arc;
@@ -13,11 +13,15 @@ pub(super) type App = Arc<AppState>;
 
 /// The member behind this server, the bounds, and the places that requests take.
 pub(super) struct AppState {
+    /// The member that answers.
     pub(super) api: Arc<dyn NodeApi>,
     pub(super) token: Token,
     pub(super) limits: HttpLimits,
+    /// Places for files that are coming.
     pub(super) uploads: Arc<Semaphore>,
+    /// Places for content that is being sent.
     pub(super) downloads: Arc<Semaphore>,
+    /// Places for calls with large bodies.
     pub(super) large_bodies: Semaphore,
     /// Places for WebSocket sessions.
     pub(super) sessions: Arc<Semaphore>,

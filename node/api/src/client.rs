@@ -1,7 +1,12 @@
 //! The typed client of a member's HTTP side, which the command line uses.
 //!
-//! [`Client`] calls the JSON-RPC methods and adds files. Answers are read into the types of `views.rs`, the same that the
-//! server writes.
+//! [`Client`] calls the JSON-RPC methods and adds files. Answers are read into the types of `views.rs`, the same that
+//! the server writes.
+//!
+//! Every error names the member ([`ClientError`]), shows its URL without what may be secret, and tells apart a member
+//! that cannot be reached, one that refused, and a file that could not be read here. Files are streamed and not held in
+//! memory. The token is sent only where it is needed. What concerns a member's store is in `client_store.rs`, the calls
+//! of avatars in `avatar_calls.rs`.
 
 use super::{
     openrpc,
@@ -23,7 +28,8 @@ use tokio_util::io::ReaderStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for one JSON-RPC call, from the first byte to the last.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an unused connection is kept: shorter than a member keeps it, so that no request goes out on a connection that is being closed.
+/// How long an unused connection is kept: shorter than a member keeps it, so that no request goes out on a connection
+/// that is being closed.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a file that are read at once when it is added.
 const READ_BYTES: usize = 256 * 1024;
@@ -130,6 +136,7 @@ struct Answer<'a> {
     error: Option<RpcError>,
 }
 
+/// An error object of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct RpcError {
     code: i64,
@@ -372,6 +379,8 @@ impl Client {
         }
     }
 
+    /// A request without an answer. An error of the caller's own input is told as such, and the URL in the library's
+    /// error, which may hold a secret, is removed.
     pub(super) fn broken(&self, source: reqwest::Error) -> ClientError {
         let url = self.url();
         let source = match input(source) {

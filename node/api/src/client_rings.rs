@@ -1,7 +1,10 @@
 //! What people who have no node ask of a member: to keep their logs, and to bring what they signed to the chain.
 //!
-//! These are the parameters and answers of the trait [`ClientRings`](crate::ClientRings). Its methods are public: who may act
-//! follows from the signatures in the parameters.
+//! These are the parameters and answers of the trait [`ClientRings`](crate::ClientRings). Its methods are public: who
+//! may act follows from the signatures in the parameters.
+//!
+//! The names of methods and of some parameters (`FlushToRing`, `mtx`, `msg_hash`) are an interface that other programs
+//! are written against, so they differ in style from the rest. `docs/client-rings.md` is for those who write a client.
 
 use super::{
     json::{HexBytes, Uint96},

@@ -1,4 +1,5 @@
-//! The part of the client that works on a member's store.
+//! The part of the client that works on a member's store: collecting, checking, archives, backups. Archives are
+//! streamed in both directions.
 
 use super::{
     client::{Client, ClientError},

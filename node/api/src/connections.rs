@@ -3,6 +3,9 @@
 //! [`Connections::admit`] gives a new connection its [`Slot`]. A connection that works on a request holds a
 //! [`Working`], and is not closed to make room. A connection that is to give way learns it from its slot and ends in
 //! order. So somebody who opens many connections and says nothing cannot keep others out.
+//!
+//! When all connections work, a new one is refused. The shutdown waits here until the list is empty
+//! ([`Connections::drained`]), and then closes what is left.
 
 use std::{
     collections::BTreeMap,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(super) const RAW_TYPE: &str = "application/vnd.ipld.raw";
 /// Media type of an archive.
 pub(super) const CAR_TYPE: &str = "application/vnd.ipld.car";
-/// The same in answers, with the version, the order of blocks, and that no block comes twice.
+/// Media type of an archive in answers: with the version and the order of blocks, and that no block comes twice.
 pub(super) const CAR_TYPE_FULL: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=n";
 /// Forms of content that other gateways serve and this one does not.
 const OTHER_FORMS: [&str; 4] = [
@@ -98,6 +98,7 @@ fn accepted(headers: &HeaderMap) -> Result<Format, Refusal> {
     refused.map_or(Ok(Format::File), |range| Err(unsupported(&range)))
 }
 
+/// The form that one range of `Accept` asks for, if it is served here. Unknown types are given the file.
 fn served(range: &str) -> Option<Format> {
     let mut parts = range.split(';').map(str::trim);
     match parts.next().unwrap_or_default() {

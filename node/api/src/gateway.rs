@@ -53,6 +53,8 @@ pub(super) async fn get(
     let cid = parse(&name)?;
     let format = query.resolve(&headers)?;
     let tag = tag(&cid, format);
+    // The place is held until the body is sent, so it bounds the downloads that are under way, and not only their
+    // beginnings.
     let place = app.downloads.clone().try_acquire_owned();
     let place = place.map_err(|_| Refusal::busy("downloads"))?;
     let hold = (place, peer.connection.work());
@@ -87,6 +89,7 @@ pub(super) async fn no_paths() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, line)
 }
 
+/// Reads the CID. Only those by SHA-256 can be served, and those that hold their content themselves.
 fn parse(name: &str) -> Result<Cid, Refusal> {
     let refuse = |line| Refusal::new(StatusCode::BAD_REQUEST, line);
     let cid: Cid = name
@@ -105,6 +108,7 @@ fn inline(cid: &Cid) -> Option<Bytes> {
     inline.then(|| Bytes::copy_from_slice(cid.hash().digest()))
 }
 
+/// The `ETag`. Archives have weak ones, because the same blocks may be packed in another order.
 fn tag(cid: &Cid, format: Format) -> String {
     match format {
         Format::File => format!("\"{cid}\""),
@@ -156,6 +160,8 @@ impl Asked {
         Ok(StatusCode::NOT_MODIFIED.into_response())
     }
 
+    /// Sends what is asked for. Of an archive, the first block is looked for before the head of the answer leaves, so
+    /// that a missing one is still an error with a status.
     async fn send(&self, app: &App, hold: Hold) -> Result<Response, Refusal> {
         let (cid, source) = (self.cid, app.api.source());
         if let Some(content) = inline(&cid) {
@@ -186,6 +192,7 @@ impl Asked {
         }
     }
 
+    /// One block as it is.
     async fn raw(&self, app: &App, source: Arc<dyn BlockSource>) -> Result<Response, Refusal> {
         let mut blocks = find(app, source.blocks(&[self.cid])).await?;
         let block = blocks
@@ -220,6 +227,7 @@ impl Asked {
         Ok(response)
     }
 
+    /// A file as a stream. Its size is read from the root block first, so the answer has a length.
     async fn file(
         &self,
         app: &App,

@@ -95,6 +95,7 @@ async fn import(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, sent) = request.into_parts();
+    // A client that still sends would not read the refusal, so what it sends is thrown away first.
     let (keeper, _working) = match keeper(&app, &peer, &parts.headers) {
         Ok(found) => found,
         Err(refusal) => {
@@ -138,6 +139,8 @@ fn answer(done: Result<impl Serialize, StoreWorkError>) -> Result<Response, Refu
     Ok(Json(done.map_err(refuse)?).into_response())
 }
 
+/// Checks the token before anything else, then marks the connection as working, for such work may take minutes in which
+/// nothing is sent.
 fn keeper(
     app: &App,
     peer: &Peer,

@@ -3,6 +3,9 @@
 //! [`GuardedIo`] wraps a stream and counts time from the last byte in each direction. While a request is at work,
 //! silence of the client is fine; a client that does not take its answer is cut off even then. It is below HTTP and
 //! WebSocket, so both have these rules.
+//!
+//! The second rule bounds memory: a client that sends requests and reads no answers would make this side collect the
+//! answers. It also holds the connection's [`Slot`], so the place is free as soon as the stream is dropped.
 
 use super::connections::Slot;
 use std::{
@@ -21,9 +24,13 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct GuardedIo<S> {
     stream: S,
+    /// The place among the open connections.
     slot: Slot,
+    /// How long nothing may move.
     idle: Duration,
+    /// When a byte last moved in either direction.
     moved: Instant,
+    /// When silence is looked at again.
     read_timer: Pin<Box<Sleep>>,
     /// Runs while the other side does not read what is written.
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -75,6 +82,7 @@ impl<S> GuardedIo<S> {
         Poll::Ready(Err(stood_still(idle)))
     }
 
+    /// Bytes went out: the client reads, so reading from it goes on.
     fn written(&mut self) {
         self.moved = Instant::now();
         self.write_timer = None;
@@ -83,6 +91,7 @@ impl<S> GuardedIo<S> {
         }
     }
 
+    /// Watches the time of a write that does not go through.
     fn after_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -111,6 +120,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
         if self.dead {
             return Poll::Ready(Err(stood_still(self.idle)));
         }
+        // While the client takes no answers, no further requests are read from it.
         if self.write_timer.is_some() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;

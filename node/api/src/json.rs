@@ -1,7 +1,8 @@
 //! Values whose usual form in JSON would lose precision or be unreadable: pins, 96-bit numbers, bytes, CIDs.
 //!
-//! Numbers that fit a JavaScript number are numbers, larger ones are decimal text; both are read. Bytes are hexadecimal
-//! with `0x`. Each type here reads what it writes, and gives its JSON schema for the OpenRPC document.
+//! Numbers that fit a JavaScript number (up to 2^53) are numbers, larger ones are text in hexadecimal with `0x`; both
+//! are read. The failure pin is the text `failure`. Bytes are hexadecimal with `0x`. Each type here reads what it
+//! writes, and gives its JSON schema for the OpenRPC document.
 
 use rings_protocol::gate::FAILURE_PIN;
 use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
@@ -74,6 +75,7 @@ enum NumberOrText {
     Text(String),
 }
 
+/// A number below 2^96: as a JSON number where that is exact, else as 0x-hex.
 fn uint96<E: de::Error>(value: NumberOrText) -> Result<u128, E> {
     let text = match value {
         NumberOrText::Number(number) => return Ok(number.into()),

@@ -4,10 +4,10 @@
 //! member, so this crate knows neither chain nor programs nor peers. [`Client`] is the other side; both use the types of
 //! [`views`], from which the OpenRPC document is derived too.
 //!
-//! A request comes in through `server.rs` (sockets, timeouts) and `access.rs` (is it for this host, and not from a foreign
-//! web page?), and is given its handler by `routes.rs`. JSON-RPC and all of `GET` are open to whoever reaches the port: they
-//! only read, or carry signatures that say who may ask ([`client_rings`]). Adding files, and asking requests (`rings_request`),
-//! needs the member's [`Token`]. Every bound is in [`HttpLimits`].
+//! A request comes in through `server.rs` (sockets, timeouts) and `access.rs` (is it for this host, and not from a
+//! foreign web page?), and is given its handler by `routes.rs`. JSON-RPC and all of `GET` are open to whoever reaches the
+//! port: they only read, or carry signatures that say who may ask ([`client_rings`]). Adding files, and asking requests
+//! (`rings_request`), needs the member's [`Token`]. Every bound is in [`HttpLimits`].
 //!
 //! | path | answer |
 //! |---|---|

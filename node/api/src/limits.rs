@@ -1,4 +1,6 @@
-//! The limits of the HTTP side.
+//! The limits of the HTTP side. Whoever reaches the port can open connections and send bytes, so all of it has a bound
+//! here: connections, sizes, times, and how much is at work at one moment. What exceeds a bound is refused with a
+//! status that says when to come back.
 
 use std::time::Duration;
 

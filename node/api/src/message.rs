@@ -1,9 +1,9 @@
 //! JSON-RPC messages as clients write them, and as jsonrpsee reads them.
 //!
-//! An id is a string, a number or null (JSON-RPC 2.0, section 4). jsonrpsee knows numbers below 2^64 only, and takes a call
-//! with any other number for a notification, so that its caller waits for ever. Here each call gets a number of ours before
-//! jsonrpsee sees it, and its answer gets the caller's id back, as it was written. A notification has no answer; since nobody
-//! can want a method here without its answer, nothing is done for it.
+//! An id is a string, a number or null (JSON-RPC 2.0, section 4). jsonrpsee knows numbers below 2^64 only, and takes a
+//! call with any other number for a notification, so that its caller waits for ever. Here each call gets a number of ours
+//! before jsonrpsee sees it, and its answer gets the caller's id back, as it was written. A notification has no answer;
+//! since nobody can want a method here without its answer, nothing is done for it.
 
 use jsonrpsee::types::ErrorCode;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -118,6 +118,7 @@ fn single(entry: &RawValue) -> Message {
     }
 }
 
+/// Numbers the calls of a batch. Notifications are left out; a batch of nothing else has no answer at all.
 fn batch_of(entries: &[&RawValue]) -> Message {
     let mut numbered = Numbered::new();
     let mut silent = true;
@@ -192,6 +193,7 @@ impl Numbered {
         serde_json::to_string(&answers.collect::<Vec<_>>())
     }
 
+    /// Puts the caller's id in the place of our number. An answer without a number of ours stays as it is.
     fn renamed<'a>(&'a self, mut answer: Answer<'a>) -> Answer<'a> {
         let number = answer.id.get().parse::<usize>().ok();
         if let Some(id) = number.and_then(|number| self.ids.get(number)) {
@@ -201,6 +203,7 @@ impl Numbered {
     }
 }
 
+/// What an entry is by JSON-RPC 2.0: without an id it is a notification, with a malformed one it is invalid.
 fn kind(entry: &RawValue) -> Kind<'_> {
     let Ok(call) = serde_json::from_str::<BatchEntry<'_>>(entry.get()) else {
         return Kind::Invalid(None);
@@ -220,6 +223,8 @@ fn is_id(id: &RawValue) -> bool {
     first.is_some_and(|first| matches!(first, b'"' | b'-' | b'n') || first.is_ascii_digit())
 }
 
+/// Whether version, method and parameters have the right types. Only their first characters are looked at, because the
+/// whole is known to be JSON.
 fn is_sound(call: &BatchEntry<'_>) -> bool {
     let version = call.jsonrpc.map(RawValue::get);
     let method = call.method.map(RawValue::get).unwrap_or_default();

@@ -70,6 +70,8 @@ fn thousandths(text: &str) -> u32 {
     thousandths
 }
 
+/// OpenMetrics as the older text format of Prometheus: counters are named with `_total` in their comments too, and units
+/// and the end mark are left out.
 fn plain(open: &str) -> String {
     let lines: Vec<&str> = open.lines().collect();
     let counters: Vec<&str> = lines

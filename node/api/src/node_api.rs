@@ -1,4 +1,10 @@
 //! The trait of what the HTTP side may ask of a running member, and the errors of the answers.
+//!
+//! [`NodeApi`] has one method for each thing that can be asked; `rings-member` implements it, and the tests of this
+//! crate implement it with fixed answers. So this crate imports neither chain nor computing nor network. An
+//! [`ApiError`] is what JSON-RPC answers with: each variant has a code, which is an interface, and a message that says
+//! what to do. To add a method: a function here, its types in `views.rs` and `params.rs`, its name in `openrpc.rs`, its
+//! call in `rpc.rs`, and a method of the client.
 
 use super::{
     client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
@@ -25,7 +31,8 @@ pub trait NodeApi: Send + Sync + 'static {
     /// [`ApiError::NotFollowed`] when this member does not follow `ring`.
     async fn ring(&self, ring: Address) -> Result<RingView, ApiError>;
 
-    /// A gate and the votes seen for it. A gate that nobody has heard of is in [`GateState::Unknown`](super::views::GateState::Unknown).
+    /// A gate and the votes seen for it. A gate that nobody has heard of is in
+    /// [`GateState::Unknown`](super::views::GateState::Unknown).
     async fn gate(&self, gate: Address) -> Result<GateView, ApiError>;
 
     /// Log nodes of `member`, newest first: at most `limit`, beginning at the sequence number `from`
@@ -47,8 +54,8 @@ pub trait NodeApi: Send + Sync + 'static {
     /// [`ApiError::Busy`] while the member starts.
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError>;
 
-    /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns. The
-    /// caller has shown the member's token.
+    /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns.
+    /// The caller has shown the member's token.
     ///
     /// # Errors
     /// [`ApiError::NotFollowed`], [`ApiError::InvalidParams`], [`ApiError::Refused`].
@@ -94,8 +101,8 @@ pub trait NodeApi: Send + Sync + 'static {
 /// Keeps the logs of client rings, and relays the actions of their avatars.
 #[async_trait]
 pub trait ClientRings: Send + Sync + 'static {
-    /// Takes an action in, with the log nodes behind it. It is durable here when this returns, and is relayed then. The same
-    /// action again gives the same record.
+    /// Takes an action in, with the log nodes behind it. It is durable here when this returns, and is relayed then. The
+    /// same action again gives the same record.
     ///
     /// # Errors
     /// [`ApiError`], each before anything is stored.

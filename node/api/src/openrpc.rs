@@ -1,4 +1,8 @@
 //! The OpenRPC document, which `rpc.discover` gives: methods, and schemas derived from the types that are sent.
+//!
+//! The schemas come from the types in `views.rs` and `params.rs` by schemars, so that document and answers cannot
+//! differ; the doc comments of those types are the descriptions. A copy is committed as `openrpc.json`, and a test
+//! compares the two. Objects are closed: a client may rely on no other property, and a wrong parameter is refused.
 
 use super::{
     client_rings::{
@@ -18,6 +22,7 @@ const OPENRPC: &str = "1.3.2";
 /// Where schemas stand in the document.
 const SCHEMAS: &str = "/components/schemas";
 
+/// The names of the methods. Those of client rings have the names of the messages that they take.
 pub(super) const STATUS: &str = "rings_status";
 pub(super) const GET_RING: &str = "rings_getRing";
 pub(super) const GET_GATE: &str = "rings_getGate";
@@ -31,7 +36,8 @@ pub(super) const REPLICATE: &str = "ReplicateRing";
 pub(super) const GET_MESSAGE: &str = "rings_getMessage";
 pub(super) const DISCOVER: &str = "rpc.discover";
 
-/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and `ReplicateRing`.
+/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and
+/// `ReplicateRing`.
 pub(super) fn document() -> Value {
     let mut document = Document::new();
     document.method::<NoParams, Status>(STATUS, "What this member is doing now");

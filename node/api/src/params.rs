@@ -1,4 +1,5 @@
-//! The parameters of JSON-RPC methods, by name.
+//! The parameters of JSON-RPC methods, by name. An unknown name is refused, since it is probably a known one that was
+//! mistyped.
 
 use super::{json::text, schema, views::RequestInputView};
 use cid::Cid;

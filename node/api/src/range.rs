@@ -1,5 +1,9 @@
-//! The header `Range` (RFC 9110, section 14): one range of bytes. A request with several ranges is answered with the whole
-//! content, as the RFC allows.
+//! The header `Range` (RFC 9110, section 14): one range of bytes. A request with several ranges is answered with the
+//! whole content, as the RFC allows.
+//!
+//! [`wanted`] says what a request asks for of a content whose length and tag are known: all of it, one [`Part`], or a
+//! part beyond the end (status 416). `If-Range` with another tag means all of it, since the client has a part of other
+//! content. A malformed header is ignored, as the RFC says.
 
 use http::{header, HeaderMap, Method};
 

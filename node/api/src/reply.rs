@@ -42,7 +42,7 @@ impl Refusal {
         self.with_value(name, HeaderValue::from_static(value))
     }
 
-    /// The same with a value made here.
+    /// Adds a header whose value is made at run time.
     pub(super) fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self

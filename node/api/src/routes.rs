@@ -3,6 +3,9 @@
 //! [`router`] joins them: JSON-RPC at `/` (`rpc.rs`, and `session.rs` for WebSocket), the gateway and uploads at
 //! `/ipfs`, `/health` and `/metrics`. The small handlers are here. What holds for all of them (access rules, limits of
 //! size and time) is put around the router by `server.rs` and `access.rs`.
+//!
+//! The body of a call is read here and not by jsonrpsee, so that reading has a deadline, and a call that is still
+//! arriving takes no place among those at work. Large bodies have places of their own.
 
 use super::{
     access::{self, Access, Peer},
@@ -52,6 +55,7 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// 200 while the member follows the chain; otherwise 503 with the reason, so that a load balancer leaves it out.
 async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let following = app.api.following();
     let status = match following {
@@ -89,6 +93,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     Ok((kind, form.text(text)).into_response())
 }
 
+/// Any other path: says what there is.
 async fn nothing_here(uri: Uri) -> Refusal {
     let line = format!(
         "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /store, /backup, /health and /metrics",
@@ -151,6 +156,8 @@ async fn call(app: &App, peer: &Peer, request: Request) -> HttpResponse {
     answered.unwrap_or_else(|_| rpc_response::internal_error())
 }
 
+/// Reads a body into memory. One that is larger than [`SMALL_BODY_BYTES`] needs a place, so memory is bounded by the
+/// places and not by the connections.
 async fn collect(app: &App, body: Body) -> Result<Bytes, HttpResponse> {
     let limit = app.limits.rpc_request_bytes;
     let mut chunks = body.into_data_stream();
@@ -166,6 +173,7 @@ async fn collect(app: &App, body: Body) -> Result<Bytes, HttpResponse> {
             );
         }
         if bytes.len() > limit as usize {
+            // Read to its end, within bounds, so that the client gets the answer and not a connection that was cut.
             discard(chunks).await;
             return Err(rpc_response::too_large(limit));
         }

@@ -1,5 +1,5 @@
-//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and those
-//! of client rings, which carry signatures.
+//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and
+//! those of client rings, which carry signatures.
 //!
 //! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
 //! gives back the answer, or nothing for notifications. A method is one function of the trait
@@ -47,12 +47,16 @@ struct TokenShown;
 
 /// The JSON-RPC side. Single requests and sessions have a service each, so that neither can take all places of the other.
 pub(super) struct Rpc {
+    /// For single requests.
     requests: Services,
+    /// For messages of WebSocket sessions.
     sessions: Services,
     methods: Methods,
     stop: StopHandle,
     token: Token,
+    /// Most entries of a batch.
     batch: usize,
+    /// Most bytes of a message.
     request_bytes: usize,
 }
 
@@ -132,6 +136,7 @@ impl Rpc {
         })
     }
 
+    /// Lets jsonrpsee answer. Requests and sessions have services of their own.
     async fn ask(
         &self,
         services: &Services,
@@ -163,6 +168,7 @@ fn no_content() -> HttpResponse {
     response
 }
 
+/// jsonrpsee with the bounds of this server. Subscriptions are off: there is nothing to subscribe to.
 fn services(limits: &HttpLimits, connections: u32) -> Services {
     let config = ServerConfig::builder()
         .max_connections(connections)
@@ -198,6 +204,7 @@ impl Calls {
         let busy = ApiError::Busy {
             milliseconds: BUSY_MILLISECONDS,
         };
+        // Nobody waits for a place: a queue would only make all answers late.
         let _place = self.places.try_acquire().map_err(|_| busy)?;
         match tokio::time::timeout(self.timeout, call).await {
             Ok(answer) => Ok(answer?),

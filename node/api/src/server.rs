@@ -4,6 +4,9 @@
 //! (`connections.rs`), guarded by timeouts (`io.rs`), encrypted if there is a certificate (`tls.rs`), and served by the router
 //! (`routes.rs`). At the shutdown, no new
 //! connection is accepted, requests at work are finished within a limit, and then everything is closed.
+//!
+//! Opening and serving are apart, so that a member can take its port before anything else and a port that is in use is
+//! an error at the start. A failure of one connection, or of accepting, never ends the server.
 
 use super::{
     access::Peer,
@@ -112,6 +115,7 @@ impl Server {
         }
     }
 
+    /// Accepts until the shutdown. No failure ends it.
     async fn accept(&self, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
@@ -126,6 +130,7 @@ impl Server {
         }
     }
 
+    /// Gives a connection a place and a task. If all places are taken by connections at work, it is closed at once.
     fn admit(&self, stream: TcpStream) {
         let Some(slot) = self.connections.admit() else {
             tracing::debug!("all HTTP connections are at work; a new one was refused");

@@ -1,5 +1,9 @@
-//! A WebSocket session: messages are answered one after the other, and no message is read before the last one is answered
-//! and its answer is written. So a client that sends faster than it reads fills its own buffers, not our memory.
+//! A WebSocket session: messages are answered one after the other, and no message is read before the last one is
+//! answered and its answer is written. So a client that sends faster than it reads fills its own buffers, not our
+//! memory.
+//!
+//! The session has its own limit of idle time, kept by pings, and ends with the server's shutdown. What a message may
+//! say is the same as over POST (`rpc.rs`).
 
 use super::rpc::Rpc;
 use futures::{stream, Stream, StreamExt};
@@ -64,6 +68,7 @@ fn open(
     builder.finish()
 }
 
+/// One session: messages are answered one after the other, and pings notice a client that has gone.
 async fn talk(
     rpc: &Rpc,
     headers: &HeaderMap,

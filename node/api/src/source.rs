@@ -1,4 +1,7 @@
 //! Blocks over HTTP, from trustless gateways. None of them has to be trusted, because every block is hashed.
+//!
+//! It is the [`BlockSource`] of commands of the command line: they ask the gateways that they are given, which are
+//! mostly members. A gateway that gives something else than was asked for is passed over.
 
 use super::{
     client::{Client, ClientError},
@@ -59,6 +62,8 @@ impl GatewaySource {
         })
     }
 
+    /// Asks the gateways one after the other, beginning with the one that gave the last block. Each block is hashed, so
+    /// it does not matter who gives it.
     async fn block(&self, cid: Cid) -> Result<Block, StoreError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut worst = StoreError::NotFound { cid };

@@ -1,6 +1,8 @@
 //! Work on a member's store that a person asks for: collecting, checking, repairing, archives, backups.
 //!
 //! All of it needs the member's token. [`StoreKeeper`] is what does the work; the other types are its answers.
+//! `rings-member` implements the trait for a running member and for the files of one that is down, so the command line
+//! shows the same answers in both cases. Only one piece of work is done at a time ([`StoreWorkError::Busy`]).
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,8 +70,8 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// How many faults there are.
     pub fault_count: u64,
-    /// Whether all blocks of the store were looked at. With Kubo only those that logs name are; `ipfs repo verify` checks the
-    /// others.
+    /// Whether all blocks of the store were looked at. With Kubo only those that logs name are; `ipfs repo verify` checks
+    /// the others.
     pub whole: bool,
 }
 

@@ -1,7 +1,8 @@
 //! The bearer token. Whoever has it may add files, and ask requests in the member's name.
 //!
 //! A [`Token`] comes from a file that only its owner can read, or is generated. It never prints, and is compared in
-//! constant time.
+//! constant time, so that the time of a refusal says nothing about how much of a guess was right. Reading what is
+//! public needs none.
 
 use http::{header::AUTHORIZATION, HeaderMap};
 use rand::RngCore;

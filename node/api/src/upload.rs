@@ -1,4 +1,8 @@
 //! `POST /ipfs`: puts a file into the store, in the same blocks as `ipfs add` makes.
+//!
+//! The body is imported while it comes, so its size does not matter for memory. The answer is given when all blocks are
+//! durable and the file is pinned: for good, or with `?keep=SECONDS` for a while. If the body breaks off, nothing is
+//! pinned, and the blocks go with the next collection.
 
 use super::{
     access::Peer,
@@ -44,6 +48,7 @@ pub(super) async fn post(
     Ok(Json(added))
 }
 
+/// Checks token and announced length before anything is read, and takes a place.
 fn admit(app: &App, headers: &HeaderMap) -> Result<tokio::sync::OwnedSemaphorePermit, Refusal> {
     bearer::check(app, headers, "adding files")?;
     let announced = headers.get(header::CONTENT_LENGTH);
@@ -104,6 +109,8 @@ async fn import(app: &App, body: Body, until: u64) -> Result<Added, Refusal> {
     })
 }
 
+/// The next piece of the file. One that stops coming for too long is an error, so that nobody holds a place by sending
+/// nothing.
 async fn next(app: &App, chunks: &mut BodyDataStream) -> Result<Option<bytes::Bytes>, Refusal> {
     match tokio::time::timeout(app.limits.idle_timeout, chunks.next()).await {
         Ok(chunk) => chunk.transpose().map_err(|_| {
@@ -123,6 +130,7 @@ fn too_large(app: &App) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, line)
 }
 
+/// A failure of the store. It is written to the log too, because it is this machine's and not the sender's.
 fn not_stored(error: StoreError) -> Refusal {
     let status = match &error {
         StoreError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,

@@ -1,7 +1,11 @@
 //! The shapes of answers in JSON.
 //!
-//! The server writes these types, the client reads the same ones, and the OpenRPC document is derived from them, so that
-//! the three cannot drift apart. Names in JSON are camelCase; a value that is not known is `null`.
+//! The server writes these types, the client reads the same ones, and the OpenRPC document is derived from them, so
+//! that the three cannot drift apart. Names in JSON are camelCase; a value that is not known is `null`.
+//!
+//! The doc comments of fields are the descriptions in that document, so they are written for whoever calls the
+//! interface. A field that is added later has a default, so that a newer client can read an older member. No type of
+//! another room is sent as it is: what the inside calls something may change, the interface does not.
 
 use super::{
     json::{maybe_text, text, HexBytes, Pin, Uint96},

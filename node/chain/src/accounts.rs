@@ -1,4 +1,4 @@
-//! What the chain says of an account, and of the price of gas.
+//! What the chain says of an account (balance, nonce, code), and of the price of gas.
 
 use crate::{chain::Chain, convert::h160, error::ChainError};
 use ethers_core::types::{Bytes, U256, U64};

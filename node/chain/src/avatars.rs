@@ -1,8 +1,13 @@
 //! What a replica asks the chain about avatars: who they are, what they signed last, and what became of an action.
 //!
-//! [`Chain::avatar`] reads at one block all that decides whether an action may be relayed. [`Chain::simulate`] says what it
-//! would cost, or why the contract would refuse it. [`Chain::landed`] finds the action that took a nonce, by the ring's event
-//! and the transaction behind it: what is compared is the action itself, for an avatar may sign two actions for one nonce.
+//! [`Chain::avatar`] reads at one block all that decides whether an action may be relayed. [`Chain::simulate`] says
+//! what it would cost, or why the contract would refuse it. [`Chain::landed`] finds the action that took a nonce, by
+//! the ring's event and the transaction behind it: what is compared is the action itself, for an avatar may sign two
+//! actions for one nonce.
+//!
+//! Everything else is read at the newest block and may be reorganised away; the caller waits for confirmations where it
+//! matters. [`Chain::is_client`] and [`Chain::is_ring`] say which rings concern a member at all: only a ring that the
+//! engine made is known to tell the truth about its members.
 
 use crate::{
     abi::{engine, ring},
@@ -140,6 +145,7 @@ impl Chain {
     ) -> Result<Option<Landed>, ChainError> {
         let interest = Interest::flushed(ring, action.avatar, action.nonce);
         let events = search(self, &interest, since, false).await?;
+        // Another action may have taken the nonce. So the transaction's data are compared, not only the event.
         let Some(event) = events.last() else {
             return Ok(None);
         };

@@ -33,11 +33,12 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// A chain behind an http(s) or ws(s) endpoint, or behind several. Cheap to clone. Connections are made again when they break, and the chain
-/// id is compared each time.
+/// A chain behind an http(s) or ws(s) endpoint, or behind several. Cheap to clone. Connections are made again when they
+/// break, and the chain id is compared each time.
 #[derive(Clone)]
 pub struct Chain(Arc<Inner>);
 
+/// What all clones of a [`Chain`] share.
 struct Inner {
     rpc: Providers,
     id: u64,
@@ -83,8 +84,8 @@ impl Chain {
         Self::connect_to(&[url.to_owned()], 1).await
     }
 
-    /// The same with several endpoints: the first that works is asked, and transactions go to all. Where a lie would cost,
-    /// `agree` of them must give the same answer.
+    /// As [`Chain::connect`], with several endpoints: the first that works is asked, and transactions go to all. Where a
+    /// lie would cost, `agree` of them must give the same answer.
     ///
     /// # Errors
     /// As [`Chain::connect`]; the transport's error only when there is a chain behind none of them.
@@ -319,7 +320,7 @@ impl Chain {
         self.0.rpc.explain(method, failure)
     }
 
-    /// The same, where the failure may be a contract's revert.
+    /// As `explain`, for a call whose failure may be a contract's revert.
     fn reverted(&self, method: &str, failure: RpcFailure) -> ChainError {
         let revert = failure.as_error_response().and_then(revert::from_response);
         match revert {

@@ -1,4 +1,8 @@
 //! What keeps the chain from being followed, for status and health.
+//!
+//! The connection notes what the newest exchange with the endpoint showed, and the watcher what it ran into.
+//! [`Condition::trouble`] shows the one that says most about the cause: an endpoint that cannot be reached explains a
+//! watch that stands still. The texts are sentences for a person.
 
 use std::{
     fmt,

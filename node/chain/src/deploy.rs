@@ -49,16 +49,16 @@ pub struct Deployed {
 
 /// Deploys an engine, and makes a scope and a ring of `members` with it.
 ///
-/// The contract of which rings are clones and the engine are created by transactions of their own, each of which fits into a
-/// block of 10,000,000 gas. With a `salt` their addresses follow from it and their code alone (EIP-1014), the same on every
-/// chain that has the [`CREATE2_DEPLOYER`]; an engine that is there already, whoever deployed it, is used.
+/// The contract of which rings are clones and the engine are created by transactions of their own, each of which fits
+/// into a block of 10,000,000 gas. With a `salt` their addresses follow from it and their code alone (EIP-1014), the same
+/// on every chain that has the [`CREATE2_DEPLOYER`]; an engine that is there already, whoever deployed it, is used.
 ///
 /// The steps have purposes that follow from code, salt, members and terms, so a deployment that was interrupted goes on
 /// where it stopped, and one that is finished is found again, as long as the journal is the same.
 ///
 /// # Errors
-/// [`ChainError::Unsupported`] where the chain lacks the Cancun upgrade; when a transaction fails, the chain cannot be asked,
-/// or it lacks the deployer that a salt needs.
+/// [`ChainError::Unsupported`] where the chain lacks the Cancun upgrade; when a transaction fails, the chain cannot be
+/// asked, or it lacks the deployer that a salt needs.
 pub async fn deploy(
     chain: &Chain,
     submitter: &Submitter,
@@ -137,6 +137,7 @@ impl Creator<'_> {
         }
     }
 
+    /// Creates a contract by a transaction of its own. The chain says at which address.
     async fn create_new(&self, purpose: Digest, code: Vec<u8>) -> Result<Created, ChainError> {
         let create = Call {
             to: None,
@@ -197,8 +198,8 @@ fn older(one: &Receipt, other: &Receipt) -> Receipt {
     older.clone()
 }
 
-/// Makes one more ring on an engine that is there. `purpose` names it in the submitter's journal: the same one gives the same
-/// ring.
+/// Makes one more ring on an engine that is there. `purpose` names it in the submitter's journal: the same one gives the
+/// same ring.
 ///
 /// # Errors
 /// [`ChainError::Reverted`] when the engine refuses the members or the terms; others when the chain cannot be asked.

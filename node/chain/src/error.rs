@@ -3,6 +3,10 @@
 //! A [`ChainError`] has its context in fields, and its text says what to do. Its [`Class`] tells a caller whether to
 //! try again later, to give up, or to correct the request; [`ChainError::is_outage`] whether only waiting can help.
 //! URLs are shown as scheme and host only, because the rest may hold a key.
+//!
+//! The error is `Clone`, with its cause shared, because callers that asked for the same thing at the same time get one
+//! answer (`rpc/single.rs`). Failures of one exchange are `RpcFailure`s until `Chain` adds the endpoint and the method.
+//! An error of a library never passes this crate's edge except as a cause.
 
 use rings_protocol::{crypto::CryptoError, Address};
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};

@@ -1,4 +1,8 @@
 //! Events of the engine and of rings, decoded.
+//!
+//! [`decode`] takes an event that an interest has selected, so its emitter is known, and gives a [`ChainEvent`] without
+//! types of ethers. The specification of a gate is not in the event; it is read from the gate's code afterwards
+//! ([`Decoded::Requested`]).
 
 use crate::{
     abi::{engine, ring},

@@ -2,6 +2,11 @@
 //!
 //! A range of blocks is halved until one block is left. A block is asked for by its hash; its events are divided by
 //! contract and by kind, and at last read from the receipts of its transactions, one by one.
+//!
+//! [`PageSize`] remembers which size an endpoint bears, and tries a larger one after some pages without a refusal.
+//! [`page`] reads forwards for the watcher, [`search`] and [`search_up_to`] backwards from a block for single
+//! questions. Endpoints word a refusal in many ways, or just close the connection. So each failure that a smaller
+//! request could avoid counts as "too large", and only a request for one block that fails is a failure.
 
 use crate::{
     chain::Chain,
@@ -198,7 +203,7 @@ pub(crate) async fn search(
     search_up_to(chain, interest, from, head, all).await
 }
 
-/// The same, from `to` down.
+/// As [`search`], from block `to` down.
 pub(crate) async fn search_up_to(
     chain: &Chain,
     interest: &Interest,

@@ -1,8 +1,12 @@
 //! The specification of a gate, read from its code.
 //!
-//! A gate is a clone of one contract, with its specification behind the clone's code (`contracts/src/libraries/GateCode.sol`).
-//! The engine makes it with CREATE2 and no salt, so its address is a hash of its code (EIP-1014): a reader of the code can
-//! check that it belongs to the gate, and the code is the same on every branch of the chain.
+//! A gate is a clone of one contract, with its specification behind the clone's code
+//! (`contracts/src/libraries/GateCode.sol`). The engine makes it with CREATE2 and no salt, so its address is a hash of
+//! its code (EIP-1014): a reader of the code can check that it belongs to the gate, and the code is the same on every
+//! branch of the chain.
+//!
+//! [`spec`] reads the code and [`is_made_by`] checks the address. So a specification is right whoever gave it: an
+//! endpoint that lies about the code of a gate is found out, and one answer is enough.
 
 use rings_protocol::{
     cids::keccak256,

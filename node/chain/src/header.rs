@@ -1,4 +1,8 @@
 //! Block headers, and the cache of those that were seen.
+//!
+//! A header is asked for by height or by hash. Only what is named by its hash can be cached, because a height may name
+//! another block after a reorganisation. [`Header::trusted_bloom`] says when the bloom filter may be believed: some
+//! chains give an empty one for every block.
 
 use crate::{
     convert::{count, digest},
@@ -60,6 +64,7 @@ impl Header {
 #[derive(Debug, Default)]
 pub(crate) struct HeaderCache(Mutex<Headers>);
 
+/// Headers by hash, and the order in which they came: the oldest goes when there are too many.
 #[derive(Debug, Default)]
 struct Headers {
     by_hash: HashMap<H256, Header>,

@@ -3,6 +3,11 @@
 //! An endpoint may charge for each request, so polling follows the work. While gates of the own ring are open, it is
 //! quick. Otherwise the pause is as long as nothing has happened already, up to [`IDLE`] pauses of a quick poll, and
 //! longer where a new head costs further requests: an idle reader makes at most one request in that time.
+//!
+//! [`Heads::next`] gives the newest head that the reader has not had; heads in between are left out. The reader says
+//! what it found: [`Heads::hurry`] after events, [`Heads::spent`] how many requests the head cost. `Pace` computes the
+//! pauses from that, without I/O. A transaction of this process that is in a block ends a pause at once, because it
+//! brings an event.
 
 use crate::{
     chain::Chain,
@@ -21,7 +26,7 @@ use tokio::{
 const ENDED_PAUSE: Duration = Duration::from_secs(15);
 /// Time for one request of an idle reader, in pauses between quick polls.
 const IDLE: u32 = 14;
-/// Under a limit of requests, at most one of so many is a poll.
+/// While the endpoint limits requests, at most one request in this many is a poll.
 const SHARE: u32 = 4;
 /// How long after the newest event an endpoint is polled quickly because gates are open.
 const BUSY: Duration = Duration::from_secs(20);
@@ -32,6 +37,7 @@ pub(crate) struct Heads {
     source: Source,
 }
 
+/// Where new heads come from.
 enum Source {
     Pushed(HeadReceiver),
     Polled(Polling),
@@ -128,7 +134,7 @@ impl Pace {
         now >= self.busy_until && now >= self.active_at + self.idle()
     }
 
-    /// The pause before the next poll, when the last one was followed by so many requests.
+    /// The pause before the next poll, when the head of the last one cost `requests` further requests.
     fn pause(&self, now: Instant, requests: u32) -> Duration {
         if now < self.busy_until {
             return self.quick;
@@ -188,6 +194,7 @@ async fn next_pushed(chain: &Chain, receiver: &mut HeadReceiver) -> Result<Heade
     }
 }
 
+/// Asks for the head, at the pace of the plan, until it is another one than the last.
 async fn next_polled(chain: &Chain, polling: &mut Polling) -> Result<Header, ChainError> {
     loop {
         polling.wait().await;

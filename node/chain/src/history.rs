@@ -3,6 +3,9 @@
 //! Events are found by their contract and their indexed topics only. [`Chain::registration`] joins the event with the
 //! transaction and its receipt, because the signatures are in the calldata. An endpoint may not keep old transactions
 //! or receipts; what is missing is then left out, and the rest is still given.
+//!
+//! These are single questions, for verifying and for status. What a member computes on comes with the pages of the
+//! watcher.
 
 use crate::{
     abi::{engine, ring},
@@ -52,6 +55,7 @@ impl Chain {
         };
         let (event, place) = parse::<ring::OutputsRegisteredFilter>(raw)?;
         let ring = address(raw.address);
+        // An endpoint may not keep old receipts and transactions. Then what is only in them is left out.
         let receipt: Option<Receipt> = self.kept(place, || self.receipt(place.transaction)).await?;
         let transaction: Option<Transaction> = self
             .kept(place, || self.transaction(place.transaction))
@@ -141,6 +145,7 @@ impl Chain {
         })
     }
 
+    /// Who asked for a gate, in the order of their first requests.
     async fn requesters(
         &self,
         engine: Address,

@@ -1,7 +1,9 @@
-//! Which events are wanted: of which contracts, and with which topics.
+//! Which events are asked for: emitted by known contracts and, where a topic is indexed, with known values of it.
 //!
-//! Every interest names the contracts whose events it wants. So events of other contracts are never read, and they
-//! cannot make work here.
+//! Anybody can deploy a contract that emits events of the same form. So every filter names its emitter, and what others
+//! do on the chain makes no work here. An [`Interest`] is one filter in the form of `eth_getLogs`. It can be halved
+//! where an endpoint refuses an answer as too large (`fetch.rs`), and compared with the bloom filter of a header, which
+//! may show that a block contains nothing for it.
 
 use crate::{
     abi::{engine, ring},

@@ -7,11 +7,28 @@
 //! * [`calls`] builds calls of the contracts, and [`Submitter`] sends them from a durable journal.
 //! * [`deploy`] puts the contracts on a chain.
 //!
-//! Data passes upwards: `rpc` (endpoints, their limits and failures) → `chain` (typed requests) → `accounts`, `reads`, `history`
-//! and `fetch` (accounts, contracts and events) → `watch` and `submit`. [`ChainError`] says what went wrong and what to do;
-//! [`Chain::trouble`] says what a running node waits for.
+//! Data passes upwards: `rpc` (endpoints, their limits and failures) → `chain` (typed requests) → `accounts`, `reads`,
+//! `history` and `fetch` (accounts, contracts and events) → `watch` and `submit`. [`ChainError`] says what went wrong and
+//! what to do; [`Chain::trouble`] says what a running node waits for.
 //!
 //! Nothing here depends on one implementation of an Ethereum node, and no type of the Ethereum library leaves this crate.
+//!
+//! # What a caller can rely on
+//!
+//! * **Events come once, in order.** Each page of [`watch`] ends with a cursor. A consumer that stores cursor and effects
+//!   in one transaction takes in each event exactly once, also when its process is killed.
+//! * **What is undone is told.** After a reorganisation, or when an event had been missed, [`Update::Rewind`] names the
+//!   newest cursor that still holds. All after it is told again.
+//! * **A transaction takes effect at most once.** Each has a purpose that the caller names. [`Submitter`] writes the
+//!   signed transaction into its journal before it sends it, and gives the outcome of the first for each later call with
+//!   the same purpose, also after a restart. Only one task gives out nonces.
+//! * **Endpoints are not trusted beyond need.** A block near the head is asked for by its hash, so an endpoint that is
+//!   behind gives an error and not an empty answer. With `agree` above one ([`Chain::connect_to`]), what would cost if it
+//!   were a lie counts only when that many endpoints say the same.
+//! * **Outages are waited for.** [`watch`] does not end because of an endpoint; [`Chain::trouble`] says what it waits
+//!   for.
+//! * **No secret is shown.** Of an endpoint's URL only scheme and host are in messages and logs, because its path may
+//!   hold a key.
 
 mod abi;
 mod accounts;

@@ -1,4 +1,5 @@
-//! The heads that members' logs had on chain before, and who the members were at a block.
+//! The heads that members' logs had on chain before, and who the members were at a block: what a person needs who
+//! checks a proof against the chain as it was then.
 
 use crate::{
     abi::ring,

@@ -1,4 +1,4 @@
-//! Events of contracts as the endpoint returns them.
+//! Events of contracts as the endpoint returns them, before they are decoded, and their place in the chain.
 
 use ethers_contract::EthEvent;
 use ethers_core::{

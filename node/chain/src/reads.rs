@@ -224,6 +224,8 @@ impl Chain {
         now.is_ok_and(|now| now.is_none_or(|now| now.hash != header.hash))
     }
 
+    /// The ring's state. All views are read at the same block, named by its hash, so they fit each other even if the
+    /// chain goes on or is reorganised meanwhile.
     async fn ring_state_at(&self, ring: Address, head: &Header) -> Result<RingState, ChainError> {
         let at = At::Hash(head.hash);
         let members: Vec<H160> = self.view("ring", ring, ring::GetMembersCall, at).await?;

@@ -1,4 +1,4 @@
-//! Transactions and receipts: the parts that are used here.
+//! Transactions and receipts: the parts that are used here. Fields that some endpoints leave out are optional.
 
 use crate::{
     convert::{address, digest},

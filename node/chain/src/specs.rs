@@ -1,4 +1,5 @@
 //! Specifications of gates: between the project's form and that of the contracts, and a cache of those that were read.
+//! A gate's address commits to its specification, so what is cached never becomes wrong.
 
 use crate::{
     abi::engine,
@@ -22,6 +23,7 @@ const CACHED_SPECS: usize = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct SpecCache(Mutex<Specs>);
 
+/// Specifications by gate, and the order in which they came: the oldest goes when there are too many.
 #[derive(Debug, Default)]
 struct Specs {
     by_gate: HashMap<Address, Arc<GateSpec>>,

@@ -1,4 +1,8 @@
 //! What an avatar's account does, and where its log stands then.
+//!
+//! An [`Action`] is the call alone. Joined with the avatar's log and with its state on chain ([`AvatarState`]) it
+//! becomes a `CompoundAction`, which moves the head from where the contract has it to the end of the log. The avatar
+//! signs it with the key that signs the log.
 
 use crate::log::Log;
 use rings_protocol::{

@@ -1,4 +1,5 @@
-//! The word of a replica that it holds a log.
+//! The word of a replica that it holds a log: a signature over ring, avatar and head, which the avatar can keep.
+//! Whether the signer is a member of the replica ring has to be asked of the chain.
 
 use rings_protocol::{
     crypto::{CryptoError, Signature},
@@ -22,8 +23,8 @@ pub enum HeldError {
     },
 }
 
-/// Checks that `replica` signed that it holds the log of `avatar` in `ring` up to `head`. `replica_ring` is the domain of the
-/// ring that keeps the logs: whether the replica is a member of it must be asked of the chain.
+/// Checks that `replica` signed that it holds the log of `avatar` in `ring` up to `head`. `replica_ring` is the domain of
+/// the ring that keeps the logs: whether the replica is a member of it must be asked of the chain.
 ///
 /// # Errors
 /// [`HeldError`].

@@ -5,8 +5,8 @@
 //! JSON-RPC call: the caller sends it to any replica by whatever transport it has, and reads the answer with [`Answer`].
 //!
 //! Nothing here rests on what a replica says: [`held_by`] tells from a signature which replica holds a log, and
-//! [`Log::read`] checks every node that comes back. The rules and the bytes are those of `rings-protocol`. The crate compiles
-//! for `wasm32-unknown-unknown` too.
+//! [`Log::read`] checks every node that comes back. The rules and the bytes are those of `rings-protocol`. The crate
+//! compiles for `wasm32-unknown-unknown` too.
 
 mod action;
 mod held;

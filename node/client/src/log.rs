@@ -1,7 +1,12 @@
 //! An avatar's own log: what it has said, in order, signed and linked.
 //!
-//! One avatar is one device. Two copies of a log that both grow are a fork, which freezes the log on chain; so each node
-//! must be stored before it is sent, and a key that was restored from elsewhere never appends.
+//! One avatar is one device. Two copies of a log that both grow are a fork, which freezes the log on chain; so each
+//! node must be stored before it is sent, and a key that was restored from elsewhere never appends.
+//!
+//! A [`Log`] holds all its nodes in memory and stores nothing itself. [`Log::append`] signs the next node, open or
+//! sealed as [`Secrecy`] says. [`Log::read`] takes nodes from the caller's disk or from a replica and checks every
+//! signature and link, so a replica can leave the end of a log out and change nothing in it. [`Log::since`] gives the
+//! nodes that a request has to carry.
 
 use rings_protocol::{
     cids::node_cid,
@@ -44,7 +49,7 @@ pub enum LogError {
     /// The node would be malformed, or cannot be signed.
     #[error("the log node cannot be written")]
     Seal(#[source] SealError<Infallible>),
-    /// The same in a private log.
+    /// The node of a private log would be malformed, or cannot be sealed or signed.
     #[error("the log node cannot be written")]
     Private(#[source] PrivateSealError<Infallible>),
     /// Bytes that are not a node.

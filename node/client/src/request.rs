@@ -1,4 +1,10 @@
 //! Requests to replicas, and their answers, in JSON-RPC 2.0.
+//!
+//! A [`Call`] is a method and its parameters, made from what was signed; [`Call::to_json`] gives the text that the
+//! caller sends over any transport. An [`Answer`] is read from the text that comes back, and an [`AnswerError`] has the
+//! replica's code and data, from which a client sees what to do (send missing nodes, read the head again). Bytes are
+//! hexadecimal with `0x`. The shapes are those of `rings-api`, written again here because this crate has no server in
+//! it and compiles for browsers.
 
 use rings_protocol::{crypto::Signature, flush::CompoundAction, log::LogNode, Address, Digest};
 use serde::{Deserialize, Serialize};

@@ -18,7 +18,8 @@ pub const MAX_NESTING: usize = 1_000;
 pub const MAX_FUNCTION_OPERATORS: u64 = 200_000;
 /// Most values that the calls, blocks and jumps of one function take and give, all added up: the compiler keeps each.
 pub const MAX_MOVED_VALUES: u64 = 100_000;
-/// Most blocks and branches of one function, an `if` counted twice: the compiler keeps much more for one than for another operator.
+/// Most blocks and branches of one function, an `if` counted twice: the compiler keeps much more for one than for another
+/// operator.
 pub const MAX_JOINS: u64 = 30_000;
 /// Most locals of a function (with its parameters) times its blocks and branches: at each of them the compiler has to
 /// find out where each local got its value.
@@ -49,13 +50,13 @@ pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 pub const MAX_STACK: u64 = 16 << 20;
 /// Most linear memory that a program can have: what 32-bit addresses reach.
 pub(crate) const MAX_MEMORY: u64 = 1 << 32;
-/// The same in pages.
+/// [`MAX_MEMORY`] in pages.
 pub(crate) const MAX_PAGES: i32 = (MAX_MEMORY / PAGE) as i32;
 /// Bytes in a page of linear memory.
 pub(crate) const PAGE: u64 = 64 * 1024;
-/// How many bytes of the machine's stack there are for each byte of the program's. No frame is larger than this many times what
-/// it costs. A frame holds what the compiler keeps: at most each parameter, local and operand (twice, where they are passed on),
-/// and one value of 16 bytes for each operator, whose cost is one byte.
+/// How many bytes of the machine's stack there are for each byte of the program's. No frame is larger than this many
+/// times what it costs. A frame holds what the compiler keeps: at most each parameter, local and operand (twice, where
+/// they are passed on), and one value of 16 bytes for each operator, whose cost is one byte.
 pub(crate) const STACK_FACTOR: usize = 16;
 /// Stack of the machine behind the program's, in bytes. Memory is taken only for the part that a program uses.
 pub(crate) const MACHINE_STACK: usize = STACK_FACTOR * MAX_STACK as usize;

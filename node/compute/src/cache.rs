@@ -119,6 +119,7 @@ impl DiskCache {
         }
     }
 
+    /// The file of a module, whatever hash of its machine code stands in the name.
     fn find(&self, module: Digest) -> Option<PathBuf> {
         let (start, end) = (self.start(module), format!(".{EXTENSION}"));
         fs::read_dir(&self.directory)
@@ -165,6 +166,7 @@ impl DiskCache {
         }
     }
 
+    /// All files of the cache. What cannot be read is left out: the cache may be cleared by anybody at any time.
     fn files(&self) -> Vec<CachedFile> {
         let entries = fs::read_dir(&self.directory);
         entries
@@ -256,6 +258,7 @@ fn impossible(path: &Path, error: &dyn std::error::Error) -> Locking {
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
+/// A file of the cache. The one that was not used for the longest time is removed first.
 struct CachedFile {
     path: PathBuf,
     length: u64,

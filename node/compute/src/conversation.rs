@@ -1,4 +1,9 @@
 //! One run on one worker: the parent's side of the conversation.
+//!
+//! [`Conversation::drive`] sends the task and answers the worker's questions for module, input and state until it
+//! reports the end. Two budgets of time run: what the worker takes, and what it waits for this process, so that a slow
+//! reader of the output does not count as a slow program. If a stream of the caller fails, the run is abandoned and the
+//! worker stays usable; if the worker breaks the protocol, it is not.
 
 use crate::{
     error::ComputeError,
@@ -30,12 +35,15 @@ pub(crate) struct Conversation<'a, 's> {
 }
 
 impl Conversation<'_, '_> {
-    /// Answers the worker until the run has ended. `missed` is called when the worker has not found the module in the cache.
+    /// Answers the worker until the run has ended. `missed` is called when the worker has not found the module in the
+    /// cache.
     pub(crate) async fn drive(
         &mut self,
         module: &impl ModuleSource,
         missed: impl Fn(),
     ) -> Result<Ended, Broken> {
+        // The worker asks and this side answers, one question at a time. So neither side ever waits for the other to
+        // read.
         let task = encode(self.task)?;
         self.send(self.tag, &task).await?;
         loop {
@@ -62,10 +70,12 @@ impl Conversation<'_, '_> {
                 Tag::Output | Tag::NextState => {
                     let write = self.streams.write(tag, payload);
                     let written = self.waiting.within(write).await;
+                    // The worker is in the middle of a write and cannot be told to stop, so it is given up.
                     written.ok_or_else(|| Broken::Output(io::ErrorKind::TimedOut.into()))??;
                 }
                 Tag::Done => {
                     let report: RunReport = decode(&payload)?;
+                    // A worker that has taken much memory says that it should not be used again.
                     self.worker.retires = report.retire;
                     return Outcome::try_from(report).map(Ok).map_err(Broken::Protocol);
                 }
@@ -97,6 +107,7 @@ impl Conversation<'_, '_> {
         }
     }
 
+    /// What a worker reports of its machine, as an error of the run.
     fn fault(&self, payload: &[u8]) -> Result<ComputeError, Broken> {
         Ok(match decode(payload)? {
             ReportedFault::Memory(what) => ComputeError::Memory { what },

@@ -1,12 +1,12 @@
 //! What a program pays: fuel for what it does, and bytes of stack for the calls that it has open.
 //!
-//! Fuel follows time. Each instruction and each call of the host costs so much that a unit takes at most
-//! [`UNIT_NANOSECONDS`], whatever the program does, on the slowest machine that is supported. So fuel bounds time, and the limit
-//! of fuel and the limit of time can be made to fit ([`most_fuel`]). `benches/costs.rs` measures every kind of
+//! Fuel follows time. The cost of each instruction and of each call of the host is chosen so that a unit takes at most
+//! [`UNIT_NANOSECONDS`], whatever the program does, on the slowest machine that is supported. So fuel bounds time, and the
+//! limit of fuel and the limit of time can be made to fit ([`most_fuel`]). `benches/costs.rs` measures every kind of
 //! instruction and call in its worst form: loads that miss all caches, numbers that take the processor's slow path.
 //!
-//! One thing no fuel pays for: the kernel clears each page of memory when a program touches it for the first time. A program can do that
-//! once for each page that it may have, so its limit of memory bounds that time ([`TOUCH_SECONDS`]).
+//! One thing no fuel pays for: the kernel clears each page of memory when a program touches it for the first time. A
+//! program can do that once for each page that it may have, so its limit of memory bounds that time ([`TOUCH_SECONDS`]).
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use std::time::Duration;
 pub const UNIT_NANOSECONDS: u64 = 20;
 /// Most seconds that a run takes besides, for each GiB of its memory: to touch all of it for the first time.
 pub const TOUCH_SECONDS: u64 = 4;
-/// A machine may take this many times longer than [`UNIT_NANOSECONDS`] a unit before it stops a run that is within its fuel.
+/// A machine may take this many times longer than [`UNIT_NANOSECONDS`] a unit before it stops a run that is within its
+/// fuel.
 pub const TIME_MARGIN: u32 = 4;
 
 /// Fuel for each call of a host function.

@@ -68,6 +68,7 @@ fn fix_cpu(config: &mut Config) {
 #[cfg(not(target_arch = "x86_64"))]
 fn fix_cpu(_: &mut Config) {}
 
+/// Gives many operators the same cost.
 macro_rules! set {
     ($cost:ident, $fuel:expr, $($operator:ident)*) => { $($cost.$operator = $fuel;)* };
 }

@@ -1,7 +1,7 @@
 //! Makes text from untrusted sources safe to show on a terminal.
 
-/// Text in which nothing can move the cursor, change colours or reorder what is shown: control characters other than
-/// line ends and tabs, and the characters that change the direction of text, are replaced by their numbers, as `\u{1b}`. Bytes
+/// Text in which nothing can move the cursor, change colours or reorder what is shown: control characters other than line
+/// ends and tabs, and the characters that change the direction of text, are replaced by their numbers, as `\u{1b}`. Bytes
 /// that are not UTF-8 become U+FFFD.
 ///
 /// Everything that comes out of a program or a module (standard error, names of imports) goes through this before it

@@ -1,4 +1,5 @@
-//! Errors of a worker: why this machine could not complete a run.
+//! Errors of a worker: why this machine could not complete a run. A fault is never a result; the parent makes a
+//! [`ComputeError`](crate::ComputeError) of it.
 
 /// Why this machine could not complete a run. It says nothing about the program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

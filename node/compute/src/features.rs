@@ -1,4 +1,8 @@
-//! The WebAssembly proposals that are on and off: one list, from which the engine, the check and the profile's name are made.
+//! The WebAssembly proposals that are on and off: one list, from which the engine, the check and the profile's name are
+//! made.
+//!
+//! A proposal is on only if compilers for `wasm32-wasip1` emit it and it cannot make two machines differ. Relaxed SIMD
+//! and threads can. A change of the list is a change of the profile.
 
 use wasmparser::WasmFeatures;
 

@@ -98,8 +98,8 @@ pub(crate) struct Hello {
     pub cache: Option<PathBuf>,
 }
 
-/// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame changes
-/// in a way that an older program does not understand.
+/// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame
+/// changes in a way that an older program does not understand.
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// Payload of [`Tag::Ready`].
@@ -139,6 +139,7 @@ pub(crate) struct RunReport {
     pub retire: bool,
 }
 
+/// A failure as it goes over the pipe: the worker's own types are not part of the protocol.
 #[derive(Debug, Serialize, Deserialize)]
 struct ReportedFailure {
     reason: ReportedReason,
@@ -275,6 +276,7 @@ fn header(tag: Tag, payload: &[u8]) -> io::Result<[u8; HEADER]> {
     Ok([tag as u8, a, b, c, d])
 }
 
+/// Reads tag and length. Each tag has a limit of its own, so no length takes more memory than that message may need.
 fn parse_header(header: [u8; HEADER]) -> io::Result<(Tag, usize)> {
     let [tag, a, b, c, d] = header;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;

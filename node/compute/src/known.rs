@@ -1,4 +1,8 @@
 //! What a pool remembers about modules: which are compiled, which are no programs, and which are not tried again.
+//!
+//! It only saves work, and is forgotten with the process. A module that the compiler twice needed too long for, or died
+//! of, is refused from then on: anybody can publish such a module, and trying it again for every gate would occupy the
+//! compilers.
 
 use crate::error::ComputeError;
 use rings_protocol::Digest;

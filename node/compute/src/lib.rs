@@ -7,12 +7,29 @@
 //! network, and no file but a cache of compiled modules. [`worker_main`] is its main function; it talks with its parent
 //! over standard input and output (`frame`).
 //!
-//! What a program may use and what it costs is the profile: the proposals (`features`), bounds (`bounds`), costs (`costs`), the
-//! engine's configuration (`engine`) and the host functions (`wasi`). [`profile()`] is its name, and [`check_module`] says whether a
-//! module is within it. Before a module is compiled it gets instructions that count its stack (`stack`).
+//! What a program may use and what it costs is the profile: the proposals (`features`), bounds (`bounds`), costs
+//! (`costs`), the engine's configuration (`engine`) and the host functions (`wasi`). [`profile()`] is its name, and
+//! [`check_module`] says whether a module is within it. Before a module is compiled it gets instructions that count its
+//! stack (`stack`).
 //!
 //! Two kinds of failure must never be confused. A [`Failure`] comes from the program, is the same everywhere, and is
 //! voted on. A [`ComputeError`] comes from this machine; the member then does not vote.
+//!
+//! # What a caller can rely on
+//!
+//! * **One profile, one result.** The same [`Task`] gives the same output, the same failure and the same fuel in every
+//!   worker of a profile. Clocks show the time that the operation names, random bytes are a stream from a seed that all
+//!   members know, and there is one thread.
+//! * **A run has bounds before it begins**: fuel, memory, output and stack are in its [`Limits`]. Fuel is counted so that
+//!   a unit takes at most [`UNIT_NANOSECONDS`]; so a run that reaches the limit of time shows that the machine is slow or
+//!   busy, and is no failure of the program.
+//! * **A worker may be lost.** One that breaks the protocol or takes too long is killed; its run ends with a
+//!   [`ComputeError`], as if it had died by itself, and the next run gets a new worker. Nothing is tried again here,
+//!   because only the caller can give the inputs again.
+//! * **Workers cannot change what others run.** Each module is compiled in a process that runs no program; workers can
+//!   only read what came of it.
+//! * **Output may be taken back.** It goes to the caller while the program runs; if the run does not succeed, the caller
+//!   is told to discard it.
 
 mod arities;
 mod bounds;

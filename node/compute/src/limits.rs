@@ -39,8 +39,8 @@ impl Limiter {
         }
     }
 
-    /// A growth beyond the program's own maximum fails too, but does not count as refused by the operation. (Not every engine asks
-    /// about such a growth.)
+    /// A growth beyond the program's own maximum fails too, but does not count as refused by the operation. (Not every
+    /// engine asks about such a growth.)
     fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
         let desired = desired as u64;
         let possible = maximum.map_or(MAX_MEMORY, |own| MAX_MEMORY.min(own as u64));

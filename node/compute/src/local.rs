@@ -19,8 +19,8 @@ use crate::{
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 
-/// Runs programs in this process, without a wall-clock limit and without a sandbox. Use it only for programs that you trust,
-/// or whose fuel is small. The results are those of a [`crate::Pool`], bit for bit.
+/// Runs programs in this process, without a wall-clock limit and without a sandbox. Use it only for programs that you
+/// trust, or whose fuel is small. The results are those of a [`crate::Pool`], bit for bit.
 pub struct Local {
     programs: Programs,
 }
@@ -147,6 +147,7 @@ fn named(fault: Fault, task: &Task) -> ComputeError {
     }
 }
 
+/// A fault as a pool would report it.
 fn translate(fault: Fault) -> ComputeError {
     match fault {
         Fault::Memory(what) => ComputeError::Memory { what },

@@ -118,6 +118,7 @@ fn reason(outcome: &Outcome) -> Option<Reason> {
     outcome.result.as_ref().err().map(|failure| failure.reason)
 }
 
+/// A result in words, for the message that names what differs.
 fn describe(witnessed: &Witnessed) -> String {
     let Outcome {
         result,

@@ -1,4 +1,8 @@
 //! The outcome of a run.
+//!
+//! An [`Outcome`] is what members vote on: success or a [`Failure`], with the fuel that was used. All of it follows
+//! from task and input. [`Notes`] are for a person and belong to no result. That a module is outside the profile is a
+//! failure with one fixed text, since the reason in words depends on the version of the validator.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

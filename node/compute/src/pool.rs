@@ -2,6 +2,12 @@
 //!
 //! A run waits for a free slot, takes an idle worker (if possible the one that ran the module last) or starts one, and
 //! gives it back afterwards. If there is a cache, a separate process compiles the module before that (`compile`).
+//!
+//! A [`Pool`] holds the slots (a semaphore, so runs are served in the order in which they came), the idle workers, and
+//! what is known about modules (`known`). [`Pool::prepare`] compiles without taking a slot; [`Pool::run`] and
+//! [`Pool::run_with_state`] run a task; [`Pool::second_opinion`] runs it again on the other engine. A worker that broke
+//! the protocol, died or took too long is killed and not given back. Nothing is tried again here, because only the
+//! caller can give the inputs again. [`Pool::shutdown`] ends all runs and waits for all processes.
 
 use crate::{
     cache::DiskCache,

@@ -1,4 +1,9 @@
 //! Several worker programs side by side, one for each profile.
+//!
+//! An operation names the profile that computes it, and a program computes exactly one. So a ring that changes to a new
+//! version needs members that can compute with both for a while: [`Pools`] has the program's own pool, and one for each
+//! further program of the configuration. All share one number of slots, so more profiles do not mean more processes at
+//! work.
 
 use crate::{
     error::ComputeError,
@@ -6,7 +11,8 @@ use crate::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// The pools of a member: one of its own program, and one for each further worker program. Their runs share one number of workers.
+/// The pools of a member: one of its own program, and one for each further worker program. Their runs share one number of
+/// workers.
 ///
 /// An operation names the profile that computes it; [`Self::of`] finds the pool, or says that this member has none.
 pub struct Pools {
@@ -77,7 +83,7 @@ impl Pools {
 
     /// Ends all runs and all workers, and waits for that.
     pub async fn shutdown(&self) {
-        // First all are told, because they share their slots.
+        // All pools are told first, because they share their slots.
         self.all().for_each(|pool| pool.close());
         for pool in self.all() {
             pool.shutdown().await;

@@ -1,4 +1,5 @@
-//! Why a file is not a program of the profile.
+//! Why a file is not a program of the profile. The texts are for the program's author: they say what to change, and are
+//! part of no result.
 
 use crate::{reserved::RESERVED, wasi::WASI_MODULE};
 

@@ -2,8 +2,8 @@
 
 /// Exports whose names begin with this are reserved for the host.
 pub(crate) const RESERVED: &str = "rings:";
-/// The export of the stack counter: bytes of stack that are left. It is below 0 after a call has trapped because there was no
-/// stack left for it.
+/// The export of the stack counter: bytes of stack that are left. It is below 0 after a call has trapped because there
+/// was no stack left for it.
 pub(crate) const LEFT: &str = "rings:stack-left";
 /// The export of the module's start function.
 pub(crate) const START: &str = "rings:start";

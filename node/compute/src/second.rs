@@ -3,6 +3,9 @@
 //! It gives a second opinion on a sample of runs (`opinion.rs`). It takes the module with the same stack counter in it,
 //! and the host functions are the same code (`wasi/second.rs` only joins them to this engine). Its fuel is counted
 //! differently, so fuel is not compared. Everything else has to agree.
+//!
+//! Two engines with nothing in common but the specification do not have the same bug. So a difference shows that one of
+//! them is wrong, before a wrong result is signed.
 
 use crate::{
     bounds::{MAX_STACK, PAGE},
@@ -92,6 +95,8 @@ fn least_memory(module: &Module) -> u64 {
         .map_or(0, |pages| pages.saturating_mul(PAGE))
 }
 
+/// Instantiates, grants the stack, and calls the module's own start function, then `_start`: the same steps in the same
+/// order as in the first engine.
 fn start(
     engine: &Engine,
     module: &Module,

@@ -86,6 +86,7 @@ pub(crate) fn check_sizes(module: &[u8]) -> Result<Demand, Refusal> {
     Ok(sizes.demand)
 }
 
+/// What is counted over the whole module.
 #[derive(Default)]
 struct Sizes {
     arities: Arities,
@@ -95,6 +96,7 @@ struct Sizes {
 }
 
 impl Sizes {
+    /// Looks at one section. Those that cost the compiler nothing that grows are not bounded here.
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
         match payload {
             Payload::TypeSection(section) => self.types(section),
@@ -113,6 +115,7 @@ impl Sizes {
         }
     }
 
+    /// The types are kept, because functions and calls name them.
     fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), Refusal> {
         bounded("types", section.count().into(), MAX_TYPES)?;
         let mut values = 0;
@@ -171,6 +174,7 @@ impl Sizes {
         Ok(())
     }
 
+    /// One function: its bytes and locals first, which are cheap to count, then its operators one by one.
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
         let arity = self.arities.next_body();
         let length = body.range().len() as u64;
@@ -225,6 +229,7 @@ impl<'a> Function<'a> {
         }
     }
 
+    /// Counts an operator: what it adds to the places where control flow meets, and how many values it moves.
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), ProfileError> {
         self.demand.operators += 1;
         let what = "operators in one function";
@@ -285,6 +290,8 @@ impl<'a> Function<'a> {
         bounded(what, self.demand.moved, MAX_MOVED_VALUES)
     }
 
+    /// Adds places where control flow may meet. A compiler may have to look at each local at each of them, so the product
+    /// is bounded too.
     fn joins(&mut self, places: u64) -> Result<(), ProfileError> {
         self.places += places;
         bounded(
@@ -297,6 +304,7 @@ impl<'a> Function<'a> {
         bounded(what, self.demand.joined, MAX_JOINED_LOCALS)
     }
 
+    /// A block begins. Only ifs and loops count as nested.
     fn enter(&mut self, nests: bool, arity: Arity, label: u64) -> Result<(), ProfileError> {
         self.moves(arity.all())?;
         self.joins(1)?;

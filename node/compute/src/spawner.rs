@@ -26,6 +26,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("MALLOC_MMAP_THRESHOLD_", "131072"),
 ];
 
+/// A child process is wanted, in the runtime that will read its pipes.
 struct Request {
     runtime: Handle,
     reply: oneshot::Sender<io::Result<Child>>,
@@ -82,6 +83,8 @@ impl Spawner {
     }
 }
 
+/// Starts a worker with nothing of this process: no environment but the fixed one, no directory, a process group of its
+/// own, so that a signal to the member's group does not reach it.
 fn start((program, arguments): &(PathBuf, Vec<std::ffi::OsString>)) -> io::Result<Child> {
     Command::new(program)
         .args(arguments)

@@ -2,9 +2,10 @@
 //!
 //! How much of the machine's stack a call takes depends on the compiler: on the architecture, and on the version of the
 //! engine. So a program has a stack limit that does not depend on the machine. Before a module is compiled, each function
-//! that calls others gets a few instructions: they take the cost of its frame from a counter, and give it back at the end of
-//! the function. The cost follows from the module alone, so that a recursion ends at the same call, with the same fuel, on
-//! every machine and on both engines. (Blockchains that run WebAssembly meter the height of the stack in the same way.)
+//! that calls others gets a few instructions: they take the cost of its frame from a counter, and give it back at the end
+//! of the function. The cost follows from the module alone, so that a recursion ends at the same call, with the same
+//! fuel, on every machine and on both engines. (Blockchains that run WebAssembly meter the height of the stack in the
+//! same way.)
 //!
 //! ```text
 //! (func (param i32) (result i32)            (func (param i32) (result i32)
@@ -78,6 +79,8 @@ pub(crate) fn metered(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
 }
 
 impl Layout {
+    /// Reads what the rewriting needs. The module is validated on the way, because the depth of the operand stack at each
+    /// operator comes from the validator.
     fn read(wasm: &[u8]) -> Result<Self, BinaryReaderError> {
         let mut layout = Self::default();
         let mut validator = Validator::new_with_features(features());
@@ -120,6 +123,7 @@ impl Body {
             .any(|(_, edit)| matches!(edit, Edit::Grow))
     }
 
+    /// Finds the places in a function that are changed (returns, and growths of memory) and what a call of it costs.
     fn read(
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
@@ -165,8 +169,8 @@ impl Body {
 
 /// What the frame of a function with that many values and operators costs; `None` if the function is not counted.
 ///
-/// Values are what the program has open at one time. Operators count because the compiler may keep what any of them gives, to use
-/// it again after a call: a function of 2,000 multiplications and one local was seen with a frame of 16 KB.
+/// Values are what the program has open at one time. Operators count because the compiler may keep what any of them
+/// gives, to use it again after a call: a function of 2,000 multiplications and one local was seen with a frame of 16 KB.
 fn cost(values: u32, operators: u32, calls: bool) -> Option<i32> {
     let cost = FRAME_COST
         .saturating_add(values.saturating_mul(VALUE_COST))
@@ -176,6 +180,7 @@ fn cost(values: u32, operators: u32, calls: bool) -> Option<i32> {
     (calls || cost > LEAF_COST).then_some(counted)
 }
 
+/// Writes the module anew, with its calls counted.
 struct Writer<'a> {
     wasm: &'a [u8],
     layout: &'a Layout,
@@ -252,6 +257,7 @@ impl<'a> Writer<'a> {
         longer(data, more.chain(grow).collect())
     }
 
+    /// The function section, with one more function if the module grows its memory.
     fn functions(&self, data: &[u8]) -> Vec<u8> {
         let ty = self.layout.types.len() + self.many.len();
         let grow = self.grows.then(|| {
@@ -267,6 +273,8 @@ impl<'a> Writer<'a> {
         longer(data, vec![vec![0x7f, 0x01, 0x41, 0x00, 0x0b]])
     }
 
+    /// The export section, with the counter, and with the start function, which is called by its name after the counter
+    /// is set.
     fn exports(&self, data: &[u8]) -> Vec<u8> {
         let export = |name: &str, kind: u8, index: u32| {
             let mut export = Vec::new();
@@ -280,6 +288,7 @@ impl<'a> Writer<'a> {
         longer(data, more.collect())
     }
 
+    /// The code section: each function with its edits, counted if a call of it costs something.
     fn code(&self) -> Vec<u8> {
         let mut code = Vec::with_capacity(self.wasm.len());
         (self.layout.bodies.len() as u32 + u32::from(self.grows)).encode(&mut code);
@@ -346,6 +355,7 @@ impl<'a> Writer<'a> {
         code.extend_from_slice(&self.wasm[at..body.code.end]);
     }
 
+    /// The type of a block with these results. Several results need a type of their own in the type section.
     fn block_type(&self, results: &[ValType]) -> BlockType {
         match results {
             [] => BlockType::Empty,

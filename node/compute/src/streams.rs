@@ -144,6 +144,7 @@ impl<I: Stream<Item = io::Result<Bytes>> + Unpin> Chunks<I> {
         }
     }
 
+    /// The next piece, at most [`CHUNK`] bytes; empty ones are passed over, because to a program they would mean the end.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         while self.rest.is_empty() {
             match self.stream.next().await.transpose()? {

@@ -1,4 +1,9 @@
 //! What is run.
+//!
+//! A [`Task`] has everything but the streams: the module by its hash, the arguments, the [`Limits`], the time that
+//! clocks show, and the seed of the random bytes. Together with the input it determines every bit of the outcome, so
+//! nothing of this machine, of a chain or of a ring may ever be added to it. The seeds are made by [`gate_seed`] and
+//! [`state_seed`], each with a domain of its own.
 
 use crate::costs::BLOCK_FUEL;
 use rings_protocol::{cids::sha256, Address, Digest};
@@ -12,8 +17,8 @@ const STATE_DOMAIN: &[u8] = b"rings state seed v1";
 /// What one run may use. Part of the operation, so that members agree when a limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Units of fuel: one for a simple instruction, more for one that takes longer, one for each byte copied, read or written. A unit
-    /// takes at most [`crate::UNIT_NANOSECONDS`].
+    /// Units of fuel: one for a simple instruction, more for one that takes longer, one for each byte copied, read or
+    /// written. A unit takes at most [`crate::UNIT_NANOSECONDS`].
     pub fuel: u64,
     /// Bytes of linear memory. Growing beyond it is answered with -1, even if the machine has more memory.
     pub memory: u64,
@@ -42,8 +47,8 @@ pub struct Task {
     pub seed: [u8; 32],
     /// Whether there is a state: descriptor 3 reads it, and descriptor 4 writes the one that follows it.
     pub state: bool,
-    /// How many blocks the inputs consist of, the state included: all nodes of their graphs. Each costs [`BLOCK_FUEL`] before the
-    /// first instruction.
+    /// How many blocks the inputs consist of, the state included: all nodes of their graphs. Each costs [`BLOCK_FUEL`]
+    /// before the first instruction.
     #[serde(default)]
     pub blocks: u64,
 }
@@ -55,14 +60,14 @@ impl Task {
     }
 }
 
-/// The seed of a gate's random bytes: sha2-256 of a domain, the gate's address, and the hash of the tokens that its futures hold
-/// (`IGate.inputsHash()`). So random bytes depend on what is asked, not on a block, a chain or a ring.
+/// The seed of a gate's random bytes: sha2-256 of a domain, the gate's address, and the hash of the tokens that its
+/// futures hold (`IGate.inputsHash()`). So random bytes depend on what is asked, not on a block, a chain or a ring.
 pub fn gate_seed(gate: Address, inputs: Digest) -> [u8; 32] {
     sha256(&[GATE_DOMAIN, gate.as_ref(), &inputs.0].concat()).0
 }
 
-/// The seed of a step of a service: sha2-256 of a domain, and the digests of the state and of the other inputs, in order. So what
-/// follows from them does not depend on the gate in which it is computed.
+/// The seed of a step of a service: sha2-256 of a domain, and the digests of the state and of the other inputs, in order.
+/// So what follows from them does not depend on the gate in which it is computed.
 pub fn state_seed(inputs: &[Digest]) -> [u8; 32] {
     let inputs: Vec<u8> = inputs.iter().flat_map(|input| input.0).collect();
     sha256(&[STATE_DOMAIN, &inputs].concat()).0

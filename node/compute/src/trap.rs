@@ -1,4 +1,5 @@
-//! The names of traps in a failure record.
+//! The names of traps in a failure record. They are part of results, so they are fixed here and do not follow the words
+//! of an engine.
 
 /// The trap of a recursion without end.
 pub(crate) const STACK_TRAP: &str = "stack-overflow";

@@ -1,7 +1,8 @@
 //! Turns at compiling: a program that compiles quickly does not wait behind those that do not.
 //!
-//! Every compilation begins in a quick turn. One that needs longer than [`QUICK`] goes on in a slow turn if there is one; if
-//! not, it is ended, and begins anew when a slow turn comes. So all quick turns are free again after [`QUICK`], whatever is compiled.
+//! Every compilation begins in a quick turn. One that needs longer than [`QUICK`] goes on in a slow turn if there is one;
+//! if not, it is ended, and begins anew when a slow turn comes. So all quick turns are free again after [`QUICK`],
+//! whatever is compiled.
 
 use std::{future::Future, pin::pin, time::Duration};
 use tokio::{

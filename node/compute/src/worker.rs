@@ -135,6 +135,8 @@ fn grant_memory(task: &Task) -> Result<(), Fault> {
         .map_err(|error| Fault::Memory(format!("cannot set the limit: {error}")))
 }
 
+/// One task: memory first, then the module (from the cache, or asked for), then the run. A module outside the profile is
+/// the program's failure, not this machine's.
 fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome, Fault> {
     grant_memory(task)?;
     let loaded = programs.get(task.module, || request_module(pipe))?;

@@ -1,8 +1,14 @@
 //! Announces on chain how this member can be reached.
 //!
 //! What is announced is what `[network] announce` says, or else what the network has found out: the addresses of this
-//! machine's interfaces, and those at which the others see it. The latter may change, so the announcement is compared with
-//! them whenever they do. Each announcement is a transaction, so changes wait for one another.
+//! machine's interfaces, and those at which the others see it. The latter may change, so the announcement is compared
+//! with them whenever they do. Each announcement is a transaction, so changes wait for one another: a pause that grows
+//! with each change, up to half an hour.
+//!
+//! A [`Policy`] says which addresses are wanted, and when what is on chain may stay although it is not exactly that.
+//! The [`Announcer`] is a part of the running member (`run.rs`): it reads the chain, sends the transaction through the
+//! submitter, and writes into [`RingStatus`] what is announced or why it is not. After a reorganisation it is notified
+//! and looks again. If nothing can be announced, the member goes on: it may still dial the others.
 
 use super::{config::NodeConfig, error::MemberError, opened::Opened, ring_status::RingStatus};
 use rings_api::with_causes;
@@ -16,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 /// First and longest pause after an announcement that failed: no ether yet, or the chain cannot be reached.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The same before what has changed is announced: each change costs a transaction, and often several come together.
+/// First and longest pause before a change is announced: each announcement costs a transaction, and changes often come
+/// together.
 const CHANGE_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_CHANGE_PAUSE: Duration = Duration::from_secs(1800);
-/// Interfaces are told one after the other by the system; after so long without another, all are there.
+/// The system reports interfaces one after the other. When no further one has come for this long, all are there.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Which addresses are announced.
@@ -37,7 +44,7 @@ impl Policy {
     /// Reads what is configured.
     ///
     /// # Errors
-    /// When an address to announce is none that others could dial.
+    /// When an address to announce cannot be dialled by others.
     pub(super) fn new(config: &NodeConfig) -> Result<Self, MemberError> {
         let is_wildcard =
             |text: &String| text.starts_with("/ip4/0.0.0.0/") || text.starts_with("/ip6/::/");
@@ -70,8 +77,8 @@ impl Policy {
         }
     }
 
-    /// Whether what is on chain may stay although it is not quite what is wanted now: it has all of that, and addresses that
-    /// others may have seen before this member was started again; nobody has said yet where they see it now.
+    /// Whether what is on chain may stay although it is not quite what is wanted now: it has all of that, and addresses
+    /// that others may have seen before this member was started again; nobody has said yet where they see it now.
     fn may_stay(&self, known: &[u8], own: &OwnAddresses) -> bool {
         let (known, wanted) = (address_texts(known), address_texts(&self.wanted(own)));
         self.configured.is_empty()
@@ -126,6 +133,9 @@ impl Announcer {
         Ok(())
     }
 
+    /// Announces, then waits until an address changes or a reorganisation may have taken the announcement back. Failures
+    /// and changes have pauses of their own: a failed call costs nothing and is repeated soon, a change costs a
+    /// transaction.
     async fn keep_announced(&self) {
         let mut own = self.network.own_addresses();
         if self.policy.wildcard {

@@ -3,6 +3,11 @@
 //! [`MemberBlocks`] is the block source of everything that reads: computing, and the gateway. It looks into the own
 //! store, then asks the member that gave the last block, then all connected members at once. Each block that comes is
 //! hashed before it is stored, and the answer is read from the store. `serve.rs` is the other side.
+//!
+//! Neither a silent member nor a lying one can delay a search for long: the last provider has a short time before all
+//! others are asked too, each request has a deadline, and bytes that do not hash to their CID are dropped. A block that
+//! nobody has is an error of now (`StoreError::NotFound`) and not a statement about the block, so no vote follows from
+//! it.
 
 use super::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use async_trait::async_trait;
@@ -33,6 +38,7 @@ pub struct MemberBlocks {
     provider: Mutex<Option<PeerId>>,
 }
 
+/// Why a member gave no blocks. It is only logged: the next one is asked.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("{peer} cannot be asked for blocks")]
@@ -77,6 +83,7 @@ impl MemberBlocks {
         }
     }
 
+    /// Reads blocks singly, so that a damaged one counts as absent and the others are still used.
     async fn held_one_by_one(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
         let mut blocks = Vec::with_capacity(cids.len());
         for cid in cids {

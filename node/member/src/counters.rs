@@ -1,8 +1,9 @@
-//! What this member has counted since it was started: votes, gates by outcome, registrations by outcome, divergences, and
-//! how long gates took.
+//! What this member has counted since it was started: votes, gates by outcome, registrations by outcome, divergences,
+//! and how long gates took.
 //!
-//! The core counts; `metrics.rs` shows it. Every series is there from the start, with 0, so that whoever watches can tell
-//! "never" from "not measured".
+//! The core counts; `metrics.rs` shows it. Every series is there from the start, with 0, so that whoever watches can
+//! tell "never" from "not measured". Counters only rise, and begin again at 0 with the process, as Prometheus expects.
+//! The names are an interface: alert rules and the dashboard in `docs/operate` use them, and a test compares.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -110,7 +111,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// So many votes were signed, and are on disk.
+    /// Counts votes that were signed and are on disk.
     pub fn voted(&self, count: usize) {
         self.votes.inc_by(count as u64);
     }
@@ -123,7 +124,7 @@ impl Counters {
         self.gates.get_or_create(&outcome.labels()).inc();
     }
 
-    /// A gate got its result so long after it was ready.
+    /// A gate got its result; `duration` is the time since it was ready.
     pub fn took(&self, duration: Duration) {
         self.durations.observe(duration.as_secs_f64());
     }
@@ -138,7 +139,7 @@ impl Counters {
         self.diverged.inc();
     }
 
-    /// A ring node with so many entries was seen on chain.
+    /// A ring node was seen on chain; it lists `entries` entries.
     pub fn listed(&self, entries: u64) {
         self.ring_nodes.inc();
         self.listed.inc_by(entries);

@@ -1,7 +1,9 @@
 //! The HTTP side of a member from its first moment on.
 //!
-//! A member that starts may wait long for its chain. [`Entrance`] says so until the member is open, and passes every call on
-//! to its [`Api`] from then on.
+//! A member that starts may wait long for its chain. [`Entrance`] says so until the member is open, and passes every
+//! call on to its [`Api`] from then on. What can be answered without the chain (status, health, the block store) is
+//! answered at once. Every other call waits a little for the member, and is then refused with the time after which to
+//! try again.
 
 use super::{
     api::Api,
@@ -75,6 +77,8 @@ impl Entrance {
         })
     }
 
+    /// The status while the chain or the state database is not there yet: who this member is, and what it waits for. The
+    /// numbers that come from the chain are zero.
     async fn starting_status(&self) -> Status {
         let Starting {
             me,

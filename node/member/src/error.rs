@@ -1,4 +1,5 @@
-//! Why a member does not start, or stops.
+//! Why a member does not start, or stops. Each variant carries what failed underneath as its source, and its message
+//! says what to do.
 
 use super::{
     core::CoreError, keystore::KeystoreError, layout::LayoutError, lock::LockError,

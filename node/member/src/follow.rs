@@ -1,4 +1,9 @@
 //! Brings updates of the chain into the core's inbox, one at a time.
+//!
+//! It gives the watcher of `rings-chain` its starting point, which is the cursor and the trail in the state database,
+//! and passes on what it finds. The next update goes in only after the core has answered that the last one is on disk.
+//! So the database never has a gap, and a chain that is far ahead cannot fill the memory. The watcher follows the chain
+//! head (`confirmations: 0`): what is reorganised away later comes as an update too.
 
 use super::{config::NodeConfig, core::Input, error::MemberError, opened::Opened};
 use rings_chain::{watch, Update, WatchConfig};

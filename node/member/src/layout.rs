@@ -1,8 +1,12 @@
 //! The version of a data directory: what is in it, and how.
 //!
 //! A file names the version, and the program that wrote it last. It is read before anything else in the directory is
-//! opened, so that a program that does not know a later version touches nothing. An earlier version moves forward by
-//! itself: the databases do so when they are opened, and the file is written after that.
+//! opened ([`check`]), so that a program that does not know a later version touches nothing. An earlier version moves
+//! forward by itself: the databases do so when they are opened, and the file is written after that ([`settle`]), as a
+//! whole or not at all.
+//!
+//! Going back is refused on purpose. An earlier program would not understand what a later one has signed, and could
+//! sign something that contradicts it.
 
 use serde::{Deserialize, Serialize};
 use std::{

@@ -1,4 +1,8 @@
 //! The lock on a data directory. Two processes on one directory could sign contradicting results with one key.
+//!
+//! The lock is taken before anything else in the directory is read, and held until the process ends; the operating
+//! system releases it even when the process is killed. The file also holds the process id, so that the error can say
+//! who holds the lock.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

@@ -1,5 +1,8 @@
-//! The member's metrics, as Prometheus text: its own (here and in `counters.rs`), and those of each member as it sees them
-//! (`members.rs`). `docs/operate.md` says what to make of them; a test compares the names there with those here.
+//! The member's metrics, as Prometheus text: its own (here and in `counters.rs`), and those of each member as it sees
+//! them (`members.rs`). `docs/operate.md` says what to make of them; a test compares the names there with those here.
+//!
+//! [`write`] makes the whole text for each scrape, from [`Facts`] that the HTTP side has collected. Nothing is kept
+//! between scrapes but the counters, so a gauge always shows what is known now.
 
 mod funds;
 mod members;

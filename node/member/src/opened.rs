@@ -1,4 +1,12 @@
 //! Everything that a member needs, opened before it runs: key, chain, state database, block store, submitter.
+//!
+//! [`Opened::new`] opens it in this order. The chain comes first, because its id says whose state the database must be.
+//! Then the ring is read, and a member that is not in it is refused. If the chain knows this member's contact and the
+//! state database is missing, it is refused as well: it would not know what it has signed. Only then are the state
+//! database and the transaction journal opened, with all transactions that were on their way. While the chain cannot be
+//! reached, each step waits ([`Waiting::patiently`]).
+//!
+//! [`Opened`] is what all parts of the running member are made from (`run.rs`, `follow.rs`, `announce.rs`, `api/`).
 
 use super::{
     config::{NodeConfig, StoreKind},
@@ -19,22 +27,28 @@ pub(super) const STATE: &str = "state.redb";
 
 /// Everything that a member needs, open.
 pub(super) struct Opened {
+    /// The member's key, which signs votes, log nodes and transactions.
     pub(super) key: SecretKey,
+    /// Chain and ring.
     pub(super) domain: Domain,
     pub(super) chain: Chain,
+    /// The engine of the ring.
     pub(super) engine: Address,
     /// Blocks on top of a result before it is called final.
     pub(super) confirmations: u64,
     pub(super) state: Arc<MemberState>,
     pub(super) store: Arc<dyn BlockStore>,
     pub(super) submitter: Arc<Submitter>,
+    /// What several parts know of the ring and of its members.
     pub(super) shared: Arc<RingStatus>,
+    /// The ring's state as it was read at the start.
     pub(super) ring: RingState,
     /// How long the next in line waits for a submitter.
     pub(super) turn: Duration,
 }
 
 impl Opened {
+    /// Opens everything, in the order that the opening comment of this file explains.
     pub(super) async fn new(
         config: &NodeConfig,
         key: SecretKey,
@@ -46,6 +60,7 @@ impl Opened {
             .patiently(|| Chain::connect_to(&config.chain.rpc, config.chain.agree))
             .await?;
         let ring = waiting.patiently(|| chain.ring_state(address)).await?;
+        // Without this check a member that was removed while it was down would follow the ring and be refused everywhere.
         if !ring.members.contains(&me) {
             return Err(MemberError::NotAMember {
                 account: me,
@@ -71,6 +86,7 @@ impl Opened {
         };
         let state =
             tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        // The databases have moved forward to this version, so the directory may say so.
         layout::settle(path)?;
         let submitter = waiting
             .patiently(|| Submitter::open(path.join("submitter.redb"), chain.clone(), key.clone()))
@@ -83,6 +99,7 @@ impl Opened {
                 .patiently(|| chain.contact(address, *member))
                 .await?
             {
+                // Announcements from before the cursor come in no event again, so they are read once here.
                 shared.announced(*member, &contact.public_key, contact.multiaddress);
             }
         }

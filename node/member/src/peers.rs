@@ -1,7 +1,9 @@
 //! Brings events of peers into the core's inbox, and answers their requests from the [`Shelf`].
 //!
 //! Answering never delays events: a request beyond a peer's share, or beyond what is answered at one time, is refused,
-//! and the peer asks again.
+//! and the peer asks again. Events and requests come from the network in two queues, so that many requests cannot hold
+//! up a vote. Events wait while the inbox of the core is full; what the network does when its own queue is full is said
+//! there.
 
 use super::{core::Input, error::MemberError, serve::Shelf};
 use rings_network::{Event, PeerId, PeerRequest};
@@ -71,7 +73,7 @@ async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     drop(place);
 }
 
-/// Counts the requests that are being answered.
+/// Counts the requests that are being answered, by peer.
 #[derive(Debug, Clone, Default)]
 struct Counter(Arc<Mutex<HashMap<PeerId, usize>>>);
 

@@ -3,6 +3,10 @@
 //! The core writes a [`RingStatus`]; the HTTP side, the metrics and the network configuration read it, mostly as a
 //! [`Snapshot`]. It is small, and behind one lock that is never held while waiting. Nothing in it has to survive a
 //! restart.
+//!
+//! Two things are found out here and not only kept. [`Cost`] turns wei into a number of registrations, for warnings.
+//! And [`RingStatus::is_by_twin`] compares announcements on chain with those of this process: one that it did not make
+//! tells that a second process runs with the same key.
 
 use super::{clock, counters::Counters};
 use rings_chain::RingState;
@@ -29,7 +33,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// How many registrations an account with so many wei can pay for; `None` while that is not known.
+    /// How many registrations an account that holds `wei` can pay for; `None` while the price is not known.
     pub fn affordable(self, wei: u128) -> Option<u64> {
         if self.needed == 0 {
             return None;
@@ -168,7 +172,7 @@ impl RingStatus {
         self.lock().recovering = progress;
     }
 
-    /// That, in words.
+    /// How far the member is with finding out where its own log ends, in words.
     pub fn recovering(&self) -> Option<String> {
         let (heard, needed) = self.lock().recovering?;
         Some(format!(
@@ -327,7 +331,7 @@ impl RingStatus {
         self.counters.voted(votes.len());
     }
 
-    /// Counts a ring node with so many entries.
+    /// Counts a ring node, and its entries.
     pub fn listed(&self, entries: u64) {
         self.counters.listed(entries);
     }

@@ -59,6 +59,9 @@ pub async fn run(
         path: path.clone(),
         source,
     })?;
+    // The order of these steps: first the lock, because everything below may write into the directory; then its version,
+    // so that a directory of a later program is not touched; then what a person may have got wrong (key, token,
+    // addresses, port), so that it is reported before anything waits for the chain.
     let _lock = DataLock::take(&path)?;
     layout::check(&path)?;
     let key = keystore::load(&config.key.keystore, config.key.password_file.as_deref())?;
@@ -75,6 +78,7 @@ pub async fn run(
         store: Arc::clone(&store),
         waiting: Arc::clone(&waiting),
     }));
+    // The parts stop when this token is cancelled: by the shutdown of the process, or when one of them has failed.
     let stop = shutdown.child_token();
     let mut parts = Running::new(stop.clone());
     let api = Arc::clone(&entrance);
@@ -84,7 +88,9 @@ pub async fn run(
         ..HttpLimits::default()
     };
     let serve = rings_api::serve(api, listener, token, limits, stop.clone());
+    // From here on `GET /health` and `rings status` say what the member waits for.
     parts.run("HTTP side", serve);
+    // Opening may wait for the chain for any time, so the shutdown must be able to end it.
     let opened = tokio::select! {
         () = shutdown.cancelled() => Ok(None),
         opened = Opened::new(&config, key, store, &waiting) => opened.map(Some),
@@ -135,6 +141,7 @@ impl Opened {
             requests,
             task: swarm,
         } = rings_network::start(self.network_config(&config)).await?;
+        // The members that are known already may connect from the start; the core keeps the list up to date afterwards.
         network.set_peers(self.shared.peers()).await;
         let (outbox, inbox) = mpsc::channel(INBOX);
         let announce = Arc::new(Notify::new());
@@ -164,6 +171,7 @@ impl Opened {
         if let Some(holder) = Holder::new(&keeper) {
             tokio::spawn(holder.run(stop.clone()));
         }
+        // Everything that can be asked is ready: from here on calls go to the running member.
         entrance.open(Api::new(
             &self,
             network.clone(),
@@ -172,6 +180,7 @@ impl Opened {
             outbox.clone(),
         ));
 
+        // The core comes first, because all other parts send their inputs to it.
         parts.run("core", core.run(inbox, stop.clone()));
         let follow = self.follow(&config, outbox.clone(), stop.clone());
         parts.run("chain watcher", follow);
@@ -186,6 +195,8 @@ impl Opened {
         tracing::info!(member = %self.key.address(), ring = %self.domain.ring, rpc = %config.rpc.listen, "the member runs");
 
         let outcome = parts.first_failure().await;
+        // First the network, so that nothing new comes in and no signature leaves; then the workers, which may be
+        // computing; then the submitter, whose journal keeps what is on its way. At last every part is waited for.
         network.shutdown().await;
         pools.shutdown().await;
         self.submitter.shutdown().await;
@@ -196,6 +207,7 @@ impl Opened {
         outcome
     }
 
+    /// The network's settings. The topic names chain and ring, so members of other rings hear nothing.
     fn network_config(&self, config: &NodeConfig) -> rings_network::Config {
         rings_network::Config {
             secret: self.key.to_bytes(),
@@ -309,6 +321,7 @@ impl Opened {
         }
     }
 
+    /// The state machine, with the membership that was read at the start.
     fn member(&self) -> Member {
         let mut member = Member::new(Setup {
             me: self.key.address(),
@@ -326,7 +339,10 @@ struct Joined {
     network: Network,
     pools: Arc<Pools>,
     blocks: Arc<MemberBlocks>,
+    /// Wakes the announcement after a reorganisation.
     announce: Arc<Notify>,
+    /// Wakes the work for client rings when there are new nodes of other members.
     heard: Arc<Notify>,
+    /// Into the core's inbox.
     outbox: mpsc::Sender<Input>,
 }

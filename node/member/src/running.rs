@@ -1,4 +1,7 @@
 //! The parts of a member that run side by side: starting them, and finding the one that failed first.
+//!
+//! A part is a task that runs until it is told to stop. When one ends with an error, all others are told to stop, and
+//! that first error becomes the error of the member; the errors that follow from it are not shown in its place.
 
 use super::error::MemberError;
 use std::future::Future;

@@ -1,4 +1,8 @@
 //! Answers to requests of other members. A request is answered from what this member holds; it is never passed on.
+//!
+//! A [`Shelf`] is the block store and the state database, which are all that an answer needs. So one request cannot
+//! start others, and two members that lack the same block do not ask each other in a circle. Each answer is bounded
+//! (`wire.rs`). How many are made at one time is bounded in `peers.rs`.
 
 use super::{
     state::{MemberState, StateError},
@@ -48,6 +52,7 @@ impl Shelf {
         Ok(encode(&response)?.into())
     }
 
+    /// The blocks that are held here, as many as fit into one answer. Whoever asks for the rest asks again.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Option<ByteBuf>>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut blocks = Vec::with_capacity(cids.len());
@@ -62,6 +67,7 @@ impl Shelf {
         Ok(blocks)
     }
 
+    /// Nodes of a log, in order and without a gap, as many as fit into one answer.
     async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut nodes = Vec::new();

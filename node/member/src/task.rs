@@ -1,4 +1,7 @@
 //! Makes the task of a computation: the same for every member, and for a person who verifies later.
+//!
+//! A task is what `rings-compute` runs: arguments, limits, clock and the seed of the random bytes. All of it follows
+//! from the operation, the gate and its inputs, so the result does too. `execute/` adds the program and the streams.
 
 use rings_compute::{gate_seed, state_seed, Limits, Task};
 use rings_protocol::{

@@ -2,6 +2,10 @@
 //!
 //! Each is a [`WireRequest`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
 //! checked when it is read. `serve.rs` answers; `blocks.rs` and `core/ask.rs` ask.
+//!
+//! Nothing here is signed or trusted: blocks are hashed and log nodes are opened by whoever asked. An answer ends after
+//! [`MAX_ANSWER_BYTES`], even if more was asked for, and the rest is asked for again. A change of these types is a
+//! change of the protocol's version (`rings_protocol::PROTOCOL_VERSION`).
 
 use cid::Cid;
 use rings_protocol::{log::Tip, Address, Digest};

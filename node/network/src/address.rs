@@ -145,6 +145,8 @@ pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms
     forms
 }
 
+/// Adds an address by the transport that the peer announced, and by the other one to those that are tried after all
+/// announced ones.
 fn add_forms(forms: &mut Forms, others: &mut Vec<Multiaddr>, peer: &PeerId, address: &Multiaddr) {
     match HostPort::read(address).filter(|place| place.can_be_dialed(peer)) {
         Some(place) => {

@@ -71,12 +71,19 @@ const SCORE_INTERVAL: Duration = Duration::from_secs(5);
 /// `identify` comes last. It neither keeps nor dials the addresses that it hears of: those of peers come from the chain.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    /// Bounds handshakes before it is known who comes.
     pub(crate) door: Door,
+    /// Refuses everybody who is not on the list, once the handshake has shown who it is.
     pub(crate) allowed: allow_block_list::Behaviour<allow_block_list::AllowedPeers>,
+    /// Bounds the connections: with each peer, in each direction, and in all.
     pub(crate) limits: connection_limits::Behaviour,
+    /// Log nodes, to all.
     pub(crate) gossip: Gossip,
+    /// Requests from one peer to another.
     pub(crate) requests: Requests,
+    /// Whether a peer is still there.
     pub(crate) alive: Requests,
+    /// Which program a peer runs, and where it sees this machine.
     pub(crate) identify: identify::Behaviour,
 }
 
@@ -153,6 +160,7 @@ fn requests(version: &Version, limits: &Limits) -> Result<Requests, NetworkError
     ))
 }
 
+/// The protocol by which peers are asked whether they are there: no bytes in either direction.
 fn alive(limits: &Limits) -> Requests {
     let codec = OpaqueCodec {
         request_bytes: 0,
@@ -165,6 +173,8 @@ fn alive(limits: &Limits) -> Requests {
     request_response::Behaviour::with_codec(codec, [protocol], config)
 }
 
+/// Gossip on one topic. Messages are anonymous, because what they carry is signed already; subscriptions to other topics
+/// are not kept, since their number would be the peer's choice.
 fn gossip(topic: &IdentTopic, limits: &Limits) -> Result<Gossip, NetworkError> {
     let config = gossip_config(limits)?;
     let filter = gossipsub::WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));

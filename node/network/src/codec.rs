@@ -1,7 +1,11 @@
 //! Requests and responses on a stream: opaque bytes behind a length.
 //!
-//! A request is its length (32 bits, big endian) and its bytes. A response is one status byte; if that
-//! is [`ANSWER`], length and bytes follow.
+//! A request is its length (32 bits, big endian) and its bytes. A response is one status byte; if that is [`ANSWER`],
+//! length and bytes follow.
+//!
+//! A length beyond the limit ends the stream, and at most [`FIRST_ALLOCATION`] bytes are allocated before any data has
+//! come. So a peer cannot take memory by announcing much and sending little. "Busy" and "declined" are statuses of
+//! their own, so that the other side knows whether to ask again later or somebody else.
 
 use std::io;
 
@@ -10,6 +14,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::request_response;
 use libp2p::StreamProtocol;
 
+/// The first byte of a response.
 const ANSWER: u8 = 0;
 const BUSY: u8 = 1;
 const DECLINED: u8 = 2;
@@ -99,6 +104,7 @@ where
     Ok(bytes)
 }
 
+/// Reads a length and as many bytes. Memory grows with the bytes that come, not with the length that is announced.
 async fn read_frame<T>(io: &mut T, limit: usize) -> io::Result<Bytes>
 where
     T: AsyncRead + Unpin + Send,

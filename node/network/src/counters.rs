@@ -15,6 +15,7 @@ pub struct Stats {
     pub dials_failed: u64,
 }
 
+/// What the driver counts, for everybody who reads the statistics.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) gossip_dropped: Counter,

@@ -2,6 +2,12 @@
 //!
 //! The [`Dialer`] has a plan for each peer on the list: when it is dialed next, or that it is being dialed, or that it
 //! is connected. After a failure the wait doubles, by the project's one back-off.
+//!
+//! The driver asks for dials that are due ([`Dialer::take_due`]) and reports what became of them. Each dial tries one
+//! address, in turn, because a dial of several is as slow as its slowest; every fourth one tries a derived address (the
+//! other transport of the same host). A connection that ends within [`STABLE`] counts as a failed dial, so a peer that
+//! accepts and closes is not dialed in a loop. Of two peers that know each other, one waits a moment ([`COURTESY`]), so
+//! that they do not dial each other at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -24,6 +30,7 @@ const STABLE: Duration = Duration::from_secs(5);
 /// takes its whole timeout, while a TCP dial is refused at once.
 const DERIVED_EVERY: u32 = 4;
 
+/// How far it is with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DialState {
     Scheduled(Instant),
@@ -33,6 +40,7 @@ enum DialState {
     Unreachable,
 }
 
+/// Where a peer may be dialed, and when next.
 #[derive(Debug)]
 struct PeerPlan {
     forms: Forms,
@@ -197,6 +205,7 @@ impl Dialer {
         }
     }
 
+    /// Plans the next dial of a peer. One without addresses can only be waited for.
     fn plan(&mut self, peer: PeerId, at: Instant) {
         self.unschedule(&peer);
         if let Some(plan) = self.plans.get_mut(&peer) {

@@ -59,6 +59,7 @@ impl Share {
         }
     }
 
+    /// Whether one more handshake may begin now; if so, it is counted.
     fn take(&mut self, now: Instant) -> bool {
         let is_over = |since: Instant| now.saturating_duration_since(since) >= WINDOW;
         if self.window.is_none_or(is_over) {
@@ -114,6 +115,7 @@ impl Door {
         self.announced = addresses.filter_map(ip_of).collect();
     }
 
+    /// A connection comes in. It begins its handshake if the share of its origin has room.
     fn begin(&mut self, id: ConnectionId, from: &Multiaddr, now: Instant) -> Result<(), NoRoom> {
         let is_announced = ip_of(from).is_some_and(|ip| self.announced.contains(&ip));
         let origin = match is_announced {

@@ -2,6 +2,11 @@
 //!
 //! One loop waits for commands, for events of the swarm, for verdicts and answers of the consumer, and for timers. No
 //! handler awaits anything, so neither a slow peer nor a slow consumer can hold up the others.
+//!
+//! The [`Driver`] joins parts that have no I/O and can be tested alone: `Dialer` (whom to dial), `Links` (what
+//! connections mean), `Liveness` (who does not answer), `Inbox` (each peer's share of requests), `Outbox` (the queue of
+//! events), `Seen` (our own addresses) and `Reach` (who is away). Its files: `peers`, `gossip`, `requests`, `addresses`
+//! handle one kind of event each; `waiting` has the futures that the loop polls.
 
 mod addresses;
 mod gossip;
@@ -71,19 +76,25 @@ pub(crate) struct Driver {
     /// Our own addresses, for everybody who reads them.
     own: watch::Sender<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
+    /// Events on their way to the consumer.
     outbox: Outbox,
     /// Peers' requests on their way to the consumer. When it is full, they are refused.
     requests: mpsc::Sender<PeerRequest>,
+    /// Whom to dial, and when.
     dialer: Dialer,
+    /// Which connections there are.
     links: Links,
+    /// Who was asked whether it is there.
     liveness: Liveness<OutboundRequestId>,
     /// Peers' requests that wait for our answer.
     inbox: Inbox<InboundRequestId>,
+    /// Answers of the consumer on their way to peers.
     answers: FuturesUnordered<Answering>,
     /// Our requests that wait for a peer's answer.
     asked: HashMap<OutboundRequestId, Asked>,
     /// Gossip that waits for the consumer's verdict, and its bytes.
     verdicts: FuturesUnordered<Judging>,
+    /// Bytes of gossip that waits for a verdict.
     held: Arc<AtomicUsize>,
 }
 
@@ -120,6 +131,8 @@ impl Driver {
         let mut upkeep = interval_at(tokio::time::Instant::now() + period, period);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = loop {
+            // The queue of events to the consumer is polled beside all others, so a consumer that does not read stops
+            // nothing.
             let due = earlier(self.dialer.next_due(), self.liveness.next_due());
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -143,6 +156,7 @@ impl Driver {
         }
     }
 
+    /// Does what the consumer's handle asks. Each command has its own channel for the answer.
     fn obey(&mut self, command: Command) {
         match command {
             Command::Publish { data, done } => tell(done, self.publish(data)),
@@ -171,6 +185,7 @@ impl Driver {
         }
     }
 
+    /// Gives an event of libp2p to the file of its subject.
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),

@@ -1,4 +1,8 @@
 //! The errors of the network. Each message says what to do.
+//!
+//! [`NetworkError::is_transient`] says whether the same call may succeed later or with another peer. Errors of requests
+//! name the peer, and distinguish a peer that was not asked (not connected) from one that may have seen the request
+//! (connection lost, timeout). Types of libp2p appear only as sources.
 
 use std::io;
 use std::time::Duration;

@@ -1,8 +1,11 @@
 //! What the network tells its consumer: events, and the requests of peers. With them come the handles to answer with.
 //!
 //! An [`Event`] is a gossip message, or a peer that can be reached or no longer. With a message comes a [`Verdict`]:
-//! whether to pass it on, ignore it, or penalise the peer that sent it. A [`PeerRequest`] comes in a queue of its own, with
-//! a [`Reply`] that takes the answer. Verdicts and replies can be dropped: that means "ignore" and "no answer".
+//! whether to pass it on, ignore it, or penalise the peer that sent it. A [`PeerRequest`] comes in a queue of its own,
+//! with a [`Reply`] that takes the answer. Verdicts and replies can be dropped: that means "ignore" and "no answer".
+//!
+//! So a consumer that fails on a message, or forgets one, harms nobody: the message is not passed on, and its place is
+//! free again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;

@@ -3,6 +3,9 @@
 //! A [`Network`] can be cloned. Each method puts a command into a bounded queue and, where there is an answer, waits
 //! for it. Publishing and asking check sizes first, so that what is too long fails at the caller. Requests to one peer
 //! have a bounded number of turns (`Turns`), which the caller takes before the command is sent.
+//!
+//! What can be read without the task (counters, who is away, the own addresses) is read without it, so status and
+//! metrics work even when the task is busy. When the last handle is dropped, the network shuts down.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,8 @@
 //! Names of peers, and the key pair that a name is derived from.
+//!
+//! A peer id is the secp256k1 public key itself, encoded and not hashed. The same key gives the member's account. So
+//! who has read a member's public key from the chain knows its peer id, and a connection that has shown the peer id has
+//! shown which member it is.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,7 @@
 //! All limits of the network, by name.
+//!
+//! Whatever a peer can send or make this side hold has its bound here, and each bound is set by one option of libp2p or
+//! by one queue of this crate. The defaults are for rings of 2 to 256 members.
 
 use std::time::Duration;
 
@@ -16,11 +19,12 @@ pub struct Limits {
 
     /// Inbound connections whose handshake is under way. Peers that are not on the list get no further than this.
     pub pending_incoming: u32,
-    /// The same for connections from addresses that peers on the list have announced; they are counted separately.
+    /// Inbound connections whose handshake is under way, from addresses that peers on the list have announced. They are
+    /// counted separately.
     pub pending_announced: u32,
     /// Handshakes of inbound connections that begin in one second, each of which costs work.
     pub handshakes_incoming: u32,
-    /// The same for connections from addresses that peers on the list have announced.
+    /// Handshakes that begin in one second, from addresses that peers on the list have announced.
     pub handshakes_announced: u32,
     /// Outbound connections whose handshake is under way.
     pub pending_outgoing: u32,

@@ -35,6 +35,7 @@ pub(crate) enum Closed {
     },
 }
 
+/// An open connection, and who opened it.
 #[derive(Debug)]
 struct Connection {
     id: ConnectionId,
@@ -42,6 +43,7 @@ struct Connection {
     inbound: bool,
 }
 
+/// All connections with one peer, and whether it has subscribed to our topic.
 #[derive(Debug, Default)]
 struct Link {
     connections: Vec<Connection>,
@@ -74,6 +76,8 @@ impl Links {
         }
     }
 
+    /// A connection is open. If the peer dialed although it should have one already, its connections are dead on its
+    /// side.
     pub(crate) fn opened(
         &mut self,
         peer: PeerId,
@@ -95,6 +99,7 @@ impl Links {
         }
     }
 
+    /// A connection has closed. The peer is gone only with its last one.
     pub(crate) fn closed(&mut self, peer: &PeerId, id: ConnectionId) -> Closed {
         let Some(link) = self.peers.get_mut(peer) else {
             return Closed::OthersRemain;

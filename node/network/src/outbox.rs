@@ -3,6 +3,9 @@
 //! The network task never waits for its consumer. A gossip message needs a free place now, or it is dropped and
 //! counted. Connection events must not be lost, so those without a place wait in a list, at most two for each peer, and
 //! go out first when there is a place again.
+//!
+//! Two are enough. A consumer that was behind needs to know only whether a peer is connected now, and whether it was
+//! away in between: then it did not get what was published meanwhile.
 
 use std::collections::VecDeque;
 
@@ -69,6 +72,7 @@ impl Outbox {
         }
     }
 
+    /// Moves notices into the queue, in their order, as long as there is room.
     fn flush(&mut self) {
         while !self.notices.is_empty() {
             let Ok(place) = self.queue.try_reserve() else {

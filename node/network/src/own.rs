@@ -97,6 +97,7 @@ fn without_doubles(found: &[(Use, Transport, IpAddr)]) -> Vec<Multiaddr> {
         .collect()
 }
 
+/// The first addresses, as many as the bounds allow.
 fn within_bounds(addresses: Vec<Multiaddr>) -> Vec<Vec<u8>> {
     let mut room = MAX_ANNOUNCED_BYTES;
     let mut kept = Vec::new();

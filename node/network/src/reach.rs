@@ -1,8 +1,12 @@
 //! Which peers cannot be reached, since when, and why.
 //!
-//! The network task notes what happens to each peer on the list; everybody else reads it ([`Reach::unreachable`]), without
-//! asking the task. A peer that is away for longer than [`TELL_AFTER`] is told in the log once, again from time to time,
-//! and once more when it is back.
+//! The network task notes what happens to each peer on the list; everybody else reads it ([`Reach::unreachable`]),
+//! without asking the task. A peer that is away for longer than [`TELL_AFTER`] is told in the log once, again from time
+//! to time, and once more when it is back.
+//!
+//! The reason is one line for a person: the error of the last dial, how the last connection ended, or that there is no
+//! address. A version of the protocol that does not fit explains all other failures, so it is shown in their place.
+//! Texts that come from a peer are made safe to show (`text.rs`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -16,7 +20,7 @@ use libp2p::PeerId as Id;
 use crate::version::Shown;
 use crate::PeerId;
 
-/// A peer that is away for so long is told in the log: peers that are started one after the other are not worth a line.
+/// How long a peer must be away before the log says so: peers that are started one after the other are not worth a line.
 const TELL_AFTER: Duration = Duration::from_secs(10);
 
 /// How often it is told again.
@@ -39,6 +43,7 @@ pub struct Unreachable {
 #[derive(Debug, Default)]
 pub(crate) struct Reach(Mutex<ReachState>);
 
+/// Who is away, and which programs the others run.
 #[derive(Debug, Default)]
 struct ReachState {
     away: BTreeMap<PeerId, Away>,
@@ -46,6 +51,7 @@ struct ReachState {
     programs: BTreeMap<PeerId, String>,
 }
 
+/// A peer that is not connected: since when, and the newest reason.
 #[derive(Debug)]
 struct Away {
     since: SystemTime,
@@ -157,7 +163,7 @@ impl Reach {
     }
 }
 
-/// What the end of a connection means on which the peers have not met.
+/// What it means when a connection ends before both sides have subscribed.
 const REFUSED: &str =
     "before the peers had met: it may not know this member yet, or work for another ring";
 

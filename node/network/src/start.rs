@@ -129,6 +129,8 @@ pub async fn start(config: Config) -> Result<Started, NetworkError> {
     })
 }
 
+/// Key, transport and behaviour become one swarm. It never closes a connection for being idle, because the list of peers
+/// decides who stays connected.
 fn swarm(
     secret: &Zeroizing<[u8; 32]>,
     version: &Version,
@@ -147,6 +149,8 @@ fn swarm(
     ))
 }
 
+/// Opens all listeners. Each address is tried with a plain socket first: libp2p shares its ports, so one that another
+/// process uses would be no error.
 async fn bind(
     swarm: &mut Swarm<Behaviour>,
     listen: &[String],

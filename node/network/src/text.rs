@@ -10,7 +10,7 @@ pub fn address_texts(bytes: &[u8]) -> Vec<String> {
     split(&joined).iter().map(ToString::to_string).collect()
 }
 
-/// The same in one line; `None` where there is no address.
+/// As [`address_texts`], joined into one line; `None` if there is no address.
 pub fn address_text(bytes: &[u8]) -> Option<String> {
     let texts = address_texts(bytes);
     (!texts.is_empty()).then(|| texts.join(", "))

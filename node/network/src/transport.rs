@@ -1,4 +1,8 @@
 //! TCP (with Noise and Yamux) and QUIC; DNS names are resolved.
+//!
+//! Both transports authenticate the peer by its key before anything else is said. Windows and numbers of streams are
+//! set from [`Limits`], because libp2p's own defaults are too large for hundreds of peers or too small for one whole
+//! response. Without a resolver the node still starts, and dials IP addresses only.
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -16,7 +20,7 @@ const MAX_YAMUX_STREAMS: usize = 4096;
 /// KiB and adapts to the rate at which we read.)
 const QUIC_STREAM_WINDOW: u32 = 8 * 1024 * 1024;
 
-/// The same for all streams of a QUIC connection.
+/// Bytes that a peer may send ahead on all streams of a QUIC connection together.
 const QUIC_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
 type Muxed = Boxed<(PeerId, StreamMuxerBox)>;

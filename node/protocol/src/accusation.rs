@@ -2,8 +2,8 @@
 //!
 //! It is portable and is checked offline. For a gate it holds the member's signed [`Vote`] and the signatures with which
 //! the ring registered another result for the same computation. For a request it holds the member's log node with its
-//! [`RequestVote`], and an [`EntryProof`] of the entry that is listed. Beside both stand the tokens that the inputs resolved
-//! to, so that anybody can compute the result again and say who was right.
+//! [`RequestVote`], and an [`EntryProof`] of the entry that is listed. Beside both stand the tokens that the inputs
+//! resolved to, so that anybody can compute the result again and say who was right.
 //!
 //! What a file cannot know is left to its reader: whether the members were those of the ring ([`Verdict::members`], to be
 //! compared with `membersHash()` in that epoch), or whether the chain names the anchor of the proof ([`Verdict::anchor`]).
@@ -75,7 +75,7 @@ pub struct Verdict {
     pub about: About,
     /// What the accused signed: [`Outputs::result`].
     pub voted: Digest,
-    /// What was registered, likewise.
+    /// What was registered, in the same form.
     pub registered: Digest,
     /// For a gate: epoch and `membersHash()` of those whose signatures count.
     pub members: Option<(u64, Digest)>,
@@ -175,6 +175,8 @@ impl GateAccusation {
         }
     }
 
+    /// Checks that two thirds of the members signed this digest. The signers ascend, so none is counted twice; the
+    /// members ascend too, so none of them is named twice to change how many are two thirds.
     fn check_signatures(&self, signed: &Digest) -> Result<(), AccusationError> {
         let keys = self
             .signatures
@@ -198,6 +200,8 @@ impl GateAccusation {
 impl RequestAccusation {
     fn verify(&self) -> Result<Verdict, AccusationError> {
         let domain = Domain::new(self.proof.chain, self.proof.ring);
+        // Only the chain can say whether this header is its own. So the proof is checked from here on, and the verdict
+        // names the digest for the reader to compare.
         let anchor = self
             .proof
             .headers
@@ -223,6 +227,7 @@ impl RequestAccusation {
         let node = LogNode::open(&self.node, &domain).map_err(AccusationError::Node)?;
         let votes = node.content().body.iter();
         let votes = votes.filter_map(|message| RequestVote::from_message(message).ok().flatten());
+        // The node is signed by its author, so one vote in it on the same request and inputs is enough.
         let mut against = votes.filter(|vote| vote.key == key && vote.outcome != *outcome);
         let vote = against.next().ok_or(AccusationError::NoContradiction)?;
         let number = self.proof.anchor().map_err(AccusationError::Proof)?;
@@ -251,8 +256,8 @@ impl Accusation {
         }
     }
 
-    /// Its bytes: `[version, 0, chain, ring, tokens, vote, registered, members, signatures]` for a gate, where the votes are
-    /// the payloads of their messages; `[version, 1, tokens, node, proof]` for a request.
+    /// Its bytes: `[version, 0, chain, ring, tokens, vote, registered, members, signatures]` for a gate, where the votes
+    /// are the payloads of their messages; `[version, 1, tokens, node, proof]` for a request.
     ///
     /// # Errors
     /// [`AccusationError::Vote`] when a vote is out of bounds.
@@ -328,6 +333,7 @@ fn read_tokens(reader: &mut Reader<'_>) -> Result<Vec<Digest>, CborError> {
     Ok(tokens)
 }
 
+/// Reads a vote. Only its payload is in the file, because domain, status and type are the same for each vote.
 fn read_vote(reader: &mut Reader<'_>) -> Result<Vote, AccusationError> {
     let at = reader.at();
     let message = Message {

@@ -14,8 +14,10 @@ use crate::Digest;
 const LINK_PREFIX: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 /// Bytes of a link.
 pub const LINK_BYTES: usize = LINK_PREFIX.len() + 32;
+/// The simple value null.
 const NULL: u8 = 0xf6;
 
+/// Major types (RFC 8949, section 3.1).
 const UINT: u8 = 0;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
@@ -132,6 +134,8 @@ impl<'a> Reader<'a> {
         let mut wide = [0; 8];
         wide[8 - size..].copy_from_slice(self.take(size)?);
         let value = u64::from_be_bytes(wide);
+        // DAG-CBOR allows only the shortest form (RFC 8949, section 4.2.1): a number that would fit into fewer bytes
+        // is refused.
         let least = match size {
             1 => 24,
             2 => 1 << 8,
@@ -293,7 +297,7 @@ fn bounded(at: usize, count: u64, max: usize) -> Result<usize, CborError> {
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// A writer with room for so many bytes.
+    /// A writer whose buffer has room for `bytes` bytes at first; it grows if there are more.
     pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
@@ -350,12 +354,12 @@ impl Writer {
         self.raw(text.as_bytes())
     }
 
-    /// The head of a list of so many items.
+    /// Begins a list, whose `items` items must follow.
     pub fn list(&mut self, items: usize) -> &mut Self {
         self.head(LIST, items as u64)
     }
 
-    /// The head of a map of so many entries.
+    /// Begins a map, whose `entries` keys and values must follow, in canonical order of the keys.
     pub fn map(&mut self, entries: usize) -> &mut Self {
         self.head(MAP, entries as u64)
     }

@@ -3,6 +3,10 @@
 //! Only sha2-256 is accepted, with the codecs dag-pb (data; CIDv0), dag-cbor (log and ring nodes; CIDv1) and raw. On
 //! chain stands the digest alone: [`data_cid`] and [`node_cid`] give the CID for one, [`digest_of`] the digest of a
 //! CID. [`verify`] is called for each block that enters, from any source.
+//!
+//! One content has one name here: [`normalise`] turns the CIDv1 of a dag-pb block into the CIDv0 that `ipfs add`
+//! prints. A CID of another hash or codec is an error ([`CidError`]) and never a guess, because nobody could check the
+//! bytes below it.
 
 use crate::Digest;
 use cid::{multihash::Multihash, Cid, Version};

@@ -208,6 +208,8 @@ impl Signature {
         signature.parse().map(|_| signature)
     }
 
+    /// The signature as the library wants it. Only `s` in the lower half of the group's order is accepted (EIP-2), as by
+    /// the contracts, so that nobody can make a second signature of one.
     fn parse(&self) -> Result<EcdsaSignature, CryptoError> {
         if !matches!(self.v, 27 | 28) {
             return Err(CryptoError::Malformed);
@@ -239,7 +241,7 @@ fn recover(signature: &EcdsaSignature, is_odd: bool, digest: &Digest) -> Option<
 #[cfg(target_family = "wasm")]
 use recover_with_k256 as recover;
 
-/// The same with k256.
+/// Recovers with k256 (Rust alone), where the C library of secp256k1 is not available.
 #[cfg(any(test, target_family = "wasm"))]
 fn recover_with_k256(
     signature: &EcdsaSignature,

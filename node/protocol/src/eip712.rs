@@ -1,11 +1,19 @@
 //! What members sign: EIP-712 structs in the domain of their ring (`name "Ring", version "1"`).
 //!
 //! A [`Domain`] names chain and ring. Each of its methods encodes one struct as EIP-712 says and returns the digest to
-//! sign: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::members`] for a change of
-//! the membership. The contracts compute the same digests; tests on both sides compare with the same bytes.
+//! sign: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::ring_node`] for an
+//! endorsement, [`Domain::members`] for a change of the membership, [`Domain::held`] for a replica's receipt. What an
+//! avatar signs is encoded here too, and reached through
+//! [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
+//!
+//! The contracts compute the same digests; tests on both sides compare with the same bytes. So a type string, the order
+//! of its fields and the encoding of arrays (each hashed on its own) never change without a change of the contract. The
+//! encoding is written by hand: six structs of words need no general encoder, and `protocol` imports no library of the
+//! chain.
 
 use crate::{cids::keccak256, gate::Computation, Address, Digest};
 
+/// The types as EIP-712 encodes them. They must be those of `contracts/src`; a test compares digests of both sides.
 const DOMAIN_TYPE: &[u8] =
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 const OUTPUTS_TYPE: &[u8] =
@@ -155,8 +163,8 @@ impl Domain {
 
     /// The digest that a member signs to endorse a ring node (`IRing.registerRingNode`).
     ///
-    /// `prev` is the ring node before, zero for none. Each of `moves` is a member, the head of its log that the contract has
-    /// now (zero for none), and the head that it gets; they are in ascending order of the members.
+    /// `prev` is the ring node before, zero for none. Each of `moves` is a member, the head of its log that the contract
+    /// has now (zero for none), and the head that it gets; they are in ascending order of the members.
     pub fn ring_node(
         &self,
         prev: Digest,
@@ -182,8 +190,8 @@ impl Domain {
         self.digest(node)
     }
 
-    /// The digest that an avatar signs to act (`IRing.flush`). `fields` are the struct's values in their order, the last being
-    /// the hash of its data: see [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
+    /// The digest that an avatar signs to act (`IRing.flush`). `fields` are the struct's values in their order, the last
+    /// being the hash of its data: see [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
     pub(crate) fn compound_action(&self, fields: &[[u8; 32]; 9]) -> Digest {
         let typed = Words::default().word(keccak256(COMPOUND_ACTION_TYPE).0);
         let words = fields.iter().fold(typed, |words, word| words.word(*word));

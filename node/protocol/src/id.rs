@@ -1,4 +1,8 @@
-//! Fixed-size identifiers: 20-byte accounts and 32-byte digests.
+//! Fixed-size identifiers: 20-byte accounts ([`Address`]) and 32-byte digests ([`Digest`]).
+//!
+//! They are plain bytes in memory and texts outside. In JSON and on the command line both are `0x` and hexadecimal
+//! digits; an address is shown with the checksum of EIP-55, and one in mixed case is refused unless its checksum fits,
+//! which catches typing errors. All rooms use these types, so that the types of ethers stay inside `chain`.
 
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest as _, Keccak256};
@@ -104,6 +108,7 @@ impl fmt::Display for Digest {
     }
 }
 
+/// What all names of a fixed length have: 0x-hex as text and in JSON, and an order by their bytes.
 macro_rules! bytes_like {
     ($name:ident, $len:literal) => {
         impl fmt::Debug for $name {

@@ -79,7 +79,7 @@ pub struct Prepared {
     pub results: Vec<(Computation, Digest)>,
     /// Drafts that are not in the node.
     pub refused: Vec<Refusal>,
-    /// The same for requests: what the journal must hold.
+    /// What the journal must hold for these requests, in the same transaction as the node.
     pub request_results: Vec<(RequestKey, Digest)>,
     /// Requests on which this member had voted otherwise.
     pub refused_requests: Vec<RequestKey>,
@@ -281,6 +281,7 @@ impl Prepared {
     ) -> Result<(), PrepareError<J::Error>> {
         let (computation, result) = (draft.computation, draft.outputs.result());
         match self.signed(journal, computation)? {
+            // The journal is read in the transaction that will write it, so no other vote can come between.
             Some(signed) if signed != result => self.refused.push(Refusal {
                 computation,
                 signed,

@@ -1,8 +1,15 @@
 //! What a log node's body says: messages `{domain, type, status, payload}`.
 //!
-//! The one [`Message`] of Rings itself is the [`Vote`]: a member's signed statement of what a computation gave, with
-//! the [`Outputs`] in it. [`Vote::to_message`] and [`Vote::from_message`] go between the two; a vote has exactly one
-//! encoding. Messages of other domains belong to applications and are carried as they are.
+//! The first [`Message`] of Rings itself is the [`Vote`] on a gate: a member's signed statement of what a computation
+//! gave, with the [`Outputs`] in it. [`Vote::to_message`] and [`Vote::from_message`] go between the two; a vote has
+//! exactly one encoding. Other messages of the domain `rings` stand beside what they are about: requests and votes on
+//! them in [`crate::request`], proposals and endorsements in [`crate::assembly`], actions of avatars in
+//! [`crate::flush`], rotations of keys in [`crate::private`]. Messages of other domains belong to applications and are
+//! carried as they are.
+//!
+//! A vote has a signature of its own, beside that of its log node, because the contract checks it; it is over the
+//! outputs in one epoch ([`Domain::outputs`]). [`Outputs::result`] leaves the epoch out: that is what the signing
+//! journal holds a member to.
 
 use crate::{
     cbor::{CborError, Reader, Writer},

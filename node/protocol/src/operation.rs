@@ -207,6 +207,7 @@ fn within_bound(bytes: Vec<u8>) -> Result<Vec<u8>, OperationError> {
     }
 }
 
+/// Reads canonical DAG-JSON. What is read is written again and compared, so two files never mean the same operation.
 fn decode<T: Serialize + for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, OperationError> {
     if bytes.len() > MAX_OPERATION_BYTES {
         return Err(OperationError::TooLong {

@@ -1,4 +1,10 @@
 //! How many signatures are two thirds, and whose turn it is to submit.
+//!
+//! [`quorum`] is the contract's rule `3 * signers >= 2 * members` in Rust. While a change of the membership is
+//! announced, the contract may count more members than vote, so a running member reads the number that is needed from
+//! the chain; this function serves what has only a list of members. [`submitters`] gives the order in which members
+//! send the registration of a gate. The order saves gas and nothing else: the contract accepts a registration from
+//! anybody.
 
 use crate::{cids::keccak256, Address};
 

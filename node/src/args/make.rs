@@ -1,4 +1,5 @@
-//! Options of commands that make a ring, or a directory of one.
+//! Options of commands that make a ring, or a directory of one: `up`, `down`, `deploy`, `join`, `bench`; and of what
+//! may be paid for gas.
 
 use super::{
     place::DirArg,

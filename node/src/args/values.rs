@@ -1,6 +1,8 @@
 //! Values on the command line that have a unit, a bound or a form of their own.
 //!
-//! Each function is a parser for clap: it gives the value, or says in words what was expected.
+//! Each function is a parser for clap: it gives the value, or says in words what was expected. So a value that has been
+//! read is valid, and the commands do not check again. A time without a unit is in seconds and a size without one in
+//! bytes; ether and gwei are decimal numbers.
 
 use cid::Cid;
 use std::{str::FromStr, time::Duration};
@@ -42,7 +44,7 @@ impl FromStr for ClockTime {
     }
 }
 
-/// A number of bytes, perhaps with a unit.
+/// A number of bytes, with or without a unit.
 ///
 /// # Errors
 /// In words, when it is none.
@@ -100,7 +102,7 @@ pub fn stack(text: &str) -> Result<u64, String> {
 /// A time to wait: seconds unless it has another unit.
 ///
 /// # Errors
-/// In words, when it is none, or nothing would be waited for.
+/// In words, when it is not a time, or is zero.
 pub fn wait(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("nothing can be done in no time; give at least 1ms".into()),

@@ -1,4 +1,9 @@
 //! `rings log append`, `rings flush` and `rings replicate`.
+//!
+//! Each opens the avatar ([`Avatar`]), signs here, and sends what it signed to the first member that answers; no key
+//! leaves this machine. A log node is in the file before it is sent, since another one for the same position would be a
+//! fork. What a replica says is checked as far as it can be: the signatures of replicas that hold a log, by key; what
+//! became of an action, by waiting until the replica has seen it on the chain.
 
 use super::place::Avatar;
 use crate::{

@@ -43,6 +43,7 @@ pub async fn create(args: CreateRingArgs, out: Out) -> Result<(), ExitError> {
         entry_delay: 0,
         fork_rule: ForkRule::Freeze,
     };
+    // Each call makes another ring, so each has a purpose of its own.
     let purpose = Digest(rand::random());
     let made = create_ring(&chain, &submitter, file.engine, (&members, &terms), purpose).await;
     submitter.shutdown().await;

@@ -37,6 +37,7 @@ impl LogFile {
         let read = file.read_to_end(&mut bytes);
         read.context(ExitStatus::Usage, cannot("read"))?;
         let (nodes, end) = split(&bytes);
+        // A write that was broken off has left a part of a node, which nobody has seen. It is cut off.
         if end < bytes.len() {
             let cut = file.set_len(end as u64).and_then(|()| file.sync_all());
             cut.context(ExitStatus::Internal, cannot("mend"))?;

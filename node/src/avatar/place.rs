@@ -1,4 +1,5 @@
-//! What a command for an avatar works with.
+//! What a command for an avatar works with: an [`Avatar`] is the key, its ring, its log in a file, its state on chain,
+//! and the ring that keeps the log.
 
 use super::log_file::{self, LogFile};
 use crate::{

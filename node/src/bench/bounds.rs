@@ -1,4 +1,5 @@
-//! Lower bounds: what a result costs at least on this machine.
+//! Lower bounds: what a result costs at least on this machine. A bare transaction, a bare durable write and a bare run
+//! of the program are measured alone, so that a figure can be compared with the sum of what it cannot do without.
 
 use super::{figures::median, stage::Stage};
 use crate::exit::{Context, ExitError, ExitStatus};
@@ -54,6 +55,7 @@ impl Bounds {
     }
 }
 
+/// What the disk needs for one small durable write.
 fn write(directory: &Path) -> Result<Duration, ExitError> {
     let timed = || -> std::io::Result<Vec<Duration>> {
         let mut file = File::create(directory.join("durable"))?;

@@ -1,4 +1,8 @@
 //! Figures, and how they are shown.
+//!
+//! A [`Row`] is one figure with its unit and, where there is one, its target: the most or the least that it should be.
+//! A [`BenchReport`] shows all rows as a table for people, and as JSON for programs. Targets are ratios to a bound that
+//! was measured in the same run wherever possible, because times differ from machine to machine.
 
 use serde::Serialize;
 use std::{fmt, time::Duration};

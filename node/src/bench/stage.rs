@@ -2,6 +2,9 @@
 //!
 //! A [`Stage`] is a running ring with a program and an input in its store. It asks for gates, one by one or many at a
 //! time, and follows the chain's events, so that times are measured from block to block, without the time of polling.
+//!
+//! All gates ask the same of the same program; a salt makes them different gates. The program is small on purpose: what
+//! is measured is the way of a result through the ring and not the work of the program.
 
 use crate::{
     exit::ExitError,
@@ -89,6 +92,7 @@ impl Stage {
         }
     }
 
+    /// Adds program, operation and input, and declares them, so that what is measured later is only the gate.
     async fn prepare(
         directory: &Path,
         dir: &RingDir,
@@ -253,6 +257,7 @@ impl Stage {
         async move { mined(submitter.submit(purpose, call).await?) }
     }
 
+    /// A gate that nobody has asked for: the salt makes it another one each time.
     fn spec(&mut self) -> GateSpec {
         self.asked += 1;
         let mut salt = Digest::ZERO;
@@ -341,6 +346,7 @@ struct Events {
 }
 
 impl Events {
+    /// The next event, with the moment at which its page came.
     async fn next(&mut self) -> Result<(Instant, Located), ExitError> {
         loop {
             if let Some(event) = self.waiting.pop_front() {

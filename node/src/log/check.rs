@@ -1,4 +1,9 @@
 //! `rings log verify`: what a proof of `rings log prove` shows, without the log, and whether the chain names its head.
+//!
+//! A [`SkipProof`] is checked without asking anybody: its nodes are signed by one author and link from a head back to
+//! the node that is proven. That the head is the author's is then asked of the chain, if a ring is named: it names the
+//! head now, did so before, or never did. An endpoint may not keep the events that say so; then the answer is that it
+//! is not known.
 
 use super::{happening::happenings, node_text::written};
 use crate::{
@@ -119,6 +124,7 @@ fn proven(proof: &SkipProof) -> Result<(LogNode, LogNode), ExitError> {
     Ok((node, head))
 }
 
+/// A proof can only be compared with the ring and chain that it names.
 fn same_ring(proof: &SkipProof, place: &Place) -> Result<(), ExitError> {
     let file = &place.file;
     match (file.ring, file.chain_id) == (proof.ring, proof.chain) {

@@ -1,9 +1,9 @@
 //! `rings log export`: a member's log as a content archive (CARv1).
 //!
-//! Each node names the heads of the other logs that its author had seen. So a head leads to a part of each log of the ring, up
-//! to some position, and an archive with these parts holds everything that the head links to: `ipfs dag import` can pin it.
-//! [`ArchivedParts::below`] finds the positions from the newest node of each part, which names the newest heads, and
-//! [`Nodes`] gives the nodes page by page, each checked. So a log of any length needs the memory of a page.
+//! Each node names the heads of the other logs that its author had seen. So a head leads to a part of each log of the
+//! ring, up to some position, and an archive with these parts holds everything that the head links to: `ipfs dag import`
+//! can pin it. [`ArchivedParts::below`] finds the positions from the newest node of each part, which names the newest
+//! heads, and [`Nodes`] gives the nodes page by page, each checked. So a log of any length needs the memory of a page.
 
 use super::reading::{domain, holders, newest, Nodes};
 use crate::{
@@ -24,7 +24,8 @@ const WHAT: &str = "the archive";
 /// `rings log export`
 ///
 /// # Errors
-/// Status 2 when the account is not a member, its log is empty, or the file cannot be written; 5 when nodes are not to be had.
+/// Status 2 when the account is not a member, its log is empty, or the file cannot be written; 5 when nodes are not to be
+/// had.
 pub async fn export(args: ExportLogArgs, out: Out) -> Result<(), ExitError> {
     whole_file::check(&args.file, WHAT)?;
     let place = Place::of(&args.place).await?;
@@ -40,6 +41,7 @@ pub async fn export(args: ExportLogArgs, out: Out) -> Result<(), ExitError> {
     }
     let step = out.step(format_args!("writing {}", count(parts.nodes(), "log node")));
     let mut file = WholeFile::create(&args.file, WHAT, out)?;
+    // The head is the archive's root; all other nodes are below it.
     file.write(&car_header(&[head.cid()]))?;
     for newest in parts.ends.values() {
         write(&members, domain, newest, &mut file).await?;

@@ -1,7 +1,10 @@
 //! `rings log follow`: a member's new nodes as they come.
 //!
-//! The next nodes are asked for again and again, oldest first, so that a long absence costs pages and no memory. Each node
-//! must link to the one shown before it. A member that does not answer is waited for.
+//! The next nodes are asked for again and again, oldest first, so that a long absence costs pages and no memory. Each
+//! node must link to the one shown before it. A member that does not answer is waited for.
+//!
+//! If a member gives other nodes than the chain of links allows, the command ends and says whether the author has
+//! written another history or the member gives something else; another member is asked when one does not answer.
 
 use super::{
     node_text::NodeText,
@@ -32,7 +35,8 @@ const NODES_AT_ONCE: u32 = 16;
 /// `rings log follow`
 ///
 /// # Errors
-/// Status 2 when the account is not a member, 1 when its author has written another history. Ctrl-C is none.
+/// Status 2 when the account is not a member, 1 when its author has written another history. Ctrl-C ends it without an
+/// error.
 pub async fn follow(args: FollowArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let following = async {
@@ -45,6 +49,7 @@ pub async fn follow(args: FollowArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
+/// How far a log was shown, and whom to ask next.
 struct Follower<'a> {
     place: &'a Place,
     members: Vec<&'a Client>,
@@ -84,6 +89,7 @@ impl<'a> Follower<'a> {
         })
     }
 
+    /// Looks until it is interrupted. A member that does not answer is said once, and waited for.
     async fn all(mut self) -> Result<(), ExitError> {
         let mut pauses = Pauses::new(LONGEST_LOOK);
         let mut told = false;
@@ -114,7 +120,8 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Shows what is new, at most so many; says how many there were. While nothing comes, one node is asked for.
+    /// Shows what is new, at most `limit` nodes, and returns how many there were. While nothing comes, one node is asked
+    /// for.
     async fn look(&mut self) -> Result<usize, ExitError> {
         let newest = self.next.saturating_add(u64::from(self.limit) - 1);
         let (ring, author) = (self.domain.ring, self.author);
@@ -132,6 +139,7 @@ impl<'a> Follower<'a> {
         Ok(fresh.len())
     }
 
+    /// Shows the next node. That it follows the one before is checked here, since different members may give the two.
     fn show(&mut self, node: &LogNode) -> Result<(), ExitError> {
         let links = Links::of(node);
         if node.seq() != self.next {

@@ -105,7 +105,7 @@ pub fn views(outputs: &Outputs) -> Vec<OutputView> {
     views.collect()
 }
 
-/// The same of what a request gave.
+/// What a request gave, as JSON and texts show it.
 ///
 /// # Errors
 /// [`MessageError`] when there is no output, or too many.

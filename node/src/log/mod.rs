@@ -1,9 +1,9 @@
 //! `rings log`: a member's log, looked at and proven.
 //!
-//! `reading.rs` finds who can be asked, and gets pages and single nodes; each node is opened here, so its signature, author
-//! and place are checked, and no member is trusted. `show.rs` and `follow.rs` print nodes, in the words of `node_text.rs`
-//! and `happening.rs`. `prove.rs` writes a proof that a node belongs to the log, and `check.rs` checks one. `export.rs` writes
-//! an archive of the log.
+//! `reading.rs` finds who can be asked, and gets pages and single nodes; each node is opened here, so its signature,
+//! author and place are checked, and no member is trusted. `show.rs` and `follow.rs` print nodes, in the words of
+//! `node_text.rs` and `happening.rs`. `prove.rs` writes a proof that a node belongs to the log, and `check.rs` checks
+//! one. `export.rs` writes an archive of the log.
 
 mod check;
 mod export;

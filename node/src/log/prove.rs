@@ -43,6 +43,7 @@ pub async fn prove(args: ProveArgs, out: Out) -> Result<(), ExitError> {
     out.bytes(&proof.to_bytes())
 }
 
+/// What is needed to make a proof: members to ask, and whose log it is.
 struct Prover<'a> {
     members: Vec<&'a Client>,
     domain: Domain,

@@ -1,4 +1,8 @@
 //! Nodes of a log from the members that hold it, each opened and checked here.
+//!
+//! [`holders`] gives the members that answer, the author first. [`page`] and [`node`] ask them, one after the other.
+//! [`Nodes`] reads a log backwards, page by page, and each node must be the one that the node before it links to, so
+//! only the first digest has to be trusted. The size of a page follows the size of the nodes that came.
 
 use crate::{exit::ExitError, place::Place};
 use rings_api::{code, shown_url, views::LogPage, Client, ClientError, GatewaySource};
@@ -33,8 +37,8 @@ pub fn domain(place: &Place) -> Domain {
     Domain::new(place.file.chain_id, place.file.ring)
 }
 
-/// A page of a log from the first of the members that has it: at most `limit` nodes, newest first, from `from` on or from the
-/// head.
+/// A page of a log from the first of the members that has it: at most `limit` nodes, newest first, from `from` on or from
+/// the head.
 ///
 /// # Errors
 /// Status 2 when the account is not a member, 5 when no member gives the page.
@@ -169,6 +173,8 @@ impl<'a> Nodes<'a> {
         Ok(nodes)
     }
 
+    /// Takes the next node on the way back: at the expected position, and with the digest to which the node after it
+    /// links.
     fn take(&mut self, bytes: &[u8]) -> Result<LogNode, ExitError> {
         let node = open(bytes, &self.domain, self.author)?;
         let fits = self.digest.is_none_or(|digest| digest == node.digest());

@@ -1,4 +1,8 @@
-//! `rings request`: requests without a gate, as members tell of them, and proofs of their results, as the chain confirms them.
+//! `rings request`: requests without a gate, as members tell of them, and proofs of their results, as the chain
+//! confirms them.
+//!
+//! `list` reads the members' logs, `show` joins what all members say of one request, `proof` gets a proof that the
+//! chain confirms (`proven.rs`), and `text` writes them for people.
 
 mod list;
 mod proof;

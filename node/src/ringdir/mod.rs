@@ -142,7 +142,7 @@ impl RingDir {
         Ok(())
     }
 
-    /// What `ring.json` says; `None` when there is none.
+    /// What `ring.json` says; `None` if the file does not exist.
     ///
     /// # Errors
     /// When it cannot be read, or is not one of this version.

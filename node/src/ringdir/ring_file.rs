@@ -1,4 +1,9 @@
 //! `ring.json`: its form, and what follows from its content alone.
+//!
+//! [`RingFile`] is an interface: other programs read it, so its names change only on purpose and with its version. It
+//! has no secrets. Members and chain have their process ids in it, as hints; whether a process runs is told by its lock
+//! (`process.rs`). A [`ClientFile`] says where the key of the account is that asks and pays, if that is not in the
+//! directory.
 
 use crate::exit::{Context, ExitError, ExitStatus};
 use rings_chain::Chain;

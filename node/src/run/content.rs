@@ -2,6 +2,9 @@
 //!
 //! A [`Content`] is a file, a pipe (kept in a temporary file) or bytes in memory, with its CID. Because the CID is
 //! known first, a gate that exists already needs no upload, and the CID that a member gives back is compared with it.
+//!
+//! A file is read twice, once to hash and once to send, and never held in memory. If it changes in between, the CIDs
+//! differ, and that is an error.
 
 use crate::{
     exit::{Context, ExitError, ExitStatus},
@@ -35,6 +38,7 @@ pub struct Content {
     body: Body,
 }
 
+/// Where the bytes of a content are.
 #[derive(Debug)]
 enum Body {
     Memory(Bytes),
@@ -102,7 +106,7 @@ impl Content {
         self.imported.cid
     }
 
-    /// Puts it into the store of a member, for ever or for so many seconds, and compares the CID that comes back.
+    /// Puts it into the store of a member, for good or for `seconds`, and compares the CID that comes back.
     ///
     /// # Errors
     /// When the member does not take it, or names it otherwise.

@@ -27,7 +27,7 @@ pub struct Declined {
 /// The members that can be asked, each with its account.
 pub type Members = [(Address, Client)];
 
-/// Waits until so many members have declined the gate that the others cannot make a quorum. Gives those that have.
+/// Waits until the members that have not declined the gate are too few for a quorum. Gives those that have declined.
 pub async fn until_hopeless(
     members: &Members,
     gate: Address,

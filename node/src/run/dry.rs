@@ -1,7 +1,11 @@
 //! `rings run --dry`: the program on this machine alone, under the profile of the rings, without a chain.
 //!
-//! The result is the one that a ring would agree on, except for the random bytes, which depend on the gate. The time is that
-//! of the operation here too: `--time`, or a clock that is not set.
+//! The result is the one that a ring would agree on, except for the random bytes, which depend on the gate. The time is
+//! that of the operation here too: `--time`, or a clock that is not set.
+//!
+//! The job is prepared as for a ring (`job.rs`) and runs in the same workers with the same limits. What it used (fuel,
+//! memory) is reported, so that the limits of an operation can be chosen. A [`DryReceipt`] is what `--receipt` writes:
+//! it has no chain, no ring and no signers.
 
 use super::{
     content::Content,
@@ -136,6 +140,7 @@ impl<'a> Dry<'a> {
         pools: &'a Pools,
         out: Out,
     ) -> Result<Self, ExitError> {
+        // There is no gate; this one only seeds the random bytes.
         let nowhere = Computation {
             gate: Address::default(),
             inputs: inputs_hash(&[]),
@@ -162,6 +167,8 @@ impl<'a> Dry<'a> {
         &self.job.what
     }
 
+    /// Runs the program as the operation's mode says. With one run for each input several are under way, but their
+    /// outputs are shown in the order of the inputs, and the first failure ends it, as in a ring.
     async fn all(&self) -> Result<Done, ExitError> {
         let mut done = Done::default();
         match self.operation().mode {
@@ -223,6 +230,7 @@ impl<'a> Dry<'a> {
             .own()
             .run_with_state(&task, self.module.clone(), standard, state)
             .await;
+        // That an output could not be shown is the reason why the run was broken off, so it is told first.
         if let Some(failure) = sink.failed.or(next.failed) {
             return Err(failure);
         }

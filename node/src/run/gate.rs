@@ -3,6 +3,9 @@
 //! [`Gate::of`] asks the engine for the address. `request` declares the data that the scope does not have yet, and
 //! calls `createGate`; each call has a purpose that follows from its content, so a run that was interrupted goes on.
 //! `wait` asks for the state until there is a result or the time is up.
+//!
+//! `createGate` for a gate that exists asks for it again and changes nothing, so two people who ask the same at the
+//! same moment both succeed.
 
 use super::job::Job;
 use crate::{
@@ -64,8 +67,8 @@ impl Gate {
         }
     }
 
-    /// Declares what is new, and asks for the gate, from the client's account. Gives `false` when the chain has not taken the
-    /// transactions by `deadline`; they stay in the journal, and the next run goes on with them.
+    /// Declares what is new, and asks for the gate, from the client's account. Gives `false` when the chain has not taken
+    /// the transactions by `deadline`; they stay in the journal, and the next run goes on with them.
     ///
     /// # Errors
     /// When the account cannot pay, or the chain refuses.
@@ -100,6 +103,7 @@ impl Gate {
         sent.map_or(Ok(false), |sent| sent.map(|()| true))
     }
 
+    /// Which of the job's data the scope does not know yet: only these are declared, because each costs gas.
     async fn undeclared(
         &self,
         chain: &Chain,

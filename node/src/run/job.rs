@@ -3,6 +3,9 @@
 //! [`Job::prepare`] reads what the command line names: the program (a file or a CID), the inputs, perhaps a state. It
 //! checks the program against the profile, and writes the operation. From a job follow the files that a member must
 //! have, the digests that must be declared, and the specification of the gate, which is the same for the same job.
+//!
+//! So a mistake in a program or an option is found at once and costs no gas. The same job leads to the same gate on
+//! every machine, which is why its result is given at once when somebody has asked it before.
 
 use super::content::{is_standard, Content};
 use crate::{

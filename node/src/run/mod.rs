@@ -1,11 +1,11 @@
 //! `rings run`: a program on the ring, from the files of the command line to the agreed bytes on standard output.
 //!
-//! `job.rs` reads and checks program, operation and inputs (`content.rs`) before anything is sent. Then `session.rs` puts the
-//! files into a member's store, and `gate.rs` declares the data, makes the gate and waits for its result, all of it until
-//! `--timeout`. `outcome.rs` reads the result from the chain (`known.rs`), and its bytes from the members, each block hashed.
-//! `receipt.rs` writes what is known for programs; when there is no quorum, `votes.rs` says who voted for what, and
-//! `declined.rs` who never will. With `--no-gate`, `request.rs` and `request_outcome.rs` stand in the place of `gate.rs` and
-//! `outcome.rs`. A program that failed is described by `program_failure.rs`. Without a ring in the default
+//! `job.rs` reads and checks program, operation and inputs (`content.rs`) before anything is sent. Then `session.rs` puts
+//! the files into a member's store, and `gate.rs` declares the data, makes the gate and waits for its result, all of it
+//! until `--timeout`. `outcome.rs` reads the result from the chain (`known.rs`), and its bytes from the members, each
+//! block hashed. `receipt.rs` writes what is known for programs; when there is no quorum, `votes.rs` says who voted for
+//! what, and `declined.rs` who never will. With `--no-gate`, `request.rs` and `request_outcome.rs` stand in the place of
+//! `gate.rs` and `outcome.rs`. A program that failed is described by `program_failure.rs`. Without a ring in the default
 //! directory, a throw-away one is started; with `--dry`, `dry.rs` does all of it on this machine.
 
 pub mod content;

@@ -1,4 +1,9 @@
-//! What `rings run` tells in the end: the agreed bytes, why the program failed, or why there is no result; and the receipt.
+//! What `rings run` tells in the end: the agreed bytes, why the program failed, or why there is no result; and the
+//! receipt.
+//!
+//! The result is read from the chain (`known.rs`) and its bytes from the members, each block hashed, so standard output
+//! gets exactly what two thirds have signed and nothing else. If there is no result, it tells who voted for what, who
+//! declined and who is silent. A receipt is written in each of these cases.
 
 use super::{
     content::Content,
@@ -78,6 +83,7 @@ impl Session<'_> {
         self.times.total = milliseconds(self.began);
         let notes = notes(&self.clients, gate.address).await;
         notes.iter().for_each(|note| self.out.note(note));
+        // Only members know the fuel, and only the receipt shows it, so they are asked only for that.
         if self.args.receipt.is_some() && registered.transaction.is_some() {
             receipt.fuel = self.member_view(gate, &receipt.signers).await;
         }

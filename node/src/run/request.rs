@@ -1,8 +1,11 @@
 //! `rings run --no-gate`: the job as a request, which a ring node makes final together with many others.
 //!
-//! The request is brought to one member, whose log it stands in from then on. Its result is believed when the chain confirms
-//! its proof (`proven.rs`), or with `--no-wait` when two thirds have signed it in their logs (`voters.rs`). What a member
-//! says only tells when to look.
+//! The request is brought to one member, whose log it stands in from then on. Its result is believed when the chain
+//! confirms its proof (`proven.rs`), or with `--no-wait` when two thirds have signed it in their logs (`voters.rs`).
+//! What a member says only tells when to look.
+//!
+//! Members are tried in a fixed order, and the nonce is 0 unless `--again` is given. So the same job is the same
+//! request, and a run that was interrupted finds it when it is given again.
 
 use super::{
     declined::{is_hopeless, Declined},
@@ -93,6 +96,7 @@ impl Session<'_> {
         Err(last.unwrap_or_else(|| self.nobody()))
     }
 
+    /// Adds the files to one member's store and asks the request of it. The other members fetch the files from there.
     async fn ask_member(
         &mut self,
         client: &Client,
@@ -116,6 +120,7 @@ impl Session<'_> {
         Ok(asked)
     }
 
+    /// The request's parameters. Without `--again` the nonce is zero, so asking the same twice is the same request.
     fn params(&self) -> Result<RequestParams, ExitError> {
         let state = match &self.job.state {
             None => None,

@@ -1,4 +1,7 @@
 //! What `rings run --no-gate` tells in the end: as `outcome.rs` does for gates.
+//!
+//! The receipt has the request and the ring node in the place of the gate and its transaction. If no result came, the
+//! reason is put together from what each member says: declined, expired, no quorum, or agreed and not listed yet.
 
 use super::{
     declined,
@@ -121,6 +124,7 @@ impl Session<'_> {
         Err(ExitError::new(ExitStatus::NoQuorum, what))
     }
 
+    /// Who voted for what, by result, and who has not voted.
     fn tell_votes(&self, votes: &BTreeMap<Address, RequestVoteView>, silent: &[Address]) {
         let results: BTreeSet<String> = votes.values().map(|vote| outputs(&vote.outputs)).collect();
         for result in results {

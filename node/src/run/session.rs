@@ -1,4 +1,9 @@
 //! A run of `rings run` on a ring: from the job to a gate, and to the end of the waiting.
+//!
+//! A [`Session`] has the job, the ring as read from the chain, and the members that can be asked. [`Session::all`] goes
+//! through the steps: does the gate exist with a result, put the files into a member's store, declare the data and make
+//! the gate, wait, show. `--timeout` bounds all of it. What was sent stays: a run that ends without a result can be
+//! given again and goes on. The files are kept for an hour at least, until the gate needs them.
 
 use super::{
     declined::{until_hopeless, Declined},
@@ -48,7 +53,7 @@ pub(super) struct Session<'a> {
     pub(super) ring: RingState,
     /// The members that can be asked.
     pub(super) clients: Vec<Client>,
-    /// The same, each with its account.
+    /// The members that can be asked, each with its account.
     pub(super) members: Vec<(Address, Client)>,
     pub(super) times: Milliseconds,
 }
@@ -249,7 +254,7 @@ enum Asked {
     Resolved,
     /// The gate is there, and its result is not.
     NoQuorum,
-    /// So many members have declined that there will be no result.
+    /// The members that have not declined are too few for a result.
     Declined(Vec<Declined>),
     /// The chain did not take the client's transactions.
     NotMined,

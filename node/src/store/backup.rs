@@ -47,6 +47,8 @@ pub async fn backup(args: BackupArgs, out: Out) -> Result<(), ExitError> {
     Ok(())
 }
 
+/// The files of this machine that a backup holds beside the member's own archive: configuration, and keys unless they are
+/// to stay out.
 fn files(member: &Target, without_keys: bool) -> Result<Vec<Bytes>, ExitError> {
     let Some((path, config)) = &member.config else {
         return Ok(Vec::new());

@@ -1,4 +1,8 @@
 //! `rings store gc|check|repair|export|import`.
+//!
+//! Each command works on the stores that the options name ([`Target`]), one after the other, and shows what came of it
+//! for each. The exit status is 1 if something is damaged or lost, so that a script that calls `rings store check`
+//! notices.
 
 use super::{
     files::{open, write},
@@ -175,6 +179,7 @@ async fn exported(args: &ExportStoreArgs, out: Out) -> Result<(Target, Pieces), 
         let archive = target.export(args.roots.clone()).await?;
         return Ok((target, archive));
     }
+    // Any member may have the blocks; the last failure is told if none has them.
     let mut missing = None;
     for target in targets(&args.who, out).await? {
         match target.export(args.roots.clone()).await {

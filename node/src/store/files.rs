@@ -37,6 +37,7 @@ pub(super) async fn write(
         return copy(pieces, &mut tokio::io::stdout(), &what).await;
     }
     let step = out.step(format_args!("writing {}", path.display()));
+    // The temporary file is in the same directory, because a file can only be renamed within one file system.
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

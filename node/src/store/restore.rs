@@ -1,4 +1,9 @@
 //! `rings restore`: puts members of a backup back whose data are lost.
+//!
+//! A backup has the files of each member (configuration, key, password) and its data. A member whose data are here is
+//! left alone, because they are newer than any backup; files that are there are not replaced either. The data go
+//! through `rings_member::restore`, which puts the state in place last. A restored member signs nothing before the
+//! others have said where its log ends.
 
 use super::{
     backup::{CONFIG, KEY, MAX_FILE_BYTES, PASSWORD},
@@ -35,7 +40,7 @@ struct RestoredView {
 /// `rings restore`
 ///
 /// # Errors
-/// Status 2 when there are data already or the backup is none, 5 when a disk cannot be written.
+/// Status 2 when there are data already or the file is not a backup, 5 when a disk cannot be written.
 pub async fn restore(args: RestoreArgs, out: Out) -> Result<(), ExitError> {
     let mut tar = TarReader::new(BufReader::new(open(&args.file).await?));
     let dir = args.dir.dir();
@@ -83,6 +88,7 @@ fn told(done: &[RestoredView], out: Out) -> Result<(), ExitError> {
     Ok(())
 }
 
+/// A restoring under way. The files of a member come before its data in the archive, so they are kept until those begin.
 struct Job {
     dir: RingDir,
     only: Option<u32>,
@@ -94,6 +100,8 @@ struct Job {
 }
 
 impl Job {
+    /// Takes one entry of the archive. A member that has a state database already is left as it is: with an older state
+    /// in its place, the member could sign a second result for a computation.
     async fn take<R: AsyncRead + Unpin>(
         &mut self,
         tar: &mut TarReader<R>,

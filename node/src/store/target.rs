@@ -1,4 +1,8 @@
 //! A member's store: behind a running member, or in the files of one that is down.
+//!
+//! A [`Target`] hides which of the two it is. A member that answers is asked over HTTP with its token; otherwise its
+//! files are opened on this machine, under the lock of the data directory, so that it cannot be started meanwhile.
+//! [`targets`] gives all that the options name, [`one`] the one that is meant where only one is needed.
 
 use crate::{
     args::WhoArgs,
@@ -34,6 +38,7 @@ pub(super) struct Target {
     way: Way,
 }
 
+/// How the store is reached.
 enum Way {
     /// The member runs.
     Running(Box<Client>),

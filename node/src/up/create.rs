@@ -1,8 +1,11 @@
 //! A new ring: keys, chain, contracts, ether, configurations, and `ring.json` at the end.
 //!
 //! `rings up` can be interrupted at any moment and started again. `ring.json` comes last: when it is there, the ring is
-//! complete. Without it, the next start uses the keys that are there, goes on with a deployment on a chain of others, and
-//! makes a chain of its own anew.
+//! complete. Without it, the next start uses the keys that are there, goes on with a deployment on a chain of others,
+//! and makes a chain of its own anew.
+//!
+//! On its own chain each account gets ether from the development account, and a result waits one second only for a ring
+//! node. On a chain of others the account of `--key` pays for all of it.
 
 use super::{
     local_ring::LocalRing,
@@ -97,6 +100,7 @@ impl LocalRing {
         }
     }
 
+    /// A chain of anvil, and its development account, which has ether from the start.
     async fn own_ground(&mut self, ports: &mut Ports) -> Result<Ground, ExitError> {
         let _step = self.out.step("starting a chain");
         let (port, group) = (ports.choose()?, self.group());
@@ -121,6 +125,7 @@ impl LocalRing {
         Ok(self.dir.client()?.address())
     }
 
+    /// Deploys the contracts, and at the same time gives ether to members and client.
     async fn deploy(
         &self,
         plan: &Plan,
@@ -145,6 +150,7 @@ impl LocalRing {
     }
 }
 
+/// An existing chain, and the account that pays there.
 async fn given_ground(given: &GivenChain) -> Result<Ground, ExitError> {
     let key = given.key.as_deref().ok_or_else(|| {
         ExitError::usage(

@@ -62,6 +62,8 @@ impl Guard {
         Self::spawn(dir, &["--remove"], Stdio::null())
     }
 
+    /// Starts the guard in a process group of its own, so that what ends this process does not end it too. It notices our
+    /// end by the pipe.
     fn spawn(dir: &RingDir, options: &[&str], stdout: Stdio) -> Result<Self, ExitError> {
         let program = env::current_exe().context(ExitStatus::Internal, UNSTARTED)?;
         let spawned = Command::new(program)

@@ -3,6 +3,9 @@
 //! [`launch`] starts a process for each member that does not run, writes `ring.json`, and asks all of them until each
 //! follows the chain and is connected to all others. When one ends or is not ready in time, the error names it and the
 //! end of its log.
+//!
+//! The processes join the process group of the guard (`guard.rs`), so they end with the command unless it lets them go
+//! (`--detach`). They get none of this process's variables that would change a configuration.
 
 use super::{
     local_ring::{Launched, LocalRing},
@@ -67,6 +70,7 @@ impl LocalRing {
         Ok(())
     }
 
+    /// Waits for all members at the same time, because each needs the others to be connected.
     async fn wait_ready(&mut self, file: &RingFile) -> Result<(), ExitError> {
         let deadline = Instant::now() + READY_LIMIT;
         let clients = self.dir.clients(file)?;

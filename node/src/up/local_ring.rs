@@ -1,4 +1,9 @@
 //! The ring on this machine: starting it, and knowing which of its processes this process has started.
+//!
+//! [`LocalRing::start`] makes a ring or goes on with one that exists: chain first, then contracts, then members. A lock
+//! on the directory keeps a second command out. What this process has started it ends again if the start fails or is
+//! interrupted ([`start`]); what was running before stays. The guard does the same if this process is killed. A
+//! throw-away ring is one whose directory is removed with it.
 
 use super::{
     check::{check_chain, check_plan},
@@ -54,7 +59,7 @@ impl LocalRing {
         }
     }
 
-    /// The same, for a ring whose directory nobody needs when this process is gone.
+    /// A ring whose directory is removed when this process ends.
     pub fn throw_away(dir: RingDir, out: Out) -> Self {
         Self {
             throw_away: true,
@@ -97,6 +102,7 @@ impl LocalRing {
         if self.guard.is_none() {
             self.guard = Some(Guard::start(&self.dir, &lock)?);
         }
+        // From here on the guard ends what is started below if this process is killed.
         let mut ports = Ports::default();
         let mut file = match self.dir.find()? {
             None => {
@@ -128,6 +134,8 @@ impl LocalRing {
         Ok(file)
     }
 
+    /// The chain of a ring that exists: started again on its port, if it was anvil's; otherwise the one that is given or
+    /// noted.
     async fn resume_chain(
         &mut self,
         plan: &Plan,

@@ -3,6 +3,8 @@
 //! [`identity`] gives the key of a directory and makes one if there is none. [`configure`] writes the configuration of
 //! a new member. [`refresh`] changes an existing one before a start: ports that other programs have taken meanwhile,
 //! and the URL of the chain. All else in the file stays as a person may have changed it.
+//!
+//! The password is on disk before the key that needs it, so an interrupted start leaves no key that nobody can open.
 
 use super::plan::StoreChoice;
 use crate::{
@@ -47,6 +49,7 @@ pub async fn identity(dir: MemberDir) -> Result<MemberIdentity, ExitError> {
     made.map_err(|error| ExitError::internal("a key could not be made").because(error))?
 }
 
+/// A member's key: the one that is there, or a new one. A creation that was broken off so goes on with the same accounts.
 fn make_identity(dir: &MemberDir) -> Result<MemberIdentity, ExitError> {
     dir.create()?;
     let (keystore, password_file) = (dir.keystore(), dir.password());

@@ -57,6 +57,7 @@ pub async fn up(args: UpArgs, out: Out) -> Result<(), ExitError> {
     if args.detach {
         return Ok(());
     }
+    // Two supervisors would both stop the ring at their ends.
     let Some(_supervisor) = process::try_lock(&plan.dir.supervisor())? else {
         ring.release();
         out.note("another `rings up` watches this ring already");
@@ -123,8 +124,8 @@ pub async fn down(args: DownArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
-/// Stops a ring and removes it. A ring on a chain of others is not removed: its members' keys may hold ether, and a key whose
-/// signing journal is gone must not be used again.
+/// Stops a ring and removes it. A ring on a chain of others is not removed: its members' keys may hold ether, and a key
+/// whose signing journal is gone must not be used again.
 async fn remove(dir: &RingDir, out: Out) -> Result<(), ExitError> {
     match dir.find()? {
         Some(file) if !file.own_chain => Err(ExitError::usage(format!(

@@ -1,4 +1,9 @@
 //! `rings verify ACCUSATION`: what such a file proves by itself, and what the chain says to it if it is asked.
+//!
+//! The file proves offline that the accused signed another result than the accounts in it. Two things it cannot know:
+//! that those accounts were two thirds of the ring's members in that epoch, and, for a request, that the ring node is
+//! on chain. They are shown as what the chain must confirm, and asked when a ring is named. Status 1 means that it
+//! proves nothing.
 
 use crate::{
     args::VerifyArgs,
@@ -111,8 +116,9 @@ async fn is_on_chain(
     }
 }
 
-/// The same of a gate. The contract took the result from two thirds of the members of its time, so a result that it has
-/// needs no other proof; the members are compared too where the endpoint still knows them.
+/// Whether the chain has what an accusation about a gate calls registered. The contract took the result from two thirds of
+/// the members of its time, so a result that it has needs no other proof; the members are compared too where the endpoint
+/// still knows them.
 async fn gate_is_on_chain(chain: &Chain, of: &GateAccusation) -> Result<bool, ExitError> {
     let gate = of.registered.gate;
     let Some(result) = chain.registration(&[of.ring], gate).await? else {

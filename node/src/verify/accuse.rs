@@ -1,4 +1,8 @@
 //! `rings verify GATE --accuse FILE`: the file that proves that a member voted otherwise than two thirds registered.
+//!
+//! It needs what happened at that time: the signatures in the transaction, the members of that epoch, and what the
+//! futures held. An endpoint that does not keep old state cannot give them; the error then asks for an archive node.
+//! The accusation is verified here before it is written.
 
 use crate::{exit::ExitError, out::Out, whole_file::WholeFile};
 use rings_chain::{Chain, RegisteredResult};

@@ -2,6 +2,11 @@
 //!
 //! No member is trusted: blocks are hashed, log nodes and the signatures on the result are checked, and the outputs of
 //! the program are computed here, in a worker.
+//!
+//! A [`Question`] is what the chain says of the gate: specification, resolved inputs, result. [`Question::repeat`]
+//! computes it by the same code that a member uses (`rings_member::execute`), storing nothing. The report compares
+//! three things for each member: what is on chain, what was computed here, and what the member's log says that it voted
+//! for.
 
 use super::accuse::{self, Registered};
 use crate::{
@@ -69,6 +74,7 @@ struct GateReport {
     members: Vec<MemberReport>,
 }
 
+/// What a member voted, compared with what the program gives.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberReport {
@@ -92,6 +98,7 @@ pub async fn verify(gate: Address, args: &VerifyArgs, out: Out) -> Result<(), Ex
     let members = place.members().await?;
     let step = out.step("running the program again");
     let pools = worker_pool::open().await?;
+    // The workers are ended in any case, before the failure of a run is told.
     let execution = found.repeat(&members, &pools).await;
     pools.shutdown().await;
     let execution = execution?;

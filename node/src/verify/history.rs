@@ -1,7 +1,8 @@
 //! `rings verify --history`: repeats a service from its first state.
 //!
-//! Each gate takes its state from the gate before. Here the first state is taken from the chain, and every further state
-//! from the gate that was computed before it, as a new member does that has only the chain and the blocks.
+//! Each gate takes its state from the gate before. Here the first state is taken from the chain, and every further
+//! state from the gate that was computed before it, as a new member does that has only the chain and the blocks. The
+//! first gate whose result on chain is another one is named, and everything after it rests on a wrong state.
 
 use super::gate::{OnPins, Question};
 use crate::{
@@ -112,6 +113,7 @@ impl History {
         };
         let mut state: Option<Cid> = None;
         for question in &mut self.questions {
+            // From the second gate on, the state is the one that was computed here, not the one on chain.
             if let (Some(computed), Some(input)) = (state, question.inputs.first_mut()) {
                 *input = computed;
             }

@@ -1,5 +1,9 @@
-//! `rings verify REQUEST` and `rings verify PROOF`: that two thirds agreed on a result, by the chain alone, and whether it is
-//! what the program gives.
+//! `rings verify REQUEST` and `rings verify PROOF`: that two thirds agreed on a result, by the chain alone, and whether
+//! it is what the program gives.
+//!
+//! The first part needs no member: a proof is compared with the chain (`proven.rs`). The second needs the blocks, which
+//! members give, and is left out if nobody has them; the report then says that it was not computed again. With the
+//! logs, it also says who voted for what, and can write an accusation.
 
 use super::{
     accuse,

@@ -1,4 +1,7 @@
 //! What `rings verify` found about a request, as JSON and as text.
+//!
+//! [`RequestReport`] is an interface. `null` stands for what was not computed again or not asked, and is never shown as
+//! if it were right.
 
 use crate::{
     exit::ExitError, gate_text, log::views, out::Out, proven::RingNode, terms::KeepingView,

@@ -1,4 +1,5 @@
-//! A content archive (CAR v1) of a whole store.
+//! A content archive (CAR v1) of a whole store: its blocks in the order of their keys, page by page, each hashed on the
+//! way. Unlike [`read_car`](crate::read_car) it follows no links, so it also has blocks that nothing leads to.
 
 use crate::{
     car::{car_header, section},

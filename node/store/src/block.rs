@@ -1,4 +1,8 @@
 //! A block: bytes under the CID that they hash to.
+//!
+//! A [`Block`] cannot be made without hashing, so the type carries the proof: whoever holds one need not check it
+//! again, and whoever has only bytes cannot pass them as a block. Inside a store a block goes by its [`Key`], codec and
+//! digest, which CIDv0 and CIDv1 of one dag-pb block have in common. No block is longer than [`MAX_BLOCK_BYTES`].
 
 use crate::StoreError;
 use bytes::Bytes;

@@ -1,4 +1,9 @@
 //! Content archives (CARv1): all blocks below a root, in one stream.
+//!
+//! [`read_car`] walks the graph below a root, depth first and in the order of the links, and gives each block once, so
+//! the archive of one root is the same bytes from every store. It serves `GET /ipfs/{cid}?format=car` and exports.
+//! Memory stays at the walk's window and a short key for each block; both numbers of blocks and of levels are bounded.
+//! An error ends the stream, which leaves the archive incomplete and never wrong.
 
 use crate::{
     block::{key_of, Key},
@@ -37,7 +42,7 @@ pub fn read_car(
     read_cars(source, vec![root])
 }
 
-/// The same for several roots: the graphs follow each other, and a block that is in two of them comes once.
+/// As [`read_car`], for several roots: the graphs follow each other, and a block that is in two of them comes once.
 ///
 /// # Errors
 /// As [`read_car`].

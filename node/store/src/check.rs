@@ -31,8 +31,9 @@ pub const CHECK_AHEAD_BLOCKS: usize = 8;
 /// Most bytes that a check asks for at once, unless a single block has more, or blocks have more than their parent states.
 const CHECK_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 
-/// A larger block counts as many, because it takes as long: one for each time that it has so many bytes. Those of `ipfs add`
-/// have a few more and count as one.
+/// Bytes of a block that counts as one block. A larger one counts once for each time that it has this many, because
+/// fetching and hashing it takes as long as that many blocks. Blocks of `ipfs add` have a few bytes more than this and
+/// count as one.
 pub const COUNTED_BYTES: u64 = 256 * 1024;
 
 /// A [`FileChecker`] remembers at most this many checked files.
@@ -51,16 +52,16 @@ pub struct FileShape {
 /// Checks every block of the file `cid`.
 ///
 /// # Errors
-/// Of class [`ErrorClass::Invalid`](crate::ErrorClass::Invalid) when it is not a file as `ipfs add` makes it, or larger than [`MAX_FILE_BLOCKS`] and
-/// [`MAX_FILE_DEPTH`] allow: then it is not a file on any machine. Any other error says that this could not be found out
-/// now.
+/// Of class [`ErrorClass::Invalid`](crate::ErrorClass::Invalid) when it is not a file as `ipfs add` makes it, or larger
+/// than [`MAX_FILE_BLOCKS`] and [`MAX_FILE_DEPTH`] allow: then it is not a file on any machine. Any other error says that
+/// this could not be found out now.
 pub async fn check_file(source: &dyn BlockSource, cid: Cid) -> Result<FileShape, StoreError> {
     let mut check = Check::new(source, u64::MAX);
     check.run(Link::root(cid)).await.map(FileShape::from)
 }
 
-/// The same, but it ends when it has looked at more than `most` blocks, as [`FileShape`] counts them: then the answer is
-/// `None`, unless a fault came first. It is also `None` when the file is well-formed and reading it takes more.
+/// As [`check_file`], but it stops when it has looked at more than `most` blocks, as [`FileShape`] counts them. Then the
+/// answer is `None`, unless a fault came first. It is also `None` when the file is well-formed and reading it takes more.
 async fn check_within(
     source: &dyn BlockSource,
     cid: Cid,
@@ -116,11 +117,12 @@ struct OpenNode {
     summary: Summary,
     /// Those that are not done, in order.
     children: VecDeque<Link>,
-    /// How many of them are asked for together. Where one leaf comes after the other, the next ones are probably leaves too. What
-    /// is asked for behind a child that is no leaf is asked for in vain.
+    /// How many of them are asked for together. Where one leaf comes after the other, the next ones are probably leaves
+    /// too. What is asked for behind a child that is no leaf is asked for in vain.
     ahead: usize,
 }
 
+/// A check under way: the way from the root to the block that is looked at, and what is known of those that are done.
 struct Check<'a> {
     source: &'a dyn BlockSource,
     seen: HashMap<Key, Done>,
@@ -148,6 +150,8 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Walks the file depth first, in the order of its links. A part that occurs again is looked at once. Blocks are
+    /// asked for ahead, twice as many each time up to the bound, so a small file costs no more than it needs.
     async fn run(&mut self, root: Link) -> Result<Summary, StoreError> {
         check_name(&root.cid)?;
         self.look_at(std::slice::from_ref(&root)).await?;
@@ -211,6 +215,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// Looks at one block. A leaf is done; a node stays open until all its children are known.
     fn look_at_one(&mut self, link: &Link, block: &Block) -> Result<Option<OpenNode>, StoreError> {
         let part = Part::decode(link, block)?;
         let blocks = counted(block.data().len() as u64);
@@ -288,7 +293,7 @@ impl Summary {
     }
 }
 
-/// As how many blocks one of so many bytes counts.
+/// The number of blocks for which a block of this length counts.
 fn counted(bytes: u64) -> u64 {
     (bytes / COUNTED_BYTES).max(1)
 }
@@ -323,6 +328,7 @@ pub struct FileChecker {
     remembered: Mutex<Remembered>,
 }
 
+/// Files that were checked, and the order in which they were: the oldest goes when there are too many.
 #[derive(Default)]
 struct Remembered {
     shapes: HashMap<Cid, FileShape>,
@@ -338,9 +344,9 @@ impl FileChecker {
         }
     }
 
-    /// As [`check_file`], for a file that takes at most `most_blocks` blocks to read, equal ones counted each time. `None` if it
-    /// takes more; then no more than that many different ones were looked at. What comes first counts: a fault, or the
-    /// block that is too many. A file that was checked before gives the same answer.
+    /// As [`check_file`], for a file that takes at most `most_blocks` blocks to read, equal ones counted each time.
+    /// `None` if it takes more; then no more than that many different ones were looked at. What comes first counts: a
+    /// fault, or the block that is too many. A file that was checked before gives the same answer.
     ///
     /// # Errors
     /// As [`check_file`].

@@ -2,6 +2,10 @@
 //!
 //! [`Node`] and [`UnixFs`] accept everything that the two formats allow, because archives hold directories too. They
 //! note what is unusual for a part of a file, and `part.rs` refuses it.
+//!
+//! The decoder is written by hand and strict (`protobuf.rs`), because members vote on whether an input is a file: two
+//! libraries that differ in one corner of the format would split a ring. Nothing is copied; names and data are slices
+//! of the block.
 
 use crate::protobuf::{Fields, Value};
 use cid::Cid;

@@ -13,7 +13,7 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// What the disk says.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether there are none.
+    /// Whether the disk holds no bytes yet.
     ///
     /// # Errors
     /// What the disk says.

@@ -28,6 +28,7 @@ pub struct Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Marks(Mutex<DraftState>);
 
+/// Which blocks only drafts hold, and which of them nobody wants any more.
 #[derive(Debug, Default)]
 struct DraftState {
     /// How many drafts hold each.
@@ -60,7 +61,8 @@ impl Marks {
         !self.state().given_up.is_empty()
     }
 
-    /// The blocks of discarded drafts that nobody holds any more. The caller removes them, and nobody may put blocks meanwhile.
+    /// The blocks of discarded drafts that nobody holds any more. The caller removes them, and nobody may put blocks
+    /// meanwhile.
     pub(crate) fn take_given_up(&self) -> Vec<Key> {
         let mut state = self.state();
         let mut gone = Vec::new();
@@ -93,8 +95,8 @@ impl Draft {
         self.blocks.is_empty()
     }
 
-    /// Before blocks are put: `is_new` says of each whether the store lacks it. A reader that comes between this and the put keeps
-    /// the block.
+    /// Before blocks are put: `is_new` says of each whether the store lacks it. A reader that comes between this and the
+    /// put keeps the block.
     pub(crate) fn claim(&mut self, keys: impl IntoIterator<Item = (Key, bool)>) {
         let mut state = self.marks.state();
         for (key, is_new) in keys {

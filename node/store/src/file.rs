@@ -1,4 +1,9 @@
 //! Reading a UnixFS file as a stream.
+//!
+//! [`read_file`] gives the bytes of a file in order, while blocks further on are asked for already (`walk.rs`). Every
+//! statement of a node about sizes is checked before the bytes that it covers are given out, by the same rules that
+//! [`check_file`](crate::check_file) uses. [`read_file_from`] begins in the middle, for HTTP ranges, and fetches only
+//! the way down to that place.
 
 use crate::{
     part::{check_name, Part},
@@ -30,8 +35,8 @@ pub fn read_file(
     read_file_from(source, cid, 0)
 }
 
-/// As [`read_file`], from byte `first` on. Parts of the file that lie before it are neither fetched nor checked, so a few blocks that
-/// repeat to make a very long file cost nothing but the way down.
+/// As [`read_file`], from byte `first` on. Parts of the file that lie before it are neither fetched nor checked, so a few
+/// blocks that repeat to make a very long file cost nothing but the way down.
 ///
 /// # Errors
 /// As [`read_file`].

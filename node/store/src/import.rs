@@ -1,7 +1,13 @@
 //! Importing files as `ipfs add` does.
 //!
-//! The profile is `unixfs-v0-2015` of IPIP-499: chunks of 256 KiB, leaves in dag-pb, 174 links a node, balanced,
-//! CIDv0. So the CID of a file is the same here, in Kubo, and on chain.
+//! The profile is `unixfs-v0-2015` of IPIP-499: chunks of 256 KiB, leaves in dag-pb, 174 links a node, balanced, CIDv0.
+//! So the CID of a file is the same here, in Kubo, and on chain.
+//!
+//! An [`Importer`] takes a file in pieces of any length and puts its blocks into the store in groups of
+//! [`COMMIT_BYTES`], so memory does not grow with the file. It holds a lease, since nothing names the blocks before the
+//! root is known; the caller has to hold one of its own until it has recorded the root. [`Importer::draft`] is for the
+//! output of a program that may still fail: what it has stored is removed again unless the draft is kept. [`hash`]
+//! computes the CID alone.
 
 use crate::{Block, BlockStore, Draft, FileShape, Lease, StoreError};
 use cid::{Cid, Version};
@@ -48,12 +54,15 @@ impl Imported {
 /// blocks behind, which do no harm. One of [`draft`](Self::draft) does not: what it has stored is removed, at the latest
 /// with the store's next write.
 pub struct Importer {
+    /// Cuts the file into blocks, as `ipfs add` does.
     adder: FileAdder,
     store: Option<Arc<dyn BlockStore>>,
     /// What was stored so far, if it is removed unless the file is finished.
     draft: Option<Draft>,
+    /// Blocks that are not stored yet.
     pending: Vec<Block>,
     pending_bytes: usize,
+    /// What is known of the file so far.
     imported: Imported,
     /// Nothing names the blocks before the file is finished.
     _lease: Option<Lease>,
@@ -79,6 +88,8 @@ impl Importer {
         Self::with(None)
     }
 
+    /// An importer with the settings of `ipfs add` (version 0, 256 KiB, balanced), so that a file has the CID here that
+    /// it has there. Without a store it only hashes.
     fn with(store: Option<Arc<dyn BlockStore>>) -> Self {
         let adder = FileAdder::builder()
             .with_chunker(Chunker::Size(CHUNK_BYTES))
@@ -136,8 +147,8 @@ impl Importer {
         Ok(imported)
     }
 
-    /// As [`finish`](Self::finish), but what was stored stays only if the draft is kept. There is none if the importer is not
-    /// one of [`draft`](Self::draft).
+    /// As [`finish`](Self::finish), but what was stored stays only if the draft is kept. No draft is returned unless the
+    /// importer was made by [`draft`](Self::draft).
     ///
     /// # Errors
     /// What the store says.
@@ -161,6 +172,7 @@ impl Importer {
         }
     }
 
+    /// Takes blocks that the adder has finished. The last one of all is the root.
     async fn collect(&mut self, blocks: Vec<(Cid, Vec<u8>)>) -> Result<(), StoreError> {
         for (cid, data) in blocks {
             self.imported.cid = cid;
@@ -176,6 +188,7 @@ impl Importer {
         }
     }
 
+    /// Stores what has been collected.
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.pending_bytes = 0;
         let blocks = std::mem::take(&mut self.pending);

@@ -2,6 +2,11 @@
 //!
 //! The embedded store has an [`Inventory`]. Kubo has none: which blocks it keeps is decided by its own pins and its own
 //! collector.
+//!
+//! A collection goes through it in this order: take a lease for all that comes ([`Inventory::collecting`]), mark what
+//! is needed below pins and roots ([`Needed`], `mark.rs`), go through all names, remove the rest in small transactions.
+//! The store does not know what its blocks are for; that is decided by its user. [`Needed`] keeps eight bytes of each
+//! key: two keys that share them only mean that one block stays that could go.
 
 use crate::{
     block::{key_of, Key},
@@ -83,7 +88,7 @@ impl Pin {
 pub struct Needed(HashSet<u64>);
 
 impl Needed {
-    /// This one is needed. Says whether that is news.
+    /// Marks a block as needed. Returns whether it was not marked before.
     pub fn add(&mut self, key: &BlockKey) -> bool {
         self.0.insert(short(key))
     }
@@ -98,7 +103,7 @@ impl Needed {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -142,8 +147,8 @@ pub trait Inventory: Send + Sync + 'static {
     /// As [`page`](Self::page).
     async fn stored(&self, key: BlockKey) -> Result<Option<Stored>, StoreError>;
 
-    /// For a collection: from now on until it is dropped, [`remove`](Self::remove) leaves what is put, and what those rely on
-    /// who hold a lease now.
+    /// For a collection. From now on until the lease is dropped, [`remove`](Self::remove) leaves every block that is put,
+    /// and every block that the holders of other leases rely on.
     fn collecting(&self) -> Lease;
 
     /// Removes these blocks, except those that a lease keeps. In one durable transaction for each [`REMOVED_AT_ONCE`].

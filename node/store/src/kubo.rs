@@ -1,10 +1,10 @@
 //! Kubo as a store, through its RPC.
 //!
-//! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once,
-//! because this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage
-//! collector keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does
-//! not have. A file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows
-//! it by. How durable a block is depends on Kubo's datastore settings.
+//! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once, because
+//! this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage collector
+//! keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does not have. A
+//! file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows it by.
+//! How durable a block is depends on Kubo's datastore settings.
 //!
 //! A draft's blocks are put without a pin, and pinned when it is kept. So what somebody else has pinned meanwhile is not
 //! removed with the draft, even if another member uses the same endpoint.
@@ -98,6 +98,7 @@ impl Kubo {
         }
     }
 
+    /// What an error of the client means. That the disk is full is only in the words of the answer.
     fn judge(&self, error: Error) -> StoreError {
         let url = self.url.clone();
         match error {
@@ -119,6 +120,7 @@ impl Kubo {
         }
     }
 
+    /// Puts and pins a block. Between the two, Kubo's collector may take it; then both are done again.
     async fn put_block(&self, block: Block) -> Result<(), StoreError> {
         for _ in 0..PUT_ATTEMPTS {
             self.put_unpinned(&block).await?;
@@ -136,6 +138,7 @@ impl Kubo {
         }
     }
 
+    /// Pins a block of a draft. Its bytes are no longer held here, so one that was collected is an error.
     async fn keep_block(&self, cid: Cid) -> Result<(), StoreError> {
         match self.pin(&cid).await? {
             true => Ok(()),
@@ -179,6 +182,7 @@ impl Kubo {
         Ok(())
     }
 
+    /// Puts a block, and compares the name that Kubo gives it with its own.
     async fn put_unpinned(&self, block: &Block) -> Result<(), StoreError> {
         let raw = raw_cid(block.cid())?;
         let request = BlockPut {
@@ -224,6 +228,7 @@ impl Kubo {
         self.pin_as(&raw, false).await
     }
 
+    /// Pins under exactly this name. That it is pinned already is as good.
     async fn pin_as(&self, cid: &Cid, below: bool) -> Result<bool, StoreError> {
         let name = cid.to_string();
         match self.ask_for_block(self.client.pin_add(&name, below)).await {
@@ -385,6 +390,7 @@ struct Endpoint {
 impl Endpoint {
     fn parse(url: &str) -> Result<Self, StoreError> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        // A password may hold an `@`, a host cannot: so the last one divides them.
         let (credentials, host) = rest
             .rsplit_once('@')
             .map_or((None, rest), |(user, host)| (Some(user), host));

@@ -23,6 +23,7 @@ pub struct Lease {
 #[derive(Debug, Default)]
 pub(crate) struct Young(Mutex<LeaseState>);
 
+/// Leases and puts have numbers from one counter: a lease covers what was put with its own number or a higher one.
 #[derive(Debug, Default)]
 struct LeaseState {
     /// The number of the next lease or put.
@@ -72,6 +73,7 @@ impl Young {
         self.state().put.iter().map(|(_, key)| *key).collect()
     }
 
+    /// A lease has ended: keys that were put before the oldest that is left need not be remembered any more.
     fn end(&self, id: u64) {
         let mut state = self.state();
         state.leases.retain(|(_, lease)| *lease != id);

@@ -11,11 +11,23 @@
 //! order, and [`read_car`] packs all below a root into one archive. Both go through a walk that asks for blocks ahead
 //! of its reader, within bounds.
 //!
-//! The output of a program that still runs is a [`Draft`]: if the program fails, its blocks are removed. What else may go is
-//! decided by whoever knows what the blocks are for: the embedded store has an [`Inventory`] that lists, pins and removes
-//! blocks, [`mark_below`] finds what is needed, and a [`Lease`] keeps what nothing names yet.
+//! The output of a program that still runs is a [`Draft`]: if the program fails, its blocks are removed. What else may go
+//! is decided by whoever knows what the blocks are for: the embedded store has an [`Inventory`] that lists, pins and
+//! removes blocks, [`mark_below`] finds what is needed, and a [`Lease`] keeps what nothing names yet.
 //!
 //! [`export_all`] and [`read_cars`] write archives (CAR v1), [`import_car`] reads them (v1 and v2), block by block.
+//!
+//! # What a caller can rely on
+//!
+//! * **Right bytes or none.** A block whose bytes do not hash to its CID is never given out. A damaged copy on disk is an
+//!   error of its own, and putting the block again replaces it.
+//! * **Durable on return.** When [`BlockStore::put`] returns, the blocks are on disk. Whoever then writes a name for them
+//!   may rely on it.
+//! * **No block goes while somebody needs it.** Between putting a block and naming it on disk the caller holds a
+//!   [`Lease`]; a collection of the embedded store removes nothing that a lease covers.
+//! * **Nobody else is asked.** [`BlockStore::get`] looks in this store only; a [`BlockSource`] may also ask the network.
+//! * **Memory does not grow with a file.** Reading, importing and archiving hold a bounded number of blocks:
+//!   [`READ_AHEAD_BLOCKS`], [`COMMIT_BYTES`].
 
 mod archive;
 mod block;

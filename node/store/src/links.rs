@@ -1,4 +1,4 @@
-//! The links of a block.
+//! The links of a block, whatever its codec: those of a dag-pb node, all CIDs in a DAG-CBOR block, none in raw bytes.
 
 use crate::{dagpb, Block, StoreError};
 use cid::Cid;

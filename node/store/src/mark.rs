@@ -1,4 +1,7 @@
 //! Following links from roots, to find out which blocks are needed.
+//!
+//! Whoever collects calls it for everything that must stay. A block that is missing or damaged is reported with the
+//! result, because what it links to is unknown then.
 
 use crate::{
     inventory::{BlockKey, Inventory, Needed},

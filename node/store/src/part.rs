@@ -3,6 +3,10 @@
 //! Every rule here looks only at one block and the link that leads to it. So whether a block is refused, and for what
 //! reason, is the same on every machine. The rules allow one encoding for each content: no unknown fields, no padding,
 //! no names, and all sizes must agree. Therefore a block has few bytes besides those of the file.
+//!
+//! [`Part::decode`] gives the bytes that stand in the block, or the links to the blocks below with what the parent says
+//! about each. Checking a file (`check.rs`) and reading one (`file.rs`) both go through it, so a file that was accepted
+//! can be read to its end. The rules are part of what members vote on: a change of one is a change of results.
 
 use crate::{
     dagpb::{Kind, Node, NodeLink, UnixFs},
@@ -68,6 +72,8 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Reads a dag-pb node with UnixFS in it. The order of the checks is part of the rules: all members must find the
+    /// same reason.
     fn dag_pb(link: &Link, block: &'a Block) -> Result<Self, StoreError> {
         let malformed = |reason: String| StoreError::Malformed {
             cid: link.cid,

@@ -2,7 +2,8 @@
 //!
 //! `Fields` goes through a message and gives each field's number and [`Value`]; [`put_varint`] appends a number.
 //! Numbers must have their shortest encoding: no writer of these formats pads numbers, and with padding one content
-//! would have many encodings.
+//! would have many encodings. Wire types that the two formats do not use are refused, and no length is believed beyond
+//! the end of the block.
 
 /// Most bytes of a varint of 64 bits.
 const VARINT_BYTES: usize = 10;
@@ -37,6 +38,8 @@ impl<'a> Fields<'a> {
         Ok((tag >> 3, value))
     }
 
+    /// A number in groups of seven bits, the lowest first. A longer form of the same number is refused, so that each has
+    /// one encoding.
     fn varint(&mut self) -> Result<u64, &'static str> {
         let mut value = 0u64;
         for index in 0..VARINT_BYTES {

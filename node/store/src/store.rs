@@ -1,4 +1,9 @@
 //! Two traits: [`BlockStore`], what every store can do, and [`BlockSource`], what a reader needs.
+//!
+//! A store keeps blocks and never asks anybody else. A source may fetch what is missing, and gives a block or an error.
+//! So everything that reads (checking, files, archives) takes a source and works with a store alone, or with a store
+//! that has the network behind it. A put is durable when it returns. Every read hashes again; a damaged copy is an
+//! error of its own ([`StoreError::Corrupt`]), which a reader with another source treats as absent.
 
 use crate::{Block, Draft, Inventory, Lease, StoreError};
 use async_trait::async_trait;
@@ -22,9 +27,9 @@ pub trait BlockStore: Send + Sync + 'static {
         Draft::default()
     }
 
-    /// As [`put`](Self::put), of blocks that may turn out not to be needed. The draft remembers those that were not here before;
-    /// it must be one of [`draft`](Self::draft) of this store. With Kubo they may be collected until the draft is kept.
-    /// A store that removes nothing puts them as all others.
+    /// As [`put`](Self::put), of blocks that may turn out not to be needed. The draft remembers those that were not here
+    /// before; it must be one of [`draft`](Self::draft) of this store. With Kubo they may be collected until the draft is
+    /// kept. A store that removes nothing puts them as all others.
     ///
     /// # Errors
     /// As [`put`](Self::put).

@@ -2,6 +2,10 @@
 //!
 //! An [`Unpacker`] reads from any stream and never holds more than one block. It hashes each block. What surrounds the
 //! blocks in version 2 (a fixed header, an index) is passed over: it can be computed again from the blocks.
+//!
+//! An archive comes from anybody, so header, CIDs and blocks have bounds, and an error says at which byte of the
+//! archive it is. [`import_car`] puts the blocks into a store in groups, and pins the roots only at the end: an archive
+//! that breaks off leaves blocks and no pins.
 
 use crate::{
     block::MAX_BLOCK_BYTES,
@@ -43,6 +47,7 @@ pub struct Unpacked {
     pub bytes: u64,
 }
 
+/// The header of an archive. One of version 2 names no roots, and is followed by an archive of version 1, which does.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -94,8 +99,8 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
     /// The next block, hashed; `None` at the end. Blocks whose CID holds the content itself are passed over.
     ///
     /// # Errors
-    /// [`StoreError::Archive`], [`StoreError::Input`]; [`StoreError::Cid`] for a block that does not hash to its CID, or whose
-    /// hash or codec Rings does not accept; [`StoreError::TooLarge`].
+    /// [`StoreError::Archive`], [`StoreError::Input`]; [`StoreError::Cid`] for a block that does not hash to its CID, or
+    /// whose hash or codec Rings does not accept; [`StoreError::TooLarge`].
     pub async fn next(&mut self) -> Result<Option<Block>, StoreError> {
         loop {
             let Some(length) = self.length().await? else {
@@ -197,6 +202,7 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
         }
     }
 
+    /// Reads exactly this many bytes of the archive.
     async fn take(&mut self, length: usize) -> Result<Vec<u8>, StoreError> {
         if self.end.is_some_and(|end| self.at + length as u64 > end) {
             return Err(self.wrong("a section goes beyond the place of the blocks"));
@@ -259,9 +265,12 @@ pub async fn import_car(
     Ok(import.done)
 }
 
+/// Blocks on their way into a store.
 struct Import {
     store: Arc<dyn BlockStore>,
+    /// Whether each block is pinned by itself, because the archive names no roots.
     pins_each: bool,
+    /// Blocks that are not stored yet.
     pending: Vec<Block>,
     pending_bytes: usize,
     done: Unpacked,
@@ -279,6 +288,7 @@ impl Import {
         }
     }
 
+    /// Puts what has been collected, and pins each block if that is wanted.
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.pending_bytes = 0;
         let blocks = std::mem::take(&mut self.pending);

@@ -112,9 +112,13 @@ type Fetch = BoxFuture<'static, Vec<Result<Block, StoreError>>>;
 /// The output of a walk, as a stream that ends after the first error.
 pub(crate) struct Walk<V> {
     source: Arc<dyn BlockSource>,
+    /// What is made of each block, and which links are followed.
     visitor: V,
+    /// What is still to come, in order.
     slots: VecDeque<Slot>,
+    /// The blocks that are being fetched.
     fetch: Option<Fetch>,
+    /// Content that the reader has not taken yet.
     ready: VecDeque<Bytes>,
     /// What ended the walk. It is reported after all output before it.
     failed: Option<StoreError>,
@@ -152,6 +156,7 @@ impl<V: Visitor> Walk<V> {
         for slot in &mut self.slots {
             let Slot::Wanted(link) = slot else { continue };
             let bytes = link.expected_bytes();
+            // The next block of the order is asked for even if it is larger than the room: nothing else could make room.
             let must = window.is_empty() && self.ready.is_empty();
             if window.len() == most || (bytes > room && !must) {
                 break;
@@ -195,6 +200,7 @@ impl<V: Visitor> Walk<V> {
         }
     }
 
+    /// Bounds the links that wait: a node with very many children would otherwise fill the memory.
     fn check_pending(&self, front: &[Slot]) -> Result<(), StoreError> {
         if self.slots.len() + front.len() <= MAX_PENDING_LINKS as usize {
             return Ok(());
@@ -211,6 +217,7 @@ impl<V: Visitor> Walk<V> {
         })
     }
 
+    /// A block has come: its content takes its place in the order, and its children come right after it.
     fn visit(
         &mut self,
         link: &Link,
@@ -356,6 +363,7 @@ impl<V: Visitor> Stream for Walk<V> {
                 }
             }
             let taken = self.take();
+            // What is ready goes to the reader before more is waited for.
             if taken.is_some() {
                 return Poll::Ready(taken);
             }

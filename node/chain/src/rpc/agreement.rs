@@ -1,4 +1,9 @@
 //! The answer that as many endpoints as must agree have given.
+//!
+//! So many endpoints are asked at once as must agree; each that fails or says something else brings one more into play.
+//! Answers are compared by their meaning, since two implementations write the same answer differently. An endpoint that
+//! contradicts the agreed answer is put aside. If they cannot agree, there is no answer, and the caller waits: a wrong
+//! membership would be worse than a late one.
 
 use super::{
     checked::Meaning,

@@ -3,6 +3,11 @@
 //! [`Rpc`] holds the transport (`http` or `ws`), the throttle, and the requests in flight. [`Rpc::ask`] shares equal
 //! requests, waits for the throttle, tries again after temporary failures, and notes whether the endpoint answers. It
 //! returns an `RpcFailure`, which `Chain` turns into a [`ChainError`](crate::ChainError) with the name of the endpoint.
+//!
+//! How often a request is tried depends on the failure: [`ATTEMPTS`] for a lost connection, [`OUTAGE_ATTEMPTS`] for an
+//! endpoint that is there and cannot answer now, once for a refusal that would be repeated. One of several endpoints is
+//! tried once in any case, because the next one is asked then (`providers`). Sending a transaction is never shared
+//! between callers: two sendings are two events.
 
 use super::{
     failure::RpcFailure,
@@ -24,9 +29,9 @@ use tokio::time::Instant;
 
 /// How often a request is tried when its failure is temporary: a lost connection, or a refusal for too many requests.
 const ATTEMPTS: u32 = 4;
-/// The same for an endpoint that is there and cannot answer now: HTTP status 500 or above, or a backend that is away or does
-/// not know a block yet. The waits between these attempts take one and a half seconds at least, because a command that
-/// ends has to be given again by hand.
+/// How often a request is tried at an endpoint that is there and cannot answer now: HTTP status 500 or above, or a backend
+/// that is away or does not know a block yet. The waits between these attempts take one and a half seconds at least,
+/// because a command that ends has to be given again by hand.
 const OUTAGE_ATTEMPTS: u32 = 7;
 /// The one method that is never shared between callers.
 const SEND: &str = "eth_sendRawTransaction";
@@ -35,6 +40,7 @@ const SEND: &str = "eth_sendRawTransaction";
 #[derive(Clone)]
 pub(crate) struct Rpc(Arc<Inner>);
 
+/// What all clones of a client share.
 struct Inner {
     /// Scheme and host.
     shown: String,
@@ -46,6 +52,7 @@ struct Inner {
     attempts: u32,
 }
 
+/// How the endpoint is spoken to.
 enum Transport {
     Http(Box<Http>),
     Ws(Box<Ws>),
@@ -57,7 +64,8 @@ impl Rpc {
         Self::with_attempts(url, u32::MAX)
     }
 
-    /// The same for one of several endpoints: after a failure another one is asked, so it is tried once.
+    /// Prepares a connection to one of several endpoints. A request is tried once, because after a failure another endpoint
+    /// is asked.
     pub(crate) fn one_of_several(url: &str) -> Result<Self, ChainError> {
         Self::with_attempts(url, 1)
     }

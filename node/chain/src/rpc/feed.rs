@@ -1,5 +1,10 @@
 //! New heads that the endpoint pushes over a websocket. One task keeps the subscription for all readers, and keeps only
 //! the newest head: a reader that was busy sees where the chain is now, not each step on the way.
+//!
+//! A subscription can die without a sign. So after [`SILENCE`] without a push the head is asked for, and after a hint
+//! from elsewhere (a transaction that is in a block which was not pushed) much sooner. Blocks that came while there was
+//! no subscription are never pushed later, so the head is also asked for after each subscribing. The task ends with its
+//! last reader.
 
 use super::{failure::RpcFailure, providers::Providers};
 use crate::{backoff::Backoff, header::Header};
@@ -31,6 +36,7 @@ pub(crate) fn follow(rpc: Providers, hints: watch::Receiver<()>) -> HeadReceiver
     receiver
 }
 
+/// The task that follows the endpoint's heads.
 struct Feed {
     rpc: Providers,
     newest: watch::Sender<Newest>,
@@ -81,6 +87,7 @@ impl Feed {
         }
     }
 
+    /// Subscribes again after each failure. Readers see the failure in place of a head until then.
     async fn keep_following(mut self) {
         let mut backoff = Backoff::default();
         loop {
@@ -131,6 +138,7 @@ impl Feed {
         Ok(self.publish(header))
     }
 
+    /// Shows a head to the readers, unless it is the one that they have.
     fn publish(&self, header: Header) -> bool {
         self.newest.send_if_modified(|current| {
             let known = matches!(current, Some(Ok(known)) if known.hash == header.hash);

@@ -1,4 +1,8 @@
 //! Compares the heads of several endpoints from time to time.
+//!
+//! An endpoint that lags answers everything, but from the past. It is put aside when it is [`LAG`] blocks behind, or
+//! behind and standing still, and taken back when it is well again. What counts as the newest block is the height that
+//! as many endpoints as must agree have reached, because a head that fewer have may be invented.
 
 use super::{
     failure::RpcFailure,
@@ -15,7 +19,7 @@ use std::{
 
 /// How often the heads of all are compared.
 const COMPARE: Duration = Duration::from_secs(15);
-/// An endpoint that is so many blocks behind the others lags.
+/// An endpoint lags when it is more than this many blocks behind the others.
 const LAG: u64 = 5;
 
 impl Providers {

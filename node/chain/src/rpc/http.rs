@@ -1,4 +1,8 @@
 //! JSON-RPC over HTTP POST, on connections that are kept and reused.
+//!
+//! A URL may be served by another machine, or another chain, at any time. So the chain id is read at the first request,
+//! after each outage, and whenever it has not been read for [`VERIFY_INTERVAL`]; a websocket has the same check when it
+//! connects.
 
 use super::{
     answers::{ReadErrors, ReadErrorsLayer},
@@ -29,6 +33,7 @@ const VERIFY_INTERVAL: Duration = Duration::from_secs(10);
 
 type Client = HttpClient<RpcLogger<RpcService<ReadErrors<HttpBackend>>>>;
 
+/// An endpoint over HTTP, and when its chain id was last asked for.
 pub(super) struct Http {
     client: Client,
     expected: ExpectedId,
@@ -54,6 +59,8 @@ impl Http {
         })
     }
 
+    /// Sends one request. From time to time the chain id is asked first, because an address may be given to another node
+    /// at any time.
     pub(super) async fn request(
         &self,
         method: &str,

@@ -5,6 +5,7 @@ use super::failure::RpcFailure;
 use ethers_core::types::U64;
 use std::sync::{Mutex, PoisonError};
 
+/// The chain id that every answer must have; nothing before the first one.
 #[derive(Default)]
 pub(super) struct ExpectedId(Mutex<Option<u64>>);
 
@@ -13,6 +14,7 @@ impl ExpectedId {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
     }
 
+    /// The first chain id that is seen is the right one from then on.
     pub(super) fn check(&self, found: U64) -> Result<u64, RpcFailure> {
         let found = found.as_u64();
         let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,8 @@
 //! JSON-RPC to the chain's endpoint, over http(s) or ws(s).
 //!
-//! [`Providers`] are the endpoints, one or several: `providers` says which of them is asked, `standing` which is put aside
-//! for a while, `checked` which answers are compared, and `agreement` which answer counts. [`Rpc`](client::Rpc) is one of them. A request to it passes, in
-//! this order:
+//! [`Providers`] are the endpoints, one or several: `providers` says which of them is asked, `standing` which is put
+//! aside for a while, `checked` which answers are compared, and `agreement` which answer counts. [`Rpc`](client::Rpc) is
+//! one of them. A request to it passes, in this order:
 //! 1. `single`: if the same request is under way already, the caller waits for its answer;
 //! 2. `throttle`: after a refusal for too many requests, it waits as long as the endpoint wants;
 //! 3. `http` or `ws`, which reads the chain id whenever it connects and compares it with the first one;

@@ -3,6 +3,7 @@
 use jsonrpsee::core::traits::ToRpcParams;
 use serde_json::value::RawValue;
 
+/// Parameters that are JSON already.
 pub(super) struct RawParams(pub Box<RawValue>);
 
 impl ToRpcParams for RawParams {

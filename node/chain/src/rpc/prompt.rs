@@ -14,6 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
+/// A TCP stream that acknowledges what it reads at once.
 pub(super) struct PromptStream(TcpStream);
 
 impl PromptStream {

@@ -34,6 +34,7 @@ const SEND: &str = "eth_sendRawTransaction";
 #[derive(Clone)]
 pub(crate) struct Providers(pub(super) Arc<Inner>);
 
+/// What all clones share.
 pub(super) struct Inner {
     pub(super) all: Vec<Provider>,
     /// How many must give the same answer where it is checked.
@@ -42,6 +43,7 @@ pub(super) struct Inner {
     condition: Condition,
 }
 
+/// One endpoint, and whether it is put aside.
 pub(super) struct Provider {
     pub(super) rpc: Rpc,
     standing: Standing,
@@ -221,6 +223,7 @@ impl Providers {
         }
     }
 
+    /// Asks other providers before this one for a while. Where it is the only one, there is nobody else to ask.
     pub(super) fn put_aside(&self, provider: &Provider, reason: &str) {
         if self.only().is_some() {
             return;
@@ -256,6 +259,7 @@ impl Providers {
         let mut round = 1;
         let answer = loop {
             let answer = match method {
+                // One honest provider is enough to bring a transaction to the chain, so all get it.
                 SEND => self.send_to_all(&question).await,
                 _ if self.0.agree > 1 && is_checked(method, &params) => {
                     self.agreed(&question).await
@@ -263,6 +267,8 @@ impl Providers {
                 _ => self.one_of_all(&question).await,
             };
             match answer {
+                // What one provider cannot do now another may, or the same one a moment later. An error of the question
+                // itself would come from all of them.
                 Err(failure) if round < ROUNDS && failure.is_of_provider() => round += 1,
                 answer => break answer,
             }
@@ -285,6 +291,7 @@ impl Providers {
         Err(last)
     }
 
+    /// Asks one provider. An answer that does not have the form that the question wants is a failure of the provider.
     pub(super) async fn ask_one(&self, provider: &Provider, question: &Question<'_>) -> Answer {
         let params = question.params.to_owned();
         let answer = provider.rpc.exchange(question.method, params).await;

@@ -1,4 +1,7 @@
 //! Equal requests at the same time share one exchange: the later callers get the answer of the first.
+//!
+//! The exchange goes on when its first caller goes away, and is dropped when nobody waits for it any more. Nothing is
+//! cached: once there is an answer, the next caller asks again.
 
 use super::failure::RpcFailure;
 use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
@@ -22,6 +25,8 @@ impl SingleFlight {
         self.join(key, ask).await
     }
 
+    /// The answer of a question that is under way already, or of a new one. Finished ones are forgotten here, so the list
+    /// is no longer than what is under way.
     fn join(&self, key: String, ask: impl FnOnce() -> Asking) -> Shared<Asking> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key).and_then(running) {

@@ -1,4 +1,8 @@
 //! Whether one of several endpoints is used, or put aside for a while and why.
+//!
+//! The first endpoint of the configuration that is not put aside is asked. The time for which one is put aside grows
+//! with each failure in a row, so that a dead endpoint costs little. If all are put aside, they are asked all the same,
+//! for there is nothing better.
 
 use crate::backoff::Backoff;
 use std::{
@@ -25,6 +29,7 @@ pub struct ProviderState {
 #[derive(Debug, Default)]
 pub(super) struct Standing(Mutex<StandingState>);
 
+/// Whether a provider is put aside, and how long it will be the next time.
 #[derive(Debug)]
 struct StandingState {
     /// Until when, and why.

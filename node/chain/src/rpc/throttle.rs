@@ -1,7 +1,13 @@
 //! Sends fewer requests after the endpoint has refused some because they were too many.
 //!
-//! After such a refusal nothing is sent until the endpoint's `Retry-After` is over, or, where it names none, for a while that
-//! doubles. Then requests leave one after the other, at half the rate of the second before the refusal, and slowly faster.
+//! After such a refusal nothing is sent until the endpoint's `Retry-After` is over, or, where it names none, for a
+//! while that doubles. Then requests leave one after the other, at half the rate of the second before the refusal, and
+//! slowly faster.
+//!
+//! A refusal is not an outage: the endpoint is there, and asking less is all that helps. No pause is longer than
+//! [`MAX_RETRY_AFTER`], and a request that would have to wait longer than [`MAX_WAIT`] fails at once with the time
+//! after which to come back. Several requests of one burst that are refused together count as one refusal. `Pace` has
+//! no I/O; the moments are arguments.
 
 use super::failure::RpcFailure;
 use crate::backoff::Backoff;
@@ -28,6 +34,7 @@ const SHORTEST: Duration = Duration::from_millis(5);
 /// By how much the pause between requests shrinks with each answer.
 const RECOVERY: f64 = 0.995;
 
+/// The pace of requests to one endpoint, for all who ask it.
 pub(super) struct Throttle(Mutex<Pace>);
 
 struct Pace {
@@ -114,6 +121,7 @@ impl Pace {
         self.paused_until.is_some_and(|until| now < until)
     }
 
+    /// An answer came, so the gap between two requests shrinks a little; below the shortest one it is none.
     fn answered(&mut self, now: Instant) {
         self.answers.push_back(now);
         if self.answers.len() > REMEMBERED {

@@ -1,4 +1,9 @@
 //! The endpoint's URL: which parts may be shown, and the credentials in it.
+//!
+//! Providers put keys into the path, the query or the user of a URL. So an [`Endpoint`] cannot be printed, [`redact`]
+//! leaves only scheme, host and port for errors and logs, and user and password become the header of RFC 7617 and leave
+//! the URL. [`is_on_this_machine`] tells whether the chain behind a URL may be known to this machine only, which
+//! decides whether a loopback address may be announced.
 
 use base64::{prelude::BASE64_STANDARD, Engine};
 use jsonrpsee::http_client::{HeaderMap, HeaderValue};

@@ -3,6 +3,9 @@
 //! [`Ws`] keeps one connection for all callers, and connects again when it is needed, with a pause after a failure.
 //! After each connect the chain id is compared with the first one. Pings show when the peer has gone.
 //! [`Ws::subscribe_heads`] gives a [`HeadSubscription`], which ends with its connection; `feed` then subscribes anew.
+//!
+//! Callers that come at the same time share one attempt to connect, and during the pause they get the failure of the
+//! last attempt. Sizes, times and the number of requests under way are bounded in `limits`.
 
 use super::{
     failure::RpcFailure,
@@ -51,12 +54,14 @@ impl HeadSubscription {
     }
 }
 
+/// An endpoint over WebSocket, with one connection for all who ask it.
 pub(super) struct Ws {
     endpoint: Endpoint,
     expected: ExpectedId,
     link: Mutex<Link>,
 }
 
+/// The connection, or why there is none.
 #[derive(Default)]
 struct Link {
     client: Option<Arc<WsClient>>,

@@ -33,6 +33,8 @@ impl Writer {
         }
     }
 
+    /// Looks a purpose up where it may be: among those that are being prepared, in flight, or in the journal. Only a
+    /// purpose that is nowhere becomes a new transaction.
     fn accept(&mut self, request: Submission) {
         let Submission {
             purpose,
@@ -86,6 +88,8 @@ impl Writer {
         });
     }
 
+    /// The chain has been asked for the block of an old outcome. If that block is not canonical any more, the call is
+    /// sent again.
     pub(super) fn on_recalled(
         &mut self,
         purpose: Digest,
@@ -126,6 +130,8 @@ impl Writer {
         }
     }
 
+    /// Gas and fees are known, or it is known that the call would fail: then nothing is sent, and the purpose is free
+    /// again.
     pub(super) fn on_prepared(
         &mut self,
         purpose: Digest,
@@ -142,6 +148,7 @@ impl Writer {
         }
     }
 
+    /// Asks for the current fees, beside all other work.
     pub(super) fn ask_market(&mut self) {
         let chain = self.chain.clone();
         self.market.asking();
@@ -195,6 +202,8 @@ impl Writer {
         }
     }
 
+    /// Signs a batch and commits it. The nonces are taken only after the commit: if it fails, they are free for the next
+    /// batch, and nothing that was signed has left.
     async fn write_down(&mut self, batch: Vec<Prepared>) -> Result<Vec<u64>, ChainError> {
         let fees = Fees::offer(self.market.quote, self.config.fee_cap);
         let mut changes = Vec::new();
@@ -207,6 +216,8 @@ impl Writer {
                 variants: vec![variant],
                 state: Progress::Pending,
             };
+            // The nonce that another transaction took goes in the same commit, so that the purpose has one nonce at any
+            // time.
             changes.extend(prepared.taken.map(Change::Remove));
             changes.push(Change::Put(nonce, Box::new(record.clone())));
             records.push((nonce, record));

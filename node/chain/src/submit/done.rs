@@ -1,4 +1,7 @@
 //! Results of the work that the writer has started.
+//!
+//! The writer never waits for the chain itself. Each question runs as a future beside it and returns one of these, and
+//! [`Writer`](super::writer::Writer) handles it in `run.rs`.
 
 use super::{
     market::Market,

@@ -1,4 +1,8 @@
 //! How much gas a call is given.
+//!
+//! A call without a gas limit gets the chain's estimate and a quarter more, because the state may change until it runs.
+//! If the estimate says that the contract would refuse, nothing is signed and no nonce is used. During an outage this
+//! waits; every other error goes to the caller.
 
 use super::{market::Market, outcome::request, record::Message, verdict::Verdict};
 use crate::{backoff::Backoff, chain::Chain, error::ChainError, types::Call};

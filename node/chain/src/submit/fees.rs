@@ -3,6 +3,9 @@
 //! A quote is what the chain asks for now, and [`Fees`] is what a transaction offers, by EIP-1559 or as one price. From
 //! a quote come the fees of a new transaction, of one that replaces a stuck one (an eighth more, because nodes demand
 //! it), and of one that offers more than the account can pay. Nothing is ever above the cap of the configuration.
+//!
+//! All amounts are wei for one unit of gas. An offer of twice the base fee is not what is paid: the chain charges the
+//! base fee of the block, and the rest of the offer is only room for it to rise, by an eighth with each full block.
 
 use crate::error::ChainError;
 use serde::{Deserialize, Serialize};
@@ -83,7 +86,7 @@ impl Fees {
         (raised.most() <= cap).then_some(raised)
     }
 
-    /// The fees of a new offer, if they are so much lower that a transaction with `self` should be signed again.
+    /// The fees of a new offer, if they are so much lower than `self` that signing the transaction again is worth it.
     pub(super) fn lower(self, quote: Quote, cap: u128) -> Option<Self> {
         let offer = Self::offer(quote, cap);
         (bumped(offer.most()) < self.most()).then_some(offer)

@@ -1,4 +1,8 @@
 //! A transaction between the journal and a block.
+//!
+//! A [`Flight`] is the record of the journal with what only this run knows: who waits, when it was sent, whether a pool
+//! has taken it, what is to be done next and when. [`Acceptance`] decides what a refusal means: a transaction that no
+//! pool ever had can be given up and its nonce used again, one that may be in some pool cannot.
 
 use super::{
     record::{FlightRecord, Variant},
@@ -15,17 +19,19 @@ const MOST_TRIES: u32 = 40;
 /// Whether a pool has taken one of a nonce's transactions, so that it may be mined at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acceptance {
-    /// None has.
+    /// No pool has taken one.
     Never,
-    /// An earlier run may have sent it.
+    /// It is not known: an earlier run may have sent one.
     Perhaps,
-    /// One has.
+    /// A pool has taken one.
     Taken,
 }
 
 /// A nonce in flight.
 pub(super) struct Flight {
+    /// What the journal holds of it.
     pub record: FlightRecord,
+    /// The callers that are to be told.
     pub waiters: Vec<Waiter>,
     /// When it was taken up.
     pub since: Instant,
@@ -37,15 +43,18 @@ pub(super) struct Flight {
     pub retry_at: Option<Instant>,
     /// Whether to send it with other fees then.
     pub refee: Option<Refee>,
+    /// How often it was to be tried again since a pool last took it.
     pub tries: u32,
+    /// Whether a pool has ever taken it.
     pub acceptance: Acceptance,
+    /// Whether its receipt is being looked for.
     pub checking: bool,
     /// Whether this run has still to look up its outcome on the chain. Until then the outcome in the journal is told to
     /// nobody, because the block may have been reorganised away in the meantime.
     pub unverified: bool,
-    /// Whether the pool was found not to count it, and it was sent again for that.
+    /// Whether it was sent again because the pool's count of the account did not include it.
     pub nudged: bool,
-    /// How often it was replaced for that.
+    /// How often it was replaced by one with higher fees for that reason.
     pub replaced: u32,
     /// Since when its nonce has been used by none of its transactions.
     pub lost_since: Option<Instant>,

@@ -1,4 +1,9 @@
 //! What the chain asks for gas, and how much gas a transaction may use.
+//!
+//! A [`Market`] is the newest quote with the moments at which it was asked for and renewed. Each new head renews the
+//! base fee at no cost; the tip is asked for again after [`TIP_LIFE`]. Endpoints differ in which methods they know, so
+//! for the tip there are three sources, one after the other: its own method, the gas price less the base fee, and one
+//! gwei. The gas limit of a transaction never exceeds that of a block or of EIP-7825.
 
 use super::fees::Quote;
 use crate::{chain::Chain, convert::count, error::ChainError, header::Header, rpc::RpcFailure};

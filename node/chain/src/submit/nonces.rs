@@ -29,6 +29,7 @@ impl Writer {
         if let Some(purpose) = purpose {
             self.purposes.remove(&purpose);
         }
+        // Only the highest nonces can be given back; one with others above it must be used, or those would wait for ever.
         if nonce + 1 == self.next_nonce {
             self.free_tail(forget).await;
         } else {
@@ -101,6 +102,7 @@ impl Writer {
         since.unwrap_or_else(Instant::now) + self.config.rebroadcast
     }
 
+    /// The chain says how many transactions of the account are mined. All of ours below that number are looked for.
     pub(super) async fn on_counted(&mut self, count: Result<u64, ChainError>) {
         self.counting = false;
         let count = match count {
@@ -157,6 +159,7 @@ impl Writer {
         }
     }
 
+    /// Prepares the call once more. The old record goes from the journal in the commit that writes the new one.
     fn give_new_nonce(&mut self, nonce: u64, purpose: Digest) {
         if let Some(flight) = self.flights.remove(&nonce) {
             self.purposes.remove(&purpose);
@@ -169,6 +172,7 @@ impl Writer {
         }
     }
 
+    /// A filler has no caller: it only has to be forgotten.
     async fn drop_filler(&mut self, nonce: u64) {
         match self.journal.commit(vec![Change::Remove(nonce)]).await {
             Ok(()) => {

@@ -1,4 +1,8 @@
 //! The outcome of a transaction that was sent.
+//!
+//! [`find`] looks for the receipt of any of the transactions that were signed for one nonce: only one of them can be in
+//! a block. If it reverted, the call is repeated by `eth_call` on the state of that time, to learn the contract's
+//! reason.
 
 use super::record::{Message, Outcome};
 use crate::{
@@ -39,6 +43,7 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// What a receipt says, with the reason of a revert, which is not in it: the call is simulated for that.
 async fn of_receipt(
     chain: &Chain,
     from: Address,

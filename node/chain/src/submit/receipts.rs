@@ -3,6 +3,10 @@
 //! At each new head the receipts of the lowest nonces are asked for. A receipt settles a nonce and tells its callers.
 //! When a head is not the child of the one before, mined transactions are looked for again, and those that are gone are
 //! sent again. A transaction that is deep enough is final, and only its outcome is kept, in the journal.
+//!
+//! A caller is told as soon as its transaction is in a block, and not again if that block is reorganised away: the
+//! submitter sends the transaction again by itself, and the watcher tells the member about the chain's events. Outcomes
+//! may be lost in a crash, because the chain has them.
 
 use super::{
     done::Done,
@@ -39,6 +43,8 @@ impl Writer {
         });
     }
 
+    /// The chain has answered for a nonce: a receipt settles it; without one, a nonce that was settled has lost its
+    /// block, and one that was not may have been used by another program.
     pub(super) async fn on_checked(
         &mut self,
         nonce: u64,
@@ -62,6 +68,8 @@ impl Writer {
         }
     }
 
+    /// A receipt was found. The callers are told at once; the journal follows with the next `flush`, because the chain
+    /// has the outcome too.
     fn settle(&mut self, nonce: u64, outcome: Outcome) {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;
@@ -93,6 +101,7 @@ impl Writer {
         }
     }
 
+    /// A new head brings fees, and is a reason to look for receipts.
     pub(super) fn on_head(&mut self, head: Result<Header, ChainError>) {
         let head = match head {
             Ok(head) => head,

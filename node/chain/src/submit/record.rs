@@ -1,4 +1,7 @@
 //! What the journal keeps of a transaction.
+//!
+//! A [`FlightRecord`] has all transactions that were signed for one nonce, because any of them may be mined. When it is
+//! final, only the purpose and the outcome are left, so a journal of many transactions stays small.
 
 use super::fees::Fees;
 use crate::types::{BlockRef, Call};

@@ -36,6 +36,8 @@ impl Writer {
         })
     }
 
+    /// Sends a nonce's transaction again. New fees are signed into the journal first; without them, the same bytes go out
+    /// again, which pools that know them ignore.
     pub(super) async fn send_again(&mut self, nonce: u64) {
         let refee = self
             .flights

@@ -1,4 +1,9 @@
 //! The task's loop: submissions, what comes back from the chain, new heads, and time.
+//!
+//! A submission is taken up only while there is room for one more in flight; the others wait in the bounded queue. When
+//! the task is told to stop, it writes the outcomes that are not in the journal yet. The pauses between checks follow
+//! the age of the youngest transaction where heads are not pushed: short at first, because a development chain makes
+//! its block at once.
 
 use super::{
     done::Done,

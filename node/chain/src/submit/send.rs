@@ -1,4 +1,8 @@
 //! Sends transactions to the pool, and handles the pool's answer.
+//!
+//! What an answer means is said by [`Verdict`]; what follows from it depends on whether any pool has ever taken a
+//! transaction of this nonce. As long as none has, a refusal goes to the caller and the nonce is free again. Otherwise
+//! the transaction may still be mined, so it is tried again and never forgotten.
 
 use super::{
     done::Done,
@@ -35,6 +39,7 @@ impl Writer {
         });
     }
 
+    /// Handles the pool's answer to the newest transaction of a nonce.
     pub(super) async fn on_sent(&mut self, nonce: u64, verdict: Verdict) {
         let account = self.account;
         let Some(flight) = self.flights.get_mut(&nonce) else {
@@ -46,6 +51,8 @@ impl Writer {
         match verdict {
             Verdict::Accepted => self.on_accepted(nonce),
             Verdict::NonceUsed => {
+                // One of our own variants may have used it, or somebody else who has the key. The receipts tell; until
+                // then nobody is told anything.
                 flight.lost_since.get_or_insert_with(Instant::now);
                 self.check(nonce);
                 self.count();
@@ -53,6 +60,7 @@ impl Writer {
             Verdict::Underpriced => self.on_underpriced(nonce).await,
             Verdict::Unsent => flight.retry(),
             Verdict::Unaffordable(message) => {
+                // Fees may have fallen since it was signed, so the account may be able to pay for a new signature.
                 flight.refee = Some(Refee::Current);
                 let error = ChainError::InsufficientFunds { account, message };
                 self.on_refused(nonce, error).await;
@@ -101,8 +109,8 @@ impl Writer {
         }
     }
 
-    /// No pool takes it. If none ever did, the nonce can be used for another. Otherwise it may still be mined, so it is tried
-    /// again. If only an earlier run may have sent it, the callers are told why nothing happens.
+    /// No pool takes it. If none ever did, the nonce can be used for another. Otherwise it may still be mined, so it is
+    /// tried again. If only an earlier run may have sent it, the callers are told why nothing happens.
     async fn on_refused(&mut self, nonce: u64, error: ChainError) {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;

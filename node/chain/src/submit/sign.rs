@@ -1,4 +1,8 @@
 //! From a message to a signed transaction.
+//!
+//! The same arguments give the same bytes (RFC 6979), so a transaction that is signed again after a crash is the same
+//! transaction. Both forms are made: EIP-1559 where the chain has a base fee, and the older form with EIP-155
+//! elsewhere. The types of ethers stay in this file.
 
 use super::{
     fees::Fees,
@@ -31,6 +35,8 @@ pub(super) fn sign(
     if let Some(to) = message.to {
         transaction.set_to(h160(to));
     }
+    // Signatures are made without a random number (RFC 6979), so the same arguments give the same bytes and the same
+    // hash.
     let signed = key.sign(&digest(transaction.sighash()))?;
     let signature = Signature {
         r: U256::from_big_endian(&signed.r),

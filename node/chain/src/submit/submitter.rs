@@ -1,4 +1,9 @@
 //! The handle with which callers submit transactions.
+//!
+//! A [`Submitter`] is a queue to the writer's task and nothing else. A caller names a purpose, a digest of what the
+//! transaction is for. The journal maps each purpose to one transaction, so the same purpose submitted twice, even
+//! after a crash in between, gives one transaction and one outcome. A caller that wants to try again after a failure
+//! chooses another purpose.
 
 use super::{
     config::SubmitterConfig,
@@ -46,7 +51,7 @@ impl Submitter {
         Self::open_with(path, chain, key, SubmitterConfig::default()).await
     }
 
-    /// The same with other fees and times.
+    /// Opens the journal with other fees and times than the default ones.
     ///
     /// # Errors
     /// As [`Submitter::open`].
@@ -83,10 +88,10 @@ impl Submitter {
     ///
     /// # Errors
     /// [`ChainError::Reverted`] when an estimate (`gas: None`) finds that the contract would refuse, in which case
-    /// nothing was sent and the purpose is free again; likewise [`ChainError::FeeCap`] while gas is too expensive,
-    /// [`ChainError::InsufficientFunds`] and [`ChainError::Transaction`]. The last three also come for a transaction of an
-    /// earlier run that no pool takes; it goes on being tried. [`ChainError::Journal`] when it could not be written, so nothing was sent.
-    /// [`ChainError::Closed`] after [`Submitter::shutdown`].
+    /// nothing was sent and the purpose is free again. The same holds for [`ChainError::FeeCap`] while gas is too
+    /// expensive, [`ChainError::InsufficientFunds`] and [`ChainError::Transaction`]. These three may also be returned for
+    /// a transaction of an earlier run that no pool takes; that one is still tried again. [`ChainError::Journal`] when it
+    /// could not be written, so nothing was sent. [`ChainError::Closed`] after [`Submitter::shutdown`].
     pub async fn submit(&self, purpose: Digest, call: Call) -> Result<Submitted, ChainError> {
         let (waiter, answered) = oneshot::channel();
         let request = Submission {

@@ -1,5 +1,8 @@
 //! What an endpoint's answer to a transaction means. JSON-RPC has no error codes for these cases, so the text is
 //! compared with the messages of geth, Nethermind, Erigon, Besu, reth and anvil.
+//!
+//! A text that is not known here is `Unclear`: the transaction is tried again some times before it counts as refused.
+//! The order of the comparisons matters, since some messages contain the words of two kinds.
 
 use crate::rpc::RpcFailure;
 
@@ -22,6 +25,7 @@ pub(super) enum Verdict {
     Unsent,
 }
 
+/// Words of the pools that are in use, in lower case. Each list is one meaning.
 const KNOWN: &[&str] = &[
     "already known",
     "alreadyknown",
@@ -84,6 +88,8 @@ impl Verdict {
         }
     }
 
+    /// Reads the words of a pool's refusal. The order counts: a text may hold words of several kinds, and that the
+    /// transaction is known decides first.
     pub(super) fn of_words(message: &str) -> Self {
         let words = message.to_lowercase();
         let says = |list: &[&str]| list.iter().any(|phrase| words.contains(phrase));

@@ -3,6 +3,11 @@
 //! One [`Writer`] has all nonces in flight, the callers that wait for each purpose, the market's quote, and the chain's
 //! head. Only this task changes them. Work that takes time is started as a future whose result comes back as a
 //! [`Done`](super::done::Done); the other files of this module add the methods that handle each kind.
+//!
+//! The rule is that a signed transaction is in the journal before it is sent. After a crash, every transaction that any
+//! pool may have is therefore known here, with its nonce, and can be looked up, sent again or replaced. The account
+//! must not be used by anything else at the same time; where that happens all the same, the nonce that was taken is
+//! noticed and the submission gets another.
 
 use super::{
     config::SubmitterConfig,
@@ -35,15 +40,19 @@ pub(super) struct Prepared {
     pub taken: Option<u64>,
 }
 
+/// The task that owns the account's nonces and its journal.
 pub(super) struct Writer {
     pub chain: Chain,
     pub key: SecretKey,
     pub account: Address,
     pub config: SubmitterConfig,
+    /// Where each transaction is before it is sent.
     pub journal: TransactionJournal,
+    /// Submissions that come in.
     pub requests: mpsc::Receiver<Submission>,
     /// New heads, where the chain pushes them.
     pub heads: Option<Heads>,
+    /// What the chain charges now.
     pub market: Market,
     /// Every nonce that is not final.
     pub flights: BTreeMap<u64, Flight>,
@@ -51,12 +60,15 @@ pub(super) struct Writer {
     pub purposes: HashMap<Digest, u64>,
     /// Who waits for a purpose that has no nonce yet.
     pub preparing: HashMap<Digest, Vec<Waiter>>,
+    /// Submissions that get their nonces with the next commit.
     pub ready: Vec<Prepared>,
+    /// The nonce of the next transaction.
     pub next_nonce: u64,
     /// The account's transactions that are mined, as far as is known.
     pub mined: u64,
-    /// Whether that is being asked for.
+    /// Whether the number of mined transactions is being asked for.
     pub counting: bool,
+    /// The newest head that was seen.
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.
     pub head_asked: Instant,
@@ -66,10 +78,12 @@ pub(super) struct Writer {
     pub gap_since: Option<Instant>,
     /// Questions to the chain that have no answer yet.
     pub work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// When flights are looked at next.
     pub tick_at: Instant,
 }
 
 impl Writer {
+    /// Opens the journal and asks the chain where the account stands. Nothing is sent yet: `run` does that.
     pub(super) async fn open(
         path: &Path,
         chain: Chain,
@@ -98,6 +112,7 @@ impl Writer {
             purposes: HashMap::new(),
             preparing: HashMap::new(),
             ready: Vec::new(),
+            // The pool may have transactions of this account that the journal does not know, so it counts as well.
             next_nonce: pending.max(mined),
             mined,
             counting: false,
@@ -119,6 +134,8 @@ impl Writer {
             .map_or(0, |(newest, _)| newest.saturating_sub(KEPT_OUTCOMES));
         let mut changes = Vec::new();
         for (nonce, record) in rows {
+            // A final record whose nonce is not mined: the chain was replaced by another history, or by another chain
+            // with the same id, as a development chain that began anew. What was sent there has never happened here.
             let lost = record.is_final() && nonce >= self.mined;
             if lost || (record.is_final() && nonce < oldest) {
                 changes.push(Change::Remove(nonce));

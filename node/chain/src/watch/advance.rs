@@ -36,6 +36,8 @@ impl Watcher {
     /// Reads everything up to a head.
     pub(super) async fn advance(&mut self, head: &Header) -> Result<(), Stop> {
         self.head = head.height();
+        // Gates that were followed before the start come first: without their specifications it is not known whose events
+        // to read.
         self.read_unread().await?;
         if !self.find_branch(head).await? {
             return Ok(());
@@ -44,10 +46,13 @@ impl Watcher {
             return Ok(());
         };
         loop {
+            // Page by page, so that the consumer stores each before the next is read, and a crash loses at most one.
             while self.next_block() <= target {
                 self.read_on(target, head).await?;
             }
             self.tell_once().await?;
+            // A second look may have gone back to a block whose events had been missed; then reading begins again from
+            // there.
             if !self.look_again().await? {
                 return Ok(());
             }
@@ -83,6 +88,7 @@ impl Watcher {
             return Ok(true);
         };
         let hash = h256(position.hash);
+        // The usual case costs no request: the head is the position, or its child.
         let is_parent = position.number + 1 == head.height() && hash == head.parent_hash;
         if is_parent || hash == head.hash {
             return Ok(true);
@@ -102,6 +108,7 @@ impl Watcher {
     /// another chain.
     async fn change_branch(&mut self, position: Cursor) -> Result<bool, Stop> {
         self.spent += 2;
+        // First the chain id: behind a URL there may be another chain since a moment ago.
         self.chain.identify().await?;
         let remains = self.trail.compare(&self.chain, self.head).await?;
         let is_little_behind = remains.is_behind && self.head + NEAR >= position.number;
@@ -110,6 +117,7 @@ impl Watcher {
         if doubtful && !self.chain.has_code(self.config.ring).await? {
             return Err(Stop::Waiting(Trouble::OtherChain));
         }
+        // A machine of the endpoint that is some blocks behind: nothing is taken back, and the next head comes soon.
         if is_little_behind {
             return Ok(false);
         }
@@ -151,6 +159,7 @@ impl Watcher {
     ) -> Result<(), Stop> {
         let again = self.sweep.again(from);
         let (to, mut raw) = self.page(again, limit).await?;
+        // What was kept back before comes first: everything behind it has to be read again in order.
         if let Some(missed) = self.sweep.missed(from, &raw) {
             return self.go_back(missed).await;
         }
@@ -195,6 +204,7 @@ impl Watcher {
         let headers = self.headers(from, head).await?;
         let lowest = headers.first().map(|header| digest(header.parent_hash));
         if let Some(position) = self.position {
+            // The links of the headers do not lead down to the position: it is on another branch.
             if lowest != Some(position.hash) {
                 self.change_branch(position).await?;
                 return Ok(());
@@ -273,8 +283,8 @@ impl Watcher {
         interests
     }
 
-    /// Looks again at blocks that were read, when it is time for it. If an event had been missed, it goes back to that block
-    /// and returns `true`: everything after it is read again.
+    /// Looks again at blocks that were read, when it is time for it. If an event had been missed, it goes back to that
+    /// block and returns `true`: everything after it is read again.
     pub(super) async fn look_again(&mut self) -> Result<bool, Stop> {
         let read = self.position.map_or(0, |position| position.number);
         let sure = self.sure().min(read);

@@ -1,5 +1,10 @@
-//! Gates of other rings whose results are followed: those that gates of the own ring wait for, and gates of the own ring
-//! that other rings may work on too.
+//! Gates of other rings whose results are followed: those that gates of the own ring wait for, and gates of the own
+//! ring that other rings may work on too.
+//!
+//! Their results come as events of those rings, which are named in the gate's specification, so the filter still names
+//! its emitters. At most [`MAX_FOLLOWED`] gates are followed at one time; the gates that wait for further ones become
+//! ready later. A gate whose result is old enough is forgotten, and a reorganisation that takes the result back follows
+//! it again.
 
 use crate::interest::Interest;
 use rings_protocol::{gate::GateSpec, Address};

@@ -51,6 +51,7 @@ impl Watcher {
         last: Cursor,
     ) -> Result<Vec<Located>, ChainError> {
         let placed = raw.iter().filter_map(|event| Some((event.place()?, event)));
+        // Sorted by their places in the chain; one that two requests have brought is there once.
         let sorted: BTreeMap<EventPlace, &RawEvent> = placed.collect();
         let mut page = PageContent::default();
         for (place, event) in sorted {
@@ -64,6 +65,7 @@ impl Watcher {
                 None => tracing::debug!(?place, "an event does not have the expected form"),
             }
         }
+        // Only when the whole page is decoded the followed gates change, so a failure in the middle can be tried again.
         for (gate, spec) in page.followed {
             self.followed.insert(gate, &spec);
         }
@@ -88,6 +90,8 @@ impl Watcher {
             tracing::warn!(%gate, "the engine emitted a request for a gate that it has not made");
             return Ok(());
         };
+        // Results that are older than this watch come in no page, so they are looked up here, before the request that
+        // needs them. The consumer can then resolve the request from what it has.
         for (upstream, spec) in self.new_upstream(gate, &spec, page).await? {
             page.events.push(at(ChainEvent::GateFollowed {
                 gate: upstream,
@@ -97,6 +101,7 @@ impl Watcher {
             page.events.extend(results);
             page.followed.push((upstream, spec));
         }
+        // Another ring may register the result of this gate too, so its events about it are read from now on.
         if spec.rings.len() > 1 && !self.knows(gate, page) {
             let results = self.past_results(gate, &spec, last).await?;
             page.events.extend(results);

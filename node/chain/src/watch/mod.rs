@@ -1,9 +1,9 @@
 //! Follows the chain: events in order from a cursor that survives restarts and reorganisations.
 //!
-//! [`watch`] reads, whenever there is a new head, what lies between its cursor and the head, and hands it to the consumer as
-//! [`Update::Page`]s. Blocks near the head are read one by one: their headers must link to the cursor's block, the bloom
-//! filters in them tell which can contain something, and those are asked for by their hash, so that a machine of the
-//! endpoint that is behind answers with an error. Blocks further back are read in ranges, and looked at again later
+//! [`watch`] reads, whenever there is a new head, what lies between its cursor and the head, and hands it to the consumer
+//! as [`Update::Page`]s. Blocks near the head are read one by one: their headers must link to the cursor's block, the
+//! bloom filters in them tell which can contain something, and those are asked for by their hash, so that a machine of
+//! the endpoint that is behind answers with an error. Blocks further back are read in ranges, and looked at again later
 //! (`sweep`). When the cursor's block is not canonical any more, the newest cursor that is becomes the new start, and the
 //! consumer is told by [`Update::Rewind`] to forget what came after it.
 //!

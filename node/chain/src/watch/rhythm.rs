@@ -1,4 +1,7 @@
 //! How regularly blocks come, so that a chain that stands still is noticed.
+//!
+//! Without it a chain, or an endpoint, that has stopped would look like one on which nothing happens. It is only a
+//! report for status and health: nothing is decided by it.
 
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;

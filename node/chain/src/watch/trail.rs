@@ -1,4 +1,8 @@
 //! Where the watcher has been, so that it finds its way back when the chain is reorganised.
+//!
+//! A [`Trail`] is the cursors of the pages that the consumer has stored. If a cursor is still on the chain, all lower
+//! ones are, so a binary search finds the newest common block. A chain that merely ends before a cursor has not
+//! replaced it: the endpoint is behind, and nothing is taken back.
 
 use crate::{chain::Chain, convert::h256, error::ChainError, types::Cursor};
 use std::collections::VecDeque;
@@ -43,6 +47,7 @@ impl Trail {
         self.0.back().copied()
     }
 
+    /// Adds the newest cursor. The oldest goes when there are more than [`TRAIL_LENGTH`].
     pub(super) fn push(&mut self, cursor: Cursor) {
         if self.newest() == Some(cursor) {
             return;

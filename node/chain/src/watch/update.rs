@@ -20,8 +20,8 @@ pub struct WatchConfig {
     pub poll: Duration,
     /// Most blocks that are asked for at once; halved where an endpoint refuses.
     pub page: u64,
-    /// Gates without a result, as the consumer knows them at the end of its trail, that gates of this ring wait for, or that
-    /// other rings may work on too. Those that come later are followed without being named.
+    /// Gates without a result, as the consumer knows them at the end of its trail, that gates of this ring wait for, or
+    /// that other rings may work on too. Those that come later are followed without being named.
     pub following: Vec<Address>,
 }
 
@@ -30,9 +30,10 @@ pub struct WatchConfig {
 pub enum Update {
     /// Everything up to a cursor.
     Page {
-        /// Events since the cursor before, in the order of the chain. Ahead of a [`crate::ChainEvent::GateRequested`] come the
-        /// specifications of the gates that it waits for, and the results that those have already, with the older blocks that
-        /// they were registered in. The first page after a start may have no events, and the cursor that is known already.
+        /// Events since the cursor before, in the order of the chain. Ahead of a [`crate::ChainEvent::GateRequested`]
+        /// come the specifications of the gates that it waits for, and the results that those have already, with the
+        /// older blocks that they were registered in. The first page after a start may have no events, and the cursor
+        /// that is known already.
         events: Vec<Located>,
         /// The position after them.
         cursor: Cursor,

@@ -1,8 +1,10 @@
 //! The watcher's loop: new heads, troubles, and pages that are held back.
 //!
-//! A `Watcher` waits for a head, lets `advance` read up to it, and sends pages and rewinds to the consumer. When
-//! something fails, it notes the trouble for status and health, waits, and tries again. A page without events is held
-//! back for a moment, because each page costs the consumer a durable write.
+//! A [`Watcher`] has two positions: up to where events have been read, and what the consumer has been told. It waits
+//! for a head, lets `advance` read up to it, and sends pages and rewinds. A page without events is held back for a
+//! moment, because each page costs the consumer a durable write. The other files of this directory add methods:
+//! `advance` (from a head to pages), `locate`, `sweep`, `follow`. `Stop` says why a round ended. A failure of an
+//! endpoint is shown as a [`Trouble`], and the loop goes on after a pause; only the end of the consumer ends it.
 
 use super::{
     follow::Followed,
@@ -46,6 +48,7 @@ impl From<ChainError> for Stop {
     }
 }
 
+/// The state of following one chain.
 pub(super) struct Watcher {
     pub chain: Chain,
     pub config: WatchConfig,
@@ -54,10 +57,13 @@ pub(super) struct Watcher {
     pub position: Option<Cursor>,
     /// What the consumer has been told.
     pub trail: Trail,
+    /// The gates of other rings whose results are read.
     pub followed: Followed,
     /// The gates of the start whose specifications are still to be read.
     pub unread: Vec<rings_protocol::Address>,
+    /// How many blocks are asked for at once.
     pub size: PageSize,
+    /// When blocks are looked at a second time.
     pub sweep: Sweep,
     /// Height of the newest head.
     pub head: u64,
@@ -67,9 +73,13 @@ pub(super) struct Watcher {
     pub busy: bool,
     /// Whether requests are spared, because the endpoint is polled and there is no work.
     pub sparing: bool,
+    /// How much there is to do, which sets the pace of polling.
     work: Work,
+    /// How often blocks come, by which a chain that stands still is noticed.
     rhythm: Rhythm,
+    /// What was last shown as the reason for waiting.
     trouble: Option<Trouble>,
+    /// When the newest page was told.
     last_sent: Option<Instant>,
 }
 
@@ -142,6 +152,7 @@ impl Watcher {
         self.set_trouble(None);
     }
 
+    /// Shows what keeps the chain from being followed, and lets another endpoint have its turn.
     fn tell_trouble(&mut self, stop: Stop) {
         let trouble = match stop {
             Stop::Waiting(trouble) => trouble,
@@ -196,6 +207,7 @@ impl Watcher {
         }
     }
 
+    /// Notes the rhythm of the blocks, by which a chain that stands still is noticed.
     fn note_head(&mut self, head: &Result<Header, ChainError>) {
         let Ok(head) = head else { return };
         if head.height() > self.head {
@@ -238,6 +250,7 @@ impl Watcher {
         self.position = Some(cursor);
         self.busy |= !events.is_empty();
         self.work.note(&events);
+        // While many pages are read in a row, each is told, so that a restart does not read them all again.
         let hurry = !events.is_empty() || cursor.number < target;
         if hurry || self.page_due().is_some_and(|due| due <= Instant::now()) {
             self.send_page(events, cursor).await?;
@@ -245,6 +258,7 @@ impl Watcher {
         Ok(())
     }
 
+    /// Tells the consumer a page. Only then the cursor enters the trail, so a rewind never goes to one that was not told.
     async fn send_page(&mut self, events: Vec<Located>, cursor: Cursor) -> Result<(), Stop> {
         let head = self.head;
         self.send(Update::Page {

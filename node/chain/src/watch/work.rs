@@ -1,4 +1,6 @@
 //! The gates of the own ring that have no result yet: while there are any, more is about to happen.
+//!
+//! The watcher polls quickly while there is such work. It is an estimate: gates from before the start are not counted.
 
 use crate::types::{ChainEvent, Located};
 use rings_protocol::Address;

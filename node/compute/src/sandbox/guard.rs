@@ -1,4 +1,5 @@
-//! Whether one of the kernel's mechanisms (seccomp, Landlock) is in force.
+//! Whether one of the kernel's mechanisms (seccomp, Landlock) is in force. A worker reports it to its parent, which
+//! shows it; a missing mechanism is no reason not to run.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

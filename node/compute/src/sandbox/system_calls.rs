@@ -2,6 +2,11 @@
 //!
 //! All others answer `EPERM`: sockets, starting programs, signals to other processes and their memory, mounts,
 //! `io_uring`, and new system calls of later kernels.
+//!
+//! Some calls are allowed with certain arguments only: `clone` for threads, signals to its own threads, few commands of
+//! `fcntl`. A filter cannot read arguments that stand in memory, so `clone3` answers `ENOSYS`, and the C library falls
+//! back to `clone`. A forbidden call answers with an error and does not kill the process, so that a library that only
+//! tries something goes on.
 
 use super::guard::Guard;
 use seccompiler::{

@@ -1,4 +1,5 @@
-//! One call of a host function, by either engine.
+//! One call of a host function, by either engine: every call costs fuel first, then runs, and its answer becomes an
+//! errno for the program or the end of the run.
 
 use super::{
     errno::{Answer, Halt},

@@ -1,6 +1,6 @@
-//! Every clock shows the time that the operation sets (0, that is 1970, when it sets none; the clocks that measure differences show
-//! a nanosecond then). Only the program's own sleeping moves
-//! it, by exactly what was slept, so that a program that waits for a moment gets there.
+//! Every clock shows the time that the operation sets (0, that is 1970, when it sets none; the clocks that measure
+//! differences show a nanosecond then). Only the program's own sleeping moves it, by exactly what was slept, so that a
+//! program that waits for a moment gets there.
 
 use super::{
     call::Arguments,

@@ -1,4 +1,7 @@
 //! Error numbers of WASI preview 1, and how a host function ends.
+//!
+//! A host function that does not succeed either gives the program an [`Errno`], and the program goes on, or ends the
+//! run ([`Stop`]): out of fuel, an exit, too much output. Both are the same on every machine.
 
 use super::stop::Stop;
 

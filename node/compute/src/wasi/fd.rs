@@ -1,5 +1,9 @@
-//! The open descriptors: streams of bytes without a position, and not a terminal. 0, 1 and 2 are the standard ones; with a
-//! state, 3 reads it and 4 writes the next.
+//! The open descriptors: streams of bytes without a position, and not a terminal. 0, 1 and 2 are the standard ones;
+//! with a state, 3 reads it and 4 writes the next.
+//!
+//! What WASI asks about a descriptor has a fixed answer: type 0 (unknown), the rights of its direction, a `filestat` of
+//! zeros, and `SPIPE` for every seek. A read fills all buffers unless the input ends, and a write takes everything. So
+//! a program never sees how this machine cuts the streams into pieces.
 
 use super::{
     call::Arguments,

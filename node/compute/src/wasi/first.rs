@@ -1,4 +1,5 @@
-//! The host functions as wasmtime calls them.
+//! The host functions as wasmtime calls them. Only what differs from the other engine is here: the linker, and access
+//! to memory and fuel.
 
 use super::{
     call::{call, Arguments},
@@ -88,7 +89,7 @@ impl memory::Engine for Calling<'_> {
     }
 }
 
-/// The module was not checked before.
+/// The fault of a run whose module exports no memory. The check of modules refuses such a module, so this is a defect.
 pub(super) fn no_memory() -> Stop {
     internal("the module exports no memory")
 }

@@ -3,6 +3,9 @@
 //! [`Implementation`] joins a name, the function, and one line that says what it answers. Names that are in the table
 //! of signatures but not here answer `ENOSYS`. Both engines build their linkers from this table, and the table in
 //! `docs/programs.md` is compared with it by a test, so the three cannot differ.
+//!
+//! To add a function, add it here with its line; the signature is in `signatures.rs` already. It changes what programs
+//! get, so it changes the profile.
 
 use super::{
     args,

@@ -89,7 +89,8 @@ impl Host {
         self.now
     }
 
-    /// The same, for a program that only sleeps and does not see it.
+    /// What the clock shows, for a call that only sleeps. It does not count as reading the clock, because the program does
+    /// not see it.
     pub(super) fn now_for_sleep(&self) -> u64 {
         self.now
     }
@@ -158,6 +159,7 @@ impl Host {
         self.pass_on(Channel::State)
     }
 
+    /// Gives to the caller what has been collected of a channel.
     fn pass_on(&mut self, channel: Channel) -> Result<(), Stop> {
         let output = &mut self.outputs[channel as usize];
         if output.is_empty() {

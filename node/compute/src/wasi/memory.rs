@@ -1,4 +1,8 @@
 //! The calling program: its memory, with every pointer checked, and its fuel.
+//!
+//! A [`Guest`] is the program in the middle of a call, behind the trait [`Engine`] that both engines have. Host
+//! functions reach memory only through it. So a pointer that leads out of memory is `EFAULT`, and never an error of
+//! this process, and what moves bytes is paid for before it moves them.
 
 use super::{
     errno::{Answer, Errno, Halt},
@@ -39,7 +43,7 @@ impl<'a> Guest<'a> {
         self.engine.split()
     }
 
-    /// Takes fuel, or ends the run when there is not so much left.
+    /// Takes `fuel` units. If less is left, takes the rest and ends the run.
     pub(super) fn charge(&mut self, fuel: u64) -> Answer {
         let rest = self.engine.fuel()?.checked_sub(fuel);
         self.engine.set_fuel(rest.unwrap_or(0))?;

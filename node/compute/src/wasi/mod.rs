@@ -4,9 +4,9 @@
 //! call. Those that would need files, sockets or other processes always answer `ENOSYS`. No function asks the machine
 //! anything: every answer follows from the task and the input.
 //!
-//! An engine calls a function through its linker (`first` for wasmtime, `second` for wasmi). Both wrap the caller as a `Guest`
-//! (`memory`), which checks pointers and takes fuel, and make the call in `call`. What the host knows about the run is in
-//! [`Host`].
+//! An engine calls a function through its linker (`first` for wasmtime, `second` for wasmi). Both wrap the caller as a
+//! `Guest` (`memory`), which checks pointers and takes fuel, and make the call in `call`. What the host knows about the
+//! run is in [`Host`].
 
 mod args;
 mod call;

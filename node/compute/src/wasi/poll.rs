@@ -1,4 +1,7 @@
 //! `poll_oneoff` never waits: streams are always ready, and a clock is moved to the first deadline.
+//!
+//! So a program that sleeps costs no time and sees exactly the time that it slept for. What a real system would answer
+//! by chance (which of several events came first) is fixed here.
 
 use super::{
     call::Arguments,

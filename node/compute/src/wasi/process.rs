@@ -1,4 +1,5 @@
-//! Exit, yielding, and random bytes.
+//! Exit, yielding, and random bytes. The random bytes come from a generator that the task seeds, so they are the same
+//! for every member.
 
 use super::{call::Arguments, errno::Answer, memory::Guest, stop::Stop};
 use rand_chacha::rand_core::RngCore;

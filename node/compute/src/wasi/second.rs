@@ -1,4 +1,5 @@
-//! The host functions as wasmi calls them.
+//! The host functions as wasmi calls them. Only what differs from the first engine is here: the linker, and access to
+//! memory and fuel.
 
 use super::{
     call::{call, Arguments},

@@ -1,4 +1,5 @@
-//! The types of all functions of WASI preview 1.
+//! The types of all functions of WASI preview 1, as its definition (witx) gives them. An import with another type is
+//! outside the profile.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Why the host ends a run.
+//! Why the host ends a run: a result (exit, fuel, too much output) or a fault of this machine.
 
 use crate::fault::Fault;
 

@@ -1,4 +1,9 @@
 //! One gate as this member sees it: its votes, and how far it is.
+//!
+//! [`Api::gate_view`] joins three sources: the record in the state database (what the chain has said), the votes that
+//! are on disk, and the core, which is asked through its inbox for the phase of the work and its times. A state is
+//! shown with a reason in words wherever the state alone does not explain what happens: who has not asked, what is
+//! declined, who cannot pay. If the core is stopping, the answer is made without it.
 
 use super::{
     views::{memory, results, silent, times, vote_view},
@@ -74,7 +79,7 @@ impl Api {
         }
     }
 
-    /// Whether so many blocks are on top of a result that it is called final.
+    /// Whether enough blocks are on top of a result to call it final.
     fn is_final(&self, result: &GateResult, snapshot: &Snapshot) -> bool {
         result.block.saturating_add(self.confirmations) <= snapshot.head
     }

@@ -1,4 +1,9 @@
 //! What is wrong with this member or around it, for status, health and metrics.
+//!
+//! There are two grades. A trouble means that the member does not do its work: it does not follow the chain, another
+//! process uses its key, it was restored and does not sign yet, or its store is over its bound. A warning is something
+//! that a person should look at while the member works: little ether, members that are not connected, a provider that
+//! was put aside. Each is one sentence that says what to do.
 
 use super::Api;
 use crate::{
@@ -10,7 +15,7 @@ use rings_network::address_texts;
 
 /// Blocks that a member may be behind the chain's head, beyond confirmations, and still count as following.
 const LAG: u64 = 64;
-/// A member that is away for so many milliseconds is worth a warning: one that is started again is back before.
+/// How long a member must be away, in milliseconds, before that is a warning: one that is started again is back sooner.
 const AWAY: u64 = 10_000;
 
 impl Api {
@@ -134,7 +139,7 @@ impl Api {
         ))
     }
 
-    /// The same, and whom it cannot reach.
+    /// All warnings: those of `own_warnings`, little ether, and members that cannot be reached.
     pub(super) fn all_warnings(&self) -> Vec<String> {
         let (snapshot, now) = (self.shared.snapshot(), clock::milliseconds());
         let mut warnings = self.own_warnings(&snapshot);

@@ -1,4 +1,6 @@
-//! Pages of a member's log.
+//! Pages of a member's log, the newest node first. Which nodes there are comes from the state database, so a page has
+//! what this member holds of that log; their bytes come from the block store, or from another member if a block is
+//! missing here. Each node is shown as DAG-JSON.
 
 use super::{views::memory, Api};
 use rings_api::{

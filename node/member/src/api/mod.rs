@@ -5,9 +5,9 @@
 //! inbox how far it is with a gate. It changes nothing, except that it gives requests to the core, and what avatars send to
 //! [`Clients`]. To add a method, add it to the trait in `rings-api` first.
 //!
-//! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot reach),
-//! `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an answer that need
-//! nothing but what they show).
+//! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot
+//! reach), `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an
+//! answer that need nothing but what they show).
 
 mod gate;
 mod health;
@@ -90,6 +90,7 @@ impl Api {
         }
     }
 
+    /// A member answers for its own ring only.
     fn followed(&self, ring: Address) -> Result<(), ApiError> {
         match ring == self.ring {
             true => Ok(()),
@@ -97,6 +98,7 @@ impl Api {
         }
     }
 
+    /// The newest node of a member's log that is held here.
     fn head(&self, member: Address) -> Result<Option<Head>, ApiError> {
         let tip = self.state.tip(member).map_err(memory)?;
         Ok(tip.map(|Tip { seq, digest }| Head {
@@ -127,6 +129,7 @@ impl Api {
         Ok(forks)
     }
 
+    /// A member as this one sees it: how it can be reached, what is held of its log, and what speaks against it.
     fn member(&self, member: Address, snapshot: &Snapshot) -> Result<MemberView, ApiError> {
         let contact = snapshot.contacts.get(&member);
         let connected = member == self.me

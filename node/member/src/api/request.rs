@@ -1,4 +1,10 @@
 //! Requests: asking one, how far one is, and the proof that a ring node lists it.
+//!
+//! [`Api::ask`] reads the operation, makes the request, and hands it to the core; the answer comes when the request is
+//! on disk in this member's own log. [`Api::request_view`] joins the state database (the request, the votes, the ring
+//! node that lists it) with what the core says. [`Api::proof_view`] makes an [`EntryProof`]: it reads the listing ring
+//! node with its pages, and the headers from the anchor back to it. The anchor is the checkpoint that the chain keeps
+//! for good, if there is one already, and the listing node itself otherwise.
 
 use super::{views::memory, Api};
 use crate::{
@@ -75,6 +81,8 @@ impl Api {
         })
     }
 
+    /// Reads the operation before it is asked for, because a request whose operation nobody can read would stand in the
+    /// log and never have a result.
     async fn operation(&self, cid: &cid::Cid) -> Result<Operation, ApiError> {
         let blocks = Arc::clone(&self.blocks) as Arc<dyn BlockSource>;
         let read = read_small_file(blocks, *cid, MAX_OPERATION_BYTES as u32).await;
@@ -237,6 +245,7 @@ fn input(input: &RequestInputView) -> Result<RequestInput, ApiError> {
     }
 }
 
+/// How far a request is. The order counts: what a ring node lists is decided, whatever else is known.
 fn state(
     progress: &RequestProgress,
     asked: Option<&(Address, Request)>,
@@ -319,6 +328,7 @@ fn silent(snapshot: &Snapshot, votes: &[(Address, RequestVote)]) -> Vec<Address>
         .collect()
 }
 
+/// How long each step took, where both of its ends were seen by this process.
 fn times(progress: &RequestProgress) -> RequestTimesView {
     let times = &progress.times;
     let between = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));

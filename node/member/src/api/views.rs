@@ -20,6 +20,7 @@ pub(super) fn results(result: &GateResult) -> Vec<ResultView> {
     views.collect()
 }
 
+/// The members without a vote in the current epoch.
 pub(super) fn silent(snapshot: &Snapshot, votes: &[(Address, Vote)]) -> Vec<Address> {
     let voted: BTreeSet<_> = votes
         .iter()

@@ -1,8 +1,13 @@
 //! Reads the logs of the ring's members, the own one too, for what they say about actions of avatars.
 //!
-//! What another member took in is taken in here too: the action, and the log nodes behind it, which are fetched from that
-//! member. The own log is read for what was written there before a crash and is not in the index. How far each log was read
-//! is on disk; what was read twice changes nothing.
+//! What another member took in is taken in here too: the action, and the log nodes behind it, which are fetched from
+//! that member. The own log is read for what was written there before a crash and is not in the index. How far each log
+//! was read is on disk; what was read twice changes nothing.
+//!
+//! [`hear`] is a part of the running member. It runs when nodes of other logs are on disk, and once a minute without a
+//! reason. What another member writes is believed only as far as it can be checked: the action carries its avatar's
+//! signature, and that an action has ended is looked up on the chain. A malformed message is named in the log and
+//! passed over, so that one member cannot stop the reading.
 
 use super::{
     keeper::Clients,

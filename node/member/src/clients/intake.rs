@@ -1,7 +1,10 @@
-//! Taking in what avatars send, in the order of the checks: is the ring kept here, is the signature the avatar's, is the
-//! avatar a member, do the log nodes link to what is held, does the contract accept the call, is there gas for it.
+//! Taking in what avatars send, in the order of the checks: is the ring kept here, is the signature the avatar's, is
+//! the avatar a member, do the log nodes link to what is held, does the contract accept the call, is there gas for it.
 //!
-//! Nothing is written before the last check, and nothing is answered before all is on disk.
+//! Nothing is written before the last check, and nothing is answered before all is on disk: first the blocks of the log
+//! nodes, then `received` in the own log, then the index ([`Clients::index`]). A crash in between leaves blocks without
+//! an index, or a message in the own log, which `hear.rs` reads again. For one avatar only one request is handled at a
+//! time (`locks.rs`). The same action again gives the same record, whichever member is asked.
 
 use super::{
     keeper::Clients,

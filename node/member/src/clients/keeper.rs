@@ -1,4 +1,10 @@
 //! What the parts of the work for client rings share.
+//!
+//! [`Clients`] is made when the member starts. It holds the parts of the member that this work rests on
+//! ([`KeeperParts`]), the database of client rings, the purse, and the queue of actions for the relay. The other files
+//! of this directory add their methods to it. Here are those that several of them need: does this ring keep the logs of
+//! a client ring, write a message into the own log, begin with an action, is there room for one more. It answers the
+//! HTTP side as [`ClientRings`].
 
 use super::{
     locks::Locks,

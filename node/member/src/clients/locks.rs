@@ -1,4 +1,6 @@
 //! One request of an avatar at a time: two at once could both find their log nodes to be the next.
+//!
+//! The number of locks is the number of requests that are being handled, so it needs no bound of its own.
 
 use rings_protocol::Address;
 use std::{

@@ -1,4 +1,9 @@
 //! Log nodes of client rings: opened with the keys that are held, placed, and stored.
+//!
+//! An [`Opener`] has the replica keys of one client ring. With them a sealed node can be checked and placed in its log,
+//! but its contents stay closed: this member has no read key. [`Clients::plan`] asks the chain who is a member and lets
+//! the rules of `rings_protocol::flush` say which nodes are new. [`Clients::has_space`] bounds how much of a ring is
+//! kept. Blocks are stored before the index names them.
 
 use super::{
     keeper::Clients,

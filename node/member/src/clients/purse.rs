@@ -1,4 +1,7 @@
 //! The purse of this member, with what is on disk of it.
+//!
+//! The rules are in `rings_protocol::flush::Purse`. Here they get a lock, the limits of `[clients]`, and the database:
+//! what was paid today survives a restart, so that restarting does not refill a purse.
 
 use crate::{
     config::ClientsConfig,
@@ -46,7 +49,7 @@ impl SharedPurse {
         purse.reserve(msg_hash, place, gas, now)
     }
 
-    /// An action has ended, and this member has paid for so much gas. Returns what is to be written down.
+    /// An action has ended, and this member has paid for `paid` gas. Returns what is to be written to disk.
     pub(super) fn settle(
         &self,
         msg_hash: Digest,

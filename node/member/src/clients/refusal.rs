@@ -1,4 +1,8 @@
 //! Refusals of the protocol's rules as errors of JSON-RPC.
+//!
+//! A client acts on these: a stale head means to read the chain again, missing nodes mean to send them, an empty purse
+//! means to come back tomorrow. So each refusal becomes the error that says so, and nothing becomes an internal error
+//! that is not one.
 
 use crate::state::StateError;
 use rings_api::{

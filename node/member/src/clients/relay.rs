@@ -1,4 +1,7 @@
 //! The part that brings actions to the chain: one errand for each open action, and news of others for those errands.
+//!
+//! After a restart it begins with all actions in the database that have not ended. The steps of one action are in
+//! `errand.rs`.
 
 use super::{
     errand::Errand,

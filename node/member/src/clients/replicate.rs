@@ -1,4 +1,11 @@
 //! `ReplicateRing`: a client ring is handed over to this member's ring.
+//!
+//! The avatar sends the ring's replica key, wrapped to this member, and an action that calls `registerRing`. The action
+//! is relayed like any other, with one difference: the ring is not registered yet, so the check that its logs are kept
+//! here is replaced by the check that the action does register it. The log nodes may follow later. The key is wrapped
+//! again for each other member and goes to them through the own log ([`KeyShare`]), so that any of them can check the
+//! ring's nodes. Nothing is written down for somebody who is not a member of the client ring. A read key in the place
+//! of a replica key is refused, because a replica must not be able to read.
 
 use super::{
     intake::Ancestry,

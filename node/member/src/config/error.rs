@@ -1,8 +1,8 @@
-//! Why a configuration is refused. Each error names the file and line, or the variable.
+//! Why a configuration is refused. Each error names the file and line, or the variable, and what was expected there.
 
 use std::path::{Path, PathBuf};
 
-/// A variable that looks like one of this program's, and is none.
+/// An environment variable whose name begins as those of this program do, and which the program does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Its name.
@@ -41,7 +41,7 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
-    /// An environment variable that begins as ours do, and is none of ours.
+    /// An environment variable begins with `RINGS_` and is unknown.
     #[error("the environment variable {name} is unknown{}; correct it, or unset it", meant.as_ref().map_or(String::new(), |meant| format!(", and {meant} may be meant")))]
     UnknownVariable {
         /// Its name.

@@ -1,5 +1,11 @@
 //! The table of keys: one entry gives the key of the file, its environment variable, its default, its place in
 //! `docs/config.toml`, and the name in errors. A new key is a new entry here, and a field where it is used.
+//!
+//! The macro `config_keys!` turns the table into [`ConfigFile`] (the sections as they are read, each key optional), the
+//! list [`KEYS`], and the functions that put the environment on top and fill in defaults. The doc comments of the
+//! entries are not only comments: they are the text of `docs/config.toml`, which [`documentation`] writes and a test
+//! compares. An unknown variable that begins with `RINGS_` is an error ([`unknown_variable`]), with the name that was
+//! probably meant.
 
 use super::{
     error::{ConfigError, UnknownVariable},
@@ -80,7 +86,7 @@ const DEVELOPMENT_VARIABLES: [&str; 8] = [
 ];
 /// How other variables of the tests begin.
 const DEVELOPMENT_PREFIXES: [&str; 3] = ["RINGS_PERTURB_", "RINGS_SEARCH", "RINGS_STORE_TEST_"];
-/// Names that differ in so many characters are taken for the same name, mistyped.
+/// Two names that differ in at most this many characters are taken for one name with a typing error.
 const MISTYPED: usize = 2;
 
 /// The first of these variables that begins as those of this program do, and is unknown.
@@ -103,7 +109,7 @@ pub fn unknown_variable(names: impl IntoIterator<Item = String>) -> Option<Unkno
     Some(UnknownVariable { name, meant })
 }
 
-/// Which of the known names may be meant by one that is none of them.
+/// The known name that an unknown one may stand for.
 pub fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known = known.into_iter();
     let near = known.map(|known| (distance(name, known), known)).min();

@@ -2,8 +2,8 @@
 //!
 //! [`NodeConfig::load`] reads the file into a [`ConfigFile`], in which every key may be missing, puts the environment on
 //! top, fills in the defaults, and resolves the rest: relative paths, wherever they stand, are relative to the file's
-//! directory, so that a member's directory can be moved. All keys are in one table, `keys.rs`, which also gives the names of
-//! the environment variables (`RINGS_SECTION_KEY`; lists are separated by commas there) and the text of
+//! directory, so that a member's directory can be moved. All keys are in one table, `keys.rs`, which also gives the names
+//! of the environment variables (`RINGS_SECTION_KEY`; lists are separated by commas there) and the text of
 //! `docs/config.toml`.
 
 mod error;

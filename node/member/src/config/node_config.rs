@@ -2,6 +2,11 @@
 //!
 //! [`NodeConfig::load`] is the only way to get one from a file. Each section of the file is a struct here. To add a
 //! key, add it to the table in `keys.rs` and a field to the struct of its section, then write `docs/config.toml` again.
+//!
+//! Loading has four steps, in this order: read the file, put the environment on top, fill in the defaults, and resolve
+//! what depends on other keys or on the machine (relative paths, the number of workers, how many providers must agree).
+//! Whatever is wrong is found here, before anything is opened, and the error names the file and line or the variable.
+//! So the rest of the program never has to ask whether a value makes sense.
 
 use super::{
     error::ConfigError,
@@ -106,7 +111,7 @@ pub enum StoreKind {
 pub struct NetworkConfig {
     /// libp2p multiaddresses to listen on.
     pub listen: Vec<String>,
-    /// Multiaddresses at which others reach this member; found out where there are none.
+    /// Multiaddresses at which others reach this member. If the list is empty, the member finds them out itself.
     pub announce: Vec<String>,
 }
 
@@ -172,11 +177,11 @@ pub struct ClientsConfig {
 /// `[ring_log]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingLogConfig {
-    /// So many waiting entries make a ring node due at once.
+    /// The number of waiting entries that makes a ring node due at once.
     pub entries: usize,
     /// Seconds after which a waiting entry makes one due.
     pub wait: u64,
-    /// The same for the result of a gate.
+    /// Seconds after which the result of a gate, which is on chain already, makes a ring node due.
     pub gates: u64,
 }
 
@@ -187,7 +192,7 @@ pub struct RequestsConfig {
     pub open: usize,
     /// Most ring nodes from the next one to a request's last.
     pub lifetime: u64,
-    /// The same for requests that name no last one.
+    /// Ring nodes from the next one to the last that may list a request, for requests that do not say it.
     pub until: u64,
 }
 
@@ -249,6 +254,8 @@ impl NodeConfig {
         Self::resolve(file, path)
     }
 
+    /// From keys that are all read, to values that are all valid: what depends on another key, on the place of the file
+    /// or on the machine is found out here and nowhere else.
     fn resolve(file: ConfigFile, path: &Path) -> Result<Self, ConfigError> {
         let beside = |relative: PathBuf| match path.parent() {
             Some(directory) => directory.join(relative),
@@ -259,6 +266,7 @@ impl NodeConfig {
             .map(ToOwned::to_owned)
             .collect();
         let agree = file.chain.agree.map(|agree| agree.0);
+        // More providers than there are can never agree: the member would wait for ever.
         if let Some(agree) = agree.filter(|agree| *agree > rpc.len()) {
             return Err(ConfigError::TooFewProviders {
                 path: path.into(),
@@ -375,7 +383,7 @@ fn tls_files(
     }
 }
 
-/// How many of so many providers must agree unless it is set: two thirds, where one may then fail.
+/// How many providers must agree if the configuration does not say it: two thirds of three or more, so that one may fail.
 fn agreeing(providers: usize) -> usize {
     match providers {
         0..=2 => 1,

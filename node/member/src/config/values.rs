@@ -3,6 +3,9 @@
 //! Each type here has a rule (a URL of some scheme, a number within bounds, one of a few words) and reads itself from
 //! TOML and from the text of an environment variable by the same rule. So the error is the same for both, and the rest
 //! of the program does not check again.
+//!
+//! Lists are arrays in the file and separated by commas in the environment ([`List`]). What is bounded below and above
+//! (sizes, workers, percents) has its bounds here too.
 
 use rings_chain::MAX_PROVIDERS;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,8 @@
 //! Whether a node of another member is held: what it costs its author.
+//!
+//! A node that contains only what others have asked of its author (votes that are waited for, its part in the next ring
+//! node) is free. Everything else counts against the author's quota of the day ([`super::quota`]). Without this a
+//! member could fill the disks of all others.
 
 use super::{
     quota::{today, FREE_MESSAGES, HELD_BACK},
@@ -21,6 +25,7 @@ impl Core {
             true => Vec::new(),
             false => self.duties(node)?,
         };
+        // Nodes of the own log come back after a loss, and must all be held.
         let cost = match own || self.is_asked_for(node, &duties)? {
             true => Cost::default(),
             false => Cost {
@@ -64,6 +69,7 @@ impl Core {
         Ok(duties)
     }
 
+    /// Stops holding a member's log for a while, and says so once.
     fn hold_back(&mut self, author: Address, seq: u64) {
         self.quotas.waits.insert(author, Instant::now() + HELD_BACK);
         if self.parts.shared.hold_back(author, Some(seq)) {
@@ -76,6 +82,7 @@ impl Core {
 
     /// Whether the node has nothing but what others have asked of its author, and not too much of it.
     fn is_asked_for(&self, node: &LogNode, duties: &[Duty]) -> Result<bool, CoreError> {
+        // One message that nobody asked for makes the whole node count, or it would ride free beside a vote.
         if duties.is_empty() || duties.len() != node.content().body.len() {
             return Ok(false);
         }
@@ -86,6 +93,7 @@ impl Core {
         for (duty, count) in here {
             let fresh = self.quotas.fresh.get(&(node.author(), duty));
             let written = self.parts.state.duty(node.author(), duty)?;
+            // What is on disk, what this round took in before, and what this node has. `None`: it is nobody's duty.
             let all = written.map(|written| written + fresh.copied().unwrap_or(0) + count);
             if all.is_none_or(|all| all > FREE_MESSAGES) {
                 return Ok(false);

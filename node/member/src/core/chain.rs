@@ -2,10 +2,10 @@
 //! is undone here too.
 //!
 //! A page goes into the state database in one transaction with its cursor (`MemberState::page`), which returns signals:
-//! gates that became ready, that have a result, or that can never get one. These start and stop work in `gates`. A rewind takes records back,
-//! reads the membership again, and starts again with the gates that changed. While the member is far behind the head,
-//! it only stores, and resumes work when it has caught up. An update that the disk cannot take is held and tried again;
-//! the watcher waits for it.
+//! gates that became ready, that have a result, or that can never get one. These start and stop work in `gates`. A rewind
+//! takes records back, reads the membership again, and starts again with the gates that changed. While the member is far
+//! behind the head, it only stores, and resumes work when it has caught up. An update that the disk cannot take is held
+//! and tried again; the watcher waits for it.
 
 use super::{Core, CoreError};
 use crate::state::{GateFact, Said};
@@ -64,6 +64,8 @@ impl Core {
         }
     }
 
+    /// Takes a page of events. First the page and the cursor that ends it are on disk in one transaction; only then it
+    /// has effects in memory. So after a crash the page is either there with all it caused, or it comes again.
     fn on_page(&mut self, events: &[Located], cursor: Cursor, head: u64) -> Result<(), CoreError> {
         let facts: Vec<_> = events.iter().filter_map(fact).collect();
         let nodes = Self::ring_node_facts(events);
@@ -73,6 +75,7 @@ impl Core {
         })?;
         self.parts.shared.at_block(cursor.number, head);
         let is_behind = cursor.number.saturating_add(CATCHING_UP) < head;
+        // While far behind, no work is begun: others may have done it since. What is open is taken up at the end, below.
         self.was_behind |= is_behind;
         for located in events {
             self.on_event(&located.event, located.block.number);
@@ -137,6 +140,8 @@ impl Core {
         }
     }
 
+    /// Takes back what a reorganisation undid: first on disk, then in memory. Afterwards everything that was read from
+    /// the chain at one block is read again: membership, announcement, and what became of proofs of forks.
     fn on_rewind(&mut self, to: Option<Cursor>) -> Result<(), CoreError> {
         let block = to.map_or(0, |cursor| cursor.number);
         tracing::warn!(block, "the chain was reorganised");
@@ -189,6 +194,7 @@ fn fact(located: &Located) -> Option<GateFact> {
     })
 }
 
+/// The event as the protocol's circuit knows it; nothing if it is not about a gate.
 fn gate_event(event: &ChainEvent) -> Option<(Address, GateEvent)> {
     Some(match event {
         ChainEvent::GateRequested {

@@ -3,6 +3,11 @@
 //! The author is asked first, because only the author surely has its newest nodes. Then come the members that said that
 //! they have more of the log; those that gave nothing before come last. A member that is slow holds up nobody: after
 //! [`PATIENCE`] the next one is asked beside it, and each is asked once until there is a reason to ask it again.
+//!
+//! [`Claims`] has no I/O: `sync.rs` asks it whom to ask ([`Claims::next`]) and tells it how each request ended
+//! ([`Claims::ended`], [`Claims::failed`], [`Claims::refused`], [`Claims::advanced`]). A claim is only somebody's word.
+//! A position is called proven when a node by the author was seen there. Whoever claims nodes and does not give them is
+//! counted and named; whoever is busy and says so is not blamed.
 
 use rings_network::PeerId;
 use rings_protocol::Address;
@@ -103,6 +108,7 @@ impl Claims {
         let others = claimants.map(|(peer, _)| *peer);
         let candidates = own.into_iter().chain(others);
         let candidates = candidates.filter(|peer| log.may_be_asked(peer));
+        // The peer that failed least often is asked first; among equals the author, who has the whole log.
         let in_vain = |peer: &PeerId| {
             let counts = [&self.stalls, &self.refusals];
             counts.iter().filter_map(|of| of.get(peer)).sum::<u64>()

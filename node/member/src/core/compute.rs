@@ -78,6 +78,8 @@ impl Core {
         Ok(agreed.is_some_and(|(agreed, _)| agreed == computation))
     }
 
+    /// Reads and checks operation, program and inputs in a task of its own, which may take as long as fetching takes. No
+    /// worker is taken for it.
     fn begin_preparing(&mut self, computation: Computation) -> Result<(), CoreError> {
         let Some(wanted) = self.what_to_compute(computation)? else {
             self.desk.not_prepared(computation);
@@ -85,6 +87,7 @@ impl Core {
         };
         let context = self.context(computation, wanted.outputs);
         let data: Vec<_> = wanted.data.iter().map(|digest| data_cid(*digest)).collect();
+        // The data of the first pin is the operation: it names the program and how to run it.
         let (pools, files) = (Arc::clone(&self.parts.pools), Arc::clone(&self.parts.files));
         let outbox = self.parts.outbox.clone();
         tokio::spawn(async move {
@@ -136,6 +139,8 @@ impl Core {
         }
     }
 
+    /// Operation, program and inputs were read and checked, or could not be. The worker's profile must be the one that
+    /// the operation names.
     pub(super) fn on_prepared(
         &mut self,
         computation: Computation,
@@ -156,10 +161,13 @@ impl Core {
         }
     }
 
+    /// Runs a program in a task of its own. Whatever happens in the task, the core hears of it exactly once.
     fn begin_run(&self, computation: Computation, prepared: Box<Prepared>) {
         let store = Arc::clone(&self.parts.store);
         let outbox = self.parts.outbox.clone();
         tokio::spawn(async move {
+            // The outputs are named by nothing until the vote is on disk. The lease, which goes to the core with the
+            // result, keeps a collection from removing them until then.
             let outputs = store.lease();
             let run = prepared.run(Some(store));
             let result = unbroken(async move { run.await.map_err(|error| NoResult::of(&error)) });
@@ -176,6 +184,8 @@ impl Core {
         });
     }
 
+    /// A run has ended. Its place is free at once, whatever it gave; then gates and requests part: a gate's result goes
+    /// to the state machine, a request's among the votes to be written.
     pub(super) fn on_computed(
         &mut self,
         computation: Computation,
@@ -207,6 +217,7 @@ impl Core {
         Some(now.saturating_sub(timings.ready?))
     }
 
+    /// What a run gave, as a result to vote for.
     fn computed(
         &mut self,
         computation: Computation,
@@ -236,8 +247,8 @@ impl Core {
         }
     }
 
-    /// A vote that waits for the disk, or is on it, is not written a second time: while the store was away, the gate may have
-    /// been opened and computed again.
+    /// A vote that waits for the disk, or is on it, is not written a second time: while the store was away, the gate may
+    /// have been opened and computed again.
     pub(super) fn draft_vote(&mut self, draft: Draft) -> Result<(), CoreError> {
         let same = |vote: &Draft| {
             vote.computation == draft.computation
@@ -254,6 +265,8 @@ impl Core {
         Ok(())
     }
 
+    /// There is no result here. What cannot change is declined for good; a fault of this machine is tried again after a
+    /// pause.
     fn without_result(&mut self, computation: Computation, none: NoResult) {
         if self.ring.jobs.get(computation).is_some() {
             return self.request_without_result(computation, none);

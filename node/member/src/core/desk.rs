@@ -22,18 +22,23 @@ const READY_BESIDES: usize = 2;
 /// Computations on their way; `P` is what preparing one gives.
 #[derive(Debug)]
 pub(super) struct Desk<P> {
+    /// How many computations run at the same time.
     workers: usize,
+    /// What waits to be prepared, by requester.
     wanted: Fair<Computation>,
+    /// What is being prepared, and for whom.
     preparing: HashMap<Computation, Address>,
+    /// What is prepared and waits for a worker, by requester.
     ready: Fair<(Computation, P)>,
     ready_count: usize,
+    /// How many run now.
     running: usize,
     /// All computations that are on the desk, in any step.
     here: HashSet<Computation>,
 }
 
 impl<P> Desk<P> {
-    /// An empty desk before so many workers.
+    /// An empty desk in front of `workers` workers.
     pub fn new(workers: usize) -> Self {
         Self {
             workers,

@@ -1,4 +1,7 @@
 //! A queue that is fair to those who put things into it.
+//!
+//! Each owner has a queue of its own, and the owners have their turns. So one requester with a thousand gates delays
+//! another requester's first gate by one turn and not by a thousand.
 
 use rings_protocol::Address;
 use std::collections::{BTreeMap, VecDeque};

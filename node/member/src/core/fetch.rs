@@ -1,4 +1,8 @@
 //! Fetching the blocks of ring nodes: from the own store first, then from other members.
+//!
+//! The pages of a proposal are asked for a bounded number of times, because a proposal may be a lie, and another one
+//! follows. A ring node that the chain names is asked for until it is there, because nothing that comes after it can be
+//! followed without it.
 
 use super::input::Input;
 use crate::state::RegisteredNode;

@@ -36,6 +36,7 @@ impl Core {
         if author == self.me || !is_member || !self.claimed.insert(author) {
             return;
         }
+        // One claim is enough, and each costs a transaction, so members take turns in an order that all of them know.
         let order = submitters(author, self.parts.member.members());
         let others = order.into_iter().filter(|member| *member != author);
         let place = others.take_while(|member| *member != self.me).count();
@@ -64,14 +65,18 @@ impl Core {
 struct Errand {
     submitter: Arc<Submitter>,
     chain: Chain,
+    /// Who signed two nodes for one position.
     author: Address,
     /// How many members' turns come before the own one.
     place: u32,
+    /// How long each member has for its try.
     turn: Duration,
+    /// The proof, as the contract takes it.
     claim: ForkClaim,
 }
 
 impl Errand {
+    /// Waits for this member's turn, then sends the proof until it is accepted or needless.
     async fn run(self, outbox: &mpsc::Sender<Input>) {
         tokio::time::sleep(self.turn.saturating_mul(self.place)).await;
         let mut backoff = Backoff::new(self.turn, LONGEST_PAUSE);

@@ -89,6 +89,7 @@ impl Core {
         }
     }
 
+    /// Tells the log, the status and the assembly of ring nodes, which no longer moves that member's head.
     fn tell_of_fork(&mut self, proof: &ForkProof) {
         let (author, seq) = (proof.author(), proof.seq());
         self.parts.shared.forked(author);

@@ -1,8 +1,13 @@
 //! Who can pay for registrations.
 //!
-//! The first members in a gate's order are asked about when the gate is taken up, so that the turns of those who cannot pay
-//! are known to pass before the votes are there. An account is not asked about again for [`FRESH`], so the cost grows with
-//! the work and not with time; only the own account is looked at from time to time, to warn before it is empty.
+//! The first members in a gate's order are asked about when the gate is taken up, so that the turns of those who cannot
+//! pay are known to pass before the votes are there. An account is not asked about again for [`FRESH`], so the cost
+//! grows with the work and not with time; only the own account is looked at from time to time, to warn before it is
+//! empty.
+//!
+//! The answers go three ways: to the protocol's state machine, which skips members that cannot pay; to `RingStatus`, for
+//! status and metrics; and to the log of this process, once for each change of level. They never decide about a result: a
+//! wrong answer costs a turn.
 
 use super::{
     input::{report, Balances, Input},
@@ -23,13 +28,13 @@ const FRESH: Duration = Duration::from_secs(30);
 const ASKED: usize = 8;
 /// How often the own account is looked at while there is nothing to do.
 const LOOK: Duration = Duration::from_secs(600);
-/// The same while it cannot pay, and somebody may send it ether.
+/// How often the own account is looked at while it cannot pay, because somebody may send it ether.
 const LOOK_POOR: Duration = Duration::from_secs(15);
 /// Transactions offer up to twice the price, because it may rise before they are in a block.
 const MARGIN: u128 = 2;
-/// Outputs of a gate as they usually are; a registration of more costs more.
+/// The usual number of outputs of a gate. Registering more costs more.
 const OUTPUTS: usize = 1;
-/// Of its limit of gas, a registration without futures uses about so much less.
+/// A registration without futures uses about this fraction of its gas limit (one third).
 const SPARE: u64 = 3;
 
 impl Core {
@@ -90,6 +95,7 @@ impl Core {
         }
     }
 
+    /// Reads the balances of those accounts that were not looked at lately.
     fn ask_funds(&mut self, accounts: Vec<Address>) {
         let now = Instant::now();
         let is_old = |at: &Instant| now.saturating_duration_since(*at) >= FRESH;
@@ -120,6 +126,7 @@ impl Core {
         self.take_funds(&balances.wei);
     }
 
+    /// Takes balances that were read, of members only, and lets those that can pay have the turns.
     fn take_funds(&mut self, wei: &[(Address, u128)]) {
         self.funds.wei.extend(wei.iter().copied());
         let members: BTreeSet<_> = self.parts.member.members().iter().copied().collect();
@@ -150,6 +157,7 @@ impl Core {
             few if few < FEW_REGISTRATIONS => Level::Little,
             _ => Level::Enough,
         };
+        // Said once for each change, and not at each look.
         if std::mem::replace(&mut self.funds.told, level) == level {
             return;
         }

@@ -56,6 +56,7 @@ impl Core {
             return Ok(());
         };
         let votes = self.parts.state.votes_for(computation)?;
+        // If this member has voted on it before, its vote is used and the program does not run again.
         let own = own_vote(self.me, self.parts.member.epoch(), &votes);
         let now = self.now();
         let member = &mut self.parts.member;
@@ -134,7 +135,7 @@ impl Core {
         record.map_or(Ok(None), |record| self.agreed_in(gate, record))
     }
 
-    /// The same, where the gate's record is at hand.
+    /// As [`Core::agreed`], from a record that was read already.
     fn agreed_in(
         &self,
         gate: Address,

@@ -2,7 +2,10 @@
 //!
 //! All parts of a member talk to the core by sending an [`Input`] into its bounded inbox. The other types here are what
 //! the larger inputs carry: the membership as it was read, nodes that were requested, the end of a computation or of a
-//! registration.
+//! registration. Where somebody waits for an answer, the input carries a `oneshot` channel for it.
+//!
+//! There is no other way into the core, and no lock around its state. So the order of the inputs is the order in which
+//! things happened for this member, and a full inbox ([`INBOX`]) slows down whoever sends.
 
 use crate::execute::{ExecuteError, Execution, Prepared};
 use bytes::Bytes;
@@ -27,7 +30,7 @@ pub const INBOX: usize = 1024;
 pub enum Input {
     /// A page of events, or a reorganisation.
     Chain {
-        /// How.
+        /// The page or the reorganisation.
         update: Update,
         /// Answered when the member has stored it. The next update waits for that.
         taken: oneshot::Sender<()>,
@@ -146,7 +149,7 @@ pub struct Membership {
 pub struct Saying {
     /// What is to be written.
     pub messages: Vec<Message>,
-    /// Told when they are on disk. Dropped without a word when they will never be.
+    /// Told when they are on disk. If they will never be, it is dropped and the waiting side gets an error.
     pub done: oneshot::Sender<()>,
 }
 
@@ -175,7 +178,7 @@ pub enum Nothing {
 /// What accounts hold, in wei.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Balances {
-    /// Of each account that could be asked about.
+    /// The wei of each account for which the chain answered.
     pub wei: Vec<(Address, u128)>,
     /// The chain's price of a unit of gas.
     pub price: Option<u128>,

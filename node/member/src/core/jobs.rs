@@ -1,4 +1,10 @@
 //! Requests that this member computes, or tries to.
+//!
+//! A [`Job`] is a request whose inputs are known and which has no vote of this member yet. If this machine fails, the
+//! job is tried again after a pause that doubles up to a minute; if the member declines it, it is not. Gates have the
+//! same in the protocol's state machine (`rings_protocol::member`); requests have it here, because the book of requests
+//! only says what is to be computed. Nothing here is on disk: after a restart the book asks for the same computations
+//! again.
 
 use rings_protocol::{backoff::Backoff, gate::Computation, request::RequestKey, Address, Digest};
 use std::{
@@ -59,7 +65,7 @@ impl Jobs {
         self.0.get(&computation)
     }
 
-    /// It is done, or not wanted any more.
+    /// Removes a job that is done or not wanted any more.
     pub fn remove(&mut self, computation: Computation) -> Option<Job> {
         self.0.remove(&computation)
     }
@@ -86,7 +92,7 @@ impl Jobs {
         job.without.clone()
     }
 
-    /// When one is to be tried again.
+    /// When the next job is to be tried again.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.values().filter_map(|job| job.again).min()
     }
@@ -104,14 +110,14 @@ impl Jobs {
         due
     }
 
-    /// All that may be tried.
+    /// All jobs that were not declined.
     pub fn open(&self) -> Vec<(Address, Computation)> {
         let open = self.0.iter().filter(|(_, job)| !job.is_declined);
         open.map(|(computation, job)| (job.author, *computation))
             .collect()
     }
 
-    /// Drops all jobs of which this does not hold.
+    /// Keeps only the jobs for whose request `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(Digest) -> bool) {
         self.0.retain(|_, job| keep(job.key.request));
     }

@@ -1,8 +1,13 @@
 //! Other members' logs: nodes that come by gossip, and ranges that are requested where nodes are missing.
 //!
-//! A member that was away compares heads with each peer that connects, and requests the ranges that it lacks. Each node goes
-//! through [`Core::receive`], whether it came by gossip or in a range: it is opened, checked against the log that is held,
-//! and queued for the round's transaction.
+//! A member that was away compares heads with each peer that connects, and requests the ranges that it lacks. Each node
+//! goes through [`Core::receive`], whether it came by gossip or in a range: it is opened, checked against the log that
+//! is held, and queued for the round's transaction.
+//!
+//! What `receive` finds is a [`Reception`]. It decides the verdict for gossip (pass on, ignore, reject), and where a
+//! node contradicts one that is held, or does not link to it, the way to a proof of a fork (`forks.rs`). A node counts
+//! only after the round has written it (`write.rs`); until then its digest is in `fresh`, so that the node after it
+//! finds it. While the store cannot be written, at most [`MAX_WAITING_BYTES`] wait.
 
 use super::{
     ask::ask,
@@ -46,6 +51,8 @@ enum Reception {
 }
 
 impl Core {
+    /// A node came by gossip. The verdict says whether it is passed on, and whether its sender is to blame: only bytes
+    /// that are no node of this ring count against it.
     pub(super) fn on_gossip(
         &mut self,
         from: PeerId,
@@ -162,7 +169,10 @@ impl Core {
         }
     }
 
+    /// Takes in a node from a peer: reads it, checks form and signature, and that its author is a member, before anything
+    /// is kept for it.
     fn receive(&mut self, bytes: &[u8]) -> Result<Reception, CoreError> {
+        // It is requested again when there is room.
         if self.is_full() {
             return Ok(Reception::Ignore);
         }
@@ -184,6 +194,8 @@ impl Core {
         self.place(node)
     }
 
+    /// Compares a node with the log that is held. If it comes next, it is taken in; if nodes before it are missing, they
+    /// are requested, and this one comes again with them.
     fn place(&mut self, node: LogNode) -> Result<Reception, CoreError> {
         match self.offer(&node)? {
             Offer::Next => {
@@ -214,6 +226,7 @@ impl Core {
         }
     }
 
+    /// Where a node stands in its author's log, with the nodes of this round counted as held.
     fn offer(&mut self, node: &LogNode) -> Result<Offer, CoreError> {
         let replica = self.replicas.entry(node.author()).or_default().clone();
         let mut failed = None;
@@ -236,6 +249,8 @@ impl Core {
         self.entries.push(entry);
     }
 
+    /// Asks a peer how far it holds each log. The answer comes as an input; a peer that does not answer is asked again
+    /// with the next comparison.
     pub(super) fn ask_heads(&self, peer: PeerId) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
         tokio::spawn(async move {

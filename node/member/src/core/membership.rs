@@ -60,12 +60,14 @@ impl Core {
         }
     }
 
+    /// Takes the membership as it was read at one block. Votes are counted again, and signed again for a new epoch.
     pub(super) fn on_membership(&mut self, membership: Membership) -> Result<(), CoreError> {
         let Membership {
             number,
             ring,
             contacts,
         } = membership;
+        // An answer to an earlier question may be older than what is known now.
         if number != self.reading.number {
             return Ok(());
         }
@@ -83,6 +85,8 @@ impl Core {
                 "the membership changed"
             );
         }
+        // The number needed falls by itself, without an event, when the delay of a member that the keeper put out has
+        // passed. So while it is higher than two thirds of the members, it is read again from time to time.
         let counts_who_left = needed > quorum(ring.members.len());
         self.reading.due = counts_who_left.then(|| Instant::now() + WHILE_COUNTED);
         let (now, was_member) = (self.now(), self.parts.member.is_member(self.me));

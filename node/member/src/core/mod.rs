@@ -7,13 +7,31 @@
 //!
 //! [`Core`] is the task, [`CoreParts`] what it is given, [`CoreError`] why it stops. Each file below adds the methods of
 //! one subject to `Core`: `chain` and `membership` (updates of the chain), `gates` (which work is started), `compute`
-//! (from work to votes), `logs`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `recover` (after a backup
-//! was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds` (to the chain,
-//! and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes` and `register`
-//! (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox), `desk` and `fair`
-//! (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that reads the
-//! membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds the assembly
-//! of ring nodes), `quota`, `recovery`, `suspect`.
+//! (from work to votes), `logs`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `recover` (after a
+//! backup was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds`
+//! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
+//! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
+//! `desk` and `fair` (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that
+//! reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! the assembly of ring nodes), `quota`, `recovery`, `suspect`.
+//!
+//! # A round
+//!
+//! 1. `round` gives what is in the inbox, at most [`ROUND`] inputs, to the parts that they are for. A page of the
+//!    chain is stored at once, with its cursor, in a transaction of its own. All other inputs change memory and queue
+//!    effects; nothing is signed or published yet.
+//! 2. `do_what_is_due` does what depends on time: computations that are tried again, turns to submit, the membership,
+//!    balances, requests to peers that are late.
+//! 3. `settle` changes the connections first, so that a member that has just left does not get what is published next. It
+//!    performs the queued effects and starts work for which there is a place.
+//! 4. `write` ends it: votes and messages are signed into one node; blocks go into the store; then journal, indexes and
+//!    heads go to disk in one transaction. Only after that the node is published, and the votes in it and in the nodes of
+//!    others are counted.
+//! 5. Counting may cause effects (two thirds agree, so this member submits), so 3 and 4 are repeated until nothing is
+//!    left.
+//!
+//! If the disk cannot be written now, all that was to be written is put back, and tried again after a pause. Any other
+//! failure of the disk ends the member.
 
 mod admit;
 mod ask;
@@ -86,20 +104,25 @@ const ROUND: usize = 256;
 /// How often the heads of logs are compared with those of other members while gates are open or nodes are known to be
 /// missing.
 const COMPARE_BUSY: Duration = Duration::from_secs(3);
-/// The same while no gate is open.
+/// How often they are compared while no gate is open.
 const COMPARE_IDLE: Duration = Duration::from_secs(60);
-/// Resolved gates whose timings are kept in memory, for the HTTP side, and runs whose notes are.
+/// Most resolved gates whose timings, and most runs whose notes, are kept in memory for the HTTP side.
 const REMEMBERED: usize = 1024;
-/// How long everything waits when the disk or the store cannot be written: a full disk, or a Kubo that is being
-/// restarted.
+/// How long everything waits when the disk or the store cannot be written, for example because the disk is full or Kubo is
+/// being restarted.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The running core.
 pub struct Core {
+    /// What the core was given at its start.
     parts: CoreParts,
+    /// This member's account.
     me: Address,
+    /// The zero of the clock that the state machines are given.
     started: Instant,
+    /// Whose computation is prepared or run next.
     desk: Desk<Box<Prepared>>,
+    /// The reading of the membership that is under way.
     reading: Reading,
     /// An update of the chain that could not be written to disk yet, and the channel that waits for that.
     held: Option<(Update, oneshot::Sender<()>)>,
@@ -107,9 +130,13 @@ pub struct Core {
     was_behind: bool,
     /// Votes may be on disk that were not counted.
     must_recount: bool,
+    /// Where each log ends here, nodes of this round included.
     replicas: HashMap<Address, Replica>,
+    /// Which peer says that it holds more of which log.
     claims: Claims,
+    /// The authors whose forks are proven.
     forks: Forks,
+    /// Members of which two nodes for one position are here, until a proof is made of them.
     suspects: BTreeMap<Address, Suspect>,
     /// Authors of whom a node was asked for that may contradict one that is held.
     doubted: BTreeSet<Address>,
@@ -117,22 +144,31 @@ pub struct Core {
     claimed: BTreeSet<Address>,
     /// Digests of nodes that this round accepted and has not written yet.
     fresh: HashMap<(Address, u64), Digest>,
+    /// Nodes of other members that this round will write.
     entries: Vec<ReceivedNode>,
     /// Bytes of the nodes in `entries`.
     waiting_bytes: usize,
+    /// What surrounds the assembly of ring nodes.
     ring: RingDesk,
     /// How many members are two thirds, as the contract counts.
     needed: usize,
     /// Messages of other parts of this member that are not written yet.
     said: VecDeque<Saying>,
+    /// What the state machine wants done.
     effects: VecDeque<Effect>,
+    /// Gates and members that voted for another result, to be written with this round.
     diverged: Vec<(Address, Address)>,
+    /// Whether the network must be told of other members or addresses.
     peers_changed: bool,
+    /// Until when nothing is written, because the disk could not take it.
     postponed: Option<Instant>,
+    /// The times of gates that have a result, the newest last.
     finished: VecDeque<(Address, Timings)>,
     /// What a person should know about the run for a gate.
     notes: VecDeque<(Address, Vec<String>)>,
+    /// How often this member has sent each registration: each attempt has a purpose of its own.
     attempts: HashMap<Computation, u64>,
+    /// What the members' accounts hold.
     funds: Funds,
     /// How much of the others' logs is held today.
     quotas: Quotas,
@@ -164,6 +200,7 @@ impl Core {
             desk: Desk::new(parts.workers),
             reading: Reading::default(),
             held: None,
+            // Work begins only when the chain's head is reached: until then, gates may have results already.
             was_behind: true,
             must_recount: false,
             replicas: replicas.collect(),
@@ -202,6 +239,8 @@ impl Core {
         let mut compare = Instant::now() + COMPARE_BUSY;
         self.recover()?;
         let ring = self.parts.ring.clone();
+        // What is on disk first, then what was read from the chain at the start: votes may have been written and not
+        // counted.
         self.begin_ring_log()?;
         self.ring_as_read(&ring)?;
         while !shutdown.is_cancelled() {
@@ -229,6 +268,7 @@ impl Core {
         self.started.elapsed().as_millis() as u64
     }
 
+    /// The earliest moment at which something is due, if no input comes before.
     fn wake(&self, compare: Instant) -> Instant {
         let deadline = self
             .parts
@@ -249,6 +289,7 @@ impl Core {
         wakes.into_iter().flatten().min().unwrap_or(compare)
     }
 
+    /// How long until heads of logs are compared again: a short time while something is expected from other logs.
     fn compare_pause(&self) -> Duration {
         let is_behind =
             self.recovery.is_some() || self.claims.is_behind(|author| self.next_seq(author));
@@ -259,6 +300,8 @@ impl Core {
         }
     }
 
+    /// Takes an input and what is in the inbox behind it, at most [`ROUND`] in all. Under load one durable transaction so
+    /// serves many inputs; without load an input does not wait for others.
     fn round(&mut self, first: Input, inbox: &mut mpsc::Receiver<Input>) -> Result<(), CoreError> {
         let mut next = Some(first);
         let mut room = ROUND;
@@ -274,6 +317,8 @@ impl Core {
         Ok(())
     }
 
+    /// Gives an input to the part that it is for, which may change state and queue effects. Of all inputs only those of the
+    /// chain are stored here, each in a transaction of its own; nothing is signed or published.
     fn take(&mut self, input: Input) -> Result<(), CoreError> {
         match input {
             Input::Chain { update, taken } => self.on_chain(update, taken)?,
@@ -333,6 +378,7 @@ impl Core {
         }
     }
 
+    /// Does what depends on time and not on an input.
     fn do_what_is_due(&mut self) -> Result<(), CoreError> {
         if !self.is_postponed() {
             let done = self.catch_up_on_the_disk();
@@ -359,6 +405,7 @@ impl Core {
 
     /// Does what the state machine wants, and writes what came of it, until nothing is left to do.
     async fn settle(&mut self) -> Result<(), CoreError> {
+        // Connections are changed before work begins: a member that has just left must not get what is published below.
         self.tell_peers().await;
         loop {
             while let Some(effect) = self.effects.pop_front() {
@@ -367,12 +414,16 @@ impl Core {
             self.work()?;
             self.assemble()?;
             let has_something = self.has_news() || !self.suspects.is_empty();
+            // When no vote waits to be written, all outputs are named by something on disk, and the leases on them can
+            // end.
             if self.ring.waiting.is_empty() {
                 self.outputs.clear();
             }
             if self.is_postponed() || !has_something {
                 return Ok(());
             }
+            // A proof of a fork is stored and passed on before the round is written, because it does not depend on the
+            // round.
             self.prove_forks().await?;
             self.write().await?;
         }
@@ -386,6 +437,7 @@ impl Core {
         self.postponed.is_some()
     }
 
+    /// Begins what the protocol's state machine wants. Whatever takes time runs in a task and comes back as an input.
     fn perform(&mut self, effect: Effect) -> Result<(), CoreError> {
         match effect {
             Effect::Compute(computation) => {

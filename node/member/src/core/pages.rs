@@ -1,4 +1,7 @@
 //! Headers and pages of ring nodes that are under way, in memory, and the disk behind them as the assembly sees it.
+//!
+//! [`Pages`] is a cache with a bound in bytes; what falls out is fetched again from the block store. [`RingDisk`] joins
+//! it with the state database into the `RingStore` that the protocol's assembler asks.
 
 use crate::state::{MemberState, StateError};
 use bytes::Bytes;

@@ -1,10 +1,10 @@
 //! How much of the others' logs is held: each author has nodes and bytes for a day.
 //!
-//! What counts is what an author writes of its own accord. A node costs nothing that has nothing but what others ask of its
-//! author: votes on gates for which somebody asked whose gates are computed here, votes on requests that are held or listed,
-//! and its part in the ring node that comes next; a few messages for each. So an honest voter is never cut off by what
-//! others ask of it. Beyond its quota an author's log is not
-//! held further; nothing is lost, for the rest is requested again later, when a day is over or the votes are asked for.
+//! What counts is what an author writes of its own accord. A node costs nothing that has nothing but what others ask of
+//! its author: votes on gates for which somebody asked whose gates are computed here, votes on requests that are held or
+//! listed, and its part in the ring node that comes next; a few messages for each. So an honest voter is never cut off by
+//! what others ask of it. Beyond its quota an author's log is not held further; nothing is lost, for the rest is
+//! requested again later, when a day is over or the votes are asked for.
 
 use crate::{
     clock,
@@ -37,7 +37,7 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    /// So much for each author and day; `usage` was counted before.
+    /// `daily` is what each author has for a day; `usage` was counted before and is read from disk.
     pub fn new(daily: Cost, usage: impl IntoIterator<Item = (Address, Usage)>) -> Self {
         Self {
             daily,

@@ -1,4 +1,8 @@
 //! Reads the membership from the chain, in a task of its own, until the answer is new enough.
+//!
+//! An event only says that the membership changed. What it is now is read as of one block, so that members, epoch and
+//! the number of signatures needed fit each other. Readings are numbered: an answer that was asked for before the last
+//! change is not used.
 
 use super::input::{report, Input, Membership};
 use rings_api::with_causes;
@@ -42,12 +46,17 @@ pub(super) struct Reader {
     pub ring: Address,
     /// Members whose contacts are known.
     pub known: BTreeSet<Address>,
+    /// The number of this reading.
     pub number: u64,
+    /// The answer must not be from an earlier block.
     pub block: u64,
+    /// The answer must not be of an earlier epoch.
     pub epoch: u64,
 }
 
 impl Reader {
+    /// Reads until an answer is new enough. A provider may lag behind the one that told of the event, so an answer from
+    /// an older block is thrown away and asked for again.
     pub async fn run(self, outbox: mpsc::Sender<Input>) {
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         while !outbox.is_closed() {
@@ -76,6 +85,7 @@ impl Reader {
         ring.block >= self.block && ring.epoch >= self.epoch
     }
 
+    /// Reads the ring's state, as of one block, and the contacts of members that are not known yet.
     async fn read(&self) -> Result<Membership, ChainError> {
         let ring = self.chain.ring_state(self.ring).await?;
         let mut contacts = Vec::new();

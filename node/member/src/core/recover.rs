@@ -1,4 +1,5 @@
-//! Signing begins again when enough members have said where the own log ends.
+//! Signing begins again when enough members have said where the own log ends: the core's side of [`super::recovery`],
+//! which has the rule.
 
 use super::{Core, CoreError};
 use rings_network::PeerId;
@@ -33,6 +34,8 @@ impl Core {
             .entries
             .iter()
             .any(|entry| entry.node.author() == self.me);
+        // A node of the own log that came and is not on disk yet counts as missing: a vote in it could still be
+        // contradicted.
         if heard < needed || is_unwritten {
             self.parts.shared.recovers(Some((heard, needed)));
             return Ok(());
@@ -40,6 +43,8 @@ impl Core {
         self.parts.state.caught_up()?;
         self.recovery = None;
         self.parts.shared.recovers(None);
+        // Open gates are taken up again from what is on disk, which has this member's own earlier votes now: what it has
+        // voted for is not computed again.
         self.must_recount = true;
         tracing::info!(
             nodes = self.next_seq(self.me),

@@ -1,7 +1,12 @@
 //! Registers ring nodes that two thirds have endorsed, with one transaction each.
 //!
-//! The proposer sends at once; the others have their turns when it does not. Who comes too late finds that before it pays,
-//! because the gas is estimated.
+//! The proposer sends at once; the others have their turns when it does not. Who comes too late finds that before it
+//! pays, because the gas is estimated. After a failure a member pauses, twice as long each time, so that the others
+//! have their turns.
+//!
+//! An `Errand` is one attempt, in a task of its own: has the ring node been registered already, send, wait. How it
+//! [`Ended`] comes back through the inbox. Success is not concluded from that: only the chain's event moves the ring
+//! log on.
 
 use super::{
     input::{report, Ended, Input},
@@ -53,6 +58,8 @@ impl Core {
         });
     }
 
+    /// A registration has ended, in whatever way. Each failure in a row makes the pause before the next one longer, so
+    /// that a member whose transactions fail does not send them without end.
     pub(super) fn on_ring_node_submitted(&mut self, number: u64, node: Digest, ended: &Ended) {
         match ended {
             Ended::Mined => tracing::debug!(number, "the ring node that was sent is in a block"),
@@ -85,6 +92,7 @@ impl Core {
         if !matches!(ended, Ended::Mined | Ended::Foreseen) {
             self.ring.failures = self.ring.failures.saturating_add(1);
         }
+        // If the number is taken by now, there is nothing to send again.
         if self.ring.assembler.next() == number {
             let now = self.now();
             self.ring.assembler.registration_failed(node, now);
@@ -117,10 +125,13 @@ struct Errand {
     submitter: Arc<Submitter>,
     chain: Chain,
     ring: Address,
+    /// The number of the ring node.
     number: u64,
+    /// How long each member has for its try.
     turn: Duration,
     /// How long nothing is tried after a failure: others have their turns meanwhile.
     pause: Duration,
+    /// What names this attempt in the submitter's journal.
     purpose: Digest,
     call: Call,
 }

@@ -37,6 +37,7 @@ pub(super) enum Said {
     Nothing,
 }
 
+/// Which of Rings' own messages this is. Messages of applications, of which Rings reads nothing, are `Said::Nothing`.
 pub(super) fn said(message: &Message) -> Result<Said, MessageError> {
     if let Some(vote) = RequestVote::from_message(message)? {
         return Ok(Said::Vote(vote));
@@ -153,6 +154,7 @@ impl Core {
         }
     }
 
+    /// Notes why a request is not taken up, for whoever asks, and lets the disk forget it with the next round.
     fn refuse_request(&mut self, author: Address, request: Digest, refusal: &RequestRefusal) {
         tracing::info!(%request, member = %author, reason = %refusal, "a request is not taken up");
         self.ring.refuse(request, refusal.to_string());
@@ -190,6 +192,7 @@ impl Core {
     fn want(&mut self, key: RequestKey, data: Vec<Digest>) -> Result<(), CoreError> {
         let now = self.now();
         self.ring.times(key.request).ready.get_or_insert(now);
+        // After a restart the book asks again for what was computed. The journal knows what this member has voted on.
         let has_voted = self.parts.state.journal()?.voted(key)?.is_some();
         let standing = self.ring.assembler.book().standing(key.request);
         let Some(standing) =
@@ -256,6 +259,7 @@ impl Core {
         };
         let key = job.key;
         let outputs = self.parts.faults.distort(execution.outputs);
+        // A program may give more outputs than a ring node can list. Then no member votes.
         let outcome = Outputs::new(outputs).and_then(|outputs| Outcome::of(&outputs));
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -304,6 +308,8 @@ impl Core {
         until: Option<u64>,
         reply: Reply,
     ) -> Result<(), CoreError> {
+        // Asked without `until`, the same question would be a new request each time, because the default moves with the
+        // ring log. So an earlier one that asks the same is looked for first.
         if until.is_none() {
             if let Some(asked) = self.asked_before(&request)? {
                 answer(reply, Ok(asked));
@@ -311,6 +317,7 @@ impl Core {
             }
         }
         let next = self.ring.assembler.next();
+        // Not more than others accept, or nobody would vote.
         let lifetime = self
             .parts
             .terms
@@ -347,6 +354,7 @@ impl Core {
                 node: None,
             })));
         }
+        // It waits to be written already: the second caller waits for the same node.
         if self.ring.replies.contains_key(&digest) {
             return Ok(Ok(None));
         }
@@ -355,6 +363,7 @@ impl Core {
             return Ok(Err(NotAsked::Refused(reason)));
         }
         let book = self.ring.assembler.book();
+        // Checked before it is written, because everybody would refuse it otherwise, and it would still stand in the log.
         let admitted = book.admits(self.me, request, self.ring.replies.len());
         if let Err(refusal) = admitted {
             return Ok(Err(match refusal {
@@ -383,6 +392,8 @@ impl Core {
         }))
     }
 
+    /// Tells the interface how far a request is. While it is agreed but not listed, what keeps the ring node back is the
+    /// reason to tell; before that, why this member has no result.
     pub(super) fn on_inspect_request(
         &self,
         request: Digest,

@@ -1,4 +1,9 @@
 //! What the core holds for requests and ring nodes: the protocol's state machine, and what surrounds it.
+//!
+//! A [`RingDesk`] has the assembler (`rings_protocol::assembly`), the jobs that are computed, the messages that wait to
+//! be written into the own log, the pages of ring nodes that are under way, and the times that the HTTP side shows.
+//! `requests.rs`, `ring_nodes.rs` and `register.rs` work on it. All of it can be built again from the state database
+//! ([`RingDesk::begin_again`]), except what waits to be written and who waits for an answer.
 
 use super::{
     input::{Asked, NotAsked, RequestTimes},
@@ -27,12 +32,15 @@ pub(super) type Reply = oneshot::Sender<Result<Asked, NotAsked>>;
 
 /// Everything that the core holds for requests and ring nodes.
 pub(super) struct RingDesk {
+    /// The protocol's state machine for the next ring node.
     pub assembler: Assembler,
     /// What waits to be written into the own log.
     pub waiting: Waiting,
     /// Blocks that must be in the store before what waits is written.
     pub blocks: Vec<Block>,
+    /// Pages of proposals that were fetched.
     pub pages: Pages,
+    /// Requests that this member computes.
     pub jobs: Jobs,
     /// Ring nodes that are here with their pages and come later than the next one.
     pub known: BTreeMap<u64, RingNode>,
@@ -46,8 +54,9 @@ pub(super) struct RingDesk {
     pub finished: u64,
     /// The first block whose gates were not given to the assembly.
     pub gates_from: u64,
-    /// The heads on chain, and the newest block in which one moved.
+    /// The heads on chain.
     pub heads: BTreeMap<Address, Digest>,
+    /// The newest block in which one of `heads` moved, or at which they were read.
     pub heads_block: u64,
     /// Requests that were not taken up and are on disk still.
     pub unwanted: Vec<Digest>,
@@ -61,8 +70,11 @@ pub(super) struct RingDesk {
     pub objection: Option<(Address, Reason)>,
     /// Whether something has changed since the last tick.
     has_news: bool,
+    /// Why requests were not taken up, the newest last.
     refused: VecDeque<(Digest, String)>,
+    /// When which step of a request was reached.
     times: HashMap<Digest, RequestTimes>,
+    /// The requests in `times`, the oldest first.
     timed: VecDeque<Digest>,
 }
 
@@ -110,12 +122,12 @@ impl RingDesk {
         self.has_news = true;
     }
 
-    /// Whether it is to be looked at now.
+    /// Whether the assembly of ring nodes is to be looked at now.
     pub fn is_due(&self, now: u64) -> bool {
         self.has_news || self.assembler.deadline().is_some_and(|at| at <= now)
     }
 
-    /// Looks at it.
+    /// Looks at the assembly of ring nodes and returns what is to be done.
     pub fn tick(
         &mut self,
         state: &MemberState,

@@ -1,8 +1,13 @@
 //! Registers results that two thirds have signed: usually with one transaction for each result.
 //!
-//! Members have their turns in an order that follows from the gate. A member whose turn it is first checks whether the gate
-//! has its result already: at the chain head or, for all but the first in the order, by a transaction that waits in the
-//! pool. After another turn it checks again, until the chain's events say that the gate has its result.
+//! Members have their turns in an order that follows from the gate. A member whose turn it is first checks whether the
+//! gate has its result already: at the chain head or, for all but the first in the order, by a transaction that waits
+//! in the pool. After another turn it checks again, until the chain's events say that the gate has its result.
+//!
+//! The state machine says when the turn has come (`Effect::Submit`); an `Errand` makes one attempt in a task of its
+//! own, and how it [`Ended`] comes back through the inbox. Each attempt has its own purpose, a digest, under which the
+//! submitter's journal remembers the transaction: the same attempt after a crash is the same transaction. Losing the
+//! race is success, so [`Ended::Foreseen`] is no failure.
 
 use super::{
     input::{report, Ended, Input},
@@ -17,6 +22,8 @@ use rings_protocol::{
 use std::{sync::Arc, time::Duration};
 
 impl Core {
+    /// Sends a registration, in a task of its own. Each attempt has another purpose, so that the submitter's journal
+    /// takes it for a new transaction and not for the one that failed.
     pub(super) fn submit(&mut self, registration: &Registration) {
         let computation = registration.computation;
         let (account, needed) = (self.poor_account(), self.cost().needed);
@@ -77,6 +84,7 @@ fn outcome(ended: &Ended) -> SubmissionOutcome {
     }
 }
 
+/// The call of the contract. The votes ascend by their signers, as it wants the signatures.
 fn call(ring: Address, registration: &Registration) -> Call {
     let signatures: Vec<_> = registration
         .votes
@@ -109,11 +117,13 @@ struct Errand {
     gate: Address,
     /// Nobody else has had a turn.
     is_first: bool,
+    /// How long each member has for its try.
     turn: Duration,
     /// This member's account, if it could not pay when it was looked at last: then it is looked at first.
     account: Option<Address>,
     /// What the registration costs, in wei.
     needed: u128,
+    /// What names this attempt in the submitter's journal.
     purpose: Digest,
     call: Call,
 }

@@ -62,6 +62,7 @@ impl Core {
             from,
             nodes,
         } = delivery;
+        // First the request is ended, whatever came: otherwise this log would seem to be under way for ever.
         self.claims.ended(author, peer);
         match nodes {
             Ok(nodes) => {
@@ -70,6 +71,8 @@ impl Core {
                 if self.next_seq(author) > before {
                     self.claims.advanced(author);
                     self.ask_heads(peer);
+                // Nothing came that brings the log on. The peer is to blame if it sent bytes that are not this log, or if
+                // it gave nothing although the position has not moved meanwhile and this member could have taken nodes.
                 } else if !is_good
                     || (before == from
                         && !self.is_full()
@@ -85,6 +88,7 @@ impl Core {
         Ok(())
     }
 
+    /// Counts that a peer did not deliver nodes that it had claimed to hold, or had signed itself.
     fn blame(&mut self, author: Address, peer: PeerId, from: u64) {
         let own = self.parts.shared.peer_of(author);
         let Some(times) = self.claims.failed(author, own, peer, from) else {

@@ -1,9 +1,10 @@
 //! The end of a round: everything is written to disk in one transaction, and only then published.
 //!
 //! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), puts the blocks of all
-//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own node,
-//! counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be written now, all of it is kept and tried again. This order is the rule
-//! "disk first": no signature leaves before it can be found again after a crash.
+//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own
+//! node, counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be
+//! written now, all of it is kept and tried again. This order is the rule "disk first": no signature leaves before it can
+//! be found again after a crash.
 
 use super::{Core, CoreError};
 use crate::{clock, state::ReceivedNode};
@@ -21,8 +22,9 @@ impl Core {
         has_words || !self.entries.is_empty() || !self.diverged.is_empty()
     }
 
-    /// Whether other members have nodes of the own log that are not held here, or may have: then this disk is older than what
-    /// this member signed. Nothing is signed until they are here, because a new node would take the position of one of them.
+    /// Whether other members have nodes of the own log that are not held here, or may have: then this disk is older than
+    /// what this member signed. Nothing is signed until they are here, because a new node would take the position of one
+    /// of them.
     fn is_overtaken(&self) -> bool {
         if self.recovery.is_some() {
             return true;
@@ -37,6 +39,8 @@ impl Core {
     pub(super) async fn write(&mut self) -> Result<(), CoreError> {
         let round = self.next_round();
         let entries = std::mem::take(&mut self.entries);
+        // Everything that follows relies on the disk: nothing is published, counted or answered before this has
+        // succeeded.
         let prepared = match self.keep(&round, &entries).await {
             Ok(prepared) => prepared,
             Err(error) => return self.postpone(round, entries, error),
@@ -51,6 +55,7 @@ impl Core {
         if let Some(prepared) = prepared {
             self.speak(prepared).await?;
         }
+        // Whoever waits for a message may answer others now, because the message is on disk.
         self.tell_written(&round.messages);
         if !entries.is_empty() {
             self.parts.heard.notify_one();
@@ -118,6 +123,7 @@ impl Core {
         }
     }
 
+    /// Signs the round by the rules of the protocol's journal.
     fn prepare(&self, round: &Round) -> Result<Prepared, CoreError> {
         let journal = self.parts.state.journal()?;
         Ok(prepare_round(
@@ -157,6 +163,7 @@ impl Core {
             .into_iter()
             .chain(entries.iter().map(|entry| &entry.node));
         let mut blocks = nodes.map(block).collect::<Result<Vec<_>, _>>()?;
+        // Pages of ring nodes that this member proposes go with the node that carries the proposal.
         if own.is_some() {
             blocks.extend_from_slice(&self.ring.blocks);
         }
@@ -167,6 +174,8 @@ impl Core {
     }
 
     async fn speak(&mut self, prepared: Prepared) -> Result<(), CoreError> {
+        // A refusal by the journal means that this machine computed something else than before from the same inputs. The
+        // journal is the last defence, so the log says it as an error.
         for refusal in &prepared.refused {
             tracing::error!(
                 gate = %refusal.computation.gate, signed = %refusal.signed, refused = %refusal.refused,
@@ -177,6 +186,7 @@ impl Core {
         for key in &prepared.refused_requests {
             tracing::error!(request = %key.request, "this member voted for another result of this request before, and does not vote for this one");
         }
+        // Only here does the signed node come out of `Prepared`: the caller states by this call that it is on disk.
         let Some((node, votes)) = prepared.committed() else {
             return Ok(());
         };

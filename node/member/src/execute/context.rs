@@ -1,4 +1,9 @@
-//! What is computed ([`TaskContext`]), what this machine spends on it ([`Bounds`]), and which gates are looked at twice.
+//! What is computed ([`TaskContext`]), what this machine spends on it ([`Bounds`]), and which gates are looked at
+//! twice.
+//!
+//! Which gates a member computes on its second engine follows from gate and member by a hash. So each member has a
+//! sample of its own, together they look at more gates than one of them does, and a member that computes a gate again
+//! decides as before.
 
 use rings_protocol::{cids::sha256, gate::Computation, Address};
 
@@ -46,8 +51,8 @@ impl Bounds {
     }
 }
 
-/// Whether `gate` is among the `percent` of a hundred gates that `member` looks at more closely. Each member has a sample
-/// of its own, so that together they see more gates than one of them, and nobody who makes a gate knows of none.
+/// Whether `gate` is among the `percent` of a hundred gates that `member` computes twice. Each member has a sample of its
+/// own, so that together they look at more gates than one of them does.
 pub(crate) fn is_sampled(domain: &[u8], member: Address, gate: Address, percent: u8) -> bool {
     let draw = sha256(&[domain, member.as_ref(), gate.as_ref()].concat());
     u16::from_be_bytes([draw.0[0], draw.0[1]]) % 100 < u16::from(percent)

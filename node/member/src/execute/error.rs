@@ -1,4 +1,4 @@
-//! Why a result could not be computed here.
+//! Why a result could not be computed here. None of these is a result: a member with such an error does not vote.
 
 use rings_compute::{ComputeError, Opinion};
 use rings_protocol::{cids::CidError, operation::OperationError};

@@ -1,4 +1,10 @@
 //! Files by CID, checked from the root to the last leaf before anything is run on them.
+//!
+//! [`Files`] reads the operation, the program and the inputs of a gate, and fetches what is missing. Whether a file is
+//! well formed is the same for everybody, so a malformed one is a failure of the program that members vote on
+//! (`Stop::Failed`); a block that cannot be found is an error of now, and no vote follows. Checking costs reads of the
+//! disk: for inputs the operation's fuel pays, by the number of blocks; operation and program, for which no fuel pays,
+//! have fixed bounds.
 
 use super::{
     error::ExecuteError,

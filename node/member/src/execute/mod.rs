@@ -5,9 +5,9 @@
 //! worker is taken meanwhile. [`Prepared::run`] then runs the program on a worker and puts its outputs into the store.
 //! [`execute`] does both.
 //!
-//! The result is a function of the [`Computation`](rings_protocol::gate::Computation) and of the data that it names: no block of the chain, no clock of this
-//! machine and no ring is part of it. Everything that goes wrong on this machine (a block that nobody has, a worker that
-//! dies, a full disk) is an [`ExecuteError`], and no vote follows from it.
+//! The result is a function of the [`Computation`](rings_protocol::gate::Computation) and of the data that it names: no
+//! block of the chain, no clock of this machine and no ring is part of it. Everything that goes wrong on this machine (a
+//! block that nobody has, a worker that dies, a full disk) is an [`ExecuteError`], and no vote follows from it.
 
 mod context;
 mod error;

@@ -1,9 +1,9 @@
 //! The first half: everything that a run needs is fetched and checked, and no worker is taken.
 //!
-//! `prepare` reads the operation, finds the pool of its profile, compares its limits with what this member spends,
-//! reads the program, and checks all inputs, in this order for every member, so that the first fault is the same. At the
-//! end the program is compiled, if it is not yet. The result is a [`Prepared`]: the work, or a failure record that is clear already. Errors of this machine, and reasons
-//! to decline, are [`ExecuteError`]s.
+//! `prepare` reads the operation, finds the pool of its profile, compares its limits with what this member spends, reads
+//! the program, and checks all inputs, in this order for every member, so that the first fault is the same. At the end
+//! the program is compiled, if it is not yet. The result is a [`Prepared`]: the work, or a failure record that is clear
+//! already. Errors of this machine, and reasons to decline, are [`ExecuteError`]s.
 
 use super::{
     context::TaskContext,
@@ -22,8 +22,9 @@ use rings_protocol::{
 };
 use std::sync::Arc;
 
-/// Fetches and checks what the operation in the file `operation` needs over `inputs`: first the operation, then the program,
-/// then the inputs in order, so that the first fault is the same for everybody. Compiles the program if that can be kept.
+/// Fetches and checks what the operation in the file `operation` needs over `inputs`: first the operation, then the
+/// program, then the inputs in order, so that the first fault is the same for everybody. Compiles the program if that can
+/// be kept.
 ///
 /// # Errors
 /// [`ExecuteError`] for faults of this machine, and where it declines. Something malformed is prepared as the failure
@@ -85,6 +86,8 @@ impl Desk<'_> {
         })
     }
 
+    /// Reads the operation. One that is not canonical, or that does not fit the gate's pins, is a failure that all
+    /// members find alike, so it is voted on.
     async fn operation(&self, cid: Cid, inputs: usize) -> Result<Operation, Stop> {
         let limit = MAX_OPERATION_BYTES as u32;
         let bytes = self.files.small(cid, limit, "operation").await?;

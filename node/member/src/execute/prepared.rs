@@ -26,9 +26,14 @@ impl Prepared {
 
 /// The program of an operation with its inputs.
 pub(super) struct Work {
+    /// The pool of the operation's profile.
     pub pool: Arc<Pool>,
+    /// Whether the program runs once over all inputs, or once for each.
     pub mode: Mode,
+    /// What every run has in common.
     pub task: Task,
+    /// The program's file.
     pub program: Program,
+    /// The inputs, checked, in the order of the pins.
     pub inputs: Vec<Input>,
 }

@@ -143,6 +143,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Runs the program as the operation's mode says: once over all inputs, once for each, or as a step of a service.
     async fn all(&self) -> Result<(Vec<Digest>, Usage), Stop> {
         let inputs = &self.work.inputs;
         match self.work.mode {
@@ -155,7 +156,7 @@ impl Run<'_> {
         }
     }
 
-    /// One run per input. Of several failures, the one of the lowest input counts. The outputs stay only if there is none.
+    /// One run per input. Of several failures, the one of the lowest input counts. The outputs stay only if no run failed.
     async fn each(&self, inputs: &[Input]) -> Result<(Vec<Digest>, Usage), Stop> {
         // Collected first, because a stream over a borrowing closure is not `Send` for every lifetime.
         let runs: Vec<_> = (0u64..)
@@ -248,7 +249,7 @@ impl Run<'_> {
         }
     }
 
-    /// The same run on the second engine, if this gate is in the sample.
+    /// Asks the second engine for an opinion on the same run, if this gate is in the member's sample.
     async fn ask_second(
         &self,
         task: &Task,
@@ -266,6 +267,7 @@ impl Run<'_> {
             .second_opinion_with_state(task, program, input, state, first)
             .await;
         match asked.map_err(ExecuteError::Compute)? {
+            // One of the two engines is wrong, and this member cannot know which. So it has no result.
             differs @ Opinion::Differs { .. } => {
                 tracing::error!(module = %task.module, "{differs}");
                 Err(ExecuteError::Differs(differs).into())
@@ -330,7 +332,8 @@ pub fn failure_record(failure: Failure, input: Option<u64>) -> FailureRecord {
 /// An output that stays in the store only if its draft is kept.
 type Drafted = (Imported, Option<Draft>);
 
-/// Standard output, on its way to being a file. What it has stored is removed if it is discarded, or dropped before its end.
+/// Standard output, on its way to being a file. What it has stored is removed if it is discarded, or dropped before its
+/// end.
 pub(super) struct Sink(Importer);
 
 #[async_trait]

@@ -1,4 +1,5 @@
-//! Archives (CAR) of the store.
+//! Archives (CAR) of the store: all blocks, or those below given roots, as a stream that other programs of IPFS read
+//! too; and the way back from an archive into the store.
 
 use super::keeper::Housekeeper;
 use bytes::Bytes;

@@ -1,4 +1,10 @@
 //! Removing what nobody needs.
+//!
+//! First the blocks that are needed are marked (`roots.rs` names the roots, and links are followed), then the others
+//! are removed, in pages. Whoever puts blocks meanwhile holds a lease, and what is put after the marking began stays.
+//! If the store has to become smaller than that, the data of gates that are over go too, the oldest first. Blocks in
+//! dag-cbor, which are log nodes and ring nodes, are never removed. If a block that must be kept is damaged, nothing is
+//! removed at all: what it links to is not known.
 
 use super::{
     keeper::Housekeeper,

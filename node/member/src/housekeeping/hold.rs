@@ -1,4 +1,8 @@
 //! Keeping the store below `[store] max_bytes` while the member runs.
+//!
+//! A [`Holder`] looks at the size every two seconds and collects at 14 sixteenths of the bound, down to 12, so that
+//! what comes meanwhile finds room. What must be kept stays, even above the bound; the member then says so in status
+//! and health, and the next collection waits a while, because it would find the same.
 
 use super::keeper::Housekeeper;
 use rings_api::StoreWorkError;

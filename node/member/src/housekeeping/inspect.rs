@@ -1,4 +1,10 @@
 //! Finding what is damaged or missing, and healing it.
+//!
+//! A check hashes every block of the store, then looks for what must be there: all log nodes that the index names, and
+//! everything below pins. A store that cannot list its blocks (Kubo) is checked by reading the nodes. A repair asks the
+//! other members for each block that is damaged or missing, and stores what they give in its place. What nobody has is
+//! reported as lost; if nobody needs it either, it is removed. At most `MAX_NAMED` faults are named at one time, so a
+//! repair checks again, up to [`ROUNDS`] times.
 
 use super::{keeper::Housekeeper, node_pages::NodePages, roots::mark_all};
 use crate::clock;

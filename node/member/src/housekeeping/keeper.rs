@@ -1,4 +1,8 @@
 //! The one who works on a store, one piece of work at a time.
+//!
+//! A [`Housekeeper`] joins the block store with the state that says what its blocks are for. A second piece of work
+//! that comes meanwhile is refused as busy. The files beside this one add what it can do; the HTTP side reaches it as a
+//! [`StoreKeeper`].
 
 use crate::state::MemberState;
 use async_trait::async_trait;

@@ -1,4 +1,7 @@
 //! The same work on the files of a member that is down.
+//!
+//! It takes the lock of the data directory, as a running member does, so the two never work at once. A repair asks the
+//! block source that the caller gives, for there is no network here.
 
 use super::keeper::{Housekeeper, Policy};
 use crate::{

@@ -1,4 +1,10 @@
 //! Putting a backup back.
+//!
+//! A backup is a tar archive: a description, archives of blocks, and the state database of each member ([`restore`]
+//! takes one member's part). It goes only into a directory without data, because what is there is newer than any
+//! backup. Blocks go straight into the store. The state goes into a temporary file, which gets its name at the very
+//! end, so a restore that was interrupted can be begun again and no member ever starts with half of it. The state is
+//! marked as a copy: the member signs nothing before the others have said where its log ends (`core/recovery.rs`).
 
 use super::{
     backup::{BackupEnd, BackupOf, BLOCKS_PREFIX, END_ENTRY, MEMBER_ENTRY, STATE_ENTRY, VERSION},

@@ -1,4 +1,9 @@
-//! Tar archives (POSIX ustar, with GNU sizes beyond 8 GiB), as far as backups need them: plain files, one after the other.
+//! Tar archives (POSIX ustar, with GNU sizes beyond 8 GiB), as far as backups need them: plain files, one after the
+//! other.
+//!
+//! [`TarWriter`] gives the pieces of an archive, so that whoever streams it decides when they are written.
+//! [`TarReader`] reads an archive entry by entry, and never holds more than its caller allows. It is strict: a wrong
+//! checksum, an entry of another kind or an early end is an error. Any `tar` program can list and unpack a backup.
 
 use bytes::Bytes;
 use std::io;

@@ -1,4 +1,7 @@
 //! Checks a keystore before the library opens it: its form, and that its key derivation is not too heavy.
+//!
+//! The parameters of scrypt and PBKDF2 stand in the file and may ask for any amount of time and memory. A file that
+//! somebody else made must not be able to stop this machine.
 
 use eth_keystore::{EthKeystore, KdfType, KdfparamsType};
 use rings_protocol::Address;
@@ -35,6 +38,8 @@ pub(super) fn check_keystore(text: &str) -> Result<Option<Address>, String> {
     address.map(Some).map_err(|error| format!("{error}"))
 }
 
+/// The parameters of the key derivation must be sound, and must not cost more memory or time than a start may: the file
+/// may be another's.
 fn check_derivation(kind: &KdfType, params: &KdfparamsType) -> Result<(), String> {
     let good = match (kind, params) {
         (KdfType::Scrypt, KdfparamsType::Scrypt { dklen, n, p, r, .. }) => {

@@ -55,6 +55,8 @@ pub(super) fn encrypt(
     let params = Params::new(strength.log_n(), BLOCKS, LANES).map_err(|error| error.to_string())?;
     scrypt::scrypt(password.as_bytes(), &salt, &params, &mut *derived)
         .map_err(|error| error.to_string())?;
+    // As the Web3 Secret Storage Definition says: the first half of what scrypt gives encrypts, the second half is
+    // hashed with the ciphertext, so that a wrong password is noticed before a wrong key is used.
     let (encryption, check) = derived.split_at(DERIVED / 2);
     let mut text = *key.to_bytes();
     Cipher::new(encryption.into(), &iv.into()).apply_keystream(&mut text);

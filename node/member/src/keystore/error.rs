@@ -1,4 +1,4 @@
-//! Why a key cannot be read or written.
+//! Why a key cannot be read or written. No message ever contains a part of a key or of a password.
 
 use rings_protocol::crypto::CryptoError;
 use std::{

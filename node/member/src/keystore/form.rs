@@ -1,8 +1,8 @@
 //! Converts keystores of version 3, as other tools write them, into the form that our library reads.
 //!
-//! Go's JSON, and so geth, does not mind the case of names: ethers 6 and MyEtherWallet write `Crypto`. Some tools leave the id
-//! out, or write 0x in front of hexadecimal. ethers derives the key from the NFKC form of the password, others from the
-//! password as it was typed.
+//! Go's JSON, and so geth, does not mind the case of names: ethers 6 and MyEtherWallet write `Crypto`. Some tools leave
+//! the id out, or write 0x in front of hexadecimal. ethers derives the key from the NFKC form of the password, others
+//! from the password as it was typed.
 
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
@@ -13,7 +13,8 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// Fields whose values are hexadecimal.
 const HEX: [&str; 5] = ["address", "ciphertext", "iv", "mac", "salt"];
 
-/// The same keystore with names in lower case, bare hexadecimal, an id, and nothing else.
+/// Rewrites a keystore in the one form that the library reads: names in lower case, hexadecimal without 0x, an id, and
+/// nothing else.
 ///
 /// # Errors
 /// In words, when it is not a JSON object, or has a name twice.
@@ -35,6 +36,8 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
     Ok(Value::Object(kept).to_string())
 }
 
+/// Field names in lower case, as some programs write them with capitals, and hex without `0x`. Two fields of one name are
+/// an error.
 fn lower(value: Value) -> Result<Value, String> {
     let Value::Object(fields) = value else {
         return Ok(value);

@@ -2,8 +2,8 @@
 //!
 //! [`load`] reads a key of either form, and [`store`] and [`store_hex`] write a new one, whole or not at all. A file that
 //! other users can read is refused (`secret_file`). A keystore of another tool is first brought into the form that the
-//! library reads (`form`), and checked, so that nobody's file makes us work for hours (`check`). New ones are made by `encrypt`. What is read is wiped
-//! from memory when it is dropped, and nothing here prints a secret.
+//! library reads (`form`), and checked, so that nobody's file makes us work for hours (`check`). New ones are made by
+//! `encrypt`. What is read is wiped from memory when it is dropped, and nothing here prints a secret.
 
 mod check;
 mod encrypt;

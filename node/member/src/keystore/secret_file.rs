@@ -1,4 +1,5 @@
-//! Small files that only their owner can read.
+//! Small files that only their owner can read: keys, passwords, tokens. A file that others can read is refused. A new
+//! one is written whole or not at all, and never in place of one that is there.
 
 use super::error::{malformed, unwritten, KeystoreError};
 use std::{

@@ -16,8 +16,8 @@ pub(super) const SCRYPT: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherpara
     "mac":"860ad3ce9642f99d709abc696e25ede7cd35daf6a6041e975d14c53dae118886"},
     "id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
 
-/// What other tools wrote of [`KNOWN_KEY`]: the tool, the password, the keystore. The scrypt and PBKDF2 parameters are light,
-/// so that the tests are fast.
+/// What other tools wrote of [`KNOWN_KEY`]: the tool, the password, the keystore. The scrypt and PBKDF2 parameters are
+/// light, so that the tests are fast.
 pub(super) const WRITTEN: [(&str, &str, &str); 6] = [
     (
         "ethers.js 6 (encryptKeystoreJson)",

@@ -1,4 +1,5 @@
-//! What this member sees of each member: one series for each, with the label `member`.
+//! What this member sees of each member: one series for each, with the label `member`. The number of series is bounded
+//! by the size of the ring.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -29,8 +30,8 @@ struct Series {
     stalls: Family<Labels, Counter>,
 }
 
-/// Registers what is known of `members`, as `me` sees them. Whether a member is connected to itself, and when it was last heard,
-/// is left out.
+/// Registers what is known of `members`, as `me` sees them. Whether a member is connected to itself, and when it was last
+/// heard, is left out.
 pub fn register(me: Address, members: &[MemberView], registry: &mut Registry) {
     let series = Series::default();
     for member in members {

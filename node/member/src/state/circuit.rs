@@ -105,6 +105,7 @@ impl MemberState {
         })
     }
 
+    /// The records of gates as they stood after a block, and the indexes over them.
     fn rewind_to(
         &self,
         transaction: &WriteTransaction,

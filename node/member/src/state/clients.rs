@@ -177,6 +177,7 @@ impl ClientState {
                 tips.insert((ring.0, author), (seq, digest))?;
                 places.insert((ring.0, digest), (author, seq))?;
             }
+            // What a ring takes on this disk is counted with its nodes, so that its limit holds after a restart too.
             let added: u64 = nodes.iter().map(|node| node.bytes().len() as u64).sum();
             let mut sizes = transaction.open_table(SIZES)?;
             let before = sizes.get(ring.0)?.map_or(0, |size| size.value());

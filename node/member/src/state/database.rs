@@ -1,5 +1,6 @@
 //! The database file. After a failed write redb refuses all further work. So the database is closed, and the next call
-//! opens it again: what was committed is on disk, and a disk that was full may have space again.
+//! opens it again: what was committed is on disk, and a disk that was full may have space again. So a full disk is
+//! something to wait for, and not the end of the member.
 
 use super::error::StateError;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
@@ -48,6 +49,7 @@ impl Durable {
         })
     }
 
+    /// Works on the open database. After an error that ends it, it is closed here and opened by the next call.
     fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, StateError>,

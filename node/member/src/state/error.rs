@@ -1,4 +1,5 @@
-//! Why the state database cannot be used.
+//! Why the state database cannot be used, and whether waiting may help ([`StateError::is_transient`]): a full disk may
+//! get space again; a damaged file, or one of another member, does not mend itself.
 
 use std::{io::ErrorKind, path::PathBuf};
 
@@ -113,6 +114,7 @@ pub(super) fn is_full(kind: ErrorKind) -> bool {
     )
 }
 
+/// All errors of redb become one kind of [`StateError`].
 macro_rules! from_redb {
     ($($error:ty),*) => {$(
         impl From<$error> for StateError {

@@ -3,6 +3,9 @@
 //! [`Gates`] is the table that `rings_protocol::circuit` works on. It remembers which records a transaction has changed
 //! and brings the indexes up to date at the end: which gates are open, which wait for others, which are over, and which
 //! changed in which block, so that a reorganisation finds them.
+//!
+//! The protocol decides what a record says; this file only stores it. Gates that are over are forgotten with all votes
+//! on them, the oldest first, and only those that no reorganisation that is followed can change any more.
 
 use super::{
     error::StateError,
@@ -20,13 +23,21 @@ use std::collections::BTreeSet;
 
 /// The tables of the circuit in one write transaction.
 pub(super) struct Gates<'a> {
+    /// Gate to its record.
     gates: Table<'a, Account, &'static [u8]>,
+    /// (gate, gate that waits for it).
     dependants: Table<'a, (Account, Account), ()>,
+    /// (block, gate whose record changed in it).
     changed: Table<'a, (u64, Account), ()>,
+    /// Gates that this ring may work on now.
     open: Table<'a, Account, ()>,
+    /// Gates that were asked for and are not ready.
     waiting: Table<'a, Account, ()>,
+    /// (block, gate that has been over since).
     past: Table<'a, (u64, Account), ()>,
+    /// Gate to the transaction that registered its result.
     transactions: Table<'a, Account, Word>,
+    /// Gates whose records this transaction has changed.
     touched: BTreeSet<Address>,
     /// Whether the gates of an account are computed.
     accepts: &'a dyn Fn(Address) -> bool,
@@ -93,6 +104,7 @@ impl<'a> Gates<'a> {
         (block, keep): (u64, u64),
         limit: usize,
     ) -> Result<(), StateError> {
+        // Only the excess goes, and at most `limit` in one transaction, so that no page of the chain takes long.
         let excess = redb::ReadableTableMetadata::len(&self.past)?.saturating_sub(keep);
         let mut old = Vec::new();
         for entry in self.past.range(..(block, [0; 20]))?.take(limit) {

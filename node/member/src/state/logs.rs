@@ -3,6 +3,10 @@
 //! The journal is read inside the transaction that writes: [`MemberState::append`] stores a signed node's votes with
 //! the results that the journal must hold, nodes of other members, and contradictions that were found, all or nothing.
 //! Blocks of nodes are in the block store, and must be there before.
+//!
+//! This is the rule "disk first" in its last step: when `append` returns without an error, the transaction is durable,
+//! and only then may a signature leave. Nodes of the own log that come back from other members (after a backup was put
+//! back) write their votes into the journal too, so that none of them is ever contradicted.
 
 use super::{
     error::StateError,
@@ -105,6 +109,8 @@ impl MemberState {
     ) -> Result<Equivocations, StateError> {
         self.database.write(|transaction| {
             let mut index = Index::open(transaction, self.identity.member)?;
+            // The journal and the node that carries the signatures are in one transaction: neither can be on disk
+            // without the other.
             for (computation, result) in prepared.iter().flat_map(|prepared| &prepared.results) {
                 index.journal.insert(key(*computation), result.0)?;
             }
@@ -124,6 +130,8 @@ impl MemberState {
                 duties,
             } in others
             {
+                // Nodes of the own log come from others after a loss of the disk. What they signed enters the journal,
+                // so that nothing else is signed now.
                 if node.author() == self.identity.member {
                     index.recall(votes)?;
                     index.petitions.recall(node)?;
@@ -245,11 +253,16 @@ impl MemberState {
 
 /// Where nodes and results are added, in one write transaction.
 struct Index<'a> {
+    /// Computation to the result that was signed.
     journal: Table<'a, Work, Word>,
+    /// Author and position to digest.
     nodes: Table<'a, (Account, u64), Word>,
+    /// Author to the head of its log.
     tips: Table<'a, Account, (u64, Word)>,
+    /// Author to what it has written on the day that is counted.
     usage: Table<'a, Account, (u64, u64, u64)>,
     duties: Table<'a, (Account, Account), u64>,
+    /// Digest to position.
     positions: Table<'a, Word, u64>,
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
@@ -269,6 +282,7 @@ impl<'a> Index<'a> {
         })
     }
 
+    /// Enters a node: its place, the new head of its log, and what it says.
     fn add(&mut self, node: &LogNode, votes: &[Vote]) -> Result<(), StateError> {
         let author = node.author();
         self.nodes.insert((author.0, node.seq()), node.digest().0)?;

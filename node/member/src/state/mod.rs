@@ -7,9 +7,9 @@
 //!
 //! Requests, the votes on them and what ring nodes list are kept beside the gates (`requests.rs`, `ring_log.rs`).
 //!
-//! Kept for ever are the journal, the logs' indexes the proofs against members, and what ring nodes list. Gates that are over, and the votes on them,
-//! are kept for the newest [`circuit::KEPT_GATES`]; older ones are forgotten, once they are deeper in the chain than any
-//! reorganisation that is followed.
+//! Kept for ever are the journal, the logs' indexes, the proofs against members, and what ring nodes list. Gates that are
+//! over, and the votes on them, are kept for the newest [`circuit::KEPT_GATES`]; older ones are forgotten, once they are
+//! deeper in the chain than any reorganisation that is followed.
 
 mod circuit;
 mod clients;

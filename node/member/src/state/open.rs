@@ -3,6 +3,10 @@
 //! A new file gets its tables, the format, and the [`Identity`] of its member (chain, ring, account) in one
 //! transaction. An existing one must have all three. So a member never signs with the journal of another one, and a
 //! program never misreads the tables of another version.
+//!
+//! A database of an earlier format from [`FORWARD_FROM`] on gets what is new in the same transaction, and has the new
+//! format afterwards. A file with other tables and no format is refused, because taking it for a new member's would
+//! mean to forget what was signed.
 
 use super::{
     database::Durable,

@@ -1,4 +1,7 @@
 //! How much of each author's log was written to this disk today, and which votes cost nothing.
+//!
+//! The rules are in `core/quota.rs`. The counts are written in the same transaction as the nodes that they count, so
+//! neither a crash nor a restart gives an author more room.
 
 use super::{
     circuit::Reader,

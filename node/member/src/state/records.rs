@@ -102,7 +102,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The same on another day, and with a further node.
+    /// The usage after a further node on `day`. What was counted on an earlier day is dropped.
     pub fn and(self, day: u64, cost: Cost) -> Self {
         let before = match self.day == day {
             true => self.cost,

@@ -40,6 +40,8 @@ impl MemberState {
         })
     }
 
+    /// The data that a request reads and gives, as far as this member knows it: what a ring node lists, else what it
+    /// voted for itself.
     fn data_of_request(&self, digest: Digest, request: &Request) -> Result<GateData, StateError> {
         let mut data = GateData {
             inputs: vec![request.operation],

@@ -1,9 +1,10 @@
 //! Requests that members' logs hold, the votes on them, and that part of the signing journal that is for requests.
 //!
-//! What members would choose for slots is kept here too. `Petitions` takes all of it out of nodes inside the write transaction that stores the nodes, so that a request is on disk
-//! with the node that asks it. Votes may come before their request: they are kept, and forgotten if nobody asks it in time.
-//! When the ring node is final that lists a request, or the last one that might, its journal is forgotten at once, and
-//! request and votes some time later ([`MemberState::finalise`]).
+//! What members would choose for slots is kept here too. `Petitions` takes all of it out of nodes inside the write
+//! transaction that stores the nodes, so that a request is on disk with the node that asks it. Votes may come before
+//! their request: they are kept, and forgotten if nobody asks it in time. When the ring node is final that lists a
+//! request, or the last one that might, its journal is forgotten at once, and request and votes some time later
+//! ([`MemberState::finalise`]).
 
 use super::{
     error::StateError,
@@ -119,8 +120,8 @@ impl MemberState {
         })
     }
 
-    /// Ring nodes before `next` are final: forgets the journal of these requests, which they list or which have expired with
-    /// them, and the oldest of all requests that are over.
+    /// Ring nodes before `next` are final: forgets the journal of these requests, which they list or which have expired
+    /// with them, and the oldest of all requests that are over.
     ///
     /// # Errors
     /// [`StateError`].

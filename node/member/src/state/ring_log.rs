@@ -1,7 +1,11 @@
 //! The ring log as the chain names it, and what its ring nodes list.
 //!
-//! A ring node goes into the tables twice: its digest with the page of events that registers it, and its entries when its
-//! pages are here ([`MemberState::list`]). A reorganisation takes back both.
+//! A ring node goes into the tables twice: its digest with the page of events that registers it, and its entries when
+//! its pages are here ([`MemberState::list`]). A reorganisation takes back both.
+//!
+//! The gates that got a result of this ring and are not listed by a final ring node are kept here as well, with the
+//! time when that was read, because ring nodes list them too. What becomes final is decided by depth (`core/terms.rs`);
+//! from then on the requests that were listed are forgotten, and a slot that was decided stays decided.
 
 use super::{
     error::StateError,
@@ -85,8 +89,8 @@ impl MemberState {
         })
     }
 
-    /// The gates that got a result of this ring in these blocks, and that no final ring node lists, with the seconds since 1970
-    /// when that was read.
+    /// The gates that got a result of this ring in these blocks, and that no final ring node lists, with the seconds
+    /// since 1970 when that was read.
     ///
     /// # Errors
     /// [`StateError`].
@@ -210,6 +214,7 @@ pub(super) fn take_back(
     unlisted.retain(|(block, _), _| is_left(block))?;
     nodes.retain(|_, (_, block, _)| is_left(block))?;
     let count = nodes.last()?.map_or(0, |(number, _)| number.value() + 1);
+    // The table is ordered by the numbers of ring nodes, so what the lost ones list is at its end.
     let mut by = transaction.open_table(LISTED_BY)?;
     let mut lost = Vec::new();
     for entry in by.range((count, [0; 32])..)? {

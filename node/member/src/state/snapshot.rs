@@ -65,6 +65,8 @@ impl MemberState {
     }
 }
 
+/// Copies all tables. A table that is not named here is an error: a backup without part of the signing journal would let
+/// this member sign a second result.
 fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StateError> {
     let mut left: BTreeSet<String> = from
         .list_tables()?
@@ -118,6 +120,7 @@ fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StateEr
     }
 }
 
+/// Copies a table row by row: a copy of the file could hold half of a transaction.
 fn copy<K: Key + 'static, V: Value + 'static>(
     from: &ReadTransaction,
     to: &WriteTransaction,

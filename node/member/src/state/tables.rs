@@ -1,10 +1,13 @@
-//! The tables of the state database, and how records are written in them.
+//! The tables of the state database, and how records are written in them. A change here is a change of the format
+//! (`open.rs`).
 
 use super::error::StateError;
 use redb::TableDefinition;
 use serde::{de::DeserializeOwned, Serialize};
 
+/// An address as a key.
 pub(super) type Account = [u8; 20];
+/// A digest as a key.
 pub(super) type Word = [u8; 32];
 /// A computation: gate, and hash of what its futures hold.
 pub(super) type Work = (Account, Word);
@@ -70,16 +73,17 @@ pub(super) const ASKED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new(
 /// (request, member, hash of what its inputs resolved to) → the payload of the vote.
 pub(super) const REQUEST_VOTES: TableDefinition<'_, RequestVoteKey, &[u8]> =
     TableDefinition::new("request_votes");
-/// (number of ring nodes, request): votes on this request were stored when there were so many, and nobody had asked it.
+/// (number of ring nodes at that time, request): votes on a request were stored before anybody had asked it.
 pub(super) const STRAY: TableDefinition<'_, (u64, Word), ()> = TableDefinition::new("stray");
 /// What was asked in the own log (the digest of the request with an `until` of 0) → the newest request of it.
 pub(super) const QUESTIONS: TableDefinition<'_, Word, Word> = TableDefinition::new("questions");
 /// (member, slot) → what the member would choose; until a final ring node decides the slot.
 pub(super) const CHOICES: TableDefinition<'_, (Account, Word), Word> =
     TableDefinition::new("choices");
-/// (number of ring nodes, request that was over when so many were final).
+/// (number of ring nodes that were final then, request): the request was over at that time.
 pub(super) const OVER: TableDefinition<'_, (u64, Word), ()> = TableDefinition::new("over");
-/// (block, gate that got a result of this ring in it, which no final ring node lists) → seconds since 1970 when that was read.
+/// (block, gate that got a result of this ring in it, which no final ring node lists) → seconds since 1970 when that was
+/// read.
 pub(super) const UNLISTED: TableDefinition<'_, (u64, Account), u64> =
     TableDefinition::new("unlisted");
 /// Number of a ring node → its digest, and block and transaction of its registration.

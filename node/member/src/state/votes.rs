@@ -3,6 +3,9 @@
 //! A vote is stored under its gate, inputs, epoch and member, because after a reorganisation an earlier epoch may be
 //! the current one again. `Ballots` adds votes in one write transaction and finds members that signed two results for
 //! one computation. Proofs of forks and the gates on which a member voted for a wrong result are kept here too.
+//!
+//! A member can vote at no cost for anything, so all that is kept of one member is bounded: [`KEPT_EPOCHS`] of its
+//! votes on one computation, and [`MAX_DIVERGED`] gates with a wrong vote.
 
 use super::{
     circuit::newest,
@@ -166,6 +169,7 @@ impl<'a> Ballots<'a> {
         let (gate, inputs) = (vote.gate.0, vote.inputs.0);
         self.votes
             .insert((gate, inputs, member.0, vote.epoch), bytes.as_slice())?;
+        // An epoch too many: the oldest goes, which may be the one that has just come.
         if epochs.len() >= KEPT_EPOCHS && !epochs.contains(&vote.epoch) {
             let oldest = epochs.iter().copied().min().unwrap_or(vote.epoch);
             self.votes

@@ -68,6 +68,7 @@ impl MemberState {
         })
     }
 
+    /// The outputs that this member has voted for, of a gate that has no result yet.
     fn voted(
         &self,
         transaction: &ReadTransaction,
@@ -85,6 +86,7 @@ impl MemberState {
     }
 }
 
+/// The data that a gate names: constants, outputs of other gates as far as they are there, and its own result.
 fn data_of(gates: &Reader, record: &GateRecord) -> Result<GateData, StateError> {
     let mut inputs = Vec::with_capacity(record.spec.inputs.len());
     for input in &record.spec.inputs {

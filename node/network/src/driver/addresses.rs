@@ -23,6 +23,8 @@ impl Driver {
         }
     }
 
+    /// A peer has said which program it is and at which address it sees this machine. A peer of another version is
+    /// disconnected, because the two would not understand each other.
     fn on_introduced(&mut self, peer: Id, info: &Info) {
         let differs = self
             .version

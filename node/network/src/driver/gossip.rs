@@ -1,4 +1,9 @@
 //! Gossip: out to the peers, in to the consumer, and its verdicts.
+//!
+//! A message that comes in is given to the consumer only if there is a place in the queue and room among the messages
+//! that wait for a verdict, counted in messages and in bytes. Otherwise it is dropped and counted, and not passed on. A
+//! message travels on to other peers only after the consumer's verdict, so what is invalid spreads no further than to
+//! the neighbours of whoever sent it.
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -12,6 +17,7 @@ use crate::event::GossipShare;
 use crate::{Event, NetworkError, PeerId, Verdict};
 
 impl Driver {
+    /// Publishes a message to all peers that are subscribed now. It is not kept for those that come later.
     pub(super) fn publish(&mut self, data: Bytes) -> Result<(), NetworkError> {
         let size = data.len();
         let gossip = &mut self.swarm.behaviour_mut().gossip;

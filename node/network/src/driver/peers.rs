@@ -3,6 +3,10 @@
 //! The list of peers decides who may connect. The dialer says whom to dial when; the links say what an opened or closed
 //! connection means; the liveness says who does not answer. This file joins the three with the swarm, and tells the
 //! consumer who is connected.
+//!
+//! A peer counts as connected when it has a connection and has subscribed to our topic. One that does not subscribe in
+//! time is disconnected and dialed again, because the subscription was lost on the way. A machine that is switched off
+//! closes nothing, so each peer is asked from time to time whether it is there.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -21,6 +25,7 @@ use crate::reach::{dial_reason, end_reason};
 use crate::{Event, Peer, PeerId};
 
 impl Driver {
+    /// Takes the list of peers. New ones may connect and are dialed; those that are gone are disconnected.
     pub(super) fn set_peers(&mut self, peers: Vec<Peer>) {
         let peers = self.read_peers(peers);
         let announced = peers.values().flat_map(|forms| &forms.announced);
@@ -48,6 +53,7 @@ impl Driver {
         }
     }
 
+    /// The list within its bounds, without this machine, and with addresses that can be dialed.
     fn read_peers(&self, peers: Vec<Peer>) -> HashMap<Id, Forms> {
         let local = *self.swarm.local_peer_id();
         if peers.len() > self.limits.peers {
@@ -114,6 +120,7 @@ impl Driver {
         tracing::debug!(?peer, %error, "an inbound connection failed");
     }
 
+    /// A connection is open. Whether the peer counts as connected depends on its subscription, which comes later.
     pub(super) fn on_opened(&mut self, peer: Id, id: ConnectionId, inbound: bool) {
         let now = Instant::now();
         self.dialer.connected(&peer, now);
@@ -123,6 +130,8 @@ impl Driver {
         }
     }
 
+    /// A connection has closed. Only with the last one the peer is gone: it is dialed again, and the consumer is told if
+    /// it had been told that the peer was there.
     pub(super) fn on_closed(&mut self, peer: Id, id: ConnectionId, cause: Option<ConnectionError>) {
         let Closed::Last { was_ready } = self.links.closed(&peer, id) else {
             return;
@@ -162,6 +171,7 @@ impl Driver {
         }
     }
 
+    /// Questions and answers about whether a peer is there. Any answer counts, also a refusal.
     pub(super) fn on_alive(&mut self, event: request_response::Event<Bytes, Response>) {
         match event {
             request_response::Event::Message { message, .. } => match message {

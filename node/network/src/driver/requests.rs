@@ -1,4 +1,8 @@
 //! Requests: ours to peers, and theirs to the consumer.
+//!
+//! A request to a peer that is not connected fails at once and does not dial. A peer's request is given to the consumer
+//! if the peer has not used up its share and the queue has a place; otherwise the answer is "busy", at once. If the
+//! consumer drops a request, the peer is told that no answer will come, so it need not wait for the timeout.
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -13,6 +17,8 @@ use crate::codec::Response;
 use crate::{NetworkError, PeerId, PeerRequest, Reply};
 
 impl Driver {
+    /// Sends a request to a peer that is connected. It does not dial: whoever is on the list and not connected is being
+    /// dialed already.
     pub(super) fn ask(&mut self, peer: PeerId, data: Bytes, asked: Asked) {
         if !self.links.is_open(&peer.0) {
             return asked.tell(Err(NetworkError::NotConnected { peer }));
@@ -25,6 +31,8 @@ impl Driver {
         self.asked.insert(id, asked);
     }
 
+    /// Handles what libp2p says about requests. Each of ours ends exactly once, with an answer or a failure, and each of
+    /// theirs leaves the inbox exactly once, however it ends.
     pub(super) fn on_request(&mut self, event: request_response::Event<Bytes, Response>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {

@@ -1,4 +1,22 @@
-//! What a member does when it is due: propose, look at proposals and endorse them, send.
+//! What a member does in the agreement on the next ring node: propose one, look at the others' proposals, endorse,
+//! send.
+//!
+//! [`Assembler::tick`] does all of it, in this order:
+//!
+//! 1. It finds the place of the next ring node: number, epoch, members and links. While the ring node before is not
+//!    held, it does nothing.
+//! 2. It asks since when a ring node is due: when enough entries wait, or when the oldest has waited long enough.
+//! 3. It looks at each proposal that it has not endorsed yet. Where pages are missing it asks for them once. An
+//!    objection is reported once, and the proposal is looked at again on the next tick, because more may be known by
+//!    then.
+//! 4. If a ring node is due and the own turn has come, it proposes. It proposes again only after all others have had a
+//!    turn.
+//! 5. It sends a proposal that enough members have endorsed: its proposer at once, each other member one turn after the
+//!    last.
+//!
+//! Nothing is sent or written here: the result is a list of [`AssemblyEffect`]s. Nothing needs to be on disk first,
+//! since an endorsement binds nobody: the chain takes one ring node for each number, and what another one listed goes
+//! into the next.
 
 use super::{
     assembler::{Assembler, AssemblyEffect},
@@ -58,6 +76,7 @@ impl Assembler {
             None => Ok(None),
         };
         let (prev, skip) = (at(self.next.checked_sub(1))?, at(skip_target(self.next))?);
+        // The first ring node has nothing before it; all others need both links.
         let linked = self.next == 0 || (prev.is_some() && skip.is_some());
         Ok(linked.then(|| Position {
             number: self.next,
@@ -102,6 +121,7 @@ impl Assembler {
             let Some((node, moves)) = open(store, author, held, effects)? else {
                 continue;
             };
+            // What is signed depends on the heads that move, and so on the pages: it is known only now.
             let prev = position.prev.unwrap_or(Digest::ZERO);
             let signed = self.domain.ring_node(prev, held.node, self.epoch, &moves);
             let objection = view.objection(store, &node, &moves)?;
@@ -180,6 +200,9 @@ impl Assembler {
     /// The heads that can move, and those that the contract has for the same members.
     fn moves<S: RingStore>(&self, store: &S) -> Result<(Vec<Head>, Vec<Digest>), S::Error> {
         let (mut heads, mut before) = (Vec::new(), Vec::new());
+        // A head that moved on chain while a ring node was under way stays out of the next one, so that a member that
+        // moves its head again and again cannot hold up the ring. No ring node moves the head of a
+        // forked log.
         let left_out =
             |member: &Address| self.moved.contains(member) || self.forked.contains(member);
         for member in self.members.iter().filter(|member| !left_out(member)) {
@@ -208,6 +231,8 @@ impl Assembler {
             .filter(|(_, held)| held.header.number == self.next && !held.sent)
             .filter_map(|(author, held)| Some((author, held.node, held.signed?)))
             .collect();
+        // The turn of the first member begins one turn after the agreement, so that the proposer has time to send it
+        // itself.
         let turns = self.place().saturating_add(1);
         for (author, node, signed) in candidates {
             let Some(signatures) = self.drafts.quorum(signed, &self.members, self.needed) else {

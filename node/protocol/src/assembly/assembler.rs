@@ -1,4 +1,15 @@
-//! What a member knows that has a part in agreeing on ring nodes, and how news changes it.
+//! The state of a member that takes part in the agreement on ring nodes, and how news changes it.
+//!
+//! An [`Assembler`] holds the membership, the number of the next ring node, the heads that the contract has, the book
+//! of requests, the choices of members, and the proposals and endorsements for the next number. The methods in this
+//! file take news from two sources, the logs of members and the chain, and none of them decides anything:
+//! [`Assembler::tick`] does that (`act.rs`), and [`AssemblyEffect`] lists what it may ask of the caller. [`Settings`]
+//! has the times, in milliseconds.
+//!
+//! Whatever changes what members sign takes endorsements back, so that each proposal is looked at again: a new
+//! membership, a head that moved on chain, a reorganisation. A member whose head moved while a ring node that moves it
+//! too was under way is left out of the next one: the contract puts its own stored heads into what was signed, so one
+//! head that differs makes all signatures of that ring node invalid.
 
 use super::{
     check::Reason,
@@ -17,11 +28,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// When a ring node is due, and how long turns are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// So many waiting entries make a ring node due at once.
+    /// The number of waiting entries that makes a ring node due at once.
     pub entries: usize,
-    /// An entry that has waited so long makes one due, in milliseconds.
+    /// How long an entry may wait before it makes a ring node due, in milliseconds.
     pub wait: u64,
-    /// How long the next in line waits for a proposer or a sender, in milliseconds: some blocks.
+    /// How long the next in line waits for a proposer or a sender, in milliseconds. It should be the time of some blocks,
+    /// so that a transaction that was sent can be seen.
     pub turn: u64,
 }
 
@@ -45,7 +57,8 @@ pub enum AssemblyEffect {
         /// The ring node, with its pages.
         node: Box<RingNode>,
     },
-    /// Fetch these pages, first from this member. [`RingStore::page`](super::RingStore::page) gives them when they are there.
+    /// Fetch these pages, first from this member. [`RingStore::page`](super::RingStore::page) gives them when they are
+    /// there.
     Fetch {
         /// Who proposed them.
         author: Address,
@@ -78,17 +91,25 @@ pub enum AssemblyEffect {
 pub struct Assembler {
     pub(super) me: Address,
     pub(super) domain: Domain,
+    /// When a ring node is due, and how long a turn lasts.
     pub(super) settings: Settings,
     pub(super) epoch: u64,
     pub(super) members: Vec<Address>,
+    /// How many endorsements are two thirds.
     pub(super) needed: usize,
+    /// The number of the next ring node.
     pub(super) next: u64,
+    /// The requests that may be listed.
     pub(super) book: Book,
+    /// The choices that may be listed.
     pub(super) decisions: Decisions,
+    /// Proposals and endorsements for the next ring node.
     pub(super) drafts: Drafts,
+    /// The heads of members' logs that the contract has.
     pub(super) heads: BTreeMap<Address, Digest>,
     /// Members whose heads moved on chain while a ring node was under way: the next one leaves them out.
     pub(super) moved: BTreeSet<Address>,
+    /// Members whose forks are proven.
     pub(super) forked: BTreeSet<Address>,
     /// Members whose accounts cannot pay for a registration now.
     pub(super) poor: BTreeSet<Address>,
@@ -96,7 +117,7 @@ pub struct Assembler {
     pub(super) full: Option<u64>,
     /// When this member proposed for the next number.
     pub(super) proposed: Option<u64>,
-    /// When it is to be looked at again.
+    /// When `tick` is needed next, if nothing else happens.
     pub(super) wake: Option<u64>,
 }
 
@@ -271,8 +292,8 @@ impl Assembler {
         self.book.finalised(number)
     }
 
-    /// The chain refused the registration, and another ring node is not registered in its place: others have their turn, and
-    /// this member may propose again.
+    /// The chain refused the registration, and another ring node is not registered in its place: others have their turn,
+    /// and this member may propose again.
     pub fn registration_failed(&mut self, node: Digest, now: u64) {
         for (_, held) in self.drafts.all().filter(|(_, held)| held.node == node) {
             held.sent = false;

@@ -1,4 +1,16 @@
 //! Whether a member endorses a ring node that another one proposes.
+//!
+//! `View::objection` compares a proposal with what this member knows and gives a [`Reason`] not to endorse it, or
+//! nothing. It checks, in this order: place and links, whether anything is listed, each entry (two thirds have voted
+//! so, and what the entry rests on is listed before or beside it), what is left out, each head, and at last whether a
+//! ring node is due at all.
+//!
+//! A proposer that could leave entries out for ever would be a censor. So an entry that was agreed two ring nodes ago
+//! must be listed if there is room. Younger ones may have been unknown to the proposer. `select` is the other side of
+//! this rule: it fills a ring node with pending entries in their order and stops at the first that does not fit,
+//! because a later one may rest on it.
+//!
+//! [`RingStore`] is what is asked of the disk; a failure of it is passed on and is never an objection.
 
 use super::{decisions::Decisions, proposal::Move};
 use crate::{
@@ -34,7 +46,7 @@ pub enum Reason {
     /// By count and by time, no ring node is due here yet.
     #[error("no ring node is due yet")]
     NotDue,
-    /// An entry.
+    /// An entry that this member does not support; the source says why.
     #[error("an entry is not endorsed here")]
     Entry(#[source] request::Objection),
     /// A choice that nobody made, or a slot that was decided.
@@ -71,13 +83,16 @@ pub(super) struct Pending {
 
 /// What a member knows when it looks at a proposal.
 pub(super) struct View<'a> {
+    /// Where the next ring node stands.
     pub position: Position,
     pub members: &'a [Address],
     /// The heads on chain.
     pub heads: &'a BTreeMap<Address, Digest>,
     pub book: &'a Book,
     pub decisions: &'a Decisions,
+    /// What this member would list itself.
     pub pending: &'a [Pending],
+    /// Whether a ring node is due now.
     pub is_due: bool,
 }
 
@@ -126,6 +141,8 @@ impl View<'_> {
         if node.entries().is_empty() {
             return Ok(Some(Reason::Idle));
         }
+        // Whether a ring node is due is asked last: a proposal with a fault is refused for that fault, so that the
+        // operator reads what is wrong with it and not that it came early.
         if let Some(reason) = self.entries(node).or_else(|| self.omission(node)) {
             return Ok(Some(reason));
         }
@@ -137,6 +154,7 @@ impl View<'_> {
         Ok((!self.is_due).then_some(Reason::NotDue))
     }
 
+    /// The first entry that this member would not list. A result may rest on another one that the same ring node lists.
     fn entries(&self, node: &RingNode) -> Option<Reason> {
         let results = node.entries().iter().filter_map(|entry| match entry {
             Entry::Result { request, .. } => Some(*request),
@@ -180,6 +198,8 @@ impl View<'_> {
         None
     }
 
+    /// Whether a move begins at the head on chain, and ends at a later node of the same log that is held here. A log
+    /// whose head the chain does not have yet may begin anywhere.
     fn head_fits<S: RingStore>(&self, store: &S, each: &Move) -> Result<bool, S::Error> {
         let (member, before, after) = *each;
         let on_chain = self.heads.get(&member).copied().unwrap_or(Digest::ZERO);

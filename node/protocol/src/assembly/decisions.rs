@@ -61,6 +61,7 @@ impl Choice {
     }
 }
 
+/// What is known of one slot: who chose what, since when two thirds have chosen, and which ring node lists the decision.
 #[derive(Debug, Default)]
 struct Slot {
     choices: BTreeMap<Address, Digest>,
@@ -107,6 +108,8 @@ impl Decisions {
         self.count(choice.slot, now);
     }
 
+    /// Notes since when as many members have chosen as are needed, whatever they chose. If too few are members now, the
+    /// moment is forgotten.
     fn count(&mut self, slot: Digest, now: u64) {
         let (next, needed, members) = (self.next, self.needed, &self.members);
         let Some(slot) = self.slots.get_mut(&slot) else {
@@ -118,6 +121,7 @@ impl Decisions {
         slot.due = (voices.count() >= needed).then_some(due);
     }
 
+    /// How many of the members of now have made each choice.
     fn voices(&self, slot: &Slot) -> BTreeMap<Digest, usize> {
         let mut voices = BTreeMap::new();
         for (member, choice) in &slot.choices {
@@ -151,7 +155,7 @@ impl Decisions {
         let open = self.slots.get(&slot).filter(|slot| slot.listed.is_none());
         let Some(slot) = open else { return false };
         let voices = self.voices(slot);
-        // Among so many voices one is honest.
+        // More members than may be faulty, so at least one of them is honest.
         let weighty = self.members.len().saturating_sub(self.needed) + 1;
         let own = voices.get(&choice).copied().unwrap_or(0);
         own >= weighty || (own > 0 && voices.values().all(|count| *count < weighty))

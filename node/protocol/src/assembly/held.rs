@@ -1,4 +1,10 @@
 //! The proposals and endorsements that a member holds for the next ring node.
+//!
+//! `Drafts` keeps both by member, in queues of [`MAX_PROPOSALS`] and [`MAX_ENDORSEMENTS`]: a member that writes more
+//! pushes out only its own oldest. A `HeldProposal` is a proposal with what this member made of it: its pages read,
+//! endorsed or not, sent or not. `Drafts::quorum` collects the signatures for one ring node. Recovering the signer of a
+//! signature is dear, so a signature is checked only when enough endorsements are there that could make the quorum, and
+//! then once.
 
 use super::{
     check::Reason,
@@ -16,15 +22,18 @@ pub const MAX_ENDORSEMENTS: usize = 16;
 #[derive(Debug)]
 pub(super) struct HeldProposal {
     pub proposal: Proposal,
+    /// The digest of the ring node that is proposed.
     pub node: Digest,
     pub header: Header,
     /// The heads that move, once the pages are there.
     pub moves: Option<Vec<Move>>,
-    /// What is signed, likewise.
+    /// The digest that is signed, once the pages are there.
     pub signed: Option<Digest>,
+    /// Whether this member has endorsed it.
     pub endorsed: bool,
     /// Whether the caller was asked to fetch the pages.
     pub fetching: bool,
+    /// Why this member did not endorse it when it last looked.
     pub objection: Option<Reason>,
     /// When enough members had endorsed it.
     pub quorum: Option<u64>,
@@ -82,6 +91,7 @@ impl Drafts {
         true
     }
 
+    /// Keeps an endorsement, unless it is held. Of one author at most [`MAX_ENDORSEMENTS`] are kept, the newest.
     pub fn endorse(&mut self, author: Address, endorsement: Endorsement) {
         let held = self.endorsements.entry(author).or_default();
         if held.iter().any(|given| given.endorsement == endorsement) {
@@ -96,8 +106,8 @@ impl Drafts {
         });
     }
 
-    /// `needed` endorsements of what is signed so, in ascending order of the members. Those that their authors did not sign
-    /// are dropped, when it comes to them.
+    /// The first `needed` endorsements of the digest `signed`, in ascending order of the members, as the contract wants
+    /// them. Those that their authors did not sign are dropped, when it comes to them.
     pub fn quorum(
         &mut self,
         signed: Digest,
@@ -111,6 +121,7 @@ impl Drafts {
                 members.binary_search(member).is_ok() && held.iter().any(is_for)
             })
             .collect();
+        // Signatures are checked only when there could be enough of them, because to check one is slow.
         if given.len() < needed {
             return None;
         }

@@ -1,4 +1,8 @@
 //! Whose turn it is to propose a ring node.
+//!
+//! The order is different for each number, so the work is spread, and it is the same for everybody, so all know who is
+//! next. Since number and epoch are in the seed, nobody can choose to be first. Nothing rests on the order but time: a
+//! proposal out of turn is as good as any other.
 
 use crate::{cids::keccak256, Address};
 

@@ -291,6 +291,8 @@ pub fn resolve<T: GateTable>(
     }))
 }
 
+/// Takes in that an account asked for a gate. The first request makes the gate wait for its upstream gates. A gate that
+/// was only followed until now may be ready already, so it is looked at in any case.
 fn request<T: GateTable>(
     table: &mut T,
     gate: Address,
@@ -337,6 +339,7 @@ fn result_of(
     block: u64,
 ) -> Option<GateResult> {
     let is_failure = pins == [FAILURE_PIN];
+    // A gate's outputs are registered together: each pin once, or the one pin of failure alone.
     let are_outputs =
         pins.len() as u128 == spec.outputs && pins.iter().all(|pin| *pin < spec.outputs);
     let outputs: BTreeMap<_, _> = pins.iter().copied().zip(cids.iter().copied()).collect();
@@ -349,6 +352,8 @@ fn result_of(
     })
 }
 
+/// Takes in a result. The first one counts, whichever ring it came from. Gates that wait for it are looked at again: they
+/// may be ready now, or doomed.
 fn register<T: GateTable>(
     table: &mut T,
     gate: Address,
@@ -396,6 +401,8 @@ fn settle<T: GateTable>(table: &mut T, gate: Address) -> Result<Option<Signal>, 
     }
     let upstream = look_upstream(table, &record.spec)?;
     let (block, signal) = match (upstream, record.requested()) {
+        // The gate became what it is with the later of the two blocks. That number is stored, so that a rewind to
+        // before it takes the mark back.
         (Upstream::Failed(block), requested) => {
             let block = block.max(requested.unwrap_or(0));
             record.doomed = Some(block);
@@ -426,6 +433,7 @@ fn look_upstream<T: GateTable>(table: &T, spec: &GateSpec) -> Result<Upstream, T
             continue;
         };
         let upstream = table.gate(*gate)?;
+        // One failed upstream gate decides, even while others have no result yet.
         if let Some(block) = upstream.as_ref().and_then(GateRecord::failed) {
             return Ok(Upstream::Failed(block));
         }

@@ -1,8 +1,14 @@
 //! A compound action, its bytes in the contracts' ABI, and its signature.
 //!
-//! `mtx` is `abi.encode(CompoundAction)`: the word 32, then nine words, the last of which is 288 and says where `data` begins,
-//! then the length of `data` and its bytes, filled up with zeros to whole words. [`CompoundAction::from_abi`] accepts exactly
-//! what [`CompoundAction::to_abi`] writes, so an action has one encoding.
+//! `mtx` is `abi.encode(CompoundAction)`: the word 32, then nine words, the last of which is 288 and says where `data`
+//! begins, then the length of `data` and its bytes, filled up with zeros to whole words. [`CompoundAction::from_abi`]
+//! accepts exactly what [`CompoundAction::to_abi`] writes, so an action has one encoding.
+//!
+//! The avatar signs [`CompoundAction::digest`], the EIP-712 struct in the domain of its own ring. This digest is also
+//! the action's name, `msg_hash`. A replica turns `mtx` and signature into a [`Signed`] action, which exists only when
+//! the signature is the avatar's and the gas is within [`MAX_ACTION_GAS`]. [`Signed::calldata`] is then the call of
+//! `IRing.flush`. The call itself may fail on chain or do anything that the avatar's account may do: a replica looks at
+//! the bound of gas, not at the meaning.
 
 use super::uint::Uint;
 use crate::{
@@ -204,6 +210,7 @@ impl Signed {
         if found != avatar {
             return Err(ActionError::Avatar { avatar, found });
         }
+        // The digest names chain and ring, so an action for another ring has another signer here.
         let msg_hash = action.digest(domain);
         let wrong = |_| ActionError::Signature { avatar };
         let signature = Signature::from_slice(mtx_sig).map_err(wrong)?;

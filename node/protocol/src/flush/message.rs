@@ -1,6 +1,9 @@
 //! What a member writes into its log about an action: that it took it in, and what became of it.
 //!
-//! The first message carries the action itself, so that any member that reads the log can bring it to the chain.
+//! The first message carries the action itself, so that any member that reads the log can bring it to the chain. The
+//! second names it by `msg_hash` and ends it: relayed, with transaction and fee, or failed, with a reason. A
+//! [`FlushMessage`] is either, in strict DAG-CBOR; [`FlushStatus`] is how far an action is, as `FlushToRing` answers it
+//! too.
 
 use super::action::MAX_ACTION_BYTES;
 use crate::{
@@ -69,7 +72,7 @@ impl FlushMessage {
                 signature,
             } => (RECEIVED, received(*ring, mtx, signature)),
             Self::Ended { msg_hash, status } => match status {
-                // There is nothing to end; the same as a reason that nobody gave.
+                // An action that has not ended has no last message; it is written as a failure without a reason.
                 FlushStatus::Received => (FAILED, failed(*msg_hash, "")),
                 FlushStatus::Relayed { transaction, fee } => {
                     (RELAYED, relayed(*msg_hash, *transaction, *fee))

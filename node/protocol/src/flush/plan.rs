@@ -1,8 +1,14 @@
 //! Which of the nodes that an avatar offers are new, and whether something is missing between them and what is held.
 //!
 //! The nodes come from somebody who may leave out, mix in or make up what it likes. They were opened already, so their
-//! signatures are good; here it is checked who signed them, that they link without a gap to the logs that are held, and that
-//! the heads of other logs that they refer to are held or among them. [`plan`] changes nothing: its [`Plan`] says what to store.
+//! signatures are good; here it is checked who signed them, that they link without a gap to the logs that are held, and
+//! that the heads of other logs that they refer to are held or among them. [`plan`] changes nothing: its [`Plan`] says
+//! what to store.
+//!
+//! All or nothing: one node that does not fit refuses the whole offer ([`Refused`]), and then nothing is stored. Where
+//! nodes are missing, the answer names some of them ([`Refused::Incomplete`]), so that the client can send them.
+//! [`Plan::reaches`] then says whether an action may be relayed: it has to begin at the head that the contract has, and
+//! its log has to lead from there to the new head.
 
 use super::action::CompoundAction;
 use crate::{
@@ -124,6 +130,7 @@ pub fn plan<H: HeldLogs>(
         }
         logs.entry(author).or_default().push(node);
     }
+    // What is missing is collected over all logs, so the sender learns all of it at once.
     let (mut plan, mut missing) = (Plan::default(), BTreeSet::new());
     for (author, mut nodes) in logs {
         nodes.sort_by_key(LogNode::seq);

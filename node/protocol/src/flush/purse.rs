@@ -70,6 +70,7 @@ impl Purse {
             return Ok(());
         }
         let is_granted = self.allowance.rings.contains(&ring);
+        // A ring with a grant has an allowance of its own; all other rings share one.
         let (of_ring, limit) = match is_granted {
             true => (self.taken(|other, _| other == ring), self.allowance.granted),
             false => {
@@ -129,6 +130,8 @@ impl Purse {
         }
     }
 
+    /// The gas of this day that counts against a limit: what was spent, and what is reserved for actions that are under
+    /// way.
     fn taken(&self, counts: impl Fn(Address, Address) -> bool) -> u64 {
         let spent = self
             .spent

@@ -1,4 +1,7 @@
 //! Whose turn it is to bring an action to the chain.
+//!
+//! As with [`submitters`](crate::quorum::submitters), the order only saves gas: whoever comes second finds the action
+//! on chain.
 
 use crate::{cids::keccak256, Address, Digest};
 

@@ -1,4 +1,4 @@
-//! A `uint256`, of which only the bytes are kept.
+//! A `uint256` of the contracts. It is compared and shown, and never computed with, so 32 bytes are enough.
 
 use std::fmt;
 

@@ -1,4 +1,8 @@
-//! What the author of a log node says.
+//! What the author of a log node says: a [`Content`], which [`seal`](super::seal) signs and [`LogNode`](super::LogNode)
+//! carries.
+//!
+//! The bounds here are those of the log format: no node is larger, and none has more messages or references. They are
+//! checked when a node is made and when it is opened.
 
 use crate::message::Message;
 use cid::Cid;

@@ -1,8 +1,12 @@
 //! Forks: one author, two nodes at one position.
 //!
-//! The two nodes together are a [`ForkProof`], which the ring's contract accepts (`IRing.proveFork`). One proof for each
-//! author is enough, and an author can make any number of them at no cost. So [`Forks`] says which proof is the first
-//! against its author, and only that one is stored and passed on.
+//! The two nodes together are a [`ForkProof`], which the ring's contract accepts (`IRing.proveFork`). One proof for
+//! each author is enough, and an author can make any number of them at no cost. So [`Forks`] says which proof is the
+//! first against its author, and only that one is stored and passed on.
+//!
+//! Two encodings of one signed content are not a fork: what counts is what the author signed, that is predecessor and
+//! content. Honest members cannot fork by a crash, because the signing journal and the node are on disk before the node
+//! leaves.
 
 use super::node::{LogNode, SignedNode};
 use crate::Address;

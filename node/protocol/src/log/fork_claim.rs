@@ -2,6 +2,10 @@
 //!
 //! An author signs position, predecessor and the digest of the content. So two such structs with their signatures prove
 //! that it signed two nodes for one position, and show nothing of what the nodes say: in a private ring too.
+//!
+//! A [`ForkClaim`] is made from a [`ForkProof`] ([`ForkClaim::of`]), travels as canonical DAG-CBOR, and is checked by
+//! [`ForkClaim::verify`] as `IRing.proveFork` checks it: this ring and chain, two different structs, one signer.
+//! Whether the signer is a member is left to the contract.
 
 use super::{fork::ForkProof, node::SignedNode};
 use crate::{

@@ -2,6 +2,10 @@
 //!
 //! Keys stand in canonical order, shorter ones first. [`read`] accepts exactly what [`content`] and [`node`] write. The
 //! schema for other languages is `docs/log.ipldsch`, with vectors in `tests/vectors/log`.
+//!
+//! A field that is absent has no key; there is no null. [`read`] also returns where in the input the content stands,
+//! because the signature covers those bytes as they came, and they are hashed without being encoded again. The same
+//! form of a message list is used inside the sealed bodies of private rings ([`write_messages`], [`read_messages`]).
 
 use super::content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS};
 use crate::{
@@ -14,6 +18,7 @@ use cid::Cid;
 
 /// Bytes of the shortest message: four keys and four empty values.
 const MIN_MESSAGE_BYTES: usize = 32;
+/// `r`, `s` and `v`.
 const SIGNATURE_BYTES: usize = 65;
 
 /// A node as its bytes have it.
@@ -129,6 +134,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read<'_>, CborError> {
     })
 }
 
+/// Reads a content. DAG-CBOR sorts the keys of a map by length, then by bytes; a key out of order is an error, so each
+/// content has one encoding.
 fn read_content(reader: &mut Reader<'_>) -> Result<Content, CborError> {
     let mut fields = reader.map()?;
     fields.key(reader, "seq")?;

@@ -29,10 +29,15 @@ use std::fmt;
 /// A node whose signature was made or checked here. It cannot be made in any other way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogNode {
+    /// Whose signature it has.
     author: Address,
+    /// The name of the block in which it is stored.
     cid: Cid,
+    /// The name by which other nodes link to it.
     digest: Digest,
+    /// The bytes of that block; those of a node of a private ring are sealed.
     bytes: Vec<u8>,
+    /// What is in it.
     content: Content,
     signed: SignedNode,
 }
@@ -134,6 +139,7 @@ impl Content {
         self.check_codecs()
     }
 
+    /// All links must be to log nodes, that is to DAG-CBOR by SHA-256.
     fn check_codecs(&self) -> Result<(), NodeError> {
         let seq = self.seq;
         for link in self.refs.iter().chain(&self.prev).chain(&self.skip) {
@@ -214,7 +220,7 @@ impl LogNode {
         }
     }
 
-    /// The same node in the block that holds it sealed: that one gives it its name.
+    /// This node as it stands in `bytes`, the block that holds it sealed. The block gives the node its digest and CID.
     pub(crate) fn in_block(self, bytes: Vec<u8>) -> Self {
         let digest = sha256(&bytes);
         Self {

@@ -1,4 +1,13 @@
 //! A copy of another member's log, and how a node that comes in fits it.
+//!
+//! A [`Replica`] remembers only where the copy ends. [`Replica::offer`] compares a node with it: the position says
+//! whether the node is the next, an earlier or a later one; for the next one both links have to lead to nodes that are
+//! held. The caller stores what was called [`Offer::Next`] and then calls [`Replica::advance`], in this order, so that
+//! the copy never claims more than is on disk.
+//!
+//! The signature, and everything that a position fixes, was checked when the node was opened ([`LogNode::open`]). Here
+//! it is checked what only the holder of the log can know. An [`Offer::Fork`] is the beginning of a proof against the
+//! author.
 
 use super::{
     node::{LogNode, Tip},
@@ -70,8 +79,9 @@ impl Replica {
         }
     }
 
-    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is held
-    /// is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around them.
+    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is
+    /// held is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around
+    /// them.
     pub fn offer_node(
         &self,
         node: &LogNode,
@@ -89,6 +99,8 @@ impl Replica {
         }
     }
 
+    /// Whether both links of the next node are to nodes that are held. The signature alone would not show that its author
+    /// has one log and not two.
     fn links_here(&self, node: &LogNode, digest_at: impl FnMut(u64) -> Option<Digest>) -> bool {
         let content = node.content();
         let digest = |cid: &Option<cid::Cid>| {

@@ -1,8 +1,13 @@
 //! The proof that a node belongs to a log: the nodes on the way back from the log's head.
 //!
 //! Each node on the way links to the next one, by its skip link or to its predecessor, so the head's digest fixes them
-//! all. There are at most `3 · log₂(head + 1) + 3`. Making a proof needs only these nodes, and checking one needs only the
-//! digest of the head, which the chain or a ring node names.
+//! all. There are at most `3 · log₂(head + 1) + 3`. Making a proof needs only these nodes, and checking one needs only
+//! the digest of the head, which the chain or a ring node names.
+//!
+//! [`SkipProof::make`] takes the way from [`path`] and the bytes from the caller. [`SkipProof::verify`] opens each
+//! node, so all signatures are checked, and follows the links with [`Links::to`]; the whole nodes are in the file, for
+//! a digest alone would not show where they link to. The caller says how a node is opened, so the same proof serves
+//! private rings.
 
 use super::{
     content::MAX_NODE_BYTES,
@@ -176,6 +181,7 @@ impl SkipProof {
                 let author = node.author();
                 return Err(SkipProofError::Author { seq, author });
             }
+            // The head is known from elsewhere; each node fixes the digest of the next.
             let expected = match &before {
                 Some(before) => Links::of(before).to(seq),
                 None => Some(head),

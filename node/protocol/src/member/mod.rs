@@ -69,13 +69,17 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Member {
     setup: Setup,
+    /// The epoch in which votes count.
     epoch: u64,
+    /// The members of this epoch, sorted.
     members: Vec<Address>,
     /// How many votes for one result are two thirds, as the contract counts.
     needed: usize,
+    /// Members that can be reached now: only they are waited for.
     connected: BTreeSet<Address>,
     /// Members whose accounts cannot pay for a registration.
     poor: BTreeSet<Address>,
+    /// The open gates.
     works: BTreeMap<Address, Work>,
     /// When to look at which gate again: (time, gate).
     schedule: BTreeSet<(u64, Address)>,
@@ -116,6 +120,7 @@ impl Member {
         }
         (self.epoch, self.members, self.needed) = (epoch, members, needed);
         let mut effects = Vec::new();
+        // A vote names its epoch, so the member votes again. If only `needed` changed, the same votes are counted again.
         if changed {
             effects.extend(self.vote_again());
         }
@@ -129,6 +134,7 @@ impl Member {
         effects
     }
 
+    /// The own results once more, as votes in the current epoch. Nothing is computed again.
     fn vote_again(&self) -> Vec<Effect> {
         let voted = self.works.values().filter_map(|work| match &work.phase {
             Phase::Voted(computed) => Some(computed.draft(work.computation, self.epoch)),
@@ -146,8 +152,8 @@ impl Member {
         self.reschedule_agreed();
     }
 
-    /// Takes the members whose accounts cannot pay for a registration now. Their turns pass to those who can. If this member
-    /// is one of them, its turn comes after everybody else's: its account may have been filled meanwhile.
+    /// Takes the members whose accounts cannot pay for a registration now. Their turns pass to those who can. If this
+    /// member is one of them, its turn comes after everybody else's: its account may have been filled meanwhile.
     pub fn cannot_pay(&mut self, poor: BTreeSet<Address>) {
         if self.poor != poor {
             self.poor = poor;
@@ -249,6 +255,7 @@ impl Member {
                 work.timings.computed = Some(now);
                 self.reschedule(computation.gate);
             }
+            // It has a result already, or will give none.
             Some(_) => return Vec::new(),
             None => {}
         }
@@ -312,6 +319,7 @@ impl Member {
         };
         let mut effects = Vec::new();
         for (member, vote) in votes {
+            // Only members' votes are held, and only those on this computation, so strangers cannot fill the memory.
             let counts =
                 vote.computation() == computation && members.binary_search(&member).is_ok();
             if counts && !work.tally.add(member, vote, epoch) {
@@ -429,6 +437,7 @@ impl Member {
         }
         let rules = rules(self.epoch, &self.members, self.needed);
         let work = self.works.get_mut(&gate)?;
+        // After forged votes are dropped there may be too few. Then this gate waits for more votes, as before.
         let Some(votes) = work.tally.two_thirds(&self.setup.domain, rules) else {
             work.timings.quorum = None;
             return None;
@@ -471,6 +480,8 @@ impl Member {
         if work.submission != Submission::Due {
             return None;
         }
+        // A member that cannot pay lets all others go first; the others let only those go first who stand before them
+        // in the gate's order.
         let turns = match self.poor.contains(&self.setup.me) {
             true => self
                 .members

@@ -25,6 +25,7 @@ struct Ballot {
     votes: BTreeMap<u64, HeldVote>,
 }
 
+/// A vote, whose signature is checked when it is first needed.
 #[derive(Debug)]
 struct HeldVote {
     vote: Vote,
@@ -85,6 +86,7 @@ impl Tally {
         let votes: Vec<_> = self
             .counting(rules)
             .filter(|(_, result, _)| *result == leading)
+            // More signatures than the contract asks for would only cost gas.
             .take(rules.needed)
             .map(|(member, _, vote)| (member, vote.clone()))
             .collect();
@@ -105,6 +107,7 @@ impl Tally {
         });
     }
 
+    /// The votes that count: of members, in this epoch; in ascending order of the members, as the contract wants them.
     fn counting<'a>(
         &'a self,
         rules: Rules<'a>,
@@ -118,6 +121,7 @@ impl Tally {
 }
 
 impl Ballot {
+    /// Drops the vote that is farthest from the current epoch, if there are too many.
     fn make_room(&mut self, epoch: u64) {
         if self.votes.len() <= MAX_EPOCHS_HELD {
             return;

@@ -123,10 +123,13 @@ pub(super) enum Submission {
 #[derive(Debug)]
 pub(super) struct Work {
     pub computation: Computation,
+    /// How far this member's own computing is.
     pub phase: Phase,
+    /// Who voted for what.
     pub tally: Tally,
     pub timings: Timings,
     pub submission: Submission,
+    /// The pauses between tries of the computation.
     pub retries: Backoff,
     /// The members whose turn comes before the own, by their places in the list of members. Found when two thirds
     /// agree, and kept until the membership changes.

@@ -1,8 +1,8 @@
 //! ECIES on secp256k1, in the form that the `ecies` libraries of several languages have by default.
 //!
-//! `ephemeral public key (65) ‖ nonce (16) ‖ tag (16) ‖ box`, where the box is AES-256-GCM under
-//! HKDF-SHA-256(ephemeral public key ‖ shared point), both uncompressed, without salt and purpose. It is put together here
-//! from k256, hkdf and aes-gcm so that randomness comes from the caller; the vectors are opened by another of the libraries.
+//! `ephemeral public key (65) ‖ nonce (16) ‖ tag (16) ‖ box`, where the box is AES-256-GCM under HKDF-SHA-256(ephemeral
+//! public key ‖ shared point), both uncompressed, without salt and purpose. It is put together here from k256, hkdf and
+//! aes-gcm so that randomness comes from the caller; the vectors are opened by another of the libraries.
 
 use crate::crypto::{PublicKey, SecretKey};
 use aes_gcm::{
@@ -15,6 +15,7 @@ use k256::elliptic_curve::sec1::ToEncodedPoint;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+/// Bytes of a public key that is not compressed.
 const POINT: usize = 65;
 const PART: usize = 16;
 

@@ -186,12 +186,12 @@ impl Keyring {
         Ok((account, wrap(&self.domain, epoch, key, to, random)?))
     }
 
-    /// Makes a new read key for an epoch, from the caller's secure random numbers, and wraps it for members and its replica
-    /// key for replicas: for those of them that this member has approved. The key is added here; the caller stores the block
-    /// of wrapped keys and writes the rotation into its log.
+    /// Makes a new read key for an epoch, from the caller's secure random numbers, and wraps it for members and its
+    /// replica key for replicas: for those of them that this member has approved. The key is added here; the caller
+    /// stores the block of wrapped keys and writes the rotation into its log.
     ///
     /// # Errors
-    /// [`WrapError`] when a public key is none.
+    /// [`WrapError`] when a public key is not a point of the curve.
     pub fn rotate(
         &mut self,
         epoch: u64,
@@ -241,6 +241,8 @@ impl Keyring {
             author: key.address(),
             seq: tip.map_or(0, |tip| tip.seq + 1),
         };
+        // The body is sealed first, with the read key; the signature is over the sealed body, so replicas can check it
+        // without reading it. The whole node is then sealed with the replica key.
         let body = seal_body(read, &place, messages).map_err(PrivateSealError::Sealed)?;
         let node = seal(log, vec![body], refs, time, &self.domain, key);
         let node = node.map_err(PrivateSealError::Node)?;

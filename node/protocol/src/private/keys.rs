@@ -2,8 +2,8 @@
 //!
 //! A [`ReadKey`] opens the bodies of log nodes. The [`ReplicaKey`], which opens the nodes around them, is derived from it
 //! by HKDF: who has the first has both, and the second gives nothing of the first. All derivations are salted with the
-//! EIP-712 domain separator, so one key gives other keys in another ring or on another chain. Keys are overwritten when they
-//! are dropped, and never printed: outside they go by their name, which is derived too.
+//! EIP-712 domain separator, so one key gives other keys in another ring or on another chain. Keys are overwritten when
+//! they are dropped, and never printed: outside they go by their name, which is derived too.
 
 use crate::{eip712::Domain, Digest};
 use hkdf::Hkdf;
@@ -11,6 +11,7 @@ use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
+/// A secret that is overwritten when it is dropped.
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
 /// Opens what members say to each other: the bodies of log nodes, and with the derived key the nodes.

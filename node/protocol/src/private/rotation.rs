@@ -1,4 +1,10 @@
 //! How a ring gets new keys: what a member writes into its log when it makes one, and the block with the wrapped keys.
+//!
+//! A member that makes a new read key wraps it for each account that it has approved, puts all of that into one block
+//! ([`Wraps`]), and announces the key with a [`Rotation`] in its log. The rotation stands inside the seal of the old
+//! key, so only those who could read so far learn the new key's name. The block is not sealed, because who needs it may
+//! have no key yet; each wrapped key in it opens for one account only. Which of several rotations counts is decided by
+//! [`super::Keyring`].
 
 use crate::{
     cbor::{CborError, Reader, Writer},
@@ -86,7 +92,7 @@ impl Rotation {
 }
 
 impl Wraps {
-    /// A block of these. A later wrapping for an account replaces an earlier one.
+    /// A block of wrapped keys. A later wrapping for an account replaces an earlier one.
     pub fn new(wraps: impl IntoIterator<Item = (Address, Vec<u8>)>) -> Self {
         let sorted: std::collections::BTreeMap<_, _> = wraps.into_iter().collect();
         Self(sorted.into_iter().collect())

@@ -81,6 +81,8 @@ impl<'a> Sealed<'a> {
     }
 }
 
+/// Encrypts with a nonce that follows from key, place and text: the same text gives the same bytes however often it is
+/// sealed, and two texts never share a nonce.
 fn seal(
     name: Digest,
     (cipher_key, nonce_key): (&Secret, &Secret),
@@ -105,6 +107,7 @@ fn nonce(key: &Secret, aad: &[u8], msg: &[u8]) -> [u8; NONCE_BYTES] {
     nonce
 }
 
+/// Decrypts, and checks that the nonce is the one that follows from the text: so there is one sealed form of each text.
 fn open(
     sealed: &Sealed<'_>,
     (cipher_key, nonce_key): (&Secret, &Secret),

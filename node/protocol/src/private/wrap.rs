@@ -112,6 +112,7 @@ pub fn unwrap(
     let (chain, ring) = (reader.uint()?, Address(reader.fixed()?));
     let (epoch, secret) = (reader.uint()?, reader.fixed()?);
     reader.end()?;
+    // The names are inside what is encrypted, so a key for another ring cannot be passed off as one for this ring.
     if (chain, ring) != (domain.chain_id, domain.ring) {
         return Err(WrapError::Elsewhere { ring, chain });
     }

@@ -22,13 +22,17 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// An open request: who asked, what it waits for, and how the members vote.
 #[derive(Debug)]
 struct Open {
     request: Request,
     author: Address,
+    /// The outcomes of those of its inputs that final ring nodes list.
     settled: UpstreamOutcome,
+    /// The computation that was asked for last: the request with what its inputs hold.
     computing: Option<RequestKey>,
     tally: Tally,
+    /// What two thirds vote for now, and since when.
     agreed: Option<Agreed>,
 }
 
@@ -44,17 +48,23 @@ struct Listed {
 #[derive(Debug)]
 pub struct Book {
     domain: Domain,
+    /// The bounds of what is taken up.
     limits: Limits,
+    /// The members whose votes count, sorted.
     members: Vec<Address>,
+    /// How many votes for one outcome are two thirds.
     needed: usize,
+    /// The number of the next ring node.
     next: u64,
+    /// The requests that are held, listed ones among them until their ring node is final.
     open: BTreeMap<Digest, Open>,
     /// Results of gates, which the chain holds: they count without votes.
     on_chain: BTreeMap<Digest, Agreed>,
+    /// What ring nodes list that are not final yet.
     listed: BTreeMap<Digest, Listed>,
     /// The requests of each author.
     authors: BTreeMap<Address, BTreeSet<Digest>>,
-    /// Which requests have an output of which as an input.
+    /// Pairs of a request and one that has an output of it as an input.
     dependants: BTreeSet<(Digest, Digest)>,
 }
 
@@ -159,8 +169,8 @@ impl Book {
         asked.filter(|request| self.is_listable(request)).count()
     }
 
-    /// A gate of this ring has this result on chain, so deep that it is final: it may be listed too. `at` is when it began to
-    /// wait for that, as far as it makes a ring node due; it may be later than now.
+    /// A gate of this ring has this result on chain, so deep that it is final: it may be listed too. `at` is when it
+    /// began to wait for that, as far as it makes a ring node due; it may be later than now.
     pub fn on_chain(&mut self, entry: Entry, at: u64) {
         let Entry::Result { request, .. } = entry else {
             return;
@@ -218,6 +228,8 @@ impl Book {
         effects
     }
 
+    /// Takes a vote in. Names a member that voted for two outcomes, or for another one than a ring node lists. The second
+    /// vote of a member does not count.
     fn add(&mut self, member: Address, vote: &RequestVote) -> Option<BookEffect> {
         let key = vote.key;
         let open = self.open.get_mut(&key.request)?;
@@ -234,6 +246,8 @@ impl Book {
         let Some(open) = self.open.get_mut(&request) else {
             return Vec::new();
         };
+        // While the entry stays the same, the moment of the agreement stays too: the order in which requests are
+        // listed depends on it.
         let agreed = open.tally.agreed(&self.members, self.needed);
         let entry = agreed.map(|(inputs, outcome)| Entry::Result {
             request,
@@ -287,6 +301,8 @@ impl Book {
             request,
             inputs: resolved.hash,
         };
+        // A computation is asked for once. What is listed already, or can no longer be listed, needs no vote of this
+        // member.
         let fresh = open.computing != Some(key)
             && !self.listed.contains_key(&request)
             && open.request.may_be_listed_by(self.next);
@@ -357,6 +373,8 @@ impl Book {
         forgotten
     }
 
+    /// Removes a request and all that is held for it, but not the pairs in which others have it as an input: they are
+    /// needed while those others are open.
     fn forget(&mut self, request: Digest) {
         self.on_chain.remove(&request);
         let open = self.open.remove(&request);
@@ -392,6 +410,8 @@ impl Book {
         waiting.sort_by_key(|(agreed, request)| (agreed.since, agreed.at, *request));
         let (mut beside, mut pending) = (BTreeSet::new(), Vec::new());
         loop {
+            // Each pass takes the requests that rest only on what is listed or was taken before. It ends when a pass
+            // takes nothing: what is left rests on requests that have no agreement yet.
             let before = pending.len();
             waiting.retain(|(agreed, request)| {
                 let ready = self.unlisted_upstream(*request, &beside).is_none();
@@ -432,6 +452,7 @@ impl Book {
         };
         let request = *request;
         let is_listed = self.listed.contains_key(&request);
+        // What the chain says of a gate needs no votes, and nothing else may be listed for it.
         if let Some(agreed) = self.on_chain.get(&request).filter(|_| !is_listed) {
             return match agreed.entry == *entry {
                 true => Ok(()),

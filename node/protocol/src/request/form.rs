@@ -1,4 +1,14 @@
 //! What a request asks for, and its bytes.
+//!
+//! A [`Request`] is canonical DAG-CBOR, a map of seven keys, of at most [`MAX_REQUEST_BYTES`]. The sha2-256 of the
+//! bytes is its name, so it has one encoding: [`Request::from_bytes`] accepts exactly what [`Request::to_bytes`]
+//! writes. Ring and chain are inside, so it is a request to one ring; the nonce tells repeated questions apart. Inputs
+//! are data by digest, or outputs of other requests of the same ring ([`RequestInput`]), so requests form a graph
+//! without a circle, as gates do.
+//!
+//! [`Request::resolve`] puts the data on the inputs once they are known and hashes those that came from other requests,
+//! by the same rule as for gates. Request and hash together name a computation with one right result
+//! ([`super::RequestKey`]).
 
 use crate::{
     cbor::{CborError, Reader, Writer},
@@ -81,6 +91,7 @@ impl From<CborError> for RequestError {
 }
 
 impl Request {
+    /// The bounds of a request: its length, and that no input names an output that cannot exist.
     fn check(&self, length: usize) -> Result<(), RequestError> {
         if length > MAX_REQUEST_BYTES {
             return Err(RequestError::TooLong { length });

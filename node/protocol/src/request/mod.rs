@@ -5,8 +5,8 @@
 //! no epoch: the votes of those count who are members when a ring node is endorsed. Its key is a [`RequestKey`], the
 //! request with the hash of what its inputs resolved to. The [`Book`] holds the open requests and counts the votes.
 //!
-//! A request may be listed by ring node [`Request::until`] at the latest. After that it has expired: nobody votes for it any
-//! more, and when that ring node is final, journals may forget it.
+//! A request may be listed by ring node [`Request::until`] at the latest. After that it has expired: nobody votes for it
+//! any more, and when that ring node is final, journals may forget it.
 
 mod book;
 mod form;

@@ -1,4 +1,12 @@
-//! What a [`Book`](super::Book) allows, asks for and refuses.
+//! What a [`Book`](super::Book) allows, asks for and refuses: the types at its edge, with the bounds and the texts of
+//! errors.
+//!
+//! [`Limits`] bound what one author may ask. A [`RequestRefusal`] says why a request is not taken up, and an
+//! [`Objection`] why an entry of a proposed ring node is not endorsed. [`BookEffect`] is what the caller has to do.
+//! [`Standing`] and [`Agreed`] show how far a request is.
+//!
+//! The limits are part of what members agree on: where they differ, some members vote for a request and others refuse
+//! it.
 
 use super::{form::Request, vote::RequestKey};
 use crate::{
@@ -25,7 +33,7 @@ impl Default for Limits {
     }
 }
 
-/// What requests that are inputs of others gave, where a final ring node lists them.
+/// The outcomes of upstream requests that a final ring node lists, by request.
 pub type UpstreamOutcome = BTreeMap<Digest, Outcome>;
 
 /// Why a request is not taken up.

@@ -1,4 +1,8 @@
 //! The votes on one request.
+//!
+//! A `Tally` keeps, for each member and each resolution of the inputs, the first outcome that the member voted for; a
+//! second one is reported by `add` and does not count. Votes have no epoch: `agreed` is asked with the members of now,
+//! so a vote of a member that left counts for nothing, and counts again if it comes back.
 
 use super::vote::RequestVote;
 use crate::{ringlog::Outcome, Address, Digest};

@@ -1,4 +1,12 @@
 //! A member's statement of what a request gives.
+//!
+//! A [`RequestVote`] is a message in the member's log and has no signature beside that of its log node, since no
+//! contract checks it by itself: the contract checks the endorsements of the ring node that lists the result. It names
+//! a [`RequestKey`], the [`Outcome`], the profile that computed it and the fuel used. [`RequestVote::entry`] is what a
+//! ring node lists when two thirds have voted so.
+//!
+//! The signing journal holds [`RequestVote::result`] for each key: a member that has voted once never votes otherwise
+//! for the same request and inputs.
 
 use crate::{
     cbor::{CborError, Reader, Writer},
@@ -23,8 +31,9 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// The computation as the part that runs programs names it. The last 20 bytes of the request's digest stand in the place
-    /// of a gate: only the program's random bytes, and which members look twice, depend on it.
+    /// The computation as the part that runs programs names it. The last 20 bytes of the request's digest stand in the
+    /// place of a gate. Only two things depend on them: the program's random bytes, and which members compute it a second
+    /// time.
     pub fn computation(&self) -> Computation {
         let mut gate = [0; 20];
         gate.copy_from_slice(&self.request.0[12..]);

@@ -1,8 +1,12 @@
 //! The header of a ring node: the one block whose digest the members register.
 //!
-//! It is canonical DAG-CBOR, a list of ten of at most [`MAX_HEADER_BYTES`], whose first part stands at fixed places, where
-//! the ring's contract reads it (`contracts/src/libraries/RingNodeHeader.sol` has the table). A [`Header`] can be made or
-//! read only in that form. What a header alone cannot tell is checked with its pages: see [`super::RingNode`].
+//! It is canonical DAG-CBOR, a list of ten of at most [`MAX_HEADER_BYTES`], whose first part stands at fixed places,
+//! where the ring's contract reads it (`contracts/src/libraries/RingNodeHeader.sol` has the table). A [`Header`] can be
+//! made or read only in that form. What a header alone cannot tell is checked with its pages: see [`super::RingNode`].
+//!
+//! A contract hashes the whole header when it checks a proof (`proveResult`), and never a page. So the header is
+//! bounded, and entries and heads stand in pages, of which there are at most [`MAX_PAGES`]. The skip link follows the
+//! rule of logs ([`skip_target`]), so an old ring node is reached in a few steps.
 
 use crate::{
     cbor::{CborError, Reader, Writer, LINK_BYTES},

@@ -44,11 +44,17 @@ pub struct Position {
 /// A ring node with all that it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RingNode {
+    /// What the chain has the digest of.
     header: Header,
+    /// The header's bytes, which are hashed.
     header_bytes: Vec<u8>,
+    /// The digest of the header.
     digest: Digest,
+    /// What it lists, in the order of its bytes.
     entries: Vec<Entry>,
+    /// The heads of logs that it moves, in the order of the members.
     heads: Vec<Head>,
+    /// The blocks of entries and heads, by their digests.
     pages: Vec<(Digest, Vec<u8>)>,
 }
 
@@ -212,6 +218,8 @@ impl RingNode {
                 source,
             })?);
         }
+        // The node is built again from its parts. If the headers are equal, then order, roots and the division into
+        // pages are those that everybody else would make.
         let node = Self::build(header.position(), entries, heads)?;
         match node.header == header {
             true => Ok(node),

@@ -25,6 +25,7 @@ pub const CHECKPOINT_FREQUENCY: u64 = 100;
 pub const MAX_PROOF_HEADERS: usize = 200;
 /// Most bytes of a proof.
 pub const MAX_PROOF_BYTES: usize = 256 * 1024;
+/// Most bytes of the entry that is proven.
 const MAX_ENTRY_BYTES: usize = 16 * 1024;
 const VERSION: u64 = 1;
 
@@ -156,6 +157,8 @@ impl EntryProof {
     /// # Errors
     /// [`ProofError`] when it does not prove the entry.
     pub fn verify(&self, on_chain: Digest) -> Result<Header, ProofError> {
+        // The chain names the first header, and each header names the next one by its digest. So the last one is as
+        // certain as what the chain says.
         let mut expected = (self.anchor()?, on_chain);
         let mut listing = None;
         for (at, bytes) in self.headers.iter().enumerate() {
@@ -216,6 +219,7 @@ impl EntryProof {
         Ok(proof)
     }
 
+    /// Reads a proof where it stands in a longer form. Each part has its own bound.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, ProofError> {
         reader.tuple(6)?;
         match reader.uint()? {

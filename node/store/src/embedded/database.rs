@@ -1,7 +1,12 @@
 //! Transactions: how blocks are kept in the tables, and what the database's errors mean.
 //!
-//! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would
-//! occupy 512 KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
+//! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would occupy 512
+//! KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
+//!
+//! There are three tables: the pieces, the pins, and a few facts (format, number of blocks, bytes in them), which
+//! change in the same transaction as the blocks. What is read is not checked here; the store hashes it (`mod.rs`).
+//! [`DatabaseError`] becomes a [`StoreError`] with the path and with what to do; some errors end the database, which is
+//! then opened anew.
 
 use crate::{
     block::{Key, KEY_BYTES},
@@ -89,6 +94,7 @@ impl DatabaseError {
     }
 }
 
+/// What an error of redb means for whoever runs the node: the file is locked, foreign, damaged, or cannot be read now.
 fn from_redb(error: redb::Error, path: &Path) -> StoreError {
     use redb::Error;
     let owned = path.to_path_buf();
@@ -167,6 +173,7 @@ pub(super) fn check_format(database: &Database) -> Result<(), DatabaseError> {
         _ => return Err(DatabaseError::Foreign),
     }
     let known = [PIECES.name(), FACTS.name(), PINS.name()];
+    // A database with any other table belongs to another program, even if it has tables of these names.
     let ours = transaction
         .list_tables()?
         .all(|table| known.contains(&table.name()));
@@ -195,6 +202,7 @@ pub(super) fn put<'a>(
             add(&mut facts, BYTES, grown.bytes)?;
         }
     }
+    // Without a change nothing is written, so blocks that are there already cost no sync of the disk.
     match written {
         true => Ok(transaction.commit()?),
         false => Ok(transaction.abort()?),
@@ -222,6 +230,7 @@ pub(super) fn remove(database: &Database, keys: &[Key]) -> Result<Removed, Datab
     })
 }
 
+/// Removes all pieces of a block. It is read first, because its length is part of the facts.
 fn remove_block(
     pieces: &mut Table<'_, &'static PieceKey, &'static [u8]>,
     key: &Key,
@@ -292,6 +301,7 @@ pub(super) fn get_many(
         .collect::<Result<_, _>>()?)
 }
 
+/// Joins the pieces of a block; nothing if there is none.
 pub(super) fn read_block(
     pieces: &impl ReadableTable<&'static PieceKey, &'static [u8]>,
     key: &Key,

@@ -1,4 +1,9 @@
 //! Opening the database file, and what may be wrong with it.
+//!
+//! A new database is made under another name and gets its own when it is whole, so a crash never leaves a file that
+//! looks damaged. A file of another kind, of another program, of a later format or of another user is refused with the
+//! reason, and never changed. Only the owner can read it. After a crash redb checks the file by itself, which is logged
+//! with its progress.
 
 use super::{
     database::{check_format, from_io, initialise, is_blank, DatabaseError},
@@ -49,7 +54,7 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     Ok(database)
 }
 
-/// Opens the database on a disk that is no file, and makes it if the disk is empty.
+/// Opens the database on a [`Disk`] instead of a file, and makes it if the disk is empty.
 pub(super) fn open_on(disk: &Arc<dyn Disk>, path: &Path) -> Result<Database, StoreError> {
     let failed = |failure: DatabaseError| failure.into_error(path);
     let is_new = disk.is_empty().map_err(|error| from_io(error, path))?;
@@ -64,7 +69,7 @@ pub(super) fn open_on(disk: &Arc<dyn Disk>, path: &Path) -> Result<Database, Sto
     Ok(database)
 }
 
-/// Refuses what is not ours, and brings what is of an earlier format up to date.
+/// Refuses a database of another program, and brings one of an earlier format up to date.
 fn prepare(database: &Database) -> Result<(), DatabaseError> {
     check_format(database)?;
     upgrade(database)
@@ -74,6 +79,7 @@ fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
+/// redb's settings. After a crash it checks the whole file, which may take long, so it is told how far it is.
 fn builder(path: &Path) -> Builder {
     let mut builder = Builder::new();
     let shown = path.display().to_string();
@@ -138,6 +144,7 @@ fn check_owner(path: &Path, file: &File) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Looks at the first bytes before redb does, so that another kind of file is named as such and is not touched.
 fn check_magic(path: &Path, mut file: &File) -> Result<(), StoreError> {
     let mut start = [0; MAGIC.len()];
     match file.read_exact(&mut start) {

@@ -1,4 +1,5 @@
-//! Going through all blocks in the order of their keys.
+//! Going through all blocks in the order of their keys, a page at a time, so that neither memory nor a transaction
+//! grows with the store.
 
 use super::database::{pieces_of, read_block, DatabaseError, PieceKey, PIECES};
 use crate::{

@@ -53,7 +53,7 @@ impl Embedded {
         Self::of(DatabaseSlot::closed(path)).await
     }
 
-    /// The same on a disk that is no file.
+    /// Opens the database on a disk that is not a file.
     pub(crate) async fn open_on(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let measured = Arc::clone(&disk);
         let open = move |path: &std::path::Path| file::open_on(&disk, path);
@@ -74,6 +74,7 @@ impl Embedded {
         Ok(store)
     }
 
+    /// Reads off the asynchronous threads, when one of [`READERS`] places is free.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&DatabaseSlot) -> Result<T, StoreError> + Send + 'static,
@@ -89,6 +90,7 @@ impl Embedded {
         run(&self.shared, permit, work).await
     }
 
+    /// Writes a batch of puts in one transaction. Each is answered through its own job.
     async fn write(&self, turn: OwnedSemaphorePermit, batch: Vec<Job>) -> Result<(), StoreError> {
         let marks = Arc::clone(&self.marks);
         let work = move |shared: &DatabaseSlot| {
@@ -162,6 +164,8 @@ impl BlockStore for Embedded {
             .acquire()
             .await
             .map_err(|_| StoreError::Stopped)?;
+        // Whoever gets the turn writes all that is queued, for others too. So either the own blocks are answered by
+        // somebody else's write, or this caller writes.
         let mut answer = self.queue.join(keyed);
         loop {
             tokio::select! {

@@ -1,4 +1,8 @@
 //! Pins: what a person added, and what is needed for a while.
+//!
+//! A pin names a block, says whether all below it is pinned too, and until when. Of two pins of one block the later end
+//! counts. A database from before there were pins gets one for each block, because nobody knows any more what a person
+//! has added to it.
 
 use super::database::{DatabaseError, PinKey, FACTS, FORMAT, FORMAT_NOW, PIECES, PINS};
 use crate::{
@@ -21,6 +25,7 @@ pub(super) fn upgrade(database: &Database) -> Result<(), DatabaseError> {
             transaction.open_table(PIECES)?,
             transaction.open_table(PINS)?,
         );
+        // One piece of each block, the first, is enough to know that the block is there.
         for entry in pieces.range::<&super::database::PieceKey>(..)? {
             let piece = *entry?.0.value();
             if piece[KEY_BYTES..] == [0, 0] {
@@ -72,7 +77,7 @@ pub(super) fn unpin(database: &Database, keys: &[BlockKey]) -> Result<u64, Datab
     Ok(count)
 }
 
-/// Takes away the pins that have ended by now. Nothing is written if there is none.
+/// Takes away the pins that have ended by `now`. Nothing is written if no pin has ended.
 pub(super) fn expire(database: &Database, now: u64) -> Result<(), DatabaseError> {
     if pins(database)?.iter().all(|pin| pin.until > now) {
         return Ok(());

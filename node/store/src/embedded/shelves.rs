@@ -1,4 +1,5 @@
-//! The inventory of the embedded store.
+//! The inventory of the embedded store: it reads and writes under the same permits as the store, so a removal and a put
+//! never overlap.
 
 use super::{
     database, listing, pins,

@@ -1,4 +1,7 @@
 //! The database as the threads that work on it share it.
+//!
+//! A [`DatabaseSlot`] holds the open database, or nothing after a failure that ended it; the next use opens it again.
+//! Giving space back to the disk needs the database alone, so everybody else waits then.
 
 use super::{
     database::{from_io, DatabaseError},
@@ -35,7 +38,7 @@ impl DatabaseSlot {
         })
     }
 
-    /// The same, opened in another way.
+    /// As `closed`, for a database that is opened and measured in another way.
     pub(super) fn opened_by(
         path: PathBuf,
         open: impl Fn(&Path) -> Result<Database, StoreError> + Send + Sync + 'static,
@@ -105,6 +108,7 @@ impl DatabaseSlot {
         compacted.map_err(|failure| self.failed(failure))
     }
 
+    /// Closes the database after an error that ends it, and words the error for the caller.
     fn failed(&self, failure: DatabaseError) -> StoreError {
         if failure.ends_the_database() {
             tracing::warn!(path = %self.path.display(), error = %failure, "closing the block database; the next use opens it again");
