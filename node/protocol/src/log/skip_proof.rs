@@ -5,7 +5,7 @@
 //! digest of the head, which the chain or a ring node names.
 
 use super::{
-    content::MAX_NODE_BYTES,
+    content::{Content, MAX_NODE_BYTES},
     node::{LogNode, Tip},
     skip::{path, skip_target},
 };
@@ -116,11 +116,15 @@ impl Links {
 
     /// The links of a node.
     pub fn of(node: &LogNode) -> Self {
+        Self::of_content(node.content())
+    }
+
+    pub(super) fn of_content(content: &Content) -> Self {
         let digest = |cid: &Option<cid::Cid>| cid.as_ref().and_then(|cid| digest_of(cid).ok());
         Self {
-            seq: node.seq(),
-            prev: digest(&node.content().prev),
-            skip: digest(&node.content().skip),
+            seq: content.seq,
+            prev: digest(&content.prev),
+            skip: digest(&content.skip),
         }
     }
 }
