@@ -3,7 +3,11 @@
 //! Answering never delays events: a request beyond a peer's share, or beyond what is answered at one time, is refused,
 //! and the peer asks again.
 
-use super::{core::Input, error::MemberError, serve::Shelf};
+use super::{
+    core::Input,
+    error::MemberError,
+    serve::{ServeError, Shelf},
+};
 use rings_network::{Event, PeerId, Request};
 use std::{
     collections::HashMap,
@@ -64,6 +68,9 @@ async fn answer(shelf: Shelf, request: Request, place: Place) {
     let from = request.from;
     match shelf.answer(&request.data).await {
         Ok(answer) => request.reply.send(answer),
+        Err(error @ ServeError::Collected { .. }) => {
+            tracing::debug!(%from, %error, "a request is left to others");
+        }
         Err(error) => {
             tracing::warn!(%from, error = &error as &dyn std::error::Error, "a request was not answered");
         }

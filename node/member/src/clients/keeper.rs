@@ -66,7 +66,7 @@ pub struct Shared {
 pub struct Clients {
     pub(super) parts: Shared,
     pub(super) me: Address,
-    pub(super) state: ClientState,
+    pub(super) state: Arc<ClientState>,
     pub(super) purse: SharedPurse,
     pub(super) locks: Locks,
     /// Most bytes of log nodes that are kept of a ring.
@@ -82,7 +82,7 @@ impl Clients {
     /// [`StateError`].
     pub fn new(
         parts: Shared,
-        state: ClientState,
+        state: Arc<ClientState>,
         config: &ClientsConfig,
     ) -> Result<(Self, mpsc::Receiver<Digest>), StateError> {
         let (begun, received) = mpsc::channel(BEGUN);
@@ -96,6 +96,11 @@ impl Clients {
             parts,
         };
         Ok((clients, received))
+    }
+
+    /// What is kept on disk.
+    pub fn state(&self) -> Arc<ClientState> {
+        Arc::clone(&self.state)
     }
 
     /// The domain in which the avatars of a client ring sign.

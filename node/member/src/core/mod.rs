@@ -11,11 +11,12 @@
 //! was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds` (to the chain,
 //! and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes` and `register`
 //! (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox), `desk` and `fair`
-//! (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that reads the
+//! (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and what comes before its time), `reading` (the task that reads the
 //! membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds the assembly
 //! of ring nodes), `quota`, `recovery`, `suspect`.
 
 mod admit;
+mod ahead;
 mod ask;
 mod chain;
 mod claims;
@@ -52,6 +53,7 @@ mod view;
 mod write;
 
 use crate::{execute::Prepared, state::ReceivedNode};
+use ahead::Ahead;
 use claims::Claims;
 use desk::Desk;
 use purse::Funds;
@@ -109,6 +111,8 @@ pub struct Core {
     must_recount: bool,
     replicas: HashMap<Address, Replica>,
     claims: Claims,
+    /// Parts of logs that came before their time.
+    ahead: Ahead,
     forks: Forks,
     suspects: BTreeMap<Address, Suspect>,
     /// Authors of whom a node was asked for that may contradict one that is held.
@@ -168,6 +172,7 @@ impl Core {
             must_recount: false,
             replicas: replicas.collect(),
             claims: Claims::default(),
+            ahead: Ahead::default(),
             forks,
             suspects: BTreeMap::new(),
             doubted: BTreeSet::new(),
