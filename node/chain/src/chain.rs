@@ -23,7 +23,7 @@ use ethers_core::{
     types::{Bytes, H256, U256, U64},
 };
 use ethers_providers::{JsonRpcClient, RpcError};
-use rings_protocol::Address;
+use rings_protocol::{Address, Digest};
 use serde::{de::DeserializeOwned, Serialize};
 use serde_json::{json, Value};
 use std::{
@@ -244,6 +244,15 @@ impl Chain {
     /// The receipt of a transaction that is mined.
     pub(crate) async fn receipt(&self, hash: H256) -> Result<Option<Receipt>, ChainError> {
         self.ask("eth_getTransactionReceipt", [hash]).await
+    }
+
+    /// The gas that a transaction used; nothing while it is in no block.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn gas_used(&self, transaction: Digest) -> Result<Option<u64>, ChainError> {
+        let receipt = self.receipt(H256(transaction.0)).await?;
+        Ok(receipt.map(|receipt| count(receipt.gas_used)))
     }
 
     /// The hashes of a block's transactions; `None` when the endpoint does not know the block.

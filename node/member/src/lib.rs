@@ -51,6 +51,7 @@ mod housekeeping;
 pub mod keystore;
 mod layout;
 mod lock;
+pub mod measure;
 mod metrics;
 mod opened;
 mod outputs;

@@ -24,6 +24,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 /// The file of the state database, below `[store] path`.
 pub(super) const STATE: &str = "state.redb";
+/// The file of what is kept of client rings, below `[store] path`.
+pub(super) const CLIENTS: &str = "clients.redb";
 
 /// Everything that a member needs, open.
 pub(super) struct Opened {

@@ -5,7 +5,11 @@
 //! up a vote. Events wait while the inbox of the core is full; what the network does when its own queue is full is said
 //! there.
 
-use super::{core::Input, error::MemberError, serve::Shelf};
+use super::{
+    core::Input,
+    error::MemberError,
+    serve::{ServeError, Shelf},
+};
 use rings_network::{Event, PeerId, PeerRequest};
 use std::{
     collections::HashMap,
@@ -66,6 +70,9 @@ async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
     match shelf.answer(&request.data).await {
         Ok(answer) => request.reply.send(answer),
+        Err(error @ ServeError::Collected { .. }) => {
+            tracing::debug!(%from, %error, "a request is left to others");
+        }
         Err(error) => {
             tracing::warn!(%from, error = &error as &dyn std::error::Error, "a request was not answered");
         }

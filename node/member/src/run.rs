@@ -20,7 +20,7 @@ use super::{
     housekeeping::{self, Holder, Housekeeper},
     keystore, layout,
     lock::DataLock,
-    opened::{store_config, Opened},
+    opened::{store_config, Opened, CLIENTS},
     peers::{answer_all, listen},
     running::Running,
     serve::Shelf,
@@ -41,9 +41,6 @@ use rings_store::BlockSource;
 use std::{fs, sync::Arc};
 use tokio::sync::{mpsc, Notify};
 use tokio_util::sync::CancellationToken;
-
-/// The file of what is kept of client rings, below `[store] path`.
-const CLIENTS: &str = "clients.redb";
 
 /// Runs one member until `shutdown`.
 ///
@@ -161,13 +158,14 @@ impl Opened {
         )?;
         let (clients, begun) = self.clients(&config, &blocks, heard, outbox.clone())?;
         let clients = Arc::new(clients);
-        let keeper = Arc::new(Housekeeper::new(
+        let keeper = Housekeeper::new(
             Arc::clone(&self.store),
             Arc::clone(&self.state),
             Arc::clone(&blocks) as Arc<dyn BlockSource>,
             housekeeping::policy(&config),
             config.store.path.clone(),
-        ));
+        );
+        let keeper = Arc::new(keeper.with_clients(Some(clients.state())));
         if let Some(holder) = Holder::new(&keeper) {
             tokio::spawn(holder.run(stop.clone()));
         }
@@ -251,7 +249,7 @@ impl Opened {
             turn: self.turn,
             confirmations: self.confirmations,
         };
-        Ok(Clients::new(shared, state, &config.clients)?)
+        Ok(Clients::new(shared, Arc::new(state), &config.clients)?)
     }
 
     fn shelf(&self) -> Shelf {

@@ -33,6 +33,14 @@ pub enum ServeError {
     /// The store failed.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
+    /// The nodes that are asked for were collected here.
+    #[error("the nodes of {author} from {from} on were collected here")]
+    Collected {
+        /// Whose log.
+        author: Address,
+        /// The first position that is wanted.
+        from: u64,
+    },
     /// The indexes failed.
     #[error("the state cannot be read")]
     State(#[from] StateError),
@@ -73,6 +81,10 @@ impl Shelf {
         let mut nodes = Vec::new();
         for digest in self.state.nodes(author, from, MAX_NODES)? {
             let Some(data) = self.get(&node_cid(digest)).await? else {
+                // Another member has them; nobody is to blame this one for it.
+                if nodes.is_empty() && from < self.state.kept_from(author)? {
+                    return Err(ServeError::Collected { author, from });
+                }
                 break;
             };
             room = room.saturating_sub(data.len());

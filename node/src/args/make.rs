@@ -9,7 +9,7 @@ use crate::{
     terms::TermsArgs,
     up::plan::{DEFAULT_MEMBERS, MAX_MEMBERS},
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use rings_chain::SubmitterConfig;
 use rings_protocol::{Address, Digest};
 use std::path::PathBuf;
@@ -157,9 +157,46 @@ impl FeeArgs {
     }
 }
 
+/// What `bench` measures instead.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// What logs and requests cost: writing, opening and syncing logs, and results without gates
+    #[command(after_help = "Example: rings bench logs --nodes 10000")]
+    Logs(BenchLogsArgs),
+}
+
+/// Options of `bench logs`.
+#[derive(Debug, Args)]
+pub struct BenchLogsArgs {
+    /// Nodes of the log that is opened and synced
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub nodes: u64,
+    /// Requests that are asked at once: as many as make a ring node full
+    #[arg(long, default_value_t = 1_000, value_parser = requests)]
+    pub batch: usize,
+    /// Number of members of the throw-away ring that is asked
+    #[arg(long, default_value_t = DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
+    pub members: u16,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn requests(text: &str) -> Result<usize, String> {
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count| (1..=5_000).contains(count));
+    count.ok_or_else(|| "expected 1 to 5000".into())
+}
+
 /// Options of `bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// What to measure instead
+    #[command(subcommand)]
+    pub command: Option<BenchCommand>,
     /// Number of members of the throw-away ring
     #[arg(long, default_value_t = DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
     pub members: u16,

@@ -8,10 +8,11 @@
 mod bounds;
 mod figures;
 mod idle;
+mod logs;
 mod stage;
 
 use super::{
-    args::BenchArgs,
+    args::{BenchArgs, BenchCommand},
     exit::{Context, ExitError, ExitStatus},
     out::Out,
     signals::Signals,
@@ -40,6 +41,9 @@ const HELPS: usize = 5;
 /// # Errors
 /// When the ring does not start, or a part of it fails.
 pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
+    if let Some(BenchCommand::Logs(args)) = args.command {
+        return logs::bench(args, out).await;
+    }
     let mut signals = Signals::new()?;
     let directory =
         tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;

@@ -14,7 +14,11 @@ use crate::{
     terms::TermsArgs,
     up::{plan::Plan, start, LocalRing},
 };
-use rings_api::Client;
+use futures::{StreamExt, TryStreamExt};
+use rings_api::{
+    views::{RequestInputView, RequestState},
+    Client, RequestParams,
+};
 use rings_chain::{
     calls, watch, Chain, ChainEvent, Located, Submitted, Submitter, SubmitterConfig, Update,
     WatchConfig,
@@ -27,7 +31,7 @@ use rings_protocol::{
     Digest,
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -44,6 +48,10 @@ const INPUT: usize = 4096;
 const QUEUE: usize = 64;
 /// Gates made in one transaction.
 const CIRCUIT: usize = 16;
+/// Requests that are being asked at one time.
+const LANES: usize = 64;
+/// Between two looks at a request.
+const LOOK: Duration = Duration::from_millis(1);
 /// How long a result may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,7 +68,20 @@ pub struct Stage {
     operation: Operation,
     input: Vec<u8>,
     inputs: Vec<GateInput>,
+    cids: [cid::Cid; 2],
+    clients: Vec<Client>,
     asked: u64,
+}
+
+/// What became of requests that were asked at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// From the first one to the last listing.
+    pub elapsed: Duration,
+    /// Ring nodes that list them.
+    pub nodes: usize,
+    /// What those cost in all.
+    pub gas: u64,
 }
 
 impl Stage {
@@ -71,16 +92,8 @@ impl Stage {
         out: Out,
         signals: &mut Signals,
     ) -> Result<Self, ExitError> {
-        let dir = RingDir::new(Some(directory.join("ring")));
-        let plan = Plan {
-            dir: dir.clone(),
-            members: Some(members),
-            given: None,
-            store: None,
-            confirmations: 0,
-            terms: TermsArgs::none(),
-            fees: SubmitterConfig::default(),
-        };
+        let plan = Self::plan(directory, members);
+        let dir = plan.dir.clone();
         let mut ring = LocalRing::throw_away(dir.clone(), out);
         let file = start(&mut ring, &plan, signals).await?;
         match Self::prepare(directory, &dir, &file).await {
@@ -89,6 +102,19 @@ impl Stage {
                 ring.abandon().await;
                 Err(failure)
             }
+        }
+    }
+
+    /// The ring that is started below `directory`.
+    pub fn plan(directory: &Path, members: u16) -> Plan {
+        Plan {
+            dir: RingDir::new(Some(directory.join("ring"))),
+            members: Some(members),
+            given: None,
+            store: None,
+            confirmations: 0,
+            terms: TermsArgs::none(),
+            fees: SubmitterConfig::default(),
         }
     }
 
@@ -148,6 +174,8 @@ impl Stage {
                 submitter,
                 operation,
                 input,
+                cids,
+                clients,
             },
             inputs,
         ))
@@ -257,6 +285,87 @@ impl Stage {
         async move { mined(submitter.submit(purpose, call).await?) }
     }
 
+    /// Asks one request at the first member. Returns the time until that member knows that two thirds have voted the same.
+    ///
+    /// # Errors
+    /// When a member refuses it, or it has no result.
+    pub async fn ask_request(&mut self) -> Result<Duration, ExitError> {
+        let (params, began) = (self.request(), Instant::now());
+        let member = self.member(0)?;
+        let request = member.request(&params).await?.request;
+        while began.elapsed() < PATIENCE {
+            let view = member.get_request(request).await?;
+            if matches!(view.state, RequestState::Agreed | RequestState::Listed) {
+                return Ok(began.elapsed());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(silent())
+    }
+
+    /// Asks so many requests at all members, and waits until ring nodes list them.
+    ///
+    /// # Errors
+    /// As [`Stage::ask_request`].
+    pub async fn ask_requests(&mut self, count: usize) -> Result<Answered, ExitError> {
+        let params: Vec<_> = (0..count).map(|_| self.request()).collect();
+        let began = Instant::now();
+        let members = &self.clients;
+        let asking = params.iter().zip(members.iter().cycle());
+        let asked: Vec<_> = futures::stream::iter(asking)
+            .map(|(params, member)| member.request(params))
+            .buffered(LANES)
+            .try_collect()
+            .await?;
+        let mut transactions = BTreeSet::new();
+        let mut elapsed = Duration::ZERO;
+        let member = self.member(0)?;
+        // The last one first: mostly it is listed with or after the others.
+        for asked in asked.iter().rev() {
+            let transaction = loop {
+                let view = member.get_request(asked.request).await?;
+                if let Some(node) = view.ring_node {
+                    break node.transaction;
+                }
+                if began.elapsed() > PATIENCE {
+                    return Err(silent());
+                }
+                tokio::time::sleep(LOOK).await;
+                elapsed = Duration::ZERO;
+            };
+            if elapsed.is_zero() {
+                elapsed = began.elapsed();
+            }
+            transactions.insert(transaction);
+        }
+        let mut gas = 0;
+        for transaction in &transactions {
+            gas += self.chain.gas_used(*transaction).await?.unwrap_or_default();
+        }
+        Ok(Answered {
+            elapsed,
+            nodes: transactions.len(),
+            gas,
+        })
+    }
+
+    fn member(&self, index: usize) -> Result<&Client, ExitError> {
+        let member = self.clients.get(index);
+        member.ok_or_else(|| ExitError::internal("the ring has no members"))
+    }
+
+    fn request(&mut self) -> RequestParams {
+        self.asked += 1;
+        let [operation, input] = self.cids;
+        RequestParams {
+            ring: self.file.ring,
+            operation,
+            inputs: vec![RequestInputView::Data { cid: input }],
+            nonce: self.asked,
+            until: None,
+        }
+    }
+
     /// A gate that nobody has asked for: the salt makes it another one each time.
     fn spec(&mut self) -> GateSpec {
         self.asked += 1;
@@ -280,6 +389,8 @@ struct StageSetup {
     submitter: Submitter,
     operation: Operation,
     input: Vec<u8>,
+    cids: [cid::Cid; 2],
+    clients: Vec<Client>,
 }
 
 impl StageSetup {
@@ -317,9 +428,15 @@ impl StageSetup {
             operation: self.operation,
             input: self.input,
             inputs,
+            cids: self.cids,
+            clients: self.clients,
             asked: 0,
         }
     }
+}
+
+fn silent() -> ExitError {
+    ExitError::unavailable("no result came for a minute; the members' logs may say why")
 }
 
 fn broken(error: tokio::task::JoinError) -> ExitError {
@@ -353,10 +470,7 @@ impl Events {
                 return Ok(event);
             }
             let update = tokio::time::timeout(PATIENCE, self.updates.recv()).await;
-            let silent = |_| {
-                ExitError::unavailable("no result came for a minute; the members' logs may say why")
-            };
-            let update = update.map_err(silent)?;
+            let update = update.map_err(|_| silent())?;
             let update = update
                 .ok_or_else(|| ExitError::unavailable("the chain cannot be followed any more"))?;
             let now = Instant::now();

@@ -1,7 +1,9 @@
 //! Requests from the command line: `rings run --no-gate`, and what proves their results.
 
 use super::{logs::flips_are_refused, quick::wc};
-use rings_protocol::{ringlog::EntryProof, Digest};
+use rings_api::GatewaySource;
+use rings_protocol::{cids::node_cid, request::Request, ringlog::EntryProof, Digest};
+use rings_store::BlockSource;
 use rings_tests::{block_on, until, Call, Program, Ring, LONG};
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -58,6 +60,7 @@ fn the_same_bytes_as_with_a_gate_and_a_proof_of_them() {
     assert_ne!(other["request"], receipt["request"]);
 
     is_verified(&ring, &request, proof);
+    is_a_block_of_every_member(&ring, &request);
     flips_are_refused(&fs::read(&path).unwrap(), &verify_here(&ring, &["-"]));
     is_shown(&ring, &request);
     heads_are_on_chain(&ring);
@@ -146,6 +149,21 @@ fn is_verified(ring: &Ring, request: &str, proof: &str) {
         .current_dir(ring.dir().parent().unwrap())
         .refused(2);
     assert!(line.contains("--rpc URL --ring 0x"), "{line}");
+}
+
+/// Whoever knows the name of a request finds what it asks, wherever it asks.
+fn is_a_block_of_every_member(ring: &Ring, request: &str) {
+    let digest: Digest = request.parse().unwrap();
+    for index in 0..ring.json().count() {
+        let member = ring.client(index);
+        let source = GatewaySource::of(&[&member]).unwrap();
+        let block = until("the request came with its author's log", LONG, || {
+            let blocks = block_on(source.blocks(&[node_cid(digest)]));
+            blocks.ok().and_then(|blocks| blocks.into_iter().next())
+        });
+        let asked = Request::from_bytes(block.data()).unwrap();
+        assert_eq!(asked.digest().unwrap(), digest);
+    }
 }
 
 fn is_shown(ring: &Ring, request: &str) {

@@ -130,14 +130,24 @@ impl Api {
             is_final: node.is_some_and(|node| self.is_node_final(&node, &snapshot)),
             milliseconds: times(&progress),
         };
-        if let Some((author, request)) = asked {
-            view.author = Some(author);
+        view.author = asked.as_ref().map(|(author, _)| *author);
+        let asked = match asked {
+            Some((_, request)) => Some(request),
+            None => self.request_block(request).await,
+        };
+        if let Some(request) = asked {
             view.operation = Some(data_cid(request.operation));
             view.inputs = request.inputs.iter().map(RequestInputView::from).collect();
             (view.nonce, view.until) = (Some(request.nonce), Some(request.until));
             view.profile = Some(request.profile);
         }
         Ok(view)
+    }
+
+    /// A request that this member has forgotten, by the block that it keeps of it.
+    async fn request_block(&self, request: Digest) -> Option<Request> {
+        let block = self.store.get(&node_cid(request)).await.ok()??;
+        Request::from_bytes(&block).ok()
     }
 
     async fn request_progress(&self, request: Digest) -> RequestProgress {

@@ -72,7 +72,7 @@ pub struct KeeperParts {
 pub struct Clients {
     pub(super) parts: KeeperParts,
     pub(super) me: Address,
-    pub(super) state: ClientState,
+    pub(super) state: Arc<ClientState>,
     pub(super) purse: SharedPurse,
     pub(super) locks: Locks,
     /// Most bytes of log nodes that are kept of a ring.
@@ -88,7 +88,7 @@ impl Clients {
     /// [`StateError`].
     pub fn new(
         parts: KeeperParts,
-        state: ClientState,
+        state: Arc<ClientState>,
         config: &ClientsConfig,
     ) -> Result<(Self, mpsc::Receiver<Digest>), StateError> {
         let (begun, received) = mpsc::channel(BEGUN);
@@ -102,6 +102,11 @@ impl Clients {
             parts,
         };
         Ok((clients, received))
+    }
+
+    /// What is kept on disk.
+    pub fn state(&self) -> Arc<ClientState> {
+        Arc::clone(&self.state)
     }
 
     /// The domain in which the avatars of a client ring sign.

@@ -242,6 +242,10 @@ config_keys! {
         max_bytes: Bytes => Optional(Bytes(100 << 30)),
         /// Gates that are over and whose inputs and outputs `rings store gc` leaves, the newest ones.
         keep_results: u64 => Default(1024),
+        /// Whether `rings store gc` also removes nodes of the other members' logs from before the newest archived ring node (each
+        /// hundredth) that is final. They are fetched again from their authors when somebody asks for them. Do not set it at
+        /// all members: a member that loses its disk gets its own log back from those that keep it.
+        collect_logs: bool => Default(false),
         /// Most nodes of one other member's log that are written to this disk in a day. Votes that this node waits for do not
         /// count. Beyond it the log is not held further until the next day; status says so.
         author_daily_nodes: u64 => Default(100_000),

@@ -88,6 +88,8 @@ pub struct StoreConfig {
     pub max_bytes: Option<u64>,
     /// Gates that are over and whose data a collection leaves, the newest ones.
     pub keep_results: u64,
+    /// Whether a collection removes old nodes of the other members' logs.
+    pub collect_logs: bool,
     /// Most nodes of one other member's log in a day.
     pub author_daily_nodes: u64,
     /// Most bytes of one other member's log in a day.
@@ -301,6 +303,7 @@ impl NodeConfig {
                 path: store_path,
                 max_bytes: file.store.max_bytes.map(|bytes| bytes.0),
                 keep_results: take!(path, file.store.keep_results),
+                collect_logs: take!(path, file.store.collect_logs),
                 author_daily_nodes: take!(path, file.store.author_daily_nodes),
                 author_daily_bytes: take!(path, file.store.author_daily_bytes).0,
             },

@@ -1,15 +1,19 @@
 //! Asking another member: for anything, or for a range of log nodes within a deadline.
+//!
+//! The nodes of a range are opened here, on all processors, so that the core does not check thousands of signatures one after
+//! the other while votes wait. The core then only looks how they fit the log.
 
-use super::input::Nothing;
+use super::input::{Nothing, Range};
 use crate::wire::{encode, Response, WireError, WireRequest};
-use bytes::Bytes;
 use rings_network::{Network, NetworkError, PeerId};
-use rings_protocol::Address;
-use std::time::Duration;
-use tokio::time::timeout;
+use rings_protocol::{eip712::Domain, log::LogNode, Address};
+use std::{num::NonZero, thread, time::Duration};
+use tokio::{task, time::timeout};
 
 /// How long an answer may take. A range has at most a few megabytes.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// As few nodes are opened by one thread.
+const MIN_SHARE: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
@@ -31,10 +35,10 @@ pub(super) async fn ask(
 /// The nodes of `author` from `from` on that `peer` gives in time.
 pub(super) async fn ask_range(
     network: Network,
+    domain: Domain,
     peer: PeerId,
-    author: Address,
-    from: u64,
-) -> Result<Vec<Bytes>, Nothing> {
+    (author, from): (Address, u64),
+) -> Result<Range, Nothing> {
     let request = WireRequest::Nodes { author, from };
     let nodes = match timeout(DEADLINE, ask(&network, &peer, &request)).await {
         Ok(Ok(Response::Nodes(nodes))) if !nodes.is_empty() => nodes,
@@ -47,6 +51,97 @@ pub(super) async fn ask_range(
         }
         Ok(Ok(_)) | Err(_) => return Err(Nothing::Failed),
     };
-    let nodes = nodes.into_iter().map(|node| Bytes::from(node.into_vec()));
-    Ok(nodes.collect())
+    let nodes = nodes.into_iter().map(|node| node.into_vec()).collect();
+    Ok(open_all(nodes, domain).await)
+}
+
+/// Opens the nodes up to the first that is none of this ring.
+async fn open_all(mut nodes: Vec<Vec<u8>>, domain: Domain) -> Range {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = nodes.len().div_ceil(processors).max(MIN_SHARE);
+    let mut shares = Vec::new();
+    while !nodes.is_empty() {
+        let rest = nodes.split_off(share.min(nodes.len()));
+        let share = std::mem::replace(&mut nodes, rest);
+        shares.push(task::spawn_blocking(move || open_share(&share, &domain)));
+    }
+    let mut range = Range {
+        nodes: Vec::new(),
+        is_good: true,
+    };
+    for share in shares {
+        let opened = share.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nodes that came were not opened");
+            Range::default()
+        });
+        if range.is_good {
+            range.nodes.extend(opened.nodes);
+            range.is_good = opened.is_good;
+        }
+    }
+    range
+}
+
+fn open_share(nodes: &[Vec<u8>], domain: &Domain) -> Range {
+    let mut range = Range {
+        nodes: Vec::with_capacity(nodes.len()),
+        is_good: true,
+    };
+    for node in nodes {
+        match LogNode::open(node, domain) {
+            Ok(node) => range.nodes.push(node),
+            Err(error) => {
+                let cause = &error as &dyn std::error::Error;
+                tracing::debug!(error = cause, "received bytes that are not a log node");
+                range.is_good = false;
+                break;
+            }
+        }
+    }
+    range
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rings_protocol::{
+        crypto::SecretKey,
+        log::{seal, OwnLog, Tip},
+        Digest,
+    };
+    use std::convert::Infallible;
+
+    struct Log(Vec<LogNode>);
+
+    impl OwnLog for Log {
+        type Error = Infallible;
+        fn tip(&self) -> Result<Option<Tip>, Infallible> {
+            Ok(self.0.last().map(LogNode::tip))
+        }
+        fn digest_at(&self, seq: u64) -> Result<Option<Digest>, Infallible> {
+            Ok(self.0.get(seq as usize).map(LogNode::digest))
+        }
+    }
+
+    #[tokio::test]
+    async fn nodes_are_opened_in_order_up_to_the_first_that_is_none() {
+        let domain = Domain::new(31337, Address([7; 20]));
+        let key = SecretKey::from_bytes(&[5; 32]).unwrap();
+        let mut log = Log(Vec::new());
+        for time in 0..3 * MIN_SHARE as u64 {
+            let node = seal(&log, vec![], vec![], Some(time), &domain, &key).unwrap();
+            log.0.push(node);
+        }
+        let bytes: Vec<_> = log.0.iter().map(|node| node.bytes().to_vec()).collect();
+        let range = open_all(bytes.clone(), domain).await;
+        assert!(range.is_good && range.nodes == log.0);
+        for bad in [0, 1, MIN_SHARE, 3 * MIN_SHARE - 1] {
+            let mut bytes = bytes.clone();
+            bytes[bad].pop();
+            let range = open_all(bytes, domain).await;
+            assert!(!range.is_good, "{bad}");
+            assert_eq!(range.nodes, log.0[..bad]);
+        }
+        assert!(open_all(Vec::new(), domain).await.nodes.is_empty());
+    }
 }

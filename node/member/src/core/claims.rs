@@ -2,7 +2,8 @@
 //!
 //! The author is asked first, because only the author surely has its newest nodes. Then come the members that said that
 //! they have more of the log; those that gave nothing before come last. A member that is slow holds up nobody: after
-//! [`PATIENCE`] the next one is asked beside it, and each is asked once until there is a reason to ask it again.
+//! [`PATIENCE`] the next one is asked beside it, and each is asked once until there is a reason to ask it again. Of
+//! a log that is far behind, others are asked at the same time for what comes later ([`Claims::next_ahead`]).
 //!
 //! [`Claims`] has no I/O: `sync.rs` asks it whom to ask ([`Claims::next`]) and tells it how each request ended
 //! ([`Claims::ended`], [`Claims::failed`], [`Claims::refused`], [`Claims::advanced`]). A claim is only somebody's word.
@@ -50,6 +51,8 @@ struct Log {
 #[derive(Debug)]
 struct Asked {
     peer: PeerId,
+    /// The first position that was asked for.
+    from: u64,
     since: Instant,
     /// Whether it has taken so long that others were asked beside it.
     is_late: bool,
@@ -100,25 +103,38 @@ impl Claims {
         now: Instant,
     ) -> Option<PeerId> {
         let log = self.logs.get_mut(&author)?;
-        let is_waiting = log.asked.iter().any(|asked| !asked.is_late);
-        if is_waiting || log.asked.len() >= ASKED_AT_ONCE || !log.has_more(next) {
+        let mut asked = log.asked.iter().filter(|asked| asked.from <= next);
+        let is_waiting = asked.clone().any(|asked| !asked.is_late);
+        if is_waiting || asked.nth(ASKED_AT_ONCE - 1).is_some() || !log.has_more(next) {
             return None;
         }
-        let claimants = log.claims.iter().filter(|(_, seq)| **seq >= next);
-        let others = claimants.map(|(peer, _)| *peer);
-        let candidates = own.into_iter().chain(others);
-        let candidates = candidates.filter(|peer| log.may_be_asked(peer));
-        // The peer that failed least often is asked first; among equals the author, who has the whole log.
-        let in_vain = |peer: &PeerId| {
-            let counts = [&self.stalls, &self.refusals];
-            counts.iter().filter_map(|of| of.get(peer)).sum::<u64>()
-        };
-        let peer = candidates.min_by_key(|peer| (in_vain(peer), Some(*peer) != own))?;
-        log.asked.push(Asked {
-            peer,
-            since: now,
-            is_late: false,
-        });
+        let peer = log.best(own, next, |peer| {
+            in_vain(&self.stalls, &self.refusals, peer)
+        })?;
+        log.ask(peer, next, now);
+        Some(peer)
+    }
+
+    /// Whom to ask at the same time for nodes from `from` on, which is behind `next`: somebody who is not asked for anything
+    /// of this log now; nobody if that was asked already. The request has to be ended by [`Claims::ended`].
+    pub fn next_ahead(
+        &mut self,
+        author: Address,
+        own: Option<PeerId>,
+        from: u64,
+        now: Instant,
+    ) -> Option<PeerId> {
+        let log = self.logs.get_mut(&author)?;
+        let mut asked = log.asked.iter();
+        let is_asked = asked.any(|asked| asked.from == from && !asked.is_late);
+        if is_asked || log.asked.len() >= ASKED_AT_ONCE || !log.has_more(from) {
+            return None;
+        }
+        let own = own.filter(|_| log.is_proven(from));
+        let peer = log.best(own, from, |peer| {
+            in_vain(&self.stalls, &self.refusals, peer)
+        })?;
+        log.ask(peer, from, now);
         Some(peer)
     }
 
@@ -201,7 +217,37 @@ impl Claims {
     }
 }
 
+/// How often a member was asked and gave nothing.
+fn in_vain(stalls: &HashMap<PeerId, u64>, refusals: &HashMap<PeerId, u64>, peer: &PeerId) -> u64 {
+    let counts = [stalls, refusals];
+    counts.iter().filter_map(|of| of.get(peer)).sum()
+}
+
 impl Log {
+    /// Who is asked for nodes from `from` on: the author, if it is given, before those who say that they have them; those who
+    /// were asked in vain last.
+    fn best(
+        &self,
+        own: Option<PeerId>,
+        from: u64,
+        in_vain: impl Fn(&PeerId) -> u64,
+    ) -> Option<PeerId> {
+        let claimants = self.claims.iter().filter(|(_, seq)| **seq >= from);
+        let others = claimants.map(|(peer, _)| *peer);
+        let candidates = own.into_iter().chain(others);
+        let candidates = candidates.filter(|peer| self.may_be_asked(peer));
+        candidates.min_by_key(|peer| (in_vain(peer), Some(*peer) != own))
+    }
+
+    fn ask(&mut self, peer: PeerId, from: u64, since: Instant) {
+        self.asked.push(Asked {
+            peer,
+            from,
+            since,
+            is_late: false,
+        });
+    }
+
     fn is_proven(&self, next: u64) -> bool {
         self.proven.is_some_and(|seq| seq >= next)
     }
@@ -343,6 +389,32 @@ mod tests {
         }
         // A third of a large ring.
         assert!(time_to_catch_up(33, 100, deadline) <= 9 * deadline);
+    }
+
+    #[test]
+    fn several_are_asked_at_once_for_parts_of_a_long_log() {
+        let (mut claims, began) = (Claims::default(), Instant::now());
+        for n in 1..=3 {
+            claims.claimed(AUTHOR, peer(n), 9_999);
+        }
+        let own = Some(peer(9));
+        assert_eq!(claims.next(AUTHOR, own, 0, began), own);
+        let mut ahead = |from| claims.next_ahead(AUTHOR, own, from, began);
+        let (first, second) = (ahead(4_096).unwrap(), ahead(8_192).unwrap());
+        assert!(first != second && Some(first) != own && Some(second) != own);
+        assert_eq!(ahead(4_096), None, "that was asked");
+        assert_eq!(ahead(12_288), None, "nobody says that it has that");
+        // What was asked ahead is waited for when it comes next.
+        claims.ended(AUTHOR, peer(9));
+        claims.advanced(AUTHOR);
+        assert_eq!(claims.next(AUTHOR, own, 4_096, began), None);
+        let late = began + PATIENCE;
+        assert_eq!(claims.late(late), [AUTHOR, AUTHOR]);
+        assert_eq!(claims.next(AUTHOR, own, 4_096, late), own);
+        // Only so many at once, and each of them for one part.
+        assert!(claims.next_ahead(AUTHOR, own, 8_192, late).is_some());
+        assert_eq!(claims.next_ahead(AUTHOR, own, 8_193, late), None);
+        assert_eq!(claims.failed(AUTHOR, own, first, 4_096), Some(1));
     }
 
     #[test]

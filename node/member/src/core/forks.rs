@@ -49,10 +49,9 @@ impl Core {
     /// have another one by now.
     pub(super) fn on_other_nodes(&mut self, delivery: Delivery) -> Result<(), CoreError> {
         self.doubted.remove(&delivery.author);
-        let nodes = delivery.nodes.unwrap_or_default();
-        nodes
-            .first()
-            .map_or(Ok(()), |node| self.receive_other(node))
+        let range = delivery.nodes.unwrap_or_default();
+        let first = range.nodes.into_iter().next();
+        first.map_or(Ok(()), |node| self.receive_other(node))
     }
 
     /// Checks the suspects, stores the proofs of real forks, and passes them on.

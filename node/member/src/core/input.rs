@@ -14,7 +14,7 @@ use rings_chain::Update;
 use rings_network::{PeerId, Verdict};
 use rings_protocol::{
     gate::Computation,
-    log::Tip,
+    log::{LogNode, Tip},
     member::{Phase, Timings},
     message::Message,
     request::Request,
@@ -153,6 +153,15 @@ pub struct Saying {
     pub done: oneshot::Sender<()>,
 }
 
+/// Nodes that came as a range, opened: their signatures are good.
+#[derive(Debug, Default)]
+pub struct Range {
+    /// The nodes, in the order in which they came.
+    pub nodes: Vec<LogNode>,
+    /// Whether nothing else came. What came after something else is left out.
+    pub is_good: bool,
+}
+
 /// How a request for nodes of a log ended.
 #[derive(Debug)]
 pub struct Delivery {
@@ -162,8 +171,8 @@ pub struct Delivery {
     pub author: Address,
     /// The first that was asked for.
     pub from: u64,
-    /// The serialised nodes, ascending; at least one.
-    pub nodes: Result<Vec<Bytes>, Nothing>,
+    /// The nodes; at least one came.
+    pub nodes: Result<Range, Nothing>,
 }
 
 /// Why a member gave no nodes.

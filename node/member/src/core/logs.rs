@@ -18,7 +18,6 @@ use crate::{
     state::ReceivedNode,
     wire::{Response, WireRequest},
 };
-use bytes::Bytes;
 use rings_network::{PeerId, Verdict};
 use rings_protocol::{
     log::{LogNode, Offer},
@@ -75,29 +74,27 @@ impl Core {
         Ok(())
     }
 
-    /// Takes in a range of nodes that `peer` was asked for. Returns whether all of them are nodes of this ring.
+    /// Takes in nodes of a range that `peer` was asked for.
     pub(super) fn receive_range(
         &mut self,
         peer: PeerId,
-        nodes: &[Bytes],
-    ) -> Result<bool, CoreError> {
+        nodes: Vec<LogNode>,
+    ) -> Result<(), CoreError> {
         for node in nodes {
-            match self.receive(node)? {
-                Reception::Pass | Reception::Ignore => {}
-                // A range that does not begin where ours ends would be requested again and again, so it is not used.
-                Reception::Reject => return Ok(false),
+            match self.receive_opened(node)? {
+                Reception::Pass | Reception::Ignore | Reception::Reject => {}
                 Reception::Contradicts(node, held) => self.suspect(*node, held, None),
                 Reception::Unlinked { author, seq } => {
                     self.doubt(peer, author, seq.saturating_sub(1));
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Takes in the node for which [`Core::doubt`] asked, which may prove a fork.
-    pub(super) fn receive_other(&mut self, node: &[u8]) -> Result<(), CoreError> {
-        if let Reception::Contradicts(node, held) = self.receive(node)? {
+    pub(super) fn receive_other(&mut self, node: LogNode) -> Result<(), CoreError> {
+        if let Reception::Contradicts(node, held) = self.receive_opened(node)? {
             self.suspect(*node, held, None);
         }
         Ok(())
@@ -176,16 +173,22 @@ impl Core {
         if self.is_full() {
             return Ok(Reception::Ignore);
         }
-        let node = match LogNode::open(bytes, &self.parts.domain) {
-            Ok(node) => node,
+        match LogNode::open(bytes, &self.parts.domain) {
+            Ok(node) => self.receive_opened(node),
             Err(error) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "received bytes that are not a log node"
                 );
-                return Ok(Reception::Reject);
+                Ok(Reception::Reject)
             }
-        };
+        }
+    }
+
+    fn receive_opened(&mut self, node: LogNode) -> Result<Reception, CoreError> {
+        if self.is_full() {
+            return Ok(Reception::Ignore);
+        }
         // The sender may have seen a change of the membership that has not arrived here yet, so it is not penalised.
         if !self.parts.member.is_member(node.author()) {
             return Ok(Reception::Ignore);

@@ -11,7 +11,8 @@
 //! backup was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds`
 //! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
 //! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
-//! `desk` and `fair` (whose turn it is), `claims` and `ask` (whom to ask for nodes, and asking), `reading` (the task that
+//! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
+//! what comes before its time), `reading` (the task that
 //! reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
 //! the assembly of ring nodes), `quota`, `recovery`, `suspect`.
 //!
@@ -34,6 +35,7 @@
 //! failure of the disk ends the member.
 
 mod admit;
+mod ahead;
 mod ask;
 mod chain;
 mod claims;
@@ -70,6 +72,7 @@ mod view;
 mod write;
 
 use crate::{execute::Prepared, state::ReceivedNode};
+use ahead::Ahead;
 use claims::Claims;
 use desk::Desk;
 use purse::Funds;
@@ -134,6 +137,8 @@ pub struct Core {
     replicas: HashMap<Address, Replica>,
     /// Which peer says that it holds more of which log.
     claims: Claims,
+    /// Parts of logs that came before their time.
+    ahead: Ahead,
     /// The authors whose forks are proven.
     forks: Forks,
     /// Members of which two nodes for one position are here, until a proof is made of them.
@@ -205,6 +210,7 @@ impl Core {
             must_recount: false,
             replicas: replicas.collect(),
             claims: Claims::default(),
+            ahead: Ahead::default(),
             forks,
             suspects: BTreeMap::new(),
             doubted: BTreeSet::new(),

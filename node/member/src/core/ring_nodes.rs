@@ -58,7 +58,19 @@ impl Core {
                 self.take_up(author, request)?;
             }
         }
+        self.propose_again()?;
+        for (author, endorsement) in state.endorsements()? {
+            self.ring.assembler.endorsement(author, endorsement);
+        }
         self.follow_ring_log()
+    }
+
+    /// Gives the assembly the proposals that stand in the logs.
+    fn propose_again(&mut self) -> Result<(), CoreError> {
+        for (author, proposal) in self.parts.state.proposals()? {
+            self.on_proposal(author, proposal);
+        }
+        Ok(())
     }
 
     /// The ring as it was read from the chain: membership and heads.
@@ -156,6 +168,8 @@ impl Core {
             tracing::warn!(next = self.ring.count, "ring nodes were reorganised away");
             let effects = self.ring.assembler.rewound(self.ring.count);
             self.on_book(effects)?;
+            // What was proposed for these numbers fits again, and so do the endorsements of it.
+            self.propose_again()?;
         }
         Ok(())
     }

@@ -2,10 +2,12 @@
 //!
 //! [`Claims`](super::claims::Claims) says whom to ask next. Each request is a task with a deadline, which reports to the
 //! inbox. When one takes longer than a moment, the next member is asked beside it ([`Core::ask_beside_late`]); when one
-//! fails, the next is asked at once. A member that said that it has nodes and does not give them in time is named in
+//! fails, the next is asked at once. Of a long log, several members are asked for a part each
+//! ([`Ahead`](super::ahead::Ahead)). A member that said that it has nodes and does not give them in time is named in
 //! status, and from then on it is asked last.
 
 use super::{
+    ahead::positions,
     ask::ask_range,
     input::{report, Delivery, Input, Nothing},
     Core, CoreError,
@@ -21,10 +23,17 @@ impl Core {
             return;
         }
         let (own, from) = (self.parts.shared.peer_of(author), self.next_seq(author));
-        let Some(peer) = self.claims.next(author, own, from, Instant::now()) else {
-            return;
-        };
-        self.request_range(peer, author, from, Input::Nodes);
+        if let Some(peer) = self.claims.next(author, own, from, Instant::now()) {
+            self.request_range(peer, author, from, Input::Nodes);
+        }
+        for from in positions(from) {
+            if !self.ahead.wants(author, from) {
+                continue;
+            }
+            if let Some(peer) = self.claims.next_ahead(author, own, from, Instant::now()) {
+                self.request_range(peer, author, from, Input::Nodes);
+            }
+        }
     }
 
     /// Asks `peer` for nodes of `author` from a position on. How that ended comes to the inbox as the `input` it is for.
@@ -36,12 +45,13 @@ impl Core {
         input: fn(Delivery) -> Input,
     ) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
+        let domain = self.parts.domain;
         tokio::spawn(async move {
             let delivery = Delivery {
                 peer,
                 author,
                 from,
-                nodes: ask_range(network, peer, author, from).await,
+                nodes: ask_range(network, domain, peer, (author, from)).await,
             };
             report(&outbox, input(delivery)).await;
         });
@@ -65,9 +75,14 @@ impl Core {
         // First the request is ended, whatever came: otherwise this log would seem to be under way for ever.
         self.claims.ended(author, peer);
         match nodes {
-            Ok(nodes) => {
-                let before = self.next_seq(author);
-                let is_good = self.receive_range(peer, &nodes)?;
+            Ok(range) if from > self.next_seq(author) => {
+                if !self.ahead.keep(author, from, peer, range.nodes) {
+                    self.blame(author, peer, from);
+                }
+            }
+            Ok(range) => {
+                let (before, is_good) = (self.next_seq(author), range.is_good);
+                self.receive_range(peer, range.nodes)?;
                 if self.next_seq(author) > before {
                     self.claims.advanced(author);
                     self.ask_heads(peer);
@@ -84,8 +99,27 @@ impl Core {
             Err(Nothing::Refused) => self.claims.refused(author, peer),
             Err(Nothing::Failed) => self.blame(author, peer, from),
         }
+        self.take_ahead(author)?;
         self.ask_nodes(author);
         Ok(())
+    }
+
+    /// Takes in the ranges that came before their time, as far as their time has come.
+    fn take_ahead(&mut self, author: Address) -> Result<(), CoreError> {
+        loop {
+            let before = self.next_seq(author);
+            let Some((from, peer, nodes)) = self.ahead.take(author, before) else {
+                return Ok(());
+            };
+            let is_news = from.saturating_add(nodes.len() as u64) > before;
+            self.receive_range(peer, nodes)?;
+            if self.next_seq(author) > before {
+                self.claims.advanced(author);
+            } else if is_news && !self.is_full() && !self.quotas.waits(author, Instant::now()) {
+                // They do not link to what others gave.
+                self.blame(author, peer, from);
+            }
+        }
     }
 
     /// Counts that a peer did not deliver nodes that it had claimed to hold, or had signed itself.

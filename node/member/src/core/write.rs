@@ -10,8 +10,10 @@ use super::{Core, CoreError};
 use crate::{clock, state::ReceivedNode};
 use bytes::Bytes;
 use rings_protocol::{
+    cids::{node_cid, sha256},
     journal::{prepare_round, Prepared, Round},
     log::{LogNode, MAX_REFS},
+    request::Request,
 };
 use rings_store::{Block, StoreError};
 
@@ -143,9 +145,7 @@ impl Core {
             .iter()
             .filter(|(author, _)| **author != self.me);
         let tips = others.filter_map(|(_, replica)| replica.tip());
-        let mut refs: Vec<_> = tips
-            .map(|tip| rings_protocol::cids::node_cid(tip.digest))
-            .collect();
+        let mut refs: Vec<_> = tips.map(|tip| node_cid(tip.digest)).collect();
         refs.sort_by_key(cid::Cid::to_bytes);
         refs.truncate(MAX_REFS);
         refs
@@ -162,7 +162,11 @@ impl Core {
         let nodes = own
             .into_iter()
             .chain(entries.iter().map(|entry| &entry.node));
-        let mut blocks = nodes.map(block).collect::<Result<Vec<_>, _>>()?;
+        let mut blocks = Vec::new();
+        for node in nodes {
+            blocks.push(block(node)?);
+            blocks.extend(request_blocks(node)?);
+        }
         // Pages of ring nodes that this member proposes go with the node that carries the proposal.
         if own.is_some() {
             blocks.extend_from_slice(&self.ring.blocks);
@@ -215,4 +219,69 @@ impl Core {
 
 fn block(node: &LogNode) -> Result<Block, rings_store::StoreError> {
     Block::new(node.cid(), Bytes::copy_from_slice(node.bytes()))
+}
+
+/// The requests in a node, each as a block of its own: by its digest anybody finds what was asked, also when this member
+/// has forgotten the request.
+fn request_blocks(node: &LogNode) -> Result<Vec<Block>, StoreError> {
+    let messages = node.content().body.iter();
+    let requests = messages.filter_map(|message| Request::from_message(message).ok().flatten());
+    let bytes = requests.filter_map(|request| request.to_bytes().ok());
+    bytes
+        .map(|bytes| Block::new(node_cid(sha256(&bytes)), bytes.into()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rings_protocol::{
+        crypto::SecretKey,
+        eip712::Domain,
+        log::{seal, OwnLog, Tip},
+        Address, Digest,
+    };
+    use std::convert::Infallible;
+
+    struct Empty;
+
+    impl OwnLog for Empty {
+        type Error = Infallible;
+        fn tip(&self) -> Result<Option<Tip>, Infallible> {
+            Ok(None)
+        }
+        fn digest_at(&self, _: u64) -> Result<Option<Digest>, Infallible> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_request_is_a_block_that_its_digest_names() {
+        let ring = Address([7; 20]);
+        let request = |nonce| Request {
+            ring,
+            chain: 31337,
+            profile: "p".into(),
+            operation: Digest([1; 32]),
+            inputs: vec![],
+            nonce,
+            until: 9,
+        };
+        let key = SecretKey::from_bytes(&[5; 32]).unwrap();
+        let other = rings_protocol::assembly::Choice {
+            slot: Digest([1; 32]),
+            choice: Digest([2; 32]),
+        };
+        let asked = [1, 2].map(|nonce| request(nonce).to_message().unwrap());
+        let body = [&asked[..], &[other.to_message()]].concat();
+        let domain = Domain::new(31337, ring);
+        let node = seal(&Empty, vec![], body, None, &domain, &key).unwrap();
+        let blocks = request_blocks(&node).unwrap();
+        assert_eq!(blocks.len(), 2);
+        for (block, nonce) in blocks.iter().zip([1, 2]) {
+            let digest = request(nonce).digest().unwrap();
+            assert_eq!(*block.cid(), node_cid(digest));
+            assert_eq!(Request::from_bytes(block.data()), Ok(request(nonce)));
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! A copy of what a member must not lose, made while it runs.
 //!
-//! The copy is a tar archive: `member.json` (whose it is), `state.redb` (a consistent copy of the state database, marked as
-//! a copy), `blocks/N.car` (log nodes and what else must be kept, in archives of a few megabytes), and `end.json`, without
-//! which a copy is not whole. The blocks are read after the state, and what the state names was stored before it was
-//! named, so nothing that it names is missing.
+//! The copy is a tar archive: `member.json` (whose it is), `clients.redb` (a consistent copy of what is kept of client rings,
+//! where there is such a database), `state.redb` (the same of the state database, marked as a copy), `blocks/N.car` (log
+//! nodes and what else must be kept, in archives of a few megabytes), and `end.json`, without which a copy is not whole.
+//!
+//! What a database names is written before it is named: blocks, then the members' logs, then client rings. So they are read
+//! the other way round, client rings first, and nothing that is named is missing. What comes to client rings between the two
+//! copies stands in the members' logs, where a member that was put back reads it again.
 
 use super::{
     keeper::Housekeeper,
@@ -11,7 +14,7 @@ use super::{
     roots::{mark_all, state_failed},
     tar::TarWriter,
 };
-use crate::state::MemberState;
+use crate::state::{ClientState, MemberState};
 use bytes::Bytes;
 use futures::{
     stream::{self, BoxStream},
@@ -26,16 +29,20 @@ use rings_store::{
     archive_of, Block, BlockKey, Inventory, Lease, Needed, Stored, PAGE_BLOCKS, PAGE_BYTES,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tempfile::NamedTempFile;
 use tokio::{io::AsyncReadExt, sync::mpsc, task};
 
 /// How the names of all entries of a member begin; its number in the ring's directory follows.
 pub(crate) const MEMBERS_PREFIX: &str = "members/";
-/// The version of the form of a backup.
-pub(crate) const VERSION: u32 = 1;
+/// The version of the form of a backup. 2: with `clients.redb`.
+pub(crate) const VERSION: u32 = 2;
+/// The first version that can be put back.
+pub(crate) const FIRST_VERSION: u32 = 1;
 /// The first entry of a member's part.
 pub(crate) const MEMBER_ENTRY: &str = "member.json";
+/// The copy of what is kept of client rings.
+pub(crate) const CLIENTS_ENTRY: &str = "clients.redb";
 /// The copy of the state database.
 pub(crate) const STATE_ENTRY: &str = "state.redb";
 /// How the names of archives of blocks begin.
@@ -45,7 +52,7 @@ pub(crate) const END_ENTRY: &str = "end.json";
 
 /// Pieces that wait for a slow reader.
 const WAITING_PIECES: usize = 4;
-/// Bytes of the state database that are read at once.
+/// Bytes of a database that are read at once.
 const READ_BYTES: usize = 256 * 1024;
 
 type Piece = Result<Bytes, StoreWorkError>;
@@ -81,15 +88,19 @@ impl Housekeeper {
         &self,
         number: u32,
     ) -> Result<BoxStream<'static, Piece>, StoreWorkError> {
-        let (of, file) = self.copy_of_state().await?;
+        // Before the state: see above.
+        let clients_file = self.copy_of_clients().await?;
+        let (of, state_file) = self.copy_of_state().await?;
         let job = Job {
             prefix: format!("{MEMBERS_PREFIX}{number}/"),
             of,
             state: self.state.clone(),
+            clients: self.clients.clone(),
             store: Arc::clone(&self.store),
             lease: self.store.lease(),
             needed: self.needed_files().await?,
-            file,
+            clients_file,
+            state_file,
         };
         let (send, pieces) = mpsc::channel(WAITING_PIECES);
         tokio::spawn(async move {
@@ -105,13 +116,26 @@ impl Housekeeper {
         Ok(pieces.boxed())
     }
 
+    /// A consistent copy of what is kept of client rings, if anything is.
+    async fn copy_of_clients(&self) -> Result<Option<NamedTempFile>, StoreWorkError> {
+        let Some(clients) = self.clients.clone() else {
+            return Ok(None);
+        };
+        let place = self.place.clone();
+        let made = task::spawn_blocking(move || {
+            let file = room(&place)?;
+            clients.snapshot(file.path()).map_err(state_failed)?;
+            Ok(Some(file))
+        });
+        made.await
+            .map_err(|error| StoreWorkError::internal("client rings were not copied", error))?
+    }
+
     /// A consistent copy: whose it is, and its file.
     async fn copy_of_state(&self) -> Result<(BackupOf, NamedTempFile), StoreWorkError> {
         let (state, place) = (Arc::clone(&self.state), self.place.clone());
         let made = task::spawn_blocking(move || {
-            let file = NamedTempFile::new_in(&place).map_err(|error| {
-                StoreWorkError::internal("no room for a copy of the state", error)
-            })?;
+            let file = room(&place)?;
             state.snapshot(file.path()).map_err(state_failed)?;
             // Read from the copy, so that it fits it whatever was signed meanwhile.
             let copy = MemberState::open_any(file.path()).map_err(state_failed)?;
@@ -133,6 +157,11 @@ impl Housekeeper {
     }
 }
 
+fn room(place: &Path) -> Result<NamedTempFile, StoreWorkError> {
+    let made = NamedTempFile::new_in(place);
+    made.map_err(|error| StoreWorkError::internal("no room for a copy of a database", error))
+}
+
 fn describe(state: &MemberState) -> Result<BackupOf, StoreWorkError> {
     let identity = state.identity();
     let head = state.tip(identity.member).map_err(state_failed)?;
@@ -151,19 +180,25 @@ struct Job {
     prefix: String,
     of: BackupOf,
     state: Arc<MemberState>,
+    clients: Option<Arc<ClientState>>,
     store: Arc<dyn rings_store::BlockStore>,
     /// What is put meanwhile stays.
     lease: Lease,
     /// `None` with Kubo: then the log nodes alone are copied.
     needed: Option<Needed>,
-    file: NamedTempFile,
+    clients_file: Option<NamedTempFile>,
+    state_file: NamedTempFile,
 }
 
 impl Job {
     async fn write(self, out: &mpsc::Sender<Piece>) -> Result<(), StoreWorkError> {
         let name = format!("{}{MEMBER_ENTRY}", self.prefix);
         send(out, TarWriter::entry(&name, &json(&self.of)?)).await?;
-        self.send_state(out).await?;
+        if let Some(file) = &self.clients_file {
+            self.send_database(CLIENTS_ENTRY, file, out).await?;
+        }
+        self.send_database(STATE_ENTRY, &self.state_file, out)
+            .await?;
         let end = match (&self.needed, self.store.inventory()) {
             (Some(needed), Some(inventory)) => {
                 send_listed(&*inventory, needed, &mut Numbered::new(&self.prefix), out).await?
@@ -176,12 +211,17 @@ impl Job {
         Ok(())
     }
 
-    async fn send_state(&self, out: &mpsc::Sender<Piece>) -> Result<(), StoreWorkError> {
+    async fn send_database(
+        &self,
+        entry: &str,
+        file: &NamedTempFile,
+        out: &mpsc::Sender<Piece>,
+    ) -> Result<(), StoreWorkError> {
         let failed =
-            |error| StoreWorkError::internal("the copy of the state cannot be read", error);
-        let file = self.file.reopen().map_err(failed)?;
+            |error| StoreWorkError::internal("the copy of a database cannot be read", error);
+        let file = file.reopen().map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        let name = format!("{}{STATE_ENTRY}", self.prefix);
+        let name = format!("{}{entry}", self.prefix);
         send(out, TarWriter::header(&name, size)).await?;
         // Not more than announced, whatever happens to the file.
         let mut file = tokio::fs::File::from_std(file).take(size);
@@ -201,7 +241,7 @@ impl Job {
     /// All log nodes, where the store cannot be listed.
     async fn send_nodes(&self, out: &mpsc::Sender<Piece>) -> Result<BackupEnd, StoreWorkError> {
         let mut archives = Numbered::new(&self.prefix);
-        let mut pages = NodePages::new(&self.state, PAGE_BLOCKS);
+        let mut pages = NodePages::new(&self.state, self.clients.as_deref(), PAGE_BLOCKS);
         while let Some(nodes) = pages.next()? {
             let cids: Vec<_> = nodes
                 .iter()

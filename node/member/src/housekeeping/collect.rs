@@ -27,6 +27,9 @@ impl Housekeeper {
         let wanted = usize::try_from(self.policy.results).unwrap_or(usize::MAX);
         let (needed, sizes) = needed(&*inventory, &plan, wanted).await?;
         let mut removed = sweep(&*inventory, &needed).await?;
+        let logs = self.collect_logs(&*inventory).await?;
+        removed.blocks += logs.blocks;
+        removed.bytes += logs.bytes;
         let mut results = sizes.len();
         if let Some(most) = most {
             let fewer = fits(&sizes, self.store.size().await?.bytes, most);

@@ -6,7 +6,10 @@
 //! reported as lost; if nobody needs it either, it is removed. At most `MAX_NAMED` faults are named at one time, so a
 //! repair checks again, up to [`ROUNDS`] times.
 
-use super::{keeper::Housekeeper, node_pages::NodePages, roots::mark_all};
+use super::{
+    keeper::Housekeeper,
+    roots::{mark_all, state_failed},
+};
 use crate::clock;
 use cid::Cid;
 use rings_api::{Checked, Damage, Fault, Repaired, StoreWorkError};
@@ -41,13 +44,14 @@ impl Housekeeper {
         Ok(checked)
     }
 
-    /// Every log node has to be there.
+    /// Every log node has to be there that was not collected.
     fn look_for_nodes(&self, there: &Needed, checked: &mut Checked) -> Result<(), StoreWorkError> {
-        let mut pages = NodePages::new(&self.state, NODES_AT_ONCE);
+        let mut pages = self.nodes(NODES_AT_ONCE);
         while let Some(nodes) = pages.next()? {
             for (author, seq, digest) in nodes {
                 let cid = node_cid(digest);
-                if !there.contains(&BlockKey::of(&cid)?) {
+                let is_missing = !there.contains(&BlockKey::of(&cid)?);
+                if is_missing && seq >= self.state.kept_from(author).map_err(state_failed)? {
                     fault(checked, cid, Damage::Missing, named(author, seq));
                 }
             }
@@ -75,7 +79,7 @@ impl Housekeeper {
 
     /// Where the store cannot be listed: the blocks that logs name are read one after the other.
     async fn read_nodes(&self, checked: &mut Checked) -> Result<(), StoreWorkError> {
-        let mut pages = NodePages::new(&self.state, NODES_AT_ONCE);
+        let mut pages = self.nodes(NODES_AT_ONCE);
         while let Some(nodes) = pages.next()? {
             for (author, seq, digest) in nodes {
                 let cid = node_cid(digest);

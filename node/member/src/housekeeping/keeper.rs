@@ -4,7 +4,8 @@
 //! that comes meanwhile is refused as busy. The files beside this one add what it can do; the HTTP side reaches it as a
 //! [`StoreKeeper`].
 
-use crate::state::MemberState;
+use super::node_pages::NodePages;
+use crate::state::{ClientState, MemberState};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -31,12 +32,16 @@ pub struct Policy {
     pub max_bytes: Option<u64>,
     /// Blocks on top of a result before it is final: until then its data must be kept.
     pub confirmations: u64,
+    /// Whether nodes of other members' logs behind the checkpoint are collected.
+    pub logs: bool,
 }
 
 /// Works on one member's store. Only one piece of work is done at a time.
 pub struct Housekeeper {
     pub(super) store: Arc<dyn BlockStore>,
     pub(super) state: Arc<MemberState>,
+    /// What is kept of client rings; nothing where there is no such database.
+    pub(super) clients: Option<Arc<ClientState>>,
     /// Where blocks come from that are damaged here or missing.
     pub(super) others: Arc<dyn BlockSource>,
     pub(super) policy: Policy,
@@ -59,12 +64,24 @@ impl Housekeeper {
         Self {
             store,
             state,
+            clients: None,
             others,
             policy,
             place,
             turn: Mutex::new(()),
             over: AtomicU64::new(0),
         }
+    }
+
+    /// Also with what is kept of client rings.
+    #[must_use]
+    pub fn with_clients(self, clients: Option<Arc<ClientState>>) -> Self {
+        Self { clients, ..self }
+    }
+
+    /// The log nodes that are held, so many at once.
+    pub(super) fn nodes(&self, size: usize) -> NodePages<'_> {
+        NodePages::new(&self.state, self.clients.as_deref(), size)
     }
 
     /// By how many bytes what must be kept exceeds `[store] max_bytes`; 0 when all is well.

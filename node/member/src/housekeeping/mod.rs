@@ -14,6 +14,7 @@ mod inspect;
 mod keeper;
 mod node_pages;
 mod offline;
+mod old_logs;
 mod restore;
 mod roots;
 mod tar;

@@ -8,8 +8,8 @@ use crate::{
     config::{NodeConfig, StoreKind},
     layout::{self, LayoutError},
     lock::{DataLock, LockError},
-    opened::{store_config, STATE},
-    state::{MemberState, StateError},
+    opened::{store_config, CLIENTS, STATE},
+    state::{ClientState, MemberState, StateError},
 };
 use rings_store::{BlockSource, StoreError};
 use std::{path::PathBuf, sync::Arc};
@@ -36,7 +36,7 @@ pub enum OfflineError {
     /// The member runs, or something else uses its files.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// Its state database.
+    /// One of its databases.
     #[error(transparent)]
     State(#[from] StateError),
     /// Its block store.
@@ -60,11 +60,19 @@ impl Offline {
         }
         layout::check(path)?;
         let lock = DataLock::take(path)?;
-        let state = tokio::task::spawn_blocking(move || MemberState::open_any(&database)).await;
-        let state = state.map_err(|_| StoreError::Stopped)??;
+        let clients = path.join(CLIENTS);
+        let databases = move || {
+            let state = MemberState::open_any(&database)?;
+            let has_clients = std::fs::metadata(&clients).is_ok_and(|file| file.len() > 0);
+            let clients = has_clients.then(|| ClientState::open(&clients, &state.identity()));
+            Ok::<_, StateError>((state, clients.transpose()?))
+        };
+        let opened = tokio::task::spawn_blocking(databases).await;
+        let (state, clients) = opened.map_err(|_| StoreError::Stopped)??;
         let store = rings_store::open(&store_config(config)).await?;
+        let keeper = Housekeeper::new(store, Arc::new(state), others, policy(config), path.clone());
         Ok(Self {
-            keeper: Housekeeper::new(store, Arc::new(state), others, policy(config), path.clone()),
+            keeper: keeper.with_clients(clients.map(Arc::new)),
             _lock: lock,
         })
     }
@@ -79,5 +87,6 @@ pub fn policy(config: &NodeConfig) -> Policy {
             StoreKind::Kubo { .. } => None,
         },
         confirmations: config.chain.confirmations,
+        logs: config.store.collect_logs,
     }
 }

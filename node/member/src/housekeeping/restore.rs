@@ -7,10 +7,13 @@
 //! marked as a copy: the member signs nothing before the others have said where its log ends (`core/recovery.rs`).
 
 use super::{
-    backup::{BackupEnd, BackupOf, BLOCKS_PREFIX, END_ENTRY, MEMBER_ENTRY, STATE_ENTRY, VERSION},
+    backup::{
+        BackupEnd, BackupOf, BLOCKS_PREFIX, CLIENTS_ENTRY, END_ENTRY, FIRST_VERSION, MEMBER_ENTRY,
+        STATE_ENTRY, VERSION,
+    },
     tar::{TarEntry, TarError, TarReader},
 };
-use crate::opened::STATE;
+use crate::opened::{CLIENTS, STATE};
 use rings_store::{import_car, BlockStore, StoreConfig, StoreError};
 use std::{
     fs, io,
@@ -92,15 +95,24 @@ pub async fn restore<R: AsyncRead + Unpin>(
         path: data.join("blocks.redb"),
     };
     let store = rings_store::open(blocks.unwrap_or(&embedded)).await?;
-    let state = NamedTempFile::new_in(data).map_err(failed(data))?;
-    let end = read_rest(tar, &state, &store).await?;
+    let mut files = Databases {
+        clients: None,
+        state: None,
+        place: data,
+    };
+    let end = read_rest(tar, &mut files, &store).await?;
     drop(store);
-    let path = data.join(STATE);
-    state.as_file().sync_all().map_err(failed(&path))?;
-    let named = state.persist(&path).map_err(|error| error.error);
-    named.map_err(failed(&path))?;
-    let directory = fs::File::open(data).and_then(|directory| directory.sync_all());
-    directory.map_err(failed(data))?;
+    // What is named first is on disk before what comes next.
+    for (file, name) in [(files.clients, CLIENTS), (files.state, STATE)] {
+        let path = data.join(name);
+        if let Some(file) = file {
+            file.as_file().sync_all().map_err(failed(&path))?;
+            let named = file.persist(&path).map_err(|error| error.error);
+            named.map_err(failed(&path))?;
+            let directory = fs::File::open(data).and_then(|directory| directory.sync_all());
+            directory.map_err(failed(data))?;
+        }
+    }
     Ok(Restored { of, end })
 }
 
@@ -116,31 +128,50 @@ async fn read_description<R: AsyncRead + Unpin>(
     }
     let of: BackupOf = parse(&tar.content(first, MAX_JSON_BYTES).await?)?;
     match of.version {
-        VERSION => Ok(of),
+        FIRST_VERSION..=VERSION => Ok(of),
         version => Err(wrong(format!(
             "it has version {version}, and this program knows {VERSION}"
         ))),
     }
 }
 
+/// The databases that were read, under names of their own.
+struct Databases<'a> {
+    clients: Option<NamedTempFile>,
+    state: Option<NamedTempFile>,
+    /// Where they are.
+    place: &'a Path,
+}
+
+impl Databases<'_> {
+    async fn read<R: AsyncRead + Unpin>(
+        &self,
+        tar: &mut TarReader<R>,
+    ) -> Result<NamedTempFile, RestoreError> {
+        let named = NamedTempFile::new_in(self.place).map_err(TarError::Io)?;
+        let file = named.reopen().map_err(TarError::Io)?;
+        let mut file = tokio::fs::File::from_std(file);
+        tar.copy(&mut file).await?;
+        let flushed = tokio::io::AsyncWriteExt::flush(&mut file).await;
+        flushed.map_err(TarError::Io)?;
+        Ok(named)
+    }
+}
+
 /// Reads until the end of the member's part.
 async fn read_rest<R: AsyncRead + Unpin>(
     tar: &mut TarReader<R>,
-    state: &NamedTempFile,
+    files: &mut Databases<'_>,
     store: &Arc<dyn BlockStore>,
 ) -> Result<BackupEnd, RestoreError> {
-    let (mut found, mut has_state) = (BackupEnd::default(), false);
+    let mut found = BackupEnd::default();
     loop {
         let entry = tar.next().await?;
         let entry = entry.ok_or_else(|| wrong("it has no end".into()))?;
         if base(&entry.name) == STATE_ENTRY {
-            let file = state.reopen().map_err(TarError::Io)?;
-            let mut file = tokio::fs::File::from_std(file);
-            tar.copy(&mut file).await?;
-            tokio::io::AsyncWriteExt::flush(&mut file)
-                .await
-                .map_err(TarError::Io)?;
-            has_state = true;
+            files.state = Some(files.read(tar).await?);
+        } else if base(&entry.name) == CLIENTS_ENTRY {
+            files.clients = Some(files.read(tar).await?);
         } else if entry.name.contains(BLOCKS_PREFIX) {
             let archive = tar.content(&entry, MAX_ARCHIVE_BYTES).await?;
             let unpacked = import_car(Arc::clone(store), &archive[..], false).await?;
@@ -148,7 +179,7 @@ async fn read_rest<R: AsyncRead + Unpin>(
             found.bytes += unpacked.bytes;
         } else if base(&entry.name) == END_ENTRY {
             let end: BackupEnd = parse(&tar.content(&entry, MAX_JSON_BYTES).await?)?;
-            return match has_state && end == found {
+            return match files.state.is_some() && end == found {
                 true => Ok(end),
                 false => Err(wrong(format!(
                     "{} blocks came of {}",

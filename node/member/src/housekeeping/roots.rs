@@ -1,7 +1,8 @@
 //! What must be kept, and what may be.
 //!
-//! Log nodes, ring nodes and their pages are DAG-CBOR, and no DAG-CBOR block is ever collected: with them this member proves
-//! what it signed, and answers those who come later. Of files, these must be kept: what is pinned (a person added it, or
+//! Log nodes, ring nodes and their pages are DAG-CBOR, and no DAG-CBOR block is ever collected, but for old nodes of other
+//! members' logs where the configuration says so (`old_logs.rs`): with them this member proves what it signed, and answers
+//! those who come later. Of files, these must be kept: what is pinned (a person added it, or
 //! somebody is about to ask for it); inputs, programs and outputs of gates and requests that are open, wait for others, or are over
 //! and not final; and the last state of each service. What may be kept are the data of gates and requests that are over.
 

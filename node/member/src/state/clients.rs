@@ -10,7 +10,8 @@ use super::{
     error::StateError,
     file::{claim, open_or_make},
     open::Identity,
-    tables::{decode, encode, Account, Word},
+    snapshot::copy_database,
+    tables::{decode, encode, Account, Word, META},
 };
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_protocol::{
@@ -20,7 +21,10 @@ use rings_protocol::{
     Address, Digest,
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{ops::Bound, path::Path};
+
+/// A node of a client ring's logs: ring, author and position.
+pub type Place = (Address, Address, u64);
 
 /// 1: the first one.
 const FORMAT: &str = "1";
@@ -336,6 +340,55 @@ impl ClientState {
             keeping.registered_by = registered_by.or(keeping.registered_by);
             rings.insert(ring.0, encode(&keeping)?.as_slice())?;
             Ok(true)
+        })
+    }
+}
+
+impl ClientState {
+    /// Copies the database into the file `path`, which must be empty or absent, as it is at one moment.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn snapshot(&self, path: &Path) -> Result<(), StateError> {
+        copy_database(&self.database, path, |copying| {
+            copying.table(META)?;
+            copying.table(RINGS)?;
+            copying.table(NODES)?;
+            copying.table(TIPS)?;
+            copying.table(PLACES)?;
+            copying.table(SIZES)?;
+            copying.table(FLUSHES)?;
+            copying.table(OPEN)?;
+            copying.table(CURSORS)?;
+            copying.table(SPENT)
+        })
+    }
+
+    /// The nodes of all rings' logs behind a place, in the order of ring, author and position, `limit` at most.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn nodes_after(
+        &self,
+        last: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<(Place, Digest)>, StateError> {
+        self.database.read(|transaction| {
+            let nodes = transaction.open_table(NODES)?;
+            let from = match last {
+                Some((ring, author, seq)) => Bound::Excluded((ring.0, author.0, seq)),
+                None => Bound::Unbounded,
+            };
+            let found = nodes.range::<(Account, Account, u64)>((from, Bound::Unbounded))?;
+            found
+                .take(limit)
+                .map(|entry| {
+                    let (place, digest) = entry?;
+                    let (ring, author, seq) = place.value();
+                    let place = (Address(ring), Address(author), seq);
+                    Ok((place, Digest(digest.value())))
+                })
+                .collect()
         })
     }
 }

@@ -9,6 +9,7 @@
 //! back) write their votes into the journal too, so that none of them is ever contradicted.
 
 use super::{
+    drafts::Drafts,
     error::StateError,
     quota::{charge, count_duty},
     records::{Duty, Equivocations, ReceivedNode, Usage},
@@ -266,6 +267,7 @@ struct Index<'a> {
     positions: Table<'a, Word, u64>,
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
+    drafts: Drafts<'a>,
 }
 
 impl<'a> Index<'a> {
@@ -279,6 +281,7 @@ impl<'a> Index<'a> {
             positions: transaction.open_table(POSITIONS)?,
             ballots: Ballots::open(transaction)?,
             petitions: Petitions::open(transaction, me)?,
+            drafts: Drafts::open(transaction)?,
         })
     }
 
@@ -289,6 +292,7 @@ impl<'a> Index<'a> {
         self.tips.insert(author.0, (node.seq(), node.digest().0))?;
         self.positions.insert(node.digest().0, node.seq())?;
         self.petitions.add(node)?;
+        self.drafts.add(node)?;
         for vote in votes {
             self.ballots.add(author, vote)?;
         }

@@ -14,9 +14,11 @@
 mod circuit;
 mod clients;
 mod database;
+mod drafts;
 mod error;
 mod file;
 mod gates;
+mod kept;
 mod logs;
 mod open;
 mod quota;
@@ -31,7 +33,7 @@ mod tests;
 mod votes;
 mod work;
 
-pub use clients::{ClientState, Flush, Spent};
+pub use clients::{ClientState, Flush, Place, Spent};
 pub use error::StateError;
 pub use open::Identity;
 pub use records::{

@@ -13,10 +13,10 @@ use super::{
     error::StateError,
     file::{claim, explain, open_or_make},
     tables::{
-        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, FORKS, GATES, GATES_ASKED,
-        JOURNAL, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST, POSITIONS, QUESTIONS,
-        REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED,
-        UNLISTED, USAGE, VOTES, WAITING,
+        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, ENDORSED, FORKS, GATES,
+        GATES_ASKED, JOURNAL, KEPT_FROM, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST,
+        POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS,
+        TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
 };
 use redb::{
@@ -159,6 +159,7 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(UNASKED)?;
     transaction.open_table(DIVERGED)?;
     transaction.open_table(FORKS)?;
+    transaction.open_table(KEPT_FROM)?;
     transaction.open_table(GATES)?;
     transaction.open_table(DEPENDANTS)?;
     transaction.open_table(CHANGED)?;
@@ -176,6 +177,8 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(STRAY)?;
     transaction.open_table(QUESTIONS)?;
     transaction.open_table(CHOICES)?;
+    transaction.open_table(PROPOSED)?;
+    transaction.open_table(ENDORSED)?;
     transaction.open_table(OVER)?;
     transaction.open_table(RING_NODES)?;
     transaction.open_table(LISTED)?;

@@ -1,17 +1,19 @@
 //! A copy of the state database as of one moment, for backups, and what is remembered of a copy that was put back.
 //!
 //! A copy is marked: whoever puts it back does not know what was signed since. Before the member signs anything with it,
-//! the others have to say where its log ends ([`MemberState::is_restored`]).
+//! the others have to say where its log ends ([`MemberState::is_restored`]). The database of client rings is copied in the
+//! same way ([`copy_database`]); what was written to it later stands in members' logs, and is read there again.
 
 use super::{
+    database::Durable,
     error::StateError,
     file::explain,
     open::{Identity, RESTORED_KEY},
     tables::{
-        ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, FORKS, GATES, GATES_ASKED, JOURNAL,
-        LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST, POSITIONS, QUESTIONS, REQUEST_JOURNAL,
-        REQUEST_VOTES, RING_NODES, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE,
-        VOTES, WAITING,
+        ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, ENDORSED, FORKS, GATES, GATES_ASKED,
+        JOURNAL, KEPT_FROM, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST, POSITIONS, PROPOSED,
+        QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS, TRAIL, TRANSACTIONS,
+        UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
     MemberState,
 };
@@ -27,16 +29,7 @@ impl MemberState {
     /// # Errors
     /// [`StateError`].
     pub fn snapshot(&self, path: &Path) -> Result<(), StateError> {
-        self.database.read(|from| {
-            let copy = Database::builder()
-                .create(path)
-                .map_err(|error| explain(path, error))?;
-            let to = copy.begin_write()?;
-            copy_all(from, &to)?;
-            to.open_table(META)?.insert(RESTORED_KEY, &[1][..])?;
-            to.commit()?;
-            Ok(())
-        })
+        copy_database(&self.database, path, copy_all)
     }
 
     /// Whether this is a copy that was put back, and the others have not said yet where the own log ends.
@@ -65,71 +58,103 @@ impl MemberState {
     }
 }
 
-/// Copies all tables. A table that is not named here is an error: a backup without part of the signing journal would let
-/// this member sign a second result.
-fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StateError> {
-    let mut left: BTreeSet<String> = from
-        .list_tables()?
-        .map(|table| table.name().to_owned())
-        .collect();
-    macro_rules! copy {
-        ($($table:ident),* $(,)?) => {$(
-            if left.remove($table.name()) {
-                copy(from, to, $table)?;
-            }
-        )*};
+/// Copies tables from one database into another.
+pub(super) struct Copying<'a> {
+    from: &'a ReadTransaction,
+    to: &'a WriteTransaction,
+    /// The tables that were not copied yet.
+    left: BTreeSet<String>,
+}
+
+impl Copying<'_> {
+    /// Copies a table, if there is one of this name.
+    pub(super) fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<(), StateError> {
+        if !self.left.remove(table.name()) {
+            return Ok(());
+        }
+        let (from, mut to) = (self.from.open_table(table)?, self.to.open_table(table)?);
+        for entry in from.iter()? {
+            let (key, value) = entry?;
+            to.insert(key.value(), value.value())?;
+        }
+        Ok(())
     }
-    copy!(
-        ASKED,
-        CHANGED,
-        CHOICES,
-        DEPENDANTS,
-        DIVERGED,
-        DUTIES,
-        FORKS,
-        GATES,
-        GATES_ASKED,
-        JOURNAL,
-        LISTED,
-        LISTED_BY,
-        META,
-        NODES,
-        OPEN,
-        OVER,
-        PAST,
-        POSITIONS,
-        QUESTIONS,
-        REQUEST_JOURNAL,
-        REQUEST_VOTES,
-        RING_NODES,
-        STRAY,
-        TIPS,
-        TRAIL,
-        TRANSACTIONS,
-        UNASKED,
-        UNLISTED,
-        USAGE,
-        VOTES,
-        WAITING,
-    );
-    match left.pop_first() {
-        None => Ok(()),
-        Some(table) => Err(StateError::Format(
-            format!("the table {table} is not copied into backups; report this").into(),
-        )),
+
+    fn end(mut self) -> Result<(), StateError> {
+        match self.left.pop_first() {
+            None => Ok(()),
+            Some(table) => Err(StateError::Format(
+                format!("the table {table} is not copied into backups; report this").into(),
+            )),
+        }
     }
 }
 
-/// Copies a table row by row: a copy of the file could hold half of a transaction.
-fn copy<K: Key + 'static, V: Value + 'static>(
-    from: &ReadTransaction,
-    to: &WriteTransaction,
-    table: TableDefinition<'_, K, V>,
+/// Copies a database, as it is at one moment, into the file `path`, which must be empty or absent. `tables` copies each
+/// table: one that it forgets is an error, so that no backup lacks what a later version adds.
+pub(super) fn copy_database(
+    database: &Durable,
+    path: &Path,
+    tables: impl FnOnce(&mut Copying<'_>) -> Result<(), StateError>,
 ) -> Result<(), StateError> {
-    let (from, mut to) = (from.open_table(table)?, to.open_table(table)?);
-    for entry in from.iter()? {
-        let (key, value) = entry?;
-        to.insert(key.value(), value.value())?;
-    }
+    database.read(|from| {
+        let copy = Database::builder()
+            .create(path)
+            .map_err(|error| explain(path, error))?;
+        let to = copy.begin_write()?;
+        let left = from.list_tables()?.map(|table| table.name().to_owned());
+        let left = left.collect();
+        let mut copying = Copying {
+            from,
+            to: &to,
+            left,
+        };
+        tables(&mut copying)?;
+        copying.end()?;
+        to.commit()?;
+        Ok(())
+    })
+}
+
+fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
+    copying.table(ASKED)?;
+    copying.table(CHANGED)?;
+    copying.table(CHOICES)?;
+    copying.table(DEPENDANTS)?;
+    copying.table(DIVERGED)?;
+    copying.table(DUTIES)?;
+    copying.table(ENDORSED)?;
+    copying.table(FORKS)?;
+    copying.table(GATES)?;
+    copying.table(GATES_ASKED)?;
+    copying.table(JOURNAL)?;
+    copying.table(KEPT_FROM)?;
+    copying.table(LISTED)?;
+    copying.table(LISTED_BY)?;
+    copying.table(META)?;
+    copying.table(NODES)?;
+    copying.table(OPEN)?;
+    copying.table(OVER)?;
+    copying.table(PAST)?;
+    copying.table(POSITIONS)?;
+    copying.table(PROPOSED)?;
+    copying.table(QUESTIONS)?;
+    copying.table(REQUEST_JOURNAL)?;
+    copying.table(REQUEST_VOTES)?;
+    copying.table(RING_NODES)?;
+    copying.table(STRAY)?;
+    copying.table(TIPS)?;
+    copying.table(TRAIL)?;
+    copying.table(TRANSACTIONS)?;
+    copying.table(UNASKED)?;
+    copying.table(UNLISTED)?;
+    copying.table(USAGE)?;
+    copying.table(VOTES)?;
+    copying.table(WAITING)?;
+    let mut meta = copying.to.open_table(META)?;
+    meta.insert(RESTORED_KEY, &[1][..])?;
     Ok(())
 }

@@ -17,6 +17,9 @@ pub(super) type VoteKey = (Account, Word, Account, u64);
 /// Request, member, hash of what its inputs resolved to.
 pub(super) type RequestVoteKey = (Word, Account, Word);
 
+/// A message in a log: author, position of its node, place in the node.
+pub(super) type SaidKey = (Account, u64, u32);
+
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// The signing journal: computation → the one result ever signed. Nothing is ever removed from it.
 pub(super) const JOURNAL: TableDefinition<'_, Work, Word> = TableDefinition::new("journal");
@@ -31,6 +34,8 @@ pub(super) const UNASKED: TableDefinition<'_, (u64, Account), ()> = TableDefinit
 /// (member, gate): this member voted for another result than the one on chain, or for two.
 pub(super) const DIVERGED: TableDefinition<'_, (Account, Account), ()> =
     TableDefinition::new("diverged");
+/// Author → the first position of its log whose block must be here.
+pub(super) const KEPT_FROM: TableDefinition<'_, Account, u64> = TableDefinition::new("kept_from");
 /// Author → two nodes that it signed for one position, DAG-CBOR.
 pub(super) const FORKS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("forks");
 /// Gate → record, JSON.
@@ -80,6 +85,10 @@ pub(super) const QUESTIONS: TableDefinition<'_, Word, Word> = TableDefinition::n
 /// (member, slot) → what the member would choose; until a final ring node decides the slot.
 pub(super) const CHOICES: TableDefinition<'_, (Account, Word), Word> =
     TableDefinition::new("choices");
+/// The newest proposals of ring nodes of each member: where one stands → the payload of its message.
+pub(super) const PROPOSED: TableDefinition<'_, SaidKey, &[u8]> = TableDefinition::new("proposed");
+/// The newest endorsements of each member, in the same form.
+pub(super) const ENDORSED: TableDefinition<'_, SaidKey, &[u8]> = TableDefinition::new("endorsed");
 /// (number of ring nodes that were final then, request): the request was over at that time.
 pub(super) const OVER: TableDefinition<'_, (u64, Word), ()> = TableDefinition::new("over");
 /// (block, gate that got a result of this ring in it, which no final ring node lists) → seconds since 1970 when that was

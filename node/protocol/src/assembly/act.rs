@@ -115,6 +115,7 @@ impl Assembler {
             pending,
             is_due,
         };
+        let given = self.drafts.signed_by(self.me);
         let of = self.drafts.all();
         let of = of.filter(|(_, held)| held.header.number == position.number && !held.endorsed);
         for (author, held) in of {
@@ -124,13 +125,21 @@ impl Assembler {
             // What is signed depends on the heads that move, and so on the pages: it is known only now.
             let prev = position.prev.unwrap_or(Digest::ZERO);
             let signed = self.domain.ring_node(prev, held.node, self.epoch, &moves);
-            let objection = view.objection(store, &node, &moves)?;
+            // Before this member was started again, perhaps: its signature is in its log.
+            let is_given = given.contains(&signed);
+            let objection = match is_given {
+                true => None,
+                false => view.objection(store, &node, &moves)?,
+            };
             (held.moves, held.signed) = (Some(moves), Some(signed));
             let node = held.node;
             match objection {
                 None => {
                     held.endorsed = true;
                     held.objection = None;
+                    if is_given {
+                        continue;
+                    }
                     effects.push(AssemblyEffect::Endorse { node, signed });
                 }
                 Some(reason) if held.objection != Some(reason) => {

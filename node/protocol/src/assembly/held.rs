@@ -11,7 +11,7 @@ use super::{
     proposal::{Endorsement, Move, Proposal},
 };
 use crate::{crypto::Signature, ringlog::Header, Address, Digest};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Most proposals of one member that are held. The oldest goes first.
 pub const MAX_PROPOSALS: usize = 4;
@@ -104,6 +104,12 @@ impl Drafts {
             endorsement,
             checked: false,
         });
+    }
+
+    /// What a member has signed, of what is held.
+    pub fn signed_by(&self, member: Address) -> BTreeSet<Digest> {
+        let given = self.endorsements.get(&member).into_iter().flatten();
+        given.map(|given| given.endorsement.signed).collect()
     }
 
     /// The first `needed` endorsements of the digest `signed`, in ascending order of the members, as the contract wants

@@ -93,19 +93,29 @@ impl Proposal {
     /// # Errors
     /// [`MessageError`] when it claims to be one and is malformed.
     pub fn from_message(message: &Message) -> Result<Option<Self>, MessageError> {
-        read(message, PROPOSAL, |reader| {
-            let mut fields = reader.map()?;
-            fields.key(reader, "before")?;
-            let count = reader.list(MAX_MEMBERS, 34)?;
-            let mut before = Vec::with_capacity(count);
-            for _ in 0..count {
-                before.push(reader.digest()?);
-            }
-            fields.key(reader, "header")?;
-            let header = reader.bytes(MAX_HEADER_BYTES)?.to_vec();
-            fields.end(reader)?;
-            Ok(Self { header, before })
-        })
+        read(message, PROPOSAL, Self::read)
+    }
+
+    /// The proposal in the payload of its message.
+    ///
+    /// # Errors
+    /// [`MessageError`] when it is malformed.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, MessageError> {
+        read_payload(payload, PROPOSAL, Self::read)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut fields = reader.map()?;
+        fields.key(reader, "before")?;
+        let count = reader.list(MAX_MEMBERS, 34)?;
+        let mut before = Vec::with_capacity(count);
+        for _ in 0..count {
+            before.push(reader.digest()?);
+        }
+        fields.key(reader, "header")?;
+        let header = reader.bytes(MAX_HEADER_BYTES)?.to_vec();
+        fields.end(reader)?;
+        Ok(Self { header, before })
     }
 }
 
@@ -143,21 +153,31 @@ impl Endorsement {
     /// # Errors
     /// [`MessageError`] when it claims to be one and is malformed.
     pub fn from_message(message: &Message) -> Result<Option<Self>, MessageError> {
-        read(message, ENDORSEMENT, |reader| {
-            let mut fields = reader.map()?;
-            fields.key(reader, "node")?;
-            let node = reader.digest()?;
-            fields.key(reader, "signed")?;
-            let signed = reader.digest()?;
-            fields.key(reader, "signature")?;
-            let at = reader.at();
-            let signature = read_signature(at, &reader.fixed()?)?;
-            fields.end(reader)?;
-            Ok(Self {
-                node,
-                signed,
-                signature,
-            })
+        read(message, ENDORSEMENT, Self::read)
+    }
+
+    /// The endorsement in the payload of its message.
+    ///
+    /// # Errors
+    /// [`MessageError`] when it is malformed.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, MessageError> {
+        read_payload(payload, ENDORSEMENT, Self::read)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut fields = reader.map()?;
+        fields.key(reader, "node")?;
+        let node = reader.digest()?;
+        fields.key(reader, "signed")?;
+        let signed = reader.digest()?;
+        fields.key(reader, "signature")?;
+        let at = reader.at();
+        let signature = read_signature(at, &reader.fixed()?)?;
+        fields.end(reader)?;
+        Ok(Self {
+            node,
+            signed,
+            signature,
         })
     }
 }
@@ -190,9 +210,17 @@ pub(super) fn read<T>(
     if message.domain != DOMAIN || message.kind != kind {
         return Ok(None);
     }
-    let mut reader = Reader::new(&message.payload);
+    read_payload(&message.payload, kind, read).map(Some)
+}
+
+fn read_payload<T>(
+    payload: &[u8],
+    kind: &str,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, CborError>,
+) -> Result<T, MessageError> {
+    let mut reader = Reader::new(payload);
     let value = read(&mut reader).and_then(|value| reader.end().map(|()| value));
-    value.map(Some).map_err(|error| MessageError::Payload {
+    value.map_err(|error| MessageError::Payload {
         kind: kind.into(),
         source: error.into(),
     })
@@ -212,6 +240,12 @@ mod tests {
         let endorsement = Endorsement::sign(Digest([1; 32]), Digest([2; 32]), &key).unwrap();
         assert_eq!(endorsement.signer(), Some(key.address()));
         let (one, two) = (proposal.to_message(), endorsement.to_message());
+        assert_eq!(Proposal::from_payload(&one.payload).unwrap(), proposal);
+        assert_eq!(
+            Endorsement::from_payload(&two.payload).unwrap(),
+            endorsement
+        );
+        Endorsement::from_payload(&one.payload).unwrap_err();
         assert_eq!(Proposal::from_message(&one).unwrap(), Some(proposal));
         assert_eq!(Endorsement::from_message(&two).unwrap(), Some(endorsement));
         assert_eq!(Proposal::from_message(&two).unwrap(), None);

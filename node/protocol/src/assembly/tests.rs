@@ -385,3 +385,47 @@ fn two_thirds_of_endorsements_are_sent_and_forged_ones_are_not_counted() {
     assert_eq!(signers, [0, 1, 3].map(|place| members()[place]));
     assert!(desk.tick(LATE).is_empty(), "it is sent once");
 }
+
+#[test]
+fn a_member_that_starts_again_signs_nothing_twice_and_sends_what_was_endorsed() {
+    let mut desk = fresh();
+    desk.agree(1, 3, 0);
+    let node = desk.build(&[1], vec![head(2, 1)]);
+    let proposal = Proposal {
+        header: node.header_bytes().to_vec(),
+        before: vec![Digest::ZERO],
+    };
+    desk.store.pages.extend(node.pages().iter().cloned());
+    desk.mind.proposal(members()[1], proposal.clone());
+    let effects = desk.tick(LATE);
+    let signed = effects.iter().find_map(|effect| match effect {
+        AssemblyEffect::Endorse { node: of, signed } if *of == node.digest() => Some(*signed),
+        _ => None,
+    });
+    let mut keys: Vec<_> = (1..=4).map(key).collect();
+    keys.sort_by_key(SecretKey::address);
+    let made: Vec<_> = keys
+        .iter()
+        .map(|key| Endorsement::sign(node.digest(), signed.unwrap(), key).unwrap())
+        .collect();
+    let mut again = fresh();
+    again.store.pages = desk.store.pages;
+    again.agree(1, 3, 0);
+    // What the logs on its disk say.
+    again.mind.proposal(members()[1], proposal);
+    for (member, made) in members().into_iter().zip(made).take(3) {
+        again.mind.endorsement(member, made);
+    }
+    let endorses = |effects: &[AssemblyEffect]| {
+        effects
+            .iter()
+            .any(|effect| matches!(effect, AssemblyEffect::Endorse { .. }))
+    };
+    let effects = again.tick(LATE);
+    assert!(!endorses(&effects), "{effects:?}");
+    let effects = again.tick(LATE + 1_000);
+    let sent = effects.iter().any(
+        |effect| matches!(effect, AssemblyEffect::Register(sent) if sent.node == node.digest()),
+    );
+    assert!(sent && !endorses(&effects), "{effects:?}");
+}

@@ -5,6 +5,7 @@
 //! fits the copy of that log: it is the next one, it is held already, nodes before it are missing, or it proves a fork.
 //! [`skip_target`] is the rule for back links, by which any earlier node is a few steps away.
 
+mod anchored;
 mod content;
 mod fork;
 mod fork_claim;
@@ -15,6 +16,7 @@ mod seal;
 mod skip;
 mod skip_proof;
 
+pub use anchored::{verify_anchored, AnchoredError};
 pub use content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS};
 pub use fork::{ForkProof, ForkProofError, Forks};
 pub use fork_claim::{ForkClaim, ForkClaimError};

@@ -122,7 +122,7 @@ impl From<CborError> for NodeError {
 
 impl Content {
     /// Checks the parts of a node's content that its position fixes: links and their number.
-    fn check(&self) -> Result<(), NodeError> {
+    pub(super) fn check(&self) -> Result<(), NodeError> {
         let seq = self.seq;
         if self.body.len() > MAX_BODY_MESSAGES || self.refs.len() > MAX_REFS {
             return Err(NodeError::TooMany { seq });

@@ -10,7 +10,7 @@
 //! private rings.
 
 use super::{
-    content::MAX_NODE_BYTES,
+    content::{Content, MAX_NODE_BYTES},
     node::{LogNode, Tip},
     skip::{path, skip_target},
 };
@@ -121,11 +121,15 @@ impl Links {
 
     /// The links of a node.
     pub fn of(node: &LogNode) -> Self {
+        Self::of_content(node.content())
+    }
+
+    pub(super) fn of_content(content: &Content) -> Self {
         let digest = |cid: &Option<cid::Cid>| cid.as_ref().and_then(|cid| digest_of(cid).ok());
         Self {
-            seq: node.seq(),
-            prev: digest(&node.content().prev),
-            skip: digest(&node.content().skip),
+            seq: content.seq,
+            prev: digest(&content.prev),
+            skip: digest(&content.skip),
         }
     }
 }

@@ -384,6 +384,7 @@ impl Peer {
         if let (true, Some(mind)) = (same < self.disk.branch.len(), &mut self.mind) {
             let effects = mind.rewound(before);
             tasks.extend(self.tasks(effects));
+            self.propose_again();
         }
         self.disk.branch = chain.blocks.iter().map(|block| block.id).collect();
         self.disk.state = chain.state();
@@ -401,6 +402,20 @@ impl Peer {
         tasks.extend(self.catch_up());
         self.finalise(chain);
         tasks
+    }
+
+    /// Gives the mind the proposals that stand in the logs.
+    fn propose_again(&mut self) {
+        let nodes = self.disk.logs.values().flatten();
+        for node in nodes {
+            for message in &node.body {
+                if let (Ok(Some(proposal)), Some(mind)) =
+                    (Proposal::from_message(message), &mut self.mind)
+                {
+                    mind.proposal(node.author, proposal);
+                }
+            }
+        }
     }
 
     fn finalise(&mut self, chain: &Chain) {

@@ -204,6 +204,7 @@ async fn the_oldest_results_make_room() {
         results: 100,
         max_bytes: Some(700_000),
         confirmations: 0,
+        logs: false,
     };
     let collected = place.keeper(policy).collect().await.unwrap();
     assert_eq!((collected.results, collected.over), (3, None));

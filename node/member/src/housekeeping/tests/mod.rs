@@ -1,8 +1,10 @@
 //! Collecting, checking, backing up and crashing, on a store and a state of their own.
 
+mod clients;
 mod crash;
 mod disk;
 mod keeping;
+mod old_logs;
 
 use super::{Housekeeper, Policy};
 use crate::state::{GateFact, Identity, MemberState, Said};
@@ -94,6 +96,7 @@ const NOTHING_OLD: Policy = Policy {
     results: 0,
     max_bytes: None,
     confirmations: 0,
+    logs: false,
 };
 
 /// Bytes that do not repeat.

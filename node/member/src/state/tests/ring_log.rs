@@ -2,7 +2,7 @@
 
 use super::*;
 use rings_protocol::{
-    assembly::Choice,
+    assembly::{Choice, Endorsement, Proposal, MAX_ENDORSEMENTS, MAX_PROPOSALS},
     cids::sha256,
     journal::{prepare_round, RequestJournal, Round},
     request::{Request, RequestInput, RequestKey, RequestVote},
@@ -247,4 +247,42 @@ fn choices_are_kept_until_a_final_ring_node_decides() {
     assert_eq!(state.choices().unwrap(), kept, "it may be reorganised away");
     state.finalise(1, &[]).unwrap();
     assert_eq!(state.choices().unwrap(), kept[1..]);
+}
+
+#[test]
+fn the_newest_proposals_and_endorsements_of_each_member_survive() {
+    let directory = tempfile::tempdir().unwrap();
+    let proposal = |n: u8| {
+        let entry = vote_on(&request(u64::from(n)), n).entry();
+        Proposal {
+            header: ring_node(0, None, vec![entry]).header_bytes().to_vec(),
+            before: vec![Digest([n; 32])],
+        }
+    };
+    let endorsement =
+        |n: u8| Endorsement::sign(proposal(n).node(), Digest([n; 32]), &key()).unwrap();
+    let (proposals, endorsements) = (MAX_PROPOSALS as u8 + 2, MAX_ENDORSEMENTS as u8 + 3);
+    {
+        let state = open(&directory).unwrap();
+        for n in 0..proposals {
+            let messages = vec![proposal(n).to_message(), proposal(n).to_message()];
+            let round = Round {
+                messages,
+                ..Round::default()
+            };
+            write(&state, &round);
+        }
+        let all = (0..endorsements).map(|n| endorsement(n).to_message());
+        let round = Round {
+            messages: all.collect(),
+            ..Round::default()
+        };
+        write(&state, &round);
+    }
+    let state = open(&directory).unwrap();
+    let me = key().address();
+    let newest = (2..proposals).map(|n| (me, proposal(n)));
+    assert_eq!(state.proposals().unwrap(), newest.collect::<Vec<_>>());
+    let newest = (3..endorsements).map(|n| (me, endorsement(n)));
+    assert_eq!(state.endorsements().unwrap(), newest.collect::<Vec<_>>());
 }
