@@ -18,13 +18,13 @@ use crate::{cids::sha256, eip712::Domain, Address, Digest};
 #[derive(Debug, thiserror::Error)]
 pub enum AnchoredError {
     /// A node cannot be read.
-    #[error("what stands at position {seq} is no log node")]
+    #[error("the bytes at position {seq} are not a log node")]
     Node {
         /// The position.
         seq: u64,
         /// What is wrong with it.
         #[source]
-        source: NodeError,
+        source: Box<NodeError>,
     },
     /// A node stands elsewhere, or does not link to those before it.
     #[error("the nodes do not lead from one to the next at position {seq}")]
@@ -52,7 +52,10 @@ pub fn verify_anchored<'a>(
 ) -> Result<Address, AnchoredError> {
     let (mut digests, mut last) = (Vec::new(), None);
     for (seq, bytes) in (0..).zip(nodes) {
-        let failed = |source| AnchoredError::Node { seq, source };
+        let failed = |source: NodeError| AnchoredError::Node {
+            seq,
+            source: Box::new(source),
+        };
         let read = form::read(bytes).map_err(|error| failed(error.into()))?;
         read.content.check().map_err(failed)?;
         let links = Links::of_content(&read.content);
@@ -68,8 +71,10 @@ pub fn verify_anchored<'a>(
     }
     let ends = digests.last() == Some(&head);
     let (seq, bytes) = last.filter(|_| ends).ok_or(AnchoredError::Head { head })?;
-    let head = LogNode::open(bytes, domain);
-    let head = head.map_err(|source| AnchoredError::Node { seq, source })?;
+    let head = LogNode::open(bytes, domain).map_err(|source| AnchoredError::Node {
+        seq,
+        source: Box::new(source),
+    })?;
     Ok(head.author())
 }
 
