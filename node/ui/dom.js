@@ -18,7 +18,7 @@ export const h = (tag, attributes = {}, ...children) => fill(document.createElem
 /** The same in SVG. */
 export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children)
 
-const HANDLERS = ['onclick', 'onsubmit']
+const HANDLERS = ['onclick', 'onsubmit', 'onkeydown']
 
 /** Makes `old` say what `now` says, keeping the elements that are there. */
 function morph(old, now) {
@@ -27,7 +27,8 @@ function morph(old, now) {
     if (old.data !== now.data) old.data = now.data
     return undefined
   }
-  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name)
+  // What a person opened stays open.
+  for (const { name } of [...old.attributes]) if (name !== 'open' && !now.hasAttribute(name)) old.removeAttribute(name)
   for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value)
   for (const handler of HANDLERS) if (old[handler] !== now[handler]) old[handler] = now[handler]
   return morphChildren(old, now)
@@ -54,7 +55,7 @@ export function show(element, ...children) {
 export function table(caption, columns, rows) {
   const head = h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(name => h('th', { scope: 'col', role: 'columnheader' }, name))))
   const body = rows.map(([first, ...cells]) => h('tr', { role: 'row' },
-    h('th', { scope: 'row', role: 'rowheader' }, first),
+    h('th', { scope: 'row', role: 'rowheader', 'data-label': columns[0] }, first),
     cells.map((cell, at) => h('td', { role: 'cell', 'data-label': columns[at + 1] }, cell))))
   return h('table', { role: 'table', 'aria-label': caption }, head, h('tbody', { role: 'rowgroup' }, body))
 }

@@ -4,7 +4,7 @@
 import { hexToBytes } from 'viem'
 import { privateKeyToAddress } from 'viem/accounts'
 import { appendParams, flushParams, registerRing, replicateParams } from './action.js'
-import { digestOfCid, lower } from './bytes.js'
+import { digestOfCid, lower, must } from './bytes.js'
 import { Log } from './log.js'
 import { wrapKey } from './private.js'
 import { RingLogs, causal } from './ring.js'
@@ -48,8 +48,12 @@ export class Avatar {
     this.ring.add(this.address, [await this.ring.open(hexToBytes(bytes), digest)])
   }
 
+  /** Whether replicas hold nodes of this avatar that are not stored here: it was used elsewhere, and must not append. */
+  get isBehind() { return this.ring.log(this.address).length > this.log.nodes.length }
+
   /** Writes a node: signed, stored, not sent yet. It refers to the newest nodes of the others. */
   async say(messages, { time = Math.floor(Date.now() / 1000) } = {}) {
+    must(!this.isBehind, 'restored', 'replicas hold newer nodes of this avatar: it was used elsewhere, and a new avatar must go on')
     const others = [...this.ring.logs].filter(([author, nodes]) => author !== this.address && nodes.length > 0)
     const refs = others.map(([, nodes]) => nodes[nodes.length - 1].digest).slice(0, 255)
     const node = await this.log.append(messages, { refs, time, store: this.store })
@@ -72,6 +76,7 @@ export class Avatar {
 
   async #deliver(replica) {
     const { nodes } = this.log
+    if (nodes.length === 0) return
     let next = (this.#sent.get(replica.url) ?? await this.#heldAt(replica)) + 1
     while (next < nodes.length) {
       const part = portion(nodes, next)

@@ -127,6 +127,7 @@ export class Log {
   static read(place: Place, privateKey: Hex, blocks: Hex[], options?: LogOptions): Promise<Log>
   readonly place: Place
   readonly avatar: Hex
+  readonly readOnly: boolean
   readonly nodes: StoredNode[]
   /** The newest node's digest; zero while the log is empty. */
   readonly head: Hex
@@ -260,6 +261,8 @@ export class RingLogs {
   readonly keys?: Keyring
   readonly logs: Map<Hex, RingNode[]>
   readonly heads: Map<Hex, Hex>
+  /** When replicas got the newest node of a log, as they say, in milliseconds since 1970: who said something lately is online. */
+  readonly seen: Map<Hex, number>
   readonly problems: Problem[]
   readonly members: Hex[]
   /** Asks chain and replicas. Gives the nodes that are new, each after those that it refers to. */
@@ -290,6 +293,8 @@ export class Avatar {
   readonly log: Log
   readonly ring: RingLogs
   readonly address: Hex
+  /** Whether replicas hold nodes of this avatar that are not stored here. Then it was used elsewhere, and `say` refuses. */
+  readonly isBehind: boolean
   /** Whether the chain names the end of the own log, as far as was asked. */
   readonly isFlushed: boolean
   /** Writes a node, signed and stored, not sent yet. */

@@ -47,6 +47,8 @@ export class Log {
     return log
   }
 
+  get readOnly() { return this.#readOnly }
+
   /** The newest node's digest; zero while the log is empty. */
   get head() { return this.nodes.length === 0 ? ZERO : this.nodes[this.nodes.length - 1].digest }
 

@@ -22,6 +22,8 @@ export class RingLogs {
   heads = new Map()
   /** What replicas signed that they hold: author → account of the replica → `{seq, head, signature}`. */
   words = new Map()
+  /** When replicas got the newest node of a log, as they say: author → milliseconds since 1970. */
+  seen = new Map()
   /** What was found wrong: `{kind, replica?, avatar?, detail, evidence?}`. */
   problems = []
   #places = new Map()
@@ -57,8 +59,9 @@ export class RingLogs {
   async #ends(replica) {
     try {
       const { rings } = await replica.clientRings({ ring: this.place.ring })
-      const heads = rings[0]?.heads ?? []
-      return heads.map(end => ({ ...end, avatar: lower(end.avatar) })).filter(end => this.heads.has(end.avatar))
+      const heads = (rings[0]?.heads ?? []).map(end => ({ ...end, avatar: lower(end.avatar) }))
+      for (const { avatar, since } of heads) this.seen.set(avatar, Math.max(since, this.seen.get(avatar) ?? 0))
+      return heads.filter(end => this.heads.has(end.avatar))
     } catch (error) {
       if (!(error instanceof RpcError) || error.code !== CODE.methodNotFound) return this.#unreachable(replica, error)
     }

@@ -217,7 +217,7 @@ fn the_committed_vectors_are_what_this_client_makes() {
 #[test]
 fn the_client_in_javascript_makes_the_same() {
     let source = root().join("clients/js");
-    let place = installed(&source, "js-client");
+    let place = installed(&source, "js");
     // Packages are looked for above the files that import them, so these are copied beside the packages.
     let here = place.join(format!("of-{}", std::process::id()));
     for part in ["src", "test"] {
