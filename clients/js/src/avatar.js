@@ -180,9 +180,12 @@ function portion(nodes, next) {
 }
 
 /** What a person gets back of a ring with a key: all of it, checked, in order. The log does not grow, for what the key may have
- *  signed elsewhere is not known. The options are those of `RingLogs`, and `privateKey`. */
-export async function restore({ privateKey, ...options }) {
+ *  signed elsewhere is not known. The options are those of `RingLogs`, `privateKey`, and `words` that replicas gave before. */
+export async function restore({ privateKey, words = [], ...options }) {
   const ring = new RingLogs(options)
+  for (const { avatar, head, replica, signature } of words) await ring.heard(avatar, { head, held: [{ replica, signature }] })
+  await ring.refresh()
+  await ring.askAll()
   await ring.refresh()
   const own = ring.log(privateKeyToAddress(privateKey)).map(({ seq, bytes, digest }) => ({ seq, bytes, digest }))
   const log = new Log(ring.place, privateKey, own, { keys: ring.keys, readOnly: true })

@@ -246,7 +246,9 @@ export class Chain {
 
 /** Where to read a ring: its place, a chain, the ring that keeps it, members of that one, and the keys of a private ring. */
 export interface RingOptions { place: Place, chain: Chain, keeper: Hex, replicas: Member[], keys?: Keyring }
-/** Something found wrong. `withheld`: a replica holds less than the chain names. `forged`: what it gave is not what the link names, or
+/** What a replica signed that it holds. Keep it: it convicts one that withholds later. */
+export interface Word { avatar: Hex, head: Hex, replica: Hex, signature: Hex }
+/** Something found wrong. `withheld`: a replica (its URL, or its account) holds less than the chain names, or than it signed for. `forged`: what it gave is not what the link names, or
  *  breaks the log's rules. `fork`: an avatar signed two histories; `evidence` has both nodes. */
 export interface Problem {
   kind: 'unreachable' | 'refused' | 'withheld' | 'forged' | 'fork', replica: string, avatar?: Hex, detail: string, evidence?: Hex[]
@@ -261,6 +263,8 @@ export class RingLogs {
   readonly keys?: Keyring
   readonly logs: Map<Hex, RingNode[]>
   readonly heads: Map<Hex, Hex>
+  /** What replicas signed that they hold: author → account of the replica. */
+  readonly words: Map<Hex, Map<Hex, { head: Hex, signature: Hex }>>
   /** When replicas got the newest node of a log, as they say, in milliseconds since 1970: who said something lately is online. */
   readonly seen: Map<Hex, number>
   readonly problems: Problem[]
@@ -275,6 +279,10 @@ export class RingLogs {
   isFinal(avatar: Hex, seq: number): boolean
   /** Asks a replica for its signed word where a log ends there. */
   ask(replica: Member, avatar: Hex): Promise<{ avatar: Hex, head: Hex } | undefined>
+  /** The same of all replicas, on all logs. */
+  askAll(): Promise<void>
+  /** Takes the signed words in an answer of AppendToRing; one that is not signed by a member of the keeper is refused. */
+  heard(avatar: Hex, answer: Pick<Held, 'head' | 'held'>): Promise<void>
 }
 /** Nodes of several logs in an order in which none comes before one that it refers to, otherwise by time. */
 export function causal(nodes: RingNode[]): RingNode[]
@@ -311,6 +319,6 @@ export class Avatar {
   stateOf(node: { author: Hex, seq: number }): { held: number, final: boolean }
 }
 /** All that a ring has said, from a key: checked, in order, with what was found wrong. The log given back never grows. */
-export function restore(options: RingOptions & { privateKey: Hex }): Promise<{
+export function restore(options: RingOptions & { privateKey: Hex, words?: Word[] }): Promise<{
   ring: RingLogs, log: Log, nodes: RingNode[], problems: Problem[]
 }>

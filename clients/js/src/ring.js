@@ -51,7 +51,8 @@ export class RingLogs {
     for (const [at, ends] of answers.entries()) {
       for (const end of ends) fresh.push(...await this.#take(this.replicas[at], end))
     }
-    await this.#compareWithChain(answers)
+    this.#compareWithChain(answers)
+    this.#compareWithWords()
     return causal(fresh)
   }
 
@@ -74,6 +75,11 @@ export class RingLogs {
     return []
   }
 
+  /** Asks all replicas for their signed words on all logs. */
+  async askAll() {
+    await Promise.all(this.replicas.flatMap(replica => this.members.map(avatar => this.ask(replica, avatar))))
+  }
+
   /** A replica's signed word where an avatar's log ends there; nothing if it holds none of it. */
   async ask(replica, avatar) {
     try {
@@ -94,8 +100,16 @@ export class RingLogs {
       const signed = await heldBy(keeper, replica, { ring: this.place.ring, avatar, head }, signature)
       must(signed && await this.#keeps(replica), 'word', `${replica} did not sign that it holds ${head}`)
       const words = this.words.get(lower(avatar)) ?? new Map()
-      this.words.set(lower(avatar), words.set(lower(replica), { head, signature }))
+      this.words.set(lower(avatar), words)
+      if (!this.#saysMore(words.get(lower(replica)), head)) words.set(lower(replica), { head, signature })
     }
+  }
+
+  /** Whether an earlier word of a replica is about more than a head: about a later node, or one that nobody has given yet. */
+  #saysMore(word, head) {
+    if (word === undefined) return false
+    const [before, now] = [this.node(word.head), this.node(head)]
+    return before === undefined || (now !== undefined && now.seq < before.seq)
   }
 
   async #keeps(account) {
@@ -199,7 +213,7 @@ export class RingLogs {
   }
 
   /** Names replicas that hold less of a log than the chain, or their own word, says there is. */
-  async #compareWithChain(answers) {
+  #compareWithChain(answers) {
     for (const [avatar, head] of this.heads) {
       if (head === ZERO) continue
       const final = this.node(head)
@@ -210,6 +224,17 @@ export class RingLogs {
         if (final !== undefined && reached !== undefined && reached.seq >= final.seq) continue
         const detail = `the chain names ${head}, and the replica's log ends at ${end?.head ?? 'nothing'}`
         this.#found({ kind: 'withheld', replica: this.replicas[at].url, avatar, detail })
+      }
+    }
+  }
+
+  /** Names replicas that signed that they hold a node which nobody gives now. */
+  #compareWithWords() {
+    for (const [avatar, words] of this.words) {
+      for (const [replica, { head, signature }] of words) {
+        if (this.node(head) !== undefined) continue
+        const detail = `it signed that it holds ${head}, and no replica gives that node`
+        this.#found({ kind: 'withheld', replica, avatar, detail, evidence: [signature] })
       }
     }
   }

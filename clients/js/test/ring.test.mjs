@@ -88,6 +88,25 @@ test('a replica that withholds the newest node is named', async () => {
   await assert.rejects(log.append([line('no')]), { kind: 'restored' })
 })
 
+test('replicas that deny what they signed for are convicted by their own words', async () => {
+  const { replicas, keys, options, open } = setting()
+  const alice = await open(0)
+  await alice.say([line('first')])
+  await alice.push()
+  const before = replicas.map(({ logs }) => new Map(logs))
+  const second = await alice.say([line('second')])
+  await alice.push()
+  const given = [...alice.ring.words.get(alice.address)].map(([replica, word]) => ({ avatar: alice.address, replica, ...word }))
+  assert.equal(given.length, 3)
+  replicas.forEach((replica, at) => { replica.logs = before[at] })
+  const { nodes, problems } = await restore({ ...options, privateKey: keys[0], words: given })
+  assert.deepEqual(texts(nodes), ['first'])
+  const accounts = problems.map(({ replica }) => replica).sort()
+  // What they sign now is about less, and does not take the place of what they signed before.
+  assert.deepEqual(accounts, replicas.map(({ account }) => account.toLowerCase()).sort())
+  assert.ok(problems.every(({ kind, detail }) => kind === 'withheld' && detail.includes(second.digest)))
+})
+
 test('a replica that changes a node, or makes one up, is named, and the others are believed', async () => {
   const { replicas, options, open } = setting()
   const alice = await open(0)
