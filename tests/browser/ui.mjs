@@ -18,7 +18,7 @@ async function go(page, path) {
 const SECTIONS = [
   ['', 'ring', 'Ring', async page => {
     await section(page, 'Members').getByRole('row').nth(given.members).waitFor()
-    await section(page, 'What happened last').getByText('voted on gate').first().waitFor()
+    await section(page, 'What happened last').getByText(/voted on|endorsed/).first().waitFor()
   }],
   ['gates', 'gates', 'Gates', async page => {
     await section(page, 'Voted on lately').locator(`a[href="#/gate/${given.gate}"]`).waitFor()

@@ -2,7 +2,8 @@
 
 import { privateKeyToAddress } from 'viem/accounts'
 import { decryptKey, encryptKey, newKey, readRecoveryLine, writeRecoveryLine, ReadKey, Member, Chain } from '../src/index.js'
-import { h, part, show } from '../../../node/ui/dom.js'
+import encodeQR from 'qr'
+import { h, part, show, svg } from '../../../node/ui/dom.js'
 import { Room } from './room.js'
 import { Storage, openText, sealText } from './storage.js'
 
@@ -17,6 +18,21 @@ const said = (text, bad = false) => show(at('said'), text ? h('span', { class: b
 let storage
 let avatar
 let room
+
+/** A text as a QR code, dark on light in both schemes, as cameras want it. */
+function qr(text) {
+  const rows = encodeQR(text, 'raw', { ecc: 'low', border: 2 })
+  const path = rows.flatMap((row, y) => row.map((dark, x) => dark ? `M${x} ${y}h1v1h-1z` : '')).join('')
+  const size = rows.length
+  return svg('svg', { class: 'qr', viewBox: `0 0 ${size} ${size}`, role: 'img', 'aria-label': 'The recovery line as a QR code' },
+    svg('rect', { width: size, height: size, fill: '#fff' }), svg('path', { d: path, fill: '#000' }))
+}
+
+/** The code of a ring's line, drawn once. */
+function code(room) {
+  room.code ??= qr(room.text)
+  return room.code.cloneNode(true)
+}
 
 /** A form's handler: what is refused is said in one line, and the buttons wait meanwhile. */
 const submit = action => async event => {
@@ -198,6 +214,7 @@ function draw() {
       h('p', {}, h('code', {}, room.recovery.ring)),
       h('form', { onsubmit: submit(async ({ name }) => { await room.call(name); draw() }) }, field('Your name here', 'name', { required: true }), h('button', {}, 'Take it')),
       h('h3', {}, 'Recovery line'), h('p', {}, h('code', { id: 'recovery' }, room.text)),
+      code(room),
       h('p', { class: 'soft' }, 'Whoever has it can read the ring. Hand it over in person.'),
       h('p', {}, h('button', { type: 'button', onclick: leave }, 'To the other rings')))))
   document.title = `Rings chat ${room.recovery.ring.slice(0, 8)}`
