@@ -7,7 +7,8 @@ export const short = text => h('code', { title: text }, text.length > 20 ? `${te
 
 export const whole = text => h('code', {}, text)
 
-export const link = (path, text) => h('a', { href: `#/${path}` }, short(text))
+/** A link to a section. Addresses have one spelling in it, whatever the case of their letters. */
+export const link = (path, text) => h('a', { href: `#/${path.toLowerCase()}` }, short(text))
 
 /** Data, as the member's gateway gives it. */
 export const data = cid => h('a', { href: `/ipfs/${cid}`, download: cid }, short(cid))

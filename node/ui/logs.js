@@ -10,7 +10,8 @@ const SUBJECTS = 200
 
 export class Logs {
   #heads = new Map()
-  /** Newest nodes of all logs, the newest first: `{member, seq, cid, time, messages}`. */
+  #arrived = 0
+  /** Newest nodes of all logs, the newest first: `{member, seq, arrived, time, messages}`. */
   nodes = []
   /** What messages were about, the newest first: gate, request or client ring → members that wrote about it. */
   gates = new Map()
@@ -31,13 +32,13 @@ export class Logs {
       this.#heads.set(address, head.seq)
       for (const entry of [...page.nodes].reverse()) this.#take(address, entry)
     }
-    this.nodes.sort((one, other) => other.time - one.time || (one.member < other.member ? -1 : 1) || other.seq - one.seq)
+    this.nodes.sort((one, other) => other.time - one.time || other.arrived - one.arrived)
     this.nodes.length = Math.min(this.nodes.length, NODES * members.length)
   }
 
   #take(member, entry) {
     const messages = messagesOf(entry)
-    this.nodes.push({ member, seq: entry.seq, cid: entry.cid, time: entry.node.content?.time ?? 0, messages })
+    this.nodes.push({ member, seq: entry.seq, arrived: this.#arrived++, time: entry.node.content?.time ?? 0, messages })
     for (const { gate, request, client } of messages) {
       note(this.gates, gate, member)
       note(this.requests, request, member)

@@ -26,7 +26,7 @@ let loaded
 let turn = 0
 
 function route() {
-  const [path = '', ...ids] = decodeURIComponent(location.hash.replace(/^#\/?/, '')).split('/')
+  const [path = '', ...ids] = decodeURIComponent(location.hash.replace(/^#\/?/, '')).toLowerCase().split('/')
   return { section: SECTIONS.find(section => section.path === path) ?? ring, ids }
 }
 
@@ -92,7 +92,7 @@ function troubled(error, key) {
 function find(event) {
   event.preventDefault()
   const wanted = new FormData(event.target).get('wanted').trim().toLowerCase()
-  const isMember = context.ring?.members.some(({ address }) => address === wanted)
+  const isMember = context.ring?.members.some(({ address }) => address.toLowerCase() === wanted)
   if (/^0x[0-9a-f]{64}$/.test(wanted)) location.hash = `#/request/${wanted}`
   else if (/^0x[0-9a-f]{40}$/.test(wanted)) location.hash = `#/${isMember ? 'member' : 'gate'}/${wanted}`
   else show(at('health'), h('span', { class: 'warn' }, 'That is neither an address (40 digits after 0x) nor a digest (64).'))

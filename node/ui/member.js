@@ -15,7 +15,7 @@ export const member = {
   load: ({ ring: { ring } }, [address, from]) =>
     call('rings_getLog', { ring, member: address, limit: PAGE, ...(from === undefined ? {} : { from: Number(from) }) }),
   draw: ({ ring }, page, [address, from]) => {
-    const found = ring.members.find(each => each.address === address.toLowerCase())
+    const found = ring.members.find(each => each.address.toLowerCase() === address)
     const nodes = page.nodes.map(each => ({
       member: address, seq: each.seq, time: each.node.content?.time ?? 0, messages: messagesOf(each)
     }))
@@ -28,7 +28,7 @@ export const member = {
         ...found.multiaddresses.map(address => ['Reached at', whole(address)]),
         found.program && ['Program', found.program],
         ['Head', found.head ? [`node ${found.head.seq}, `, whole(found.head.cid)] : 'empty'],
-        ...found.diverged.map(gate => ['Diverged on', h('a', { href: `#/gate/${gate}` }, whole(gate))])
+        ...found.diverged.map(gate => ['Diverged on', h('a', { href: `#/gate/${gate.toLowerCase()}` }, whole(gate))])
       ])),
       part(from === undefined ? 'Log, the newest first' : `Log, from node ${from}`,
         nodes.length === 0 ? h('p', {}, 'The log is empty.') : nodes.map(entry),

@@ -49,7 +49,7 @@ async function handOver(page, ring) {
   await page.getByText('The ring is new').click()
   await page.getByLabel('Address of the ring').fill(ring)
   await page.getByLabel('Chain (URL)').fill(given.rpc)
-  await page.getByLabel('Replicas').fill(given.replicas.join(' '))
+  await page.getByLabel('Replicas (URLs').fill(given.replicas.join(' '))
   await looked(page, 'rings')
   await press(page, 'Begin')
   await press(page, 'Hand it over')
@@ -58,7 +58,7 @@ async function handOver(page, ring) {
 }
 
 async function join_(page, line) {
-  await page.getByLabel('Recovery line').fill(line)
+  await page.getByLabel('Recovery line', { exact: true }).fill(line)
   await press(page, 'Join')
   await page.getByLabel('Message', { exact: true }).waitFor()
 }
@@ -88,10 +88,10 @@ async function talk(alice, bob) {
 /** The page is closed and opened again: key, ring and log are in the browser. */
 async function comeBack(alice) {
   await alice.reload()
-  await alice.getByLabel('Password').fill('not the password')
+  await alice.getByLabel('Password', { exact: true }).fill('not the password')
   await press(alice, 'Open')
   await alice.getByText('it does not open this keystore').waitFor()
-  await alice.getByLabel('Password').fill(PASSWORD)
+  await alice.getByLabel('Password', { exact: true }).fill(PASSWORD)
   await press(alice, 'Open')
   await alice.getByRole('button', { name: /^Open 0x/ }).click()
   await bubble(alice, 'Yes: <b>here</b> & well').waitFor()
@@ -101,7 +101,7 @@ async function comeBack(alice) {
 /** A second tab with the same key would be a second device. */
 async function secondTab(browser, context) {
   const { page, check } = await open(browser, given.page, { context, allowed })
-  await page.getByLabel('Password').fill(PASSWORD)
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
   await press(page, 'Open')
   await page.getByText('this avatar is open in another tab').waitFor()
   check()

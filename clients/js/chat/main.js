@@ -233,7 +233,7 @@ function speak() {
       draw()
     }) }, h('label', { for: 'text' }, 'Message'), h('textarea', { id: 'text', name: 'text', rows: 2, required: true, onkeydown: sendByEnter }), h('button', {}, 'Send')),
     h('p', {}, h('button', { type: 'button', onclick: submitted(finalise), disabled: room.unflushed === 0 || room.flushing !== undefined }, 'Make final'),
-      h('span', { class: 'soft' }, ` ${room.unflushed} of your messages are not on the chain yet`))
+      h('span', { class: 'soft' }, room.unflushed === 0 ? ' The chain has all of yours' : ` ${room.unflushed} of yours are not on the chain yet`))
   ]
 }
 
