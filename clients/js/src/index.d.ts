@@ -1,11 +1,13 @@
+/** What an avatar of a client ring needs, for Node.js 20 and browsers. The README has examples; docs/client-rings.md the rules. */
+
 export type Hex = `0x${string}`
 
-/** Chain and ring. */
+/** Chain and ring: what every signature is for. */
 export interface Place { chainId: number, ring: Hex }
 /** A message of a log node's body. */
 export interface Message { domain: string, type: string, status: string, payload: Uint8Array }
-/** A log node: its position, its bytes and their sha-256. */
-export interface Node { seq: number, bytes: Hex, digest: Hex }
+/** A stored log node: its position, the bytes of its block and their sha-256. */
+export interface StoredNode { seq: number, bytes: Hex, digest: Hex }
 /** An avatar as its ring's contract has it: `logNodeHeads` and `nonceOf`. */
 export interface AvatarState { head: Hex, nonce: number | bigint }
 /** A call that an avatar's account makes. */
@@ -14,33 +16,309 @@ export interface Call { to?: Hex, value?: bigint, gas?: bigint, data?: Hex }
 export interface Action {
   avatar: Hex, prevHead: Hex, newHead: Hex, nonce: bigint, deadline: bigint, to: Hex, value: bigint, gas: bigint, data: Hex
 }
+/** A signed node that was read and checked by itself. */
+export interface SignedNode {
+  seq: number, author: Hex, body: Message[], refs: Hex[], prev?: Hex, skip?: Hex, time?: number
+  /** sha2-256 of the signed content. */
+  content: Hex
+}
+/** A node of a ring's logs. `messages` is what it says; absent where the key is not held. */
+export interface RingNode extends SignedNode { digest: Hex, bytes: Hex, messages?: Message[] }
 
+/** 32 zero bytes: no head yet. */
 export const ZERO: Hex
+/** The zero address: an action that only moves the head. */
 export const NOBODY: Hex
+/** An action that may be relayed at any time. */
 export const NO_DEADLINE: bigint
-export function cidOf(digest: Hex): string
-export function skipTarget(seq: number): number | undefined
+/** Most bytes of a log node's block. */
+export const MAX_NODE_BYTES: number
 
+/** Something that a replica, a file or a person gave is not what it should be; `kind` is for programs. */
+export class InvalidError extends Error { kind: string }
+
+// ---- Bytes
+
+/** Canonical DAG-CBOR of a value. */
+export function encode(value: unknown): Uint8Array
+/** What canonical DAG-CBOR says; any other encoding is refused. */
+export function decode(bytes: Uint8Array): any
+/** sha2-256, 0x-hex. */
+export function digestOf(bytes: Uint8Array): Hex
+/** The CID of a log node's digest, as text. */
+export function cidOf(digest: Hex): string
+/** The digest in the CID of a log node. */
+export function digestOfCid(cid: string): Hex
+/** The position that node `seq` links back to, besides the one before. */
+export function skipTarget(seq: number): number | undefined
+/** Signs a node; an application takes `Log` or `Avatar`, which know what comes next. */
+export function signNode(place: Place, privateKey: Hex,
+  node: { seq: number, prev?: Hex, skip?: Hex, refs?: Hex[], time?: number, body: Message[] }): Promise<Uint8Array>
+/** Reads a signed node: form, links within it, and who signed it. */
+export function readNode(place: Place, bytes: Uint8Array): Promise<SignedNode>
+
+// ---- Keys
+
+/** A new private key. */
+export function newKey(): Hex
+/** An encrypted key: Web3 Secret Storage, version 3. */
+export interface Keystore { version: 3, id: string, address?: string, crypto: object }
+/** Encrypts a private key with a password. `cost` makes tests faster. */
+export function encryptKey(privateKey: Hex, password: string, cost?: { n: number, r: number, p: number }): Promise<Keystore>
+/** The private key in a keystore of any tool. A wrong password is refused with kind `password`. */
+export function decryptKey(keystore: object, password: string): Promise<Hex>
+/** The public key in a member's libp2p id, compressed; refused unless it is the key of the account `member`. */
+export function publicKeyOf(peerId: string, member: Hex): Hex
+
+/** Opens signed nodes of a private ring: order, links, signatures; no body. */
+export class ReplicaKey {
+  constructor(place: Place, secret: Uint8Array)
+  readonly place: Place
+  readonly secret: Uint8Array
+  /** Its name, which stands on each node that it seals. */
+  readonly name: Hex
+  seal(node: Uint8Array): Uint8Array
+  open(block: Uint8Array): Uint8Array
+}
+/** Opens everything that the members of a private ring say to each other. */
+export class ReadKey {
+  /** A new key when no secret is given. */
+  constructor(place: Place, secret?: Uint8Array)
+  readonly place: Place
+  readonly secret: Uint8Array
+  readonly name: Hex
+  readonly replica: ReplicaKey
+  sealBody(author: Hex, seq: number, messages: Message[]): Message
+  openBody(author: Hex, seq: number, body: Message[]): Message[]
+}
+/** The keys that an avatar has of a private ring: the newest seals, all of them open. */
+export class Keyring {
+  constructor(...keys: ReadKey[])
+  readonly newest?: ReadKey
+  add(key: ReadKey): void
+  openNode(block: Uint8Array): Uint8Array
+  openBody(node: SignedNode): Message[]
+}
+/** The name of the replica key that seals a block; nothing when it is not sealed. */
+export function nodeKey(block: Uint8Array): Hex | undefined
+/** Wraps a key to a public key by ECIES: what `replica_key` of ReplicateRing is. */
+export function wrapKey(key: ReadKey | ReplicaKey, publicKey: Hex, epoch?: number): Hex
+/** The key that was wrapped to `privateKey` for this ring. */
+export function unwrapKey(place: Place, privateKey: Hex, wrapped: Hex): { epoch: number, key: ReadKey | ReplicaKey }
+
+/** How a ring is joined, and found again. Whoever has the key can read it. */
+export interface Recovery { chainId: number, rpc: string, ring: Hex, keeper: Hex, replicas: string[], key?: Uint8Array }
+export function writeRecoveryLine(recovery: Recovery): string
+/** What is missing, unknown or malformed in the line is named. */
+export function readRecoveryLine(line: string): Recovery
+
+// ---- One's own log and actions
+
+export interface LogOptions {
+  /** The keys of a private ring. */
+  keys?: Keyring
+  /** For a key that was restored: it never appends. */
+  readOnly?: boolean
+}
+/** An avatar's own log. Two copies of one that both grow are a fork, which freezes it: a key lives on one device. */
 export class Log {
-  constructor(place: Place, privateKey: Hex, nodes?: Node[])
+  constructor(place: Place, privateKey: Hex, nodes?: StoredNode[], options?: LogOptions)
+  /** From the blocks of its nodes, oldest first; each signature and link is checked. */
+  static read(place: Place, privateKey: Hex, blocks: Hex[], options?: LogOptions): Promise<Log>
   readonly place: Place
   readonly avatar: Hex
-  readonly nodes: Node[]
+  readonly readOnly: boolean
+  readonly nodes: StoredNode[]
+  /** The newest node's digest; zero while the log is empty. */
   readonly head: Hex
-  append(messages: Message[], options?: { refs?: Hex[], time?: number }): Promise<Node>
-  since(head: Hex): Node[]
+  /** Signs the node that comes next. `store` is awaited before it counts. */
+  append(messages: Message[], options?: {
+    refs?: Hex[], time?: number, store?: (node: StoredNode) => unknown
+  }): Promise<StoredNode>
+  /** The nodes after `head`, newest first; all of them when it is not in the log. */
+  since(head: Hex): StoredNode[]
   action(onChain: AvatarState, call?: Call, deadline?: bigint): Action
   sign(action: Action): Promise<Hex>
 }
 
+/** The name of an action: what its avatar signs. */
 export function messageHash(place: Place, action: Action): Hex
+/** `mtx`: abi.encode(CompoundAction). */
 export function encodeAction(action: Action): Hex
+/** Calldata of the ring's `flush`. */
 export function flushCall(action: Action, signature: Hex): Hex
+/** The call that has `keeper` keep the logs of `client`. */
 export function registerRing(keeper: Hex, client: Hex, avatar: Hex): Call
-export function flushParams(place: Place, action: Action, signature: Hex, nodes: Node[]):
-  { avatar: Hex, ring: Hex, mtx: Hex, mtx_sig: Hex, logNodes: Hex[] }
-export function appendParams(place: Place, avatar: Hex, nodes: Node[], replicas?: number, wait?: number):
-  { avatar: Hex, ring: Hex, logNodes: Hex[], replicas: number, wait: number }
+export interface FlushParams { avatar: Hex, ring: Hex, mtx: Hex, mtx_sig: Hex, logNodes: Hex[] }
+export interface AppendParams { avatar: Hex, ring: Hex, logNodes: Hex[], replicas?: number, wait?: number }
+export interface ReplicateParams { ring: Hex, replica_ring: Hex, replica_key: Hex, mtx: Hex, mtx_sig: Hex, logNodes: Hex[] }
+export function flushParams(place: Place, action: Action, signature: Hex, nodes: StoredNode[]): FlushParams
+export function appendParams(place: Place, avatar: Hex, nodes: StoredNode[], replicas?: number, wait?: number): AppendParams
+export function replicateParams(place: Place, replicaRing: Hex, replicaKey: Hex, action: Action, signature: Hex,
+  nodes: StoredNode[]): ReplicateParams
+/** Whether `replica` signed that it holds a log; `place` is that of the ring that keeps it. */
 export function heldBy(place: Place, replica: Hex, held: { ring: Hex, avatar: Hex, head: Hex }, signature: Hex): Promise<boolean>
-export class RpcError extends Error { code: number; data: unknown }
-export function call(url: string, method: string, params: object): Promise<any>
+
+// ---- Members over the network
+
+/** A refusal of a member. */
+export class RpcError extends Error {
+  constructor(error: { code: number, message: string, data?: unknown })
+  code: number
+  data: any
+}
+/** Numbers of refusals that programs tell apart. */
+export const CODE: Readonly<Record<
+  'methodNotFound' | 'invalidParams' | 'incomplete' | 'unknownKey' | 'wrongSignature' | 'notAMember' | 'staleHead' | 'reverted' |
+  'busy' | 'noToken' | 'refused', number>>
+export interface CallOptions { token?: string, timeout?: number }
+/** Calls a method over HTTP. */
+export function call(url: string, method: string, params?: object, options?: CallOptions): Promise<any>
+/** Calls several methods at once; each answer is a result or an RpcError. */
+export function batch(url: string, calls: [method: string, params?: object][], options?: CallOptions): Promise<any[]>
+
+/** What became of an action. */
+export interface Relay { status: 'received' | 'relayed' | 'failed', msg_hash: Hex, tx?: Hex, txfee?: string | number, reason?: string }
+/** Who holds an avatar's log, and up to where, by their signatures. */
+export interface Held { status: 'held', head: Hex, held: { replica: Hex, signature: Hex }[] }
+/** A page of a log, newest first. */
+export interface LogPage { nodes: { cid: string, seq: number, bytes: Hex, node: unknown }[], next: number | null }
+/** What a member keeps of client rings. */
+export interface ClientRings {
+  rings: { ring: Hex, bytes: number, heads: { avatar: Hex, seq: number, head: Hex, since: number }[] }[], next?: Hex
+}
+/** A member's address and its methods. `rpc.discover` describes the answers that are `any` here. */
+export class Member {
+  constructor(url: string, options?: CallOptions)
+  readonly url: string
+  call(method: string, params?: object): Promise<any>
+  batch(calls: [method: string, params?: object][]): Promise<any[]>
+  status(): Promise<any>
+  ring(ring: Hex): Promise<any>
+  gate(gate: Hex): Promise<any>
+  log(page: { ring: Hex, member: Hex, from?: number, limit?: number }): Promise<LogPage>
+  clientRings(page?: { ring?: Hex, from?: Hex }): Promise<ClientRings>
+  /** Needs the member's token. */
+  request(params: object): Promise<any>
+  getRequest(request: Hex): Promise<any>
+  proof(request: Hex): Promise<any>
+  message(msgHash: Hex): Promise<Relay | null>
+  flush(params: FlushParams): Promise<Relay>
+  append(params: AppendParams): Promise<Held>
+  replicate(params: ReplicateParams): Promise<Relay>
+  discover(): Promise<any>
+  health(): Promise<{ following: boolean, trouble?: string, warnings?: string[] }>
+  /** The block of a log node; its hash is checked. */
+  block(digest: Hex): Promise<Uint8Array>
+  /** A file, by its CID. Its hash is not checked. */
+  file(cid: string): Promise<Uint8Array>
+  /** Opens a WebSocket session. */
+  connect(): Promise<Session>
+}
+/** A WebSocket session with a member. */
+export class Session {
+  static open(url: string): Promise<Session>
+  /** Settles when the session has ended. */
+  readonly closed: Promise<unknown>
+  call(method: string, params?: object): Promise<any>
+  /** Calls `listener` with each notification; gives a function that ends the subscription. */
+  subscribe(params: object, listener: (result: any) => void): Promise<() => Promise<void>>
+  close(): void
+}
+
+/** An endpoint of a chain. */
+export class Chain {
+  constructor(url: string, options?: CallOptions)
+  readonly url: string
+  chainId(): Promise<number>
+  avatar(ring: Hex, account: Hex): Promise<{ head: Hex, nonce: bigint, isMember: boolean, isFrozen: boolean }>
+  members(ring: Hex): Promise<Hex[]>
+  isMember(ring: Hex, account: Hex): Promise<boolean>
+  /** Whether `keeper` keeps the logs of `ring`. */
+  keeps(keeper: Hex, ring: Hex): Promise<boolean>
+  /** The account that acts for an avatar. */
+  accountOf(ring: Hex, avatar: Hex): Promise<Hex>
+  /** The members, each with the head of its log. */
+  heads(ring: Hex): Promise<Map<Hex, Hex>>
+}
+
+// ---- A ring's logs, checked
+
+/** Where to read a ring: its place, a chain, the ring that keeps it, members of that one, and the keys of a private ring. */
+export interface RingOptions { place: Place, chain: Chain, keeper: Hex, replicas: Member[], keys?: Keyring }
+/** What a replica signed that it holds. Keep it: it convicts one that withholds later. */
+export interface Word { avatar: Hex, head: Hex, replica: Hex, signature: Hex }
+/** Something found wrong. `withheld`: a replica (its URL, or its account) holds less than the chain names, or than it signed for. `forged`: what it gave is not what the link names, or
+ *  breaks the log's rules. `fork`: an avatar signed two histories; `evidence` has both nodes. */
+export interface Problem {
+  kind: 'unreachable' | 'refused' | 'withheld' | 'forged' | 'fork', replica: string, avatar?: Hex, detail: string, evidence?: Hex[]
+}
+/** The logs of a ring, from its replicas: hashes, links, order, signatures and the heads on chain are checked. */
+export class RingLogs {
+  constructor(options: RingOptions)
+  readonly place: Place
+  readonly chain: Chain
+  readonly keeper: Hex
+  readonly replicas: Member[]
+  readonly keys?: Keyring
+  readonly logs: Map<Hex, RingNode[]>
+  readonly heads: Map<Hex, Hex>
+  /** What replicas signed that they hold: author → account of the replica. */
+  readonly words: Map<Hex, Map<Hex, { head: Hex, signature: Hex }>>
+  /** When replicas got the newest node of a log, as they say, in milliseconds since 1970: who said something lately is online. */
+  readonly seen: Map<Hex, number>
+  readonly problems: Problem[]
+  readonly members: Hex[]
+  /** Asks chain and replicas. Gives the nodes that are new, each after those that it refers to. */
+  refresh(): Promise<RingNode[]>
+  log(avatar: Hex): RingNode[]
+  node(digest: Hex): RingNode | undefined
+  /** How many replicas have signed that they hold a node, or a later one of that log. */
+  heldBy(avatar: Hex, seq: number): number
+  /** Whether the chain's head of a log is a node, or a later one. */
+  isFinal(avatar: Hex, seq: number): boolean
+  /** Asks a replica for its signed word where a log ends there. */
+  ask(replica: Member, avatar: Hex): Promise<{ avatar: Hex, head: Hex } | undefined>
+  /** The same of all replicas, on all logs. */
+  askAll(): Promise<void>
+  /** Takes the signed words in an answer of AppendToRing; one that is not signed by a member of the keeper is refused. */
+  heard(avatar: Hex, answer: Pick<Held, 'head' | 'held'>): Promise<void>
+}
+/** Nodes of several logs in an order in which none comes before one that it refers to, otherwise by time. */
+export function causal(nodes: RingNode[]): RingNode[]
+
+export interface AvatarOptions extends RingOptions {
+  privateKey: Hex
+  /** The blocks of its log that are stored on this device, oldest first. */
+  blocks?: Hex[]
+  /** Stores a node. It is awaited before the node counts, and must be durable when it settles. */
+  store?: (node: StoredNode) => unknown
+  readOnly?: boolean
+}
+/** An avatar at work: its own log, the logs of its ring, and the replicas that keep them. */
+export class Avatar {
+  static open(options: AvatarOptions): Promise<Avatar>
+  readonly log: Log
+  readonly ring: RingLogs
+  readonly address: Hex
+  /** Whether replicas hold nodes of this avatar that are not stored here. Then it was used elsewhere, and `say` refuses. */
+  readonly isBehind: boolean
+  /** Whether the chain names the end of the own log, as far as was asked. */
+  readonly isFlushed: boolean
+  /** Writes a node, signed and stored, not sent yet. */
+  say(messages: Message[], options?: { time?: number }): Promise<RingNode>
+  /** Sends to all replicas what they do not hold. Gives the errors by URL. */
+  push(): Promise<Map<string, Error>>
+  /** Moves the head on chain, with a call of the avatar's account if one is given. */
+  flush(call?: Call, deadline?: bigint): Promise<Relay & { replica: Member }>
+  /** Has the ring kept by `ring.keeper`; `publicKey` is that of the member behind the first replica, for a private ring. */
+  replicate(options?: { publicKey?: Hex }): Promise<Relay>
+  /** Waits until an action is relayed or has failed. */
+  ended(replica: Member, msgHash: Hex, signal?: AbortSignal): Promise<Relay>
+  /** How far a node is. */
+  stateOf(node: { author: Hex, seq: number }): { held: number, final: boolean }
+}
+/** All that a ring has said, from a key: checked, in order, with what was found wrong. The log given back never grows. */
+export function restore(options: RingOptions & { privateKey: Hex, words?: Word[] }): Promise<{
+  ring: RingLogs, log: Log, nodes: RingNode[], problems: Problem[]
+}>

@@ -1,7 +1,8 @@
 //! Which requests are accepted: the defence against web pages that make a browser call this machine.
 //!
 //! A page of any site can make its visitor's browser send requests to `127.0.0.1`, and by DNS rebinding read the
-//! answers too. Such a request carries a `Host` that is not ours, or an `Origin`; both are refused.
+//! answers too. Such a request carries a `Host` that is not ours, or a foreign `Origin`; both are
+//! refused. The node's own page (`/ui`) has the host that it calls as its origin.
 //!
 //! [`Access`] knows the hosts (this machine, the address that the request came to, and `[rpc] hosts`) and the origins
 //! (`[rpc] origins`). A page of a foreign origin may call no method and change nothing. Its requests that only read
@@ -78,7 +79,7 @@ impl Access {
             || literal.is_some_and(|ip| Some(ip.to_canonical()) == local)
     }
 
-    /// The origin of a page that is allowed to call; `None` for callers that are not web pages.
+    /// The origin of a page that is allowed to call; `None` for callers that are not web pages, or that are pages of this node.
     fn check_origin(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return Ok(None);
@@ -87,11 +88,25 @@ impl Access {
         if self.origins.contains(&name) {
             return Ok(Some(origin.clone()));
         }
+        if is_own(&name, headers) {
+            return Ok(None);
+        }
         let line = format!(
             "web pages of origin {name:?} may not call this node; add it to [rpc] origins in its configuration"
         );
         Err(Refusal::new(StatusCode::FORBIDDEN, line))
     }
+}
+
+/// Whether a page of this node calls: its origin is the host, with the port, that the request is for, and that was checked before. What
+/// the gateway gives is no page, since its type is always that of bytes.
+fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let schemes = ["http://", "https://"];
+    let named = schemes
+        .iter()
+        .find_map(|scheme| origin.strip_prefix(scheme));
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    named.is_some_and(|named| host.is_some_and(|host| host.eq_ignore_ascii_case(named.as_bytes())))
 }
 
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Refusal> {

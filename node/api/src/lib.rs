@@ -16,6 +16,7 @@
 //! | `GET /ipfs/{cid}` | the file; `?format=raw` one block, `?format=car` all below it |
 //! | `/store/…`, `GET /backup` | work on the store, and a copy of what must not be lost; needs the token |
 //! | `GET /health` | 200 while the member follows its chain, else 503 with the reason |
+//! | `GET /ui/` | a web page that shows all of this, and asks this member only |
 //! | `GET /metrics` | Prometheus text, or OpenMetrics where `Accept` asks for it |
 
 mod access;
@@ -51,6 +52,7 @@ mod store_work;
 mod tests;
 mod tls;
 mod token;
+mod ui;
 mod upload;
 pub mod views;
 

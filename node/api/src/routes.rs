@@ -1,7 +1,7 @@
 //! The paths of the server, and the handler of each.
 //!
 //! [`router`] joins them: JSON-RPC at `/` (`rpc.rs`, and `session.rs` for WebSocket), the gateway and uploads at
-//! `/ipfs`, `/health` and `/metrics`. The small handlers are here. What holds for all of them (access rules, limits of
+//! `/ipfs`, `/ui`, `/health` and `/metrics`. The small handlers are here. What holds for all of them (access rules, limits of
 //! size and time) is put around the router by `server.rs` and `access.rs`.
 //!
 //! The body of a call is read here and not by jsonrpsee, so that reading has a deadline, and a call that is still
@@ -13,7 +13,7 @@ use super::{
     gateway, housekeeping,
     metrics_form::MetricsForm,
     reply::{discard, Refusal},
-    session, upload,
+    session, ui, upload,
     views::Health,
 };
 use axum::{
@@ -49,6 +49,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .merge(housekeeping::routes())
+        .merge(ui::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(access, access::admit))
@@ -96,7 +97,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 /// Any other path: says what there is.
 async fn nothing_here(uri: Uri) -> Refusal {
     let line = format!(
-        "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /store, /backup, /health and /metrics",
+        "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /store, /backup, /ui/, /health and /metrics",
         uri.path()
     );
     Refusal::new(StatusCode::NOT_FOUND, line)

@@ -217,12 +217,11 @@ fn the_committed_vectors_are_what_this_client_makes() {
 #[test]
 fn the_client_in_javascript_makes_the_same() {
     let source = root().join("clients/js");
-    let place = installed(&source, "js-client");
+    let place = installed(&source, "js");
     // Packages are looked for above the files that import them, so these are copied beside the packages.
     let here = place.join(format!("of-{}", std::process::id()));
-    for part in ["src/index.js", "test/vectors.mjs"] {
-        fs::create_dir_all(here.join(part).parent().unwrap()).unwrap();
-        fs::copy(source.join(part), here.join(part)).unwrap();
+    for part in ["src", "test"] {
+        copy_files(&source.join(part), &here.join(part));
     }
     fs::write(here.join("package.json"), r#"{"type": "module"}"#).unwrap();
     let file = root().join("tests/vectors/client/actions.json");
@@ -231,7 +230,28 @@ fn the_client_in_javascript_makes_the_same() {
         .arg("test/vectors.mjs")
         .arg(file.canonicalize().unwrap());
     let said = run(&mut script, &here);
-    fs::remove_dir_all(here).unwrap();
     let count = vectors()["vectors"].as_array().unwrap().len();
     assert!(said.contains(&format!("{count} vectors agree")), "{said}");
+    // Its own tests, with the vectors of logs and of private rings among them.
+    let mut tests = Command::new("node");
+    let vectors = root().join("tests/vectors").canonicalize().unwrap();
+    let files = fs::read_dir(here.join("test")).unwrap().flatten();
+    let files = files.filter(|file| file.file_name().to_string_lossy().ends_with(".test.mjs"));
+    tests
+        .args(["--test", "--test-reporter=tap"])
+        .args(files.map(|file| file.path()))
+        .env("RINGS_VECTORS", vectors);
+    let said = run(&mut tests, &here);
+    assert!(
+        said.contains("# fail 0") && !said.contains("# pass 0"),
+        "{said}"
+    );
+    fs::remove_dir_all(here).unwrap();
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap().flatten() {
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
 }

@@ -31,6 +31,7 @@ mod machines;
 mod memory;
 mod no_gate;
 mod operate;
+mod pages;
 mod perturb;
 mod programs;
 mod proofs;

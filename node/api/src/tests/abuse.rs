@@ -74,6 +74,43 @@ async fn pages_of_other_origins_may_not_call() {
 }
 
 #[tokio::test]
+async fn the_page_of_this_node_may_call_it() {
+    let server = TestServer::start().await;
+    let page = server.get("/ui").await;
+    assert_eq!((page.status(), page.url().path()), (200.into(), "/ui/"));
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    assert!(page
+        .text()
+        .await
+        .unwrap()
+        .contains("<script type=\"module\" src=\"main.js\">"));
+    assert_eq!(
+        server.get("/ui/main.js").await.headers()["content-type"],
+        "text/javascript; charset=utf-8"
+    );
+    assert_eq!(server.get("/ui/nothing.js").await.status(), 404);
+    let post = |host: &str, origin: &str| {
+        format!("Host: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n")
+    };
+    for (host, origin, status) in [
+        ("localhost:7545", "http://localhost:7545", 200),
+        ("LocalHost:7545", "https://localhost:7545", 200),
+        ("localhost:7545", "http://localhost:7546", 403),
+        ("localhost:7545", "http://localhost", 403),
+        ("127.0.0.1:7545", "http://localhost:7545", 403),
+        ("localhost:7545", "ftp://localhost:7545", 403),
+        ("localhost:7545", "http://localhost:7545.evil.test", 403),
+        // The host is checked first, so that a name that was rebound has no pages here.
+        ("evil.test", "http://evil.test", 403),
+    ] {
+        let found = server.status_with("POST /", &post(host, origin)).await;
+        assert_eq!(found, status, "{host} {origin}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn pages_of_configured_origins_may() {
     let origin = "https://wallet.example";
     let limits = HttpLimits {

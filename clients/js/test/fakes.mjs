@@ -1,0 +1,75 @@
+// A replica and a chain that live in this process, for tests. The replica keeps logs as a member does; a test makes it lie by
+// replacing one of its methods.
+
+import { hexToBytes } from 'viem'
+import { privateKeyToAddress, sign } from 'viem/accounts'
+import { concat, hashTypedData } from 'viem'
+import { CODE, RpcError, ZERO, cidOf, digestOf, newKey, readNode } from '../src/index.js'
+
+const HELD = [{ name: 'ring', type: 'address' }, { name: 'avatar', type: 'address' }, { name: 'head', type: 'bytes32' }]
+const KEEPER = '0x' + '22'.repeat(20)
+
+export class FakeChain {
+  constructor(members) {
+    this.named = new Map(members.map(member => [member.toLowerCase(), ZERO]))
+    this.keepers = new Set()
+  }
+
+  async heads() { return new Map(this.named) }
+  async isMember(ring, account) { return ring === KEEPER && this.keepers.has(account.toLowerCase()) }
+  async avatar(_, account) { return { head: this.named.get(account.toLowerCase()), nonce: 0n, isMember: true, isFrozen: false } }
+}
+
+export class FakeReplica {
+  constructor(place, chain, url) {
+    Object.assign(this, { place, chain, url, key: newKey(), logs: new Map(), flushed: [] })
+    this.account = privateKeyToAddress(this.key)
+    chain.keepers.add(this.account.toLowerCase())
+  }
+
+  static keeper = KEEPER
+
+  log_(avatar) { return this.logs.get(avatar.toLowerCase()) ?? [] }
+
+  async clientRings() {
+    const heads = [...this.logs].map(([avatar, log]) => ({ avatar, seq: log.length - 1, head: log.at(-1).digest, since: 0 }))
+    return { rings: [{ ring: this.place.ring, bytes: 0, heads }] }
+  }
+
+  async log({ member, from, limit }) {
+    const log = this.log_(member)
+    const newest = Math.min(from ?? log.length - 1, log.length - 1)
+    const oldest = Math.max(0, newest + 1 - limit)
+    return { nodes: log.slice(oldest, newest + 1).reverse().map(({ bytes }) => ({ bytes })), next: oldest > 0 ? oldest - 1 : null }
+  }
+
+  async block(digest) {
+    const node = [...this.logs.values()].flat().find(each => each.digest === digest)
+    if (!node) throw new Error('no such block')
+    return hexToBytes(node.bytes)
+  }
+
+  async append({ avatar, logNodes }) {
+    const nodes = await Promise.all(logNodes.map(async bytes => ({
+      ...await readNode(this.place, hexToBytes(bytes)), bytes, digest: digestOf(hexToBytes(bytes))
+    })))
+    nodes.sort((one, other) => one.seq - other.seq)
+    const known = new Set([...this.logs.values(), nodes].flat().map(({ digest }) => digest))
+    const missing = nodes.flatMap(({ prev, refs }) => [prev, ...refs]).filter(digest => digest !== undefined && !known.has(digest))
+    if (missing.length > 0) throw new RpcError({ code: CODE.incomplete, message: 'log replication incomplete', data: missing.map(cidOf) })
+    for (const node of nodes) {
+      const log = this.log_(node.author)
+      if (node.seq === log.length) this.logs.set(node.author, [...log, node])
+    }
+    const head = this.log_(avatar).at(-1)?.digest
+    if (head === undefined) throw new RpcError({ code: CODE.invalidParams, message: 'Invalid params' })
+    return { status: 'held', head, held: [{ replica: this.account, signature: await this.word(avatar, head) }] }
+  }
+
+  async word(avatar, head) {
+    const domain = { name: 'Ring', version: '1', chainId: this.place.chainId, verifyingContract: KEEPER }
+    const hash = hashTypedData({ domain, types: { Held: HELD }, primaryType: 'Held', message: { ring: this.place.ring, avatar, head } })
+    const { r, s, yParity } = await sign({ hash, privateKey: this.key })
+    return concat([r, s, yParity === 0 ? '0x1b' : '0x1c'])
+  }
+}
