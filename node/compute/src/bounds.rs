@@ -30,6 +30,9 @@ pub const MAX_NESTED_LOCALS: u64 = 100_000;
 pub const MAX_LABELS: u32 = 65_520;
 /// Most values that are alive at the blocks and branches of one function, all added up: the compiler keeps each.
 pub const MAX_ALIVE: u64 = 10_000_000;
+/// Most entries in the lists that the compiler keeps for the values that blocks of one function take and give: for each value one
+/// for each basic block before its block's end. An entry has 4 bytes, and 8 while a list grows.
+pub const MAX_LABEL_ENTRIES: u64 = 50_000_000;
 /// Most effort of compiling the module, in units of about a nanosecond of one core.
 pub const MAX_EFFORT: u64 = 40_000_000_000;
 /// Most types.

@@ -25,6 +25,8 @@ use wasmparser::{
 const MAGIC: &[u8] = b"\0asm";
 /// Longest name that an error repeats, in characters.
 const MAX_NAME: usize = 80;
+/// Largest module, in bytes, for which the missing proposals are searched: it is validated some twenty times for that.
+const MAX_EXPLAINED: usize = 4 << 20;
 /// Longest type that an error repeats, in characters.
 const MAX_TYPE: usize = 200;
 
@@ -34,7 +36,7 @@ const MAX_TYPE: usize = 200;
 /// [`ProfileError`], naming the import, the proposal or the limit. Whether a file is refused is the same on
 /// every machine of one profile.
 pub fn check_module(module: &[u8]) -> Result<(), ProfileError> {
-    demand(module).map(|_| ())
+    inspect(module).map(|_| ())
 }
 
 /// How much effort compiling a module takes, of [`MAX_EFFORT`](crate::MAX_EFFORT) units that a program may take.
@@ -42,19 +44,23 @@ pub fn check_module(module: &[u8]) -> Result<(), ProfileError> {
 /// # Errors
 /// As [`check_module`].
 pub fn compile_effort(module: &[u8]) -> Result<u64, ProfileError> {
-    inspect(module).map(|(_, effort)| effort)
+    inspect(module).map(|needs| needs.effort)
 }
 
-/// Checks a module, and says how much memory compiling it needs.
+/// What compiling a module needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Of memory.
+    pub demand: Demand,
+    /// Of time.
+    pub effort: u64,
+}
+
+/// Checks a module, and says what compiling it needs.
 ///
 /// # Errors
 /// As [`check_module`].
-pub(crate) fn demand(module: &[u8]) -> Result<Demand, ProfileError> {
-    inspect(module).map(|(demand, _)| demand)
-}
-
-/// What compiling a module needs, and its effort.
-fn inspect(module: &[u8]) -> Result<(Demand, u64), ProfileError> {
+pub(crate) fn inspect(module: &[u8]) -> Result<Needs, ProfileError> {
     bounded("bytes", module.len() as u64, MAX_MODULE_BYTES as u64)?;
     check_encoding(module)?;
     let mut demand = check_sizes(module).map_err(|refusal| match refusal {
@@ -68,17 +74,26 @@ fn inspect(module: &[u8]) -> Result<(Demand, u64), ProfileError> {
     check_imports(&types.as_ref())?;
     check_exports(&types.as_ref())?;
     demand.alive = effort.most_alive();
-    Ok((demand, effort.total()))
+    demand.entries = effort.most_entries();
+    Ok(Needs {
+        demand,
+        effort: effort.total(),
+    })
 }
 
 /// Validates the module, and bounds what compiling its functions takes.
 fn validate(module: &[u8]) -> Result<(Types, Effort), Refusal> {
     let mut validator = Validator::new_with_features(features());
-    let mut effort = Effort::default();
+    let mut effort = Effort::new(module.len());
     for payload in Parser::new(0).parse_all(module) {
-        match validator.payload(&payload?)? {
+        let payload = payload?;
+        effort.declare(&payload)?;
+        match validator.payload(&payload)? {
             ValidPayload::Func(function, body) => effort.add(function, &body)??,
-            ValidPayload::End(types) => return Ok((types, effort)),
+            ValidPayload::End(types) => {
+                effort.check()?;
+                return Ok((types, effort));
+            }
             _ => {}
         }
     }
@@ -101,8 +116,11 @@ fn check_encoding(module: &[u8]) -> Result<(), ProfileError> {
 }
 
 /// Turns a validator's refusal into the names of the proposals that would have made the module valid, if
-/// some would.
+/// some would. Of a large module this would take long, and nobody pays for it.
 fn explain(module: &[u8], error: &BinaryReaderError) -> ProfileError {
+    if module.len() > MAX_EXPLAINED {
+        return invalid(error);
+    }
     let names = missing_proposals(module);
     if names.is_empty() {
         return invalid(error);

@@ -8,22 +8,20 @@
 use crate::{
     cache::{DiskCache, Locking},
     error::ComputeError,
-    frame::{decode, Compiled, Tag},
+    frame::{decode, Compiled, Hello, Tag},
     known::Known,
+    module_source::{load, ModuleBytes, ModuleSource},
     outcome::Outcome,
     spawner::Spawner,
-    streams::{load, ModuleSource},
     turns::Turns,
     worker_handle::{Broken, Budget, Worker},
 };
-use bytes::Bytes;
 use rings_protocol::Digest;
-use sha2::{Digest as _, Sha256};
 use std::{path::Path, time::Duration};
 
 /// How an attempt at compiling has ended.
 enum Attempt {
-    /// The cache has the module, if it can keep anything; or the module is outside the profile.
+    /// The cache has the module, if it can keep anything; or the module is outside the profile, or not paid for.
     Ended(Option<Outcome>),
     /// Somebody else compiles it.
     Busy,
@@ -43,11 +41,14 @@ pub(crate) struct Compiler<'a> {
     pub turns: &'a Turns,
     /// What is known about modules.
     pub known: &'a Known,
+    /// What the run that needs the module has.
+    pub fuel: u64,
 }
 
 impl Compiler<'_> {
     /// Makes sure that the cache has the module, if it can keep anything. When several need the same module, one
-    /// compiles it and the others wait, without a turn. An outcome is returned for a module outside the profile.
+    /// compiles it and the others wait, without a turn. An outcome is returned for a module outside the profile, and for one
+    /// that the run's fuel does not pay for.
     ///
     /// # Errors
     /// An error of this machine, or of `source`.
@@ -66,6 +67,9 @@ impl Compiler<'_> {
             self.known.check(module)?;
             if let Some(what) = self.known.outside(module) {
                 return Ok(Some(Outcome::outside_profile(&what)));
+            }
+            if self.known.is_unpaid(module, self.fuel) {
+                return Ok(Some(Outcome::out_of_fuel_at_start(self.fuel)));
             }
             let attempt = || self.attempt(cache, module, source, alone);
             let ended = self.turns.take(attempt).await;
@@ -97,12 +101,13 @@ impl Compiler<'_> {
             return Ok(Attempt::Ended(None));
         }
         let bytes = load(source).await?;
-        if Digest(Sha256::digest(&bytes).into()) != module {
-            return Err(ComputeError::ModuleHash { expected: module });
-        }
+        let hello = Hello {
+            cache: None,
+            fuel: Some(self.fuel),
+        };
         let mut worker =
-            Worker::start(self.spawner, self.command, None, Some(self.profile)).await?;
-        match self.compile(&mut worker, cache, module, &bytes).await {
+            Worker::start(self.spawner, self.command, hello, Some(self.profile)).await?;
+        match self.compile(&mut worker, cache, module, bytes).await {
             Ok(ended) => {
                 worker.dismiss().await;
                 ended.map(Attempt::Ended)
@@ -116,10 +121,14 @@ impl Compiler<'_> {
         worker: &mut Worker,
         cache: &DiskCache,
         module: Digest,
-        bytes: &Bytes,
+        bytes: ModuleBytes,
     ) -> Result<Result<Option<Outcome>, ComputeError>, Broken> {
-        let mut budget = Budget::new(self.limit);
-        worker.send(&mut budget, Tag::Compile, bytes).await?;
+        let (mut budget, mut waiting) = (Budget::new(self.limit), Budget::new(self.limit));
+        let sent = worker.send_module(&mut budget, &mut waiting, Tag::Compile, bytes);
+        if sent.await? != module {
+            let wrong = ComputeError::ModuleHash { expected: module };
+            return Err(Broken::Module(wrong));
+        }
         let mut file = cache.begin(module);
         loop {
             let (tag, payload) = worker.receive(&mut budget).await?;
@@ -134,6 +143,10 @@ impl Compiler<'_> {
                         Compiled::OutsideProfile(what) => {
                             self.known.note_outside(module, &what);
                             Ok(Some(Outcome::outside_profile(&what)))
+                        }
+                        Compiled::Unpaid(cost) => {
+                            self.known.note_cost(module, cost);
+                            Ok(Some(Outcome::out_of_fuel_at_start(self.fuel)))
                         }
                         Compiled::Failed(what) => Err(ComputeError::Compile { what }),
                     });

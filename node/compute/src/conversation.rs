@@ -8,8 +8,9 @@
 use crate::{
     error::ComputeError,
     frame::{decode, encode, ReportedFault, RunReport, Tag},
+    module_source::{load, ModuleSource},
     outcome::Outcome,
-    streams::{load, ModuleSource, Streams},
+    streams::Streams,
     task::Task,
     worker_handle::{Broken, Budget, Worker},
 };
@@ -52,7 +53,12 @@ impl Conversation<'_, '_> {
                 Tag::NeedModule => {
                     missed();
                     match self.waiting.within(load(module)).await {
-                        Some(Ok(bytes)) => self.send(Tag::Module, &bytes).await?,
+                        Some(Ok(bytes)) => {
+                            // The worker compares the hash.
+                            let (budget, waiting) = (&mut self.budget, &mut self.waiting);
+                            let sent = self.worker.send_module(budget, waiting, Tag::Module, bytes);
+                            sent.await?;
+                        }
                         Some(Err(error)) => return self.abandon(error).await,
                         None => return self.abandon(self.late()).await,
                     }

@@ -27,6 +27,12 @@ pub const ITEM_FUEL: u64 = 10;
 /// Fuel for each block of the inputs: it is fetched, and its hash is computed, before the program starts.
 pub const BLOCK_FUEL: u64 = 10_000;
 
+/// Fuel for compiling a module of that effort, in units of about a nanosecond. Each run pays it before its first instruction, whether or
+/// not a member has the module compiled already: what others have asked for must not decide whether a program has enough.
+pub fn compile_fuel(effort: u64) -> u64 {
+    effort.div_ceil(UNIT_NANOSECONDS)
+}
+
 /// Fuel for a load: one that misses all caches takes as long as hundreds of instructions.
 pub(crate) const LOAD_FUEL: u8 = 24;
 /// Fuel for a store. Nothing waits for it, but it goes through the same caches.

@@ -11,23 +11,33 @@
 //! - paths: each jump, each label of a `br_table`, and each end of a block that is reached in more than one way, times
 //!   the assignments that may differ there; and their square;
 //! - the squares of the paths that meet at one place;
-//! - what is alive at each place where the compiler begins a new block: locals, and operands on the stack.
+//! - what is alive at each place where the compiler begins a new block: locals, and operands on the stack;
+//! - what the compiler keeps of the values that blocks take and give (`labels.rs`).
+//!
+//! Besides, each byte of the module and each thing that it declares counts: they are read, copied and hashed.
 //!
 //! The weights were measured on the worst modules of each kind that we know (`benches/compiling.rs`). One unit is about a nanosecond
 //! of one core.
 
 use crate::{
-    bounds::{MAX_ALIVE, MAX_EFFORT},
+    bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
+    labels::{self, Labels},
     profile_error::{bounded, ProfileError},
 };
 use wasmparser::{
-    BinaryReaderError, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
-    Operator, ValidatorResources,
+    BinaryReaderError, ElementItems, FuncToValidate, FuncValidator, FuncValidatorAllocations,
+    FunctionBody, Operator, Payload, ValidatorResources,
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 1;
+pub(crate) const EFFORT_RULES: u64 = 2;
 
+/// For a byte of the module, whatever it is.
+const BYTE: u64 = 10;
+/// For a type, a global, an export, a segment.
+const DECLARATION: u64 = 1_000;
+/// For an element of a table or of a segment.
+const ELEMENT: u64 = 100;
 /// For a function, whatever is in it.
 const FUNCTION: u64 = 240_000;
 /// For a parameter or local.
@@ -48,6 +58,8 @@ const MEETING_SQUARE: u64 = 50;
 const ALIVE_LOCAL: u64 = 400;
 /// For an operand on the stack at a place.
 const ALIVE_OPERAND: u64 = 50;
+/// For an entry in the compiler's lists of labels' values.
+const LABEL_ENTRY: u64 = 3;
 
 /// For an operator, by the first byte of its code.
 fn weight(code: u8) -> u64 {
@@ -87,9 +99,40 @@ pub(crate) struct Effort {
     allocations: FuncValidatorAllocations,
     /// Of the function that has most alive.
     most_alive: u64,
+    /// Of the function that has most entries.
+    most_entries: u64,
 }
 
 impl Effort {
+    /// Of a module of that many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self {
+            total: bytes as u64 * BYTE,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what a section declares. What is in functions is added by [`Self::add`].
+    ///
+    /// # Errors
+    /// When the section is malformed.
+    pub(crate) fn declare(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
+        let (declarations, elements) = match payload {
+            Payload::TypeSection(section) => (section.count(), 0),
+            Payload::ImportSection(section) => (section.count(), 0),
+            Payload::GlobalSection(section) => (section.count(), 0),
+            Payload::ExportSection(section) => (section.count(), 0),
+            Payload::DataSection(section) => (section.count(), 0),
+            Payload::TableSection(section) => (section.count(), table_elements(section)?),
+            Payload::ElementSection(section) => (section.count(), segment_elements(section)?),
+            _ => return Ok(()),
+        };
+        let declared = u64::from(declarations) * DECLARATION;
+        let more = declared.saturating_add(elements.saturating_mul(ELEMENT));
+        self.total = self.total.saturating_add(more);
+        Ok(())
+    }
+
     /// Validates a function, and adds its effort. The inner error is that of a bound.
     ///
     /// # Errors
@@ -100,10 +143,11 @@ impl Effort {
         body: &FunctionBody<'_>,
     ) -> Result<Result<(), ProfileError>, BinaryReaderError> {
         self.functions += 1;
+        let results = labels::function(function.ty, &function.resources).results;
         let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
         let mut locals = body.get_binary_reader();
         validator.read_locals(&mut locals)?;
-        let mut counted = Counted::new(validator.len_locals());
+        let mut counted = Counted::new(validator.len_locals(), results);
         let mut reader = body.get_operators_reader()?;
         let code = body.as_bytes();
         while !reader.eof() {
@@ -129,7 +173,20 @@ impl Effort {
             counted.alive_locals + counted.alive_operands,
             MAX_ALIVE,
         )?;
+        let what = "values that blocks of one function take and give, times its blocks";
+        bounded(what, counted.labels.entries(), MAX_LABEL_ENTRIES)?;
+        let alive = counted.alive_locals + counted.alive_operands;
+        self.most_alive = self.most_alive.max(alive);
+        self.most_entries = self.most_entries.max(counted.labels.entries());
         self.total = self.total.saturating_add(counted.effort());
+        self.check()
+    }
+
+    /// Whether it is within the bound so far.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn check(&self) -> Result<(), ProfileError> {
         bounded("units of effort to compile", self.total, MAX_EFFORT)
     }
 
@@ -150,6 +207,11 @@ impl Effort {
         self.most_alive
     }
 
+    /// The entries of the compiler's lists in the function that has most of them.
+    pub(crate) fn most_entries(&self) -> u64 {
+        self.most_entries
+    }
+
     /// All of it.
     pub(crate) fn total(&self) -> u64 {
         self.total
@@ -159,8 +221,28 @@ impl Effort {
 /// Most locals and parameters that a valid function can have.
 const MOST_LOCALS: usize = 50_000;
 
+fn table_elements(section: &wasmparser::TableSectionReader<'_>) -> Result<u64, BinaryReaderError> {
+    let mut elements = 0u64;
+    for table in section.clone() {
+        elements = elements.saturating_add(table?.ty.initial);
+    }
+    Ok(elements)
+}
+
+fn segment_elements(
+    section: &wasmparser::ElementSectionReader<'_>,
+) -> Result<u64, BinaryReaderError> {
+    let mut elements = 0;
+    for segment in section.clone() {
+        elements += u64::from(match segment?.items {
+            ElementItems::Functions(items) => items.count(),
+            ElementItems::Expressions(_, items) => items.count(),
+        });
+    }
+    Ok(elements)
+}
+
 /// One function, as far as it has been read.
-#[derive(Default)]
 struct Counted {
     locals: u64,
     /// Locals that are assigned; and one for the fuel, which the compiler keeps in a local.
@@ -179,6 +261,7 @@ struct Counted {
     alive_locals: u64,
     alive_operands: u64,
     open: Vec<Open>,
+    labels: Labels,
 }
 
 /// A block that is open.
@@ -194,13 +277,22 @@ struct Open {
 }
 
 impl Counted {
-    fn new(locals: u32) -> Self {
+    fn new(locals: u32, results: u64) -> Self {
         Self {
             locals: u64::from(locals),
             assigned: 1,
+            sets: 0,
+            operators: 0,
+            weights: 0,
+            searched: 0,
+            deepest: 0,
+            paths: 0,
+            meeting: 0,
+            alive_locals: 0,
+            alive_operands: 0,
             // The function's own block.
             open: vec![Open::default()],
-            ..Self::default()
+            labels: Labels::new(results),
         }
     }
 
@@ -213,6 +305,7 @@ impl Counted {
     ) {
         self.operators += 1;
         self.weights += weight(code);
+        self.labels.operator(operator, validator);
         let places = self.control(operator);
         self.alive_locals += places * (self.locals + 1);
         let height = u64::from(validator.operand_stack_height());
@@ -315,7 +408,8 @@ impl Counted {
             + u128::from(self.paths) * u128::from(PATH)
             + u128::from(self.meeting) * u128::from(MEETING_SQUARE)
             + u128::from(self.alive_locals * ALIVE_LOCAL)
-            + u128::from(self.alive_operands * ALIVE_OPERAND);
+            + u128::from(self.alive_operands * ALIVE_OPERAND)
+            + u128::from(self.labels.entries()) * u128::from(LABEL_ENTRY);
         let squares = square(self.operators) * u128::from(OPERATORS_SQUARE) / 1_000
             + square(self.searched) * u128::from(SEARCHED_SQUARE)
             + square(self.paths) * u128::from(PATHS_SQUARE) / 1_000;

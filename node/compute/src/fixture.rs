@@ -1,6 +1,7 @@
 //! Helpers of the unit tests: they run modules that are written as text, in this process.
 
 use crate::{
+    compile_effort, compile_fuel,
     wasi::{import_names, signature, WASI_MODULE},
     ComputeError, Limits, Local, Outcome, Task,
 };
@@ -16,6 +17,11 @@ use std::{
 pub(crate) const FUEL: u64 = 100_000_000;
 /// Memory likewise: sixteen pages.
 pub(crate) const MEMORY: u64 = 1 << 20;
+
+/// Fuel that compiling a module costs.
+pub(crate) fn compiling(module: &[u8]) -> u64 {
+    compile_fuel(compile_effort(module).unwrap())
+}
 
 /// Output that can be looked at afterwards.
 #[derive(Clone, Default)]

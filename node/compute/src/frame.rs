@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! parent → worker                      worker → parent
-//! Hello {cache}                        Ready {protocol, profile, sandbox}
+//! Hello {cache, fuel}                  Ready {protocol, profile, sandbox}
 //! Run {task} | Second {task}           NeedModule | NeedInput | NeedState | Output bytes | NextState bytes
 //!                                      Done {report} | Fault {fault}
 //! Module bytes | Abandon               (answers to NeedModule)
@@ -92,10 +92,13 @@ tags! {
 }
 
 /// Payload of [`Tag::Hello`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Hello {
     /// Where compiled modules may be kept.
     pub cache: Option<PathBuf>,
+    /// The fuel that has to pay for a module that is compiled for the cache. Older parents and workers do not know it.
+    #[serde(default)]
+    pub fuel: Option<u64>,
 }
 
 /// The version of this protocol. Worker programs of several versions run side by side, so this number rises when a frame
@@ -124,6 +127,8 @@ pub(crate) enum Compiled {
     OutsideProfile(String),
     /// The engine could not prepare it.
     Failed(String),
+    /// Compiling it costs so much fuel, more than [`Hello::fuel`].
+    Unpaid(u64),
 }
 
 /// Payload of [`Tag::Done`]: an [`Outcome`], encoded.
@@ -267,12 +272,12 @@ pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
 }
 
-fn header(tag: Tag, payload: &[u8]) -> io::Result<[u8; HEADER]> {
-    if payload.len() > tag.limit() {
-        let what = format!("{} bytes are too long for {tag:?}", payload.len());
+fn header(tag: Tag, length: usize) -> io::Result<[u8; HEADER]> {
+    if length > tag.limit() {
+        let what = format!("{length} bytes are too long for {tag:?}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    let [a, b, c, d] = (payload.len() as u32).to_le_bytes();
+    let [a, b, c, d] = (length as u32).to_le_bytes();
     Ok([tag as u8, a, b, c, d])
 }
 
@@ -308,7 +313,7 @@ impl Pipe {
     /// Sends a frame.
     pub(crate) fn send(&self, tag: Tag, payload: &[u8]) -> io::Result<()> {
         let mut frame = Vec::with_capacity(HEADER + payload.len());
-        frame.extend_from_slice(&header(tag, payload)?);
+        frame.extend_from_slice(&header(tag, payload.len())?);
         frame.extend_from_slice(payload);
         (&*self.output).write_all(&frame)
     }
@@ -333,12 +338,26 @@ pub(crate) async fn send(
     tag: Tag,
     payload: &[u8],
 ) -> io::Result<()> {
-    let header = header(tag, payload)?;
+    let header = header(tag, payload.len())?;
     if payload.len() < MAX_MESSAGE {
         return to.write_all(&[&header, payload].concat()).await;
     }
     to.write_all(&header).await?;
     to.write_all(payload).await
+}
+
+/// Begins a frame whose payload follows in pieces, with [`send_piece`].
+pub(crate) async fn send_header(
+    to: &mut (impl AsyncWrite + Unpin),
+    tag: Tag,
+    length: usize,
+) -> io::Result<()> {
+    to.write_all(&header(tag, length)?).await
+}
+
+/// Sends a part of a payload.
+pub(crate) async fn send_piece(to: &mut (impl AsyncWrite + Unpin), piece: &[u8]) -> io::Result<()> {
+    to.write_all(piece).await
 }
 
 /// Receives a frame from a worker.
@@ -367,7 +386,7 @@ mod tests {
 
     #[tokio::test]
     async fn too_long_and_unknown_frames_are_refused() {
-        assert!(header(Tag::Input, &vec![0; CHUNK + 1]).is_err());
+        assert!(header(Tag::Input, CHUNK + 1).is_err());
         let mut long: &[u8] = &[Tag::Output as u8, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(
             receive(&mut long).await.unwrap_err().kind(),

@@ -1,4 +1,5 @@
-//! What a pool remembers about modules: which are compiled, which are no programs, and which are not tried again.
+//! What a pool remembers about modules: which are compiled, which are no programs, what compiling costs, and
+//! which are not tried again.
 //!
 //! It only saves work, and is forgotten with the process. A module that the compiler twice needed too long for, or died
 //! of, is refused from then on: anybody can publish such a module, and trying it again for every gate would occupy the
@@ -35,6 +36,8 @@ pub(crate) struct Known {
     failed: Mutex<HashMap<Digest, (u32, Failed)>>,
     /// Modules outside the profile, and why.
     outside: Mutex<HashMap<Digest, String>>,
+    /// What compiling modules costs that somebody could not pay.
+    costs: Mutex<HashMap<Digest, u64>>,
 }
 
 impl Known {
@@ -103,6 +106,21 @@ impl Known {
     pub(crate) fn outside(&self, module: Digest) -> Option<String> {
         let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         outside.get(&module).cloned()
+    }
+
+    /// Notes how much fuel compiling a module costs.
+    pub(crate) fn note_cost(&self, module: Digest, cost: u64) {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        if costs.len() >= MAX_REMEMBERED {
+            costs.clear();
+        }
+        costs.insert(module, cost);
+    }
+
+    /// Whether it is known that compiling the module costs more than `fuel`.
+    pub(crate) fn is_unpaid(&self, module: Digest, fuel: u64) -> bool {
+        let costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.get(&module).is_some_and(|cost| *cost > fuel)
     }
 
     fn compiled(&self) -> MutexGuard<'_, HashSet<Digest>> {

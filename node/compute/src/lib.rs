@@ -48,8 +48,10 @@ mod features;
 mod fixture;
 mod frame;
 mod known;
+mod labels;
 mod limits;
 mod local;
+mod module_source;
 mod opinion;
 mod outcome;
 mod pool;
@@ -77,18 +79,19 @@ mod worker_handle;
 pub use bounds::{
     MAX_ALIVE, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
     MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
-    MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
-    MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
+    MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING,
+    MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
 };
 pub use check::{check_module, compile_effort};
 pub use costs::{
-    most_fuel, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, TIME_MARGIN, TOUCH_SECONDS,
-    UNIT_NANOSECONDS,
+    compile_fuel, most_fuel, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, TIME_MARGIN,
+    TOUCH_SECONDS, UNIT_NANOSECONDS,
 };
 pub use error::ComputeError;
 pub use escape::escape_for_terminal;
 pub use features::{proposals, proposals_off};
 pub use local::Local;
+pub use module_source::{ModuleBytes, ModuleSource};
 pub use opinion::{HashedOutput, Opinion, Witnessed};
 pub use outcome::{Failure, Notes, Outcome, Reason};
 pub use pool::{Pool, PoolConfig};
@@ -96,7 +99,7 @@ pub use pools::Pools;
 pub use profile::profile;
 pub use profile_error::ProfileError;
 pub use sandbox::{Guard, Sandbox};
-pub use streams::{ModuleSource, OutputSink};
+pub use streams::OutputSink;
 pub use task::{gate_seed, state_seed, Limits, Task};
 pub use trap::OUTPUT_TRAP;
 pub use versions::{WASMI_VERSION, WASMPARSER_VERSION, WASMTIME_VERSION};

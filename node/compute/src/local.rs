@@ -64,12 +64,12 @@ impl Local {
     ) -> Result<Outcome, ComputeError> {
         let loaded = self
             .programs
-            .get(task.module, || Ok(module.to_vec()))
+            .get(task.module, task.limits.fuel, || Ok(module.to_vec()))
             .map_err(|fault| named(fault, task))?;
         let streams = Box::new(LocalStreams::new(standard, state));
         let done = match loaded {
             Ok(program) => on_large_stack(move || run(&program, task, streams)),
-            Err(error) => return Ok(Outcome::outside_profile(&error.to_string())),
+            Err(unfit) => return Ok(unfit.outcome(task.limits.fuel)),
         };
         done.map_err(|fault| named(fault, task))
     }

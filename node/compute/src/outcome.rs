@@ -125,7 +125,7 @@ impl Outcome {
         outcome
     }
 
-    /// Of a program whose inputs cost more fuel than it has.
+    /// Of a program that has less fuel than compiling it and its inputs cost.
     pub(crate) fn out_of_fuel_at_start(fuel: u64) -> Self {
         Self {
             fuel,

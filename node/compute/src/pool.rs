@@ -15,14 +15,15 @@ use crate::{
     conversation::Conversation,
     costs::most_fuel,
     error::ComputeError,
-    frame::Tag,
+    frame::{Hello, Tag},
     known::Known,
+    module_source::ModuleSource,
     opinion::{compare, second_fuel, HashedOutput, Nowhere, Opinion, Witnessed},
     outcome::Outcome,
     profile::profile,
     sandbox::Sandbox,
     spawner::Spawner,
-    streams::{ModuleSource, OutputSink, Streams},
+    streams::{OutputSink, Streams},
     task::Task,
     turns::Turns,
     worker_handle::{Broken, Budget, Worker},
@@ -139,18 +140,19 @@ impl Pool {
         most_fuel(self.config.wall_limit)
     }
 
-    /// Makes sure that a module is compiled, so that a run only has to load it. It takes no worker, and a module that compiles
-    /// quickly does not wait for others. A module outside the profile is no error here: its run says so.
+    /// Makes sure that a task's module is compiled, so that a run only has to load it. It takes no worker, and a module that compiles
+    /// quickly does not wait for others. A module outside the profile, or one that the task's fuel does not pay for, is no error
+    /// here: its run says so.
     ///
     /// # Errors
     /// An error of this machine or of `module`. Where nothing can be kept, nothing is done.
     pub async fn prepare(
         &self,
-        module: Digest,
+        task: &Task,
         source: impl ModuleSource,
     ) -> Result<(), ComputeError> {
-        self.known.check(module)?;
-        self.compiled(module, &source).await.map(|_| ())
+        self.known.check(task.module)?;
+        self.compiled(task, &source).await.map(|_| ())
     }
 
     /// Runs a task on a worker, waiting for a free one.
@@ -290,7 +292,7 @@ impl Pool {
         self.known.check(task.module)?;
         let mut closing = self.closing.subscribe();
         if tag == Tag::Run {
-            if let Some(outcome) = self.compiled(task.module, &module).await? {
+            if let Some(outcome) = self.compiled(task, &module).await? {
                 return Ok(outcome);
             }
         }
@@ -360,10 +362,11 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes sure that the module is compiled, if it can be kept. An outcome is returned for one outside the profile.
+    /// Makes sure that the task's module is compiled, if it can be kept. An outcome is returned for one outside the profile, and for
+    /// one that its fuel does not pay for.
     async fn compiled(
         &self,
-        module: Digest,
+        task: &Task,
         source: &impl ModuleSource,
     ) -> Result<Option<Outcome>, ComputeError> {
         let Some(cache) = &self.cache else {
@@ -371,7 +374,7 @@ impl Pool {
         };
         let mut closing = self.closing.subscribe();
         tokio::select! {
-            ensured = self.ensure(cache, module, source) => ensured,
+            ensured = self.ensure(cache, task, source) => ensured,
             _ = closing.wait_for(|closed| *closed) => Err(ComputeError::Closed),
         }
     }
@@ -379,9 +382,10 @@ impl Pool {
     async fn ensure(
         &self,
         cache: &DiskCache,
-        module: Digest,
+        task: &Task,
         source: &impl ModuleSource,
     ) -> Result<Option<Outcome>, ComputeError> {
+        let module = task.module;
         if self.known.is_compiled(module) {
             return Ok(None);
         }
@@ -392,6 +396,7 @@ impl Pool {
             limit: self.config.compile_limit,
             turns: &self.turns,
             known: &self.known,
+            fuel: task.limits.fuel,
         };
         let ensured = compiler.ensure(cache, module, source).await;
         if let Err(error) = &ensured {
@@ -421,8 +426,12 @@ impl Pool {
             }
             tracing::warn!("an idle worker has died; another takes its place");
         }
-        let (command, cache) = (&self.config.command.0, self.config.cache.as_deref());
-        Worker::start(&self.spawner, command, cache, Some(&self.profile)).await
+        let hello = Hello {
+            cache: self.config.cache.clone(),
+            ..Hello::default()
+        };
+        let command = &self.config.command.0;
+        Worker::start(&self.spawner, command, hello, Some(&self.profile)).await
     }
 
     async fn keep(&self, mut worker: Worker, task: &Task) {
@@ -462,7 +471,7 @@ fn prepared(mut config: PoolConfig) -> PoolConfig {
 /// Starts a worker only to learn its profile.
 async fn ask_profile(config: &PoolConfig) -> Result<String, ComputeError> {
     let spawner = Spawner::new(config.command.clone());
-    let worker = Worker::start(&spawner, &config.command.0, None, None).await?;
+    let worker = Worker::start(&spawner, &config.command.0, Hello::default(), None).await?;
     let profile = worker.profile.clone();
     worker.dismiss().await;
     Ok(profile)

@@ -8,8 +8,8 @@ use crate::{
     bounds::{
         MAX_ALIVE, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
         MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
-        MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
-        MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
+        MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING,
+        MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
     },
     costs::{
         BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, FRAME_COST, ITEM_FUEL, LEAF_COST, OPERATOR_COST,
@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 /// To be raised when an answer or a charge of a host function changes, the rules for what is a failure, or how blocks of an input
 /// are counted.
-const HOST_VERSION: u32 = 5;
+const HOST_VERSION: u32 = 6;
 /// Bytes of the description's hash that the name shows.
 const SHOWN: usize = 8;
 
@@ -77,6 +77,7 @@ fn bounds() -> String {
         MAX_MOVED_VALUES,
         MAX_LABELS.into(),
         MAX_ALIVE,
+        MAX_LABEL_ENTRIES,
         MAX_EFFORT,
         EFFORT_RULES,
     ];

@@ -8,11 +8,14 @@
 use crate::{
     bounds::PAGE,
     cache::DiskCache,
-    check::demand,
+    check::inspect,
+    costs::compile_fuel,
     engine,
     fault::Fault,
+    outcome::Outcome,
     profile::profile,
     profile_error::ProfileError,
+    reserved::EFFORT,
     sizes::Demand,
     stack,
     wasi::{self, Held},
@@ -27,9 +30,29 @@ const MAX_WARM: usize = 64;
 /// Most bytes of machine code and data that they may have together.
 const MAX_WARM_BYTES: usize = 256 << 20;
 
+/// Why a module is not compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It is outside the profile.
+    Profile(ProfileError),
+    /// Compiling it costs so much fuel, more than there is.
+    Unpaid(u64),
+}
+
+impl Unfit {
+    /// The outcome of a run with that much fuel.
+    pub(crate) fn outcome(&self, fuel: u64) -> Outcome {
+        match self {
+            Self::Profile(error) => Outcome::outside_profile(&error.to_string()),
+            Self::Unpaid(_) => Outcome::out_of_fuel_at_start(fuel),
+        }
+    }
+}
+
 /// A module that only needs to be instantiated.
 pub(crate) struct Program {
     instance: InstancePre<Held>,
+    compile_fuel: u64,
     least_memory: u64,
     size: usize,
 }
@@ -40,11 +63,21 @@ impl Program {
             .get_export("memory")
             .and_then(|export| export.memory().map(wasmtime::MemoryType::minimum))
             .map_or(0, |pages| pages.saturating_mul(PAGE));
+        let effort = module
+            .exports()
+            .find_map(|export| export.name().strip_prefix(EFFORT)?.parse().ok())
+            .ok_or_else(|| Fault::Compile("its effort is not known".into()))?;
         Ok(Self {
             instance: linker.instantiate_pre(module).map_err(compile_fault)?,
+            compile_fuel: compile_fuel(effort),
             least_memory,
             size: image_size(module),
         })
+    }
+
+    /// What each run pays for compiling it.
+    pub(crate) fn compile_fuel(&self) -> u64 {
+        self.compile_fuel
     }
 
     /// Bytes of linear memory that it has before its first instruction.
@@ -78,8 +111,8 @@ pub(crate) struct Programs {
     warm: VecDeque<(Digest, Arc<Program>)>,
 }
 
-/// A program, or what is wrong with the module.
-pub(crate) type Loaded = Result<Arc<Program>, ProfileError>;
+/// A program, or why there is none.
+pub(crate) type Loaded = Result<Arc<Program>, Unfit>;
 
 impl Programs {
     /// An engine of the profile, with a cache on disk if it is given a directory.
@@ -98,25 +131,33 @@ impl Programs {
         })
     }
 
-    /// The program of that hash; `fetch` is asked for the module's bytes only if nothing is cached.
+    /// The program of that hash, if `fuel` pays for compiling it; `fetch` is asked for the module's bytes only if nothing is cached.
     pub(crate) fn get(
         &mut self,
         module: Digest,
+        fuel: u64,
         fetch: impl FnOnce() -> Result<Vec<u8>, Fault>,
     ) -> Result<Loaded, Fault> {
-        if let Some(program) = self.recall(module) {
-            return Ok(Ok(program));
-        }
-        let compiled = match self.load(module) {
-            Some(compiled) => compiled,
-            None => match self.compile(module, &fetch()?)? {
-                Ok(compiled) => compiled,
-                Err(error) => return Ok(Err(error)),
-            },
+        let program = match self.recall(module) {
+            Some(program) => program,
+            None => {
+                let compiled = match self.load(module) {
+                    Some(compiled) => compiled,
+                    None => match self.compile(module, &fetch()?, fuel)? {
+                        Ok(compiled) => compiled,
+                        Err(unfit) => return Ok(Err(unfit)),
+                    },
+                };
+                let program = Arc::new(Program::new(&compiled, &self.linker)?);
+                self.keep(module, Arc::clone(&program));
+                program
+            }
         };
-        let program = Arc::new(Program::new(&compiled, &self.linker)?);
-        self.keep(module, Arc::clone(&program));
-        Ok(Ok(program))
+        // The same answer as before compiling.
+        Ok(match program.compile_fuel() {
+            cost if cost > fuel => Err(Unfit::Unpaid(cost)),
+            _ => Ok(program),
+        })
     }
 
     fn recall(&mut self, module: Digest) -> Option<Arc<Program>> {
@@ -131,26 +172,35 @@ impl Programs {
         self.disk.as_ref()?.load(&self.engine, module)
     }
 
-    /// A module's machine code, as the cache keeps it.
-    pub(crate) fn precompile(&self, wasm: &[u8]) -> Result<Result<Vec<u8>, ProfileError>, Fault> {
-        let demand = match demand(wasm) {
-            Ok(demand) => demand,
-            Err(error) => return Ok(Err(error)),
+    /// A module's machine code, as the cache keeps it, if `fuel` pays for compiling it.
+    pub(crate) fn precompile(
+        &self,
+        wasm: &[u8],
+        fuel: u64,
+    ) -> Result<Result<Vec<u8>, Unfit>, Fault> {
+        let needs = match inspect(wasm) {
+            Ok(needs) => needs,
+            Err(error) => return Ok(Err(Unfit::Profile(error))),
         };
-        precompile(&self.engine, &metered(wasm)?, demand).map(Ok)
+        let cost = compile_fuel(needs.effort);
+        if cost > fuel {
+            return Ok(Err(Unfit::Unpaid(cost)));
+        }
+        precompile(&self.engine, &metered(wasm, needs.effort)?, needs.demand).map(Ok)
     }
 
     fn compile(
         &self,
         expected: Digest,
         wasm: &[u8],
-    ) -> Result<Result<Module, ProfileError>, Fault> {
+        fuel: u64,
+    ) -> Result<Result<Module, Unfit>, Fault> {
         if Digest(Sha256::digest(wasm).into()) != expected {
             return Err(Fault::ModuleHash);
         }
-        let compiled = match self.precompile(wasm)? {
+        let compiled = match self.precompile(wasm, fuel)? {
             Ok(compiled) => compiled,
-            Err(error) => return Ok(Err(error)),
+            Err(unfit) => return Ok(Err(unfit)),
         };
         #[allow(unsafe_code)] // Loading machine code is always unsafe; see below.
         // SAFETY: the bytes come from this engine's compiler, a moment ago.
@@ -188,8 +238,8 @@ fn precompile(engine: &Engine, wasm: &[u8], demand: Demand) -> Result<Vec<u8>, F
         .map_err(compile_fault)
 }
 
-fn metered(wasm: &[u8]) -> Result<Vec<u8>, Fault> {
-    stack::metered(wasm).map_err(|error| Fault::Compile(error.to_string()))
+fn metered(wasm: &[u8], effort: u64) -> Result<Vec<u8>, Fault> {
+    stack::metered(wasm, effort).map_err(|error| Fault::Compile(error.to_string()))
 }
 
 fn compile_fault(error: wasmtime::Error) -> Fault {

@@ -1,7 +1,7 @@
 //! One run of one program on the first engine, from start to end.
 //!
-//! [`run`] takes a compiled [`Program`](crate::program::Program), a task and the streams. It charges for the blocks of
-//! the inputs, sets fuel, memory and the stack's counter, calls the module's start function and `_start`, and turns the
+//! [`run`] takes a compiled [`Program`](crate::program::Program), a task and the streams. It charges for compiling and for the blocks
+//! of the inputs, sets fuel, memory and the stack's counter, calls the module's start function and `_start`, and turns the
 //! way in which that ended into an [`Outcome`](crate::Outcome) or a [`Fault`](crate::fault::Fault): `classify` tells
 //! the two apart. A failure of the program is a result; an error of the machine is not.
 
@@ -42,7 +42,8 @@ pub(crate) fn run(program: &Program, task: &Task, stdio: Box<dyn Stdio>) -> Resu
     if program.least_memory() > task.limits.memory {
         return Ok(Outcome::refused_at_start());
     }
-    let Some(fuel) = task.limits.fuel.checked_sub(task.block_fuel()) else {
+    let before = program.compile_fuel().saturating_add(task.block_fuel());
+    let Some(fuel) = task.limits.fuel.checked_sub(before) else {
         return Ok(Outcome::out_of_fuel_at_start(task.limits.fuel));
     };
     let held = Held::new(Host::new(task, stdio));

@@ -1,5 +1,5 @@
 use crate::{
-    fixture::{module, run, start, task, FUEL, MEMORY},
+    fixture::{compiling, module, run, start, task, FUEL, MEMORY},
     ComputeError, Failure, Outcome, Reason,
 };
 use proptest::prelude::*;
@@ -63,6 +63,30 @@ fn an_infinite_loop_runs_out_of_fuel() {
     let (outcome, _) = run(&module, &task(&module), b"").unwrap();
     assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
     assert_eq!(outcome.fuel, FUEL);
+}
+
+#[test]
+fn compiling_is_paid_for_before_anything_else_and_before_the_first_instruction() {
+    let text = r#"(memory (export "memory") 3) (func (export "_start"))"#;
+    let plain = wat::parse_str(format!("(module {text})")).unwrap();
+    let cost = compiling(&plain);
+    assert!(cost > 10_000, "{cost}");
+    let with = |fuel, memory| {
+        let mut task = task(&plain);
+        task.limits.fuel = fuel;
+        task.limits.memory = memory;
+        let outcome = run(&plain, &task, b"").unwrap().0;
+        (
+            outcome.result.map_err(|failure| failure.reason),
+            outcome.fuel,
+        )
+    };
+    let (ended, used) = with(cost + 1000, MEMORY);
+    assert_eq!(ended, Ok(()));
+    assert!((cost..cost + 1000).contains(&used), "{used} of {cost}");
+    // What is not paid for is not compiled, so nobody knows yet how much memory it begins with.
+    assert_eq!(with(cost - 1, 0), (Err(Reason::Fuel), cost - 1));
+    assert_eq!(with(cost, 0).0, Err(Reason::Memory));
 }
 
 #[test]
@@ -249,7 +273,7 @@ fn fuel_is_what_it_was() {
     ];
     let used = golden.map(|(body, _)| {
         let module = start(body);
-        run(&module, &task(&module), b"").unwrap().0.fuel
+        run(&module, &task(&module), b"").unwrap().0.fuel - compiling(&module)
     });
     assert_eq!(used, golden.map(|(_, fuel)| fuel));
 }

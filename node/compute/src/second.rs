@@ -9,7 +9,7 @@
 
 use crate::{
     bounds::{MAX_STACK, PAGE},
-    check::check_module,
+    check::inspect,
     costs::FRAME_COST,
     fault::Fault,
     outcome::{Outcome, Reason},
@@ -41,11 +41,12 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
     if Digest(Sha256::digest(wasm).into()) != task.module {
         return Err(Fault::ModuleHash);
     }
-    if let Err(error) = check_module(wasm) {
-        return Ok(Outcome::outside_profile(&error.to_string()));
-    }
+    let effort = match inspect(wasm) {
+        Ok(needs) => needs.effort,
+        Err(error) => return Ok(Outcome::outside_profile(&error.to_string())),
+    };
     let engine = Engine::new(&config());
-    let metered = stack::metered(wasm).map_err(compile_fault)?;
+    let metered = stack::metered(wasm, effort).map_err(compile_fault)?;
     let module = Module::new(&engine, &metered).map_err(compile_fault)?;
     if least_memory(&module) > task.limits.memory {
         return Ok(Outcome::refused_at_start());
@@ -53,7 +54,7 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
     let held = SecondHeld::new(Host::new(task, stdio));
     let mut store = Store::new(&engine, held);
     store.limiter(|held| &mut held.host.limiter);
-    // Fetching blocks is paid for on the first engine.
+    // Fetching blocks and compiling are paid for on the first engine.
     store.set_fuel(task.limits.fuel).map_err(compile_fault)?;
     let reason = match start(&engine, &module, task.limits.stack, &mut store) {
         Ok(()) => None,

@@ -50,13 +50,18 @@ pub(crate) struct Demand {
     pub joined: u64,
     /// The values that are alive at the blocks of the function that has most of them; see `effort.rs`.
     pub alive: u64,
+    /// The entries of lists in the function that has most of them; see `labels.rs`.
+    pub entries: u64,
 }
 
 impl Demand {
     /// An upper estimate of the memory that the compiler needs for the function, in bytes.
     pub(crate) fn bytes(self) -> u64 {
         let alive = self.joined.max(self.alive);
-        self.operators * OPERATOR_BYTES + self.moved * MOVED_BYTES + alive * ALIVE_BYTES
+        self.operators * OPERATOR_BYTES
+            + self.moved * MOVED_BYTES
+            + alive * ALIVE_BYTES
+            + self.entries * ENTRY_BYTES
     }
 
     fn larger(self, other: Self) -> Self {
@@ -73,6 +78,8 @@ const OPERATOR_BYTES: u64 = 3_000;
 const MOVED_BYTES: u64 = 3_000;
 /// Memory of the compiler for one value that is alive at a block, in bytes.
 const ALIVE_BYTES: u64 = 64;
+/// Memory of the compiler for one entry in the list of a label's value, in bytes: lists double when they grow.
+const ENTRY_BYTES: u64 = 8;
 
 /// Checks the bounds of a module.
 ///

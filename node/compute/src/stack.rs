@@ -21,13 +21,14 @@
 //! `memory.grow` becomes a call of a function that is added, which answers -1 to a request that can never be granted
 //! (more pages than 32 bits address) before it costs anything.
 //!
-//! The start function would run before the host can set the counter. So it becomes an export, which the host calls.
+//! The start function would run before the host can set the counter. So it becomes an export, which the host calls. The effort of
+//! compiling stands in the name of a further export.
 
 use crate::{
     bounds::MAX_PAGES,
     costs::{FRAME_COST, LEAF_COST, OPERATOR_COST, VALUE_COST},
     features::features,
-    reserved::{LEFT, START},
+    reserved::{EFFORT, LEFT, START},
 };
 use std::ops::Range;
 use wasm_encoder::{BlockType, Encode, Instruction, Module, RawSection, SectionId};
@@ -69,13 +70,13 @@ enum Edit {
     Grow,
 }
 
-/// The module with its calls counted. It must be within the profile.
+/// The module with its calls counted. It must be within the profile, and `effort` is that of compiling it.
 ///
 /// # Errors
 /// When it is not.
-pub(crate) fn metered(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+pub(crate) fn metered(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderError> {
     let layout = Layout::read(wasm)?;
-    Ok(Writer::new(wasm, &layout).module())
+    Ok(Writer::new(wasm, &layout, effort).module())
 }
 
 impl Layout {
@@ -190,10 +191,12 @@ struct Writer<'a> {
     many: Vec<&'a [ValType]>,
     /// Whether the program grows its memory.
     grows: bool,
+    /// Of compiling it.
+    effort: u64,
 }
 
 impl<'a> Writer<'a> {
-    fn new(wasm: &'a [u8], layout: &'a Layout) -> Self {
+    fn new(wasm: &'a [u8], layout: &'a Layout, effort: u64) -> Self {
         let counted = layout.bodies.iter().filter(|body| body.cost.is_some());
         let mut many: Vec<_> = counted
             .map(|body| body.results.as_slice())
@@ -208,6 +211,7 @@ impl<'a> Writer<'a> {
             left: layout.globals,
             many,
             grows: layout.bodies.iter().any(Body::grows),
+            effort,
         }
     }
 
@@ -284,7 +288,9 @@ impl<'a> Writer<'a> {
             export
         };
         let start = self.layout.start.map(|index| export(START, 0x00, index));
-        let more = [export(LEFT, 0x03, self.left)].into_iter().chain(start);
+        let effort = export(&format!("{EFFORT}{}", self.effort), 0x03, self.left);
+        let own = [export(LEFT, 0x03, self.left), effort];
+        let more = own.into_iter().chain(start);
         longer(data, more.collect())
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     check_module,
-    fixture::{module, run, start, task, Kept},
+    fixture::{compiling, module, run, start, task, Kept},
     trap::STACK_TRAP,
     ComputeError, Local, Outcome, Reason, Task, MAX_STACK,
 };
@@ -173,7 +173,7 @@ fn growing_by_what_can_never_be_is_minus_one_and_costs_next_to_nothing() {
         ));
         let (outcome, output) = run(&module, &task(&module), b"").unwrap();
         assert_eq!(ended(&outcome), None, "{pages}");
-        (output, outcome.fuel)
+        (output, outcome.fuel - compiling(&module))
     };
     let refused = [[255, 255, 255, 255], [1, 0, 0, 0]].concat();
     let (output, fuel) = grow(-1);
@@ -244,7 +244,7 @@ fn a_program_that_gives_up_is_not_taken_for_one_without_stack() {
 
 #[test]
 fn the_names_of_the_host_are_refused() {
-    for name in [LEFT, START, "rings:anything"] {
+    for name in [LEFT, START, "rings:effort:7", "rings:anything"] {
         let text = format!(r#"(func (export "_start")) (func (export "{name}"))"#);
         let refused = check_module(&module(&text)).unwrap_err();
         assert!(refused.to_string().contains(name), "{refused}");
@@ -256,10 +256,10 @@ fn the_names_of_the_host_are_refused() {
 #[test]
 fn a_module_without_calls_stays_as_it_is_but_for_the_counter() {
     let plain = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
-    let metered = metered(&plain.unwrap()).unwrap();
+    let metered = metered(&plain.unwrap(), 7).unwrap();
     let expected = wat::parse_str(
         r#"(module (global (mut i32) (i32.const 0)) (memory (export "memory") 1) (func (export "_start"))
-            (export "rings:stack-left" (global 0)))"#,
+            (export "rings:stack-left" (global 0)) (export "rings:effort:7" (global 0)))"#,
     );
     assert_eq!(metered, expected.unwrap());
 }
@@ -292,11 +292,12 @@ fn the_instructions_are_those_that_are_written_down() {
             (func $grow (type $added)
                 (if (result i32) (i32.gt_u (local.get 0) (i32.const 65536))
                     (then (i32.const -1)) (else (memory.grow (local.get 0)))))
-            (export "rings:stack-left" (global $left)) (export "rings:start" (func $s)))"#
+            (export "rings:stack-left" (global $left)) (export "rings:effort:7" (global $left))
+            (export "rings:start" (func $s)))"#
     ));
     let strip = |wasm: Vec<u8>| without_names(&wasm);
     assert_eq!(
-        strip(metered(&plain.unwrap()).unwrap()),
+        strip(metered(&plain.unwrap(), 7).unwrap()),
         strip(expected.unwrap())
     );
 }

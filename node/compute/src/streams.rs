@@ -1,13 +1,10 @@
 //! What a run reads and writes, on the parent's side.
 //!
-//! [`ModuleSource`] gives the module's bytes when they are needed, an input stream gives the program's input, and an
-//! [`OutputSink`] takes its output piece by piece. `Streams` holds the two of a run, or the four of a run with a state,
+//! An input stream gives the program's input, and an [`OutputSink`] takes its output piece by piece. `Streams` holds the two of a run, or the four of a run with a state,
 //! and cuts what it reads into pieces that fit a frame (`frame.rs`). The program waits while a sink is busy, so nothing
 //! is collected in memory.
 
 use crate::{
-    bounds::MAX_MODULE_BYTES,
-    error::ComputeError,
     frame::{Tag, CHUNK},
     worker_handle::Broken,
 };
@@ -15,23 +12,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{stream::BoxStream, Stream, StreamExt};
 use std::io;
-
-/// Where a module's bytes come from. They are only asked for when the module is not compiled yet.
-#[async_trait]
-pub trait ModuleSource: Send + Sync {
-    /// The bytes whose sha2-256 the task names.
-    ///
-    /// # Errors
-    /// [`ComputeError::module`] with the cause.
-    async fn load(&self) -> Result<Bytes, ComputeError>;
-}
-
-#[async_trait]
-impl ModuleSource for Bytes {
-    async fn load(&self) -> Result<Bytes, ComputeError> {
-        Ok(self.clone())
-    }
-}
 
 /// Where a program's standard output goes.
 #[async_trait]
@@ -115,18 +95,6 @@ impl<'a> Streams<'a> {
         if let Some((_, next)) = &mut self.state {
             next.discard().await;
         }
-    }
-}
-
-/// The module's bytes, unless there are too many.
-pub(crate) async fn load(module: &impl ModuleSource) -> Result<Bytes, ComputeError> {
-    let bytes = module.load().await?;
-    match bytes.len() {
-        length if length > MAX_MODULE_BYTES => Err(ComputeError::ModuleTooLarge {
-            length,
-            limit: MAX_MODULE_BYTES,
-        }),
-        _ => Ok(bytes),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     outcome::Outcome,
     profile::profile,
-    program::Programs,
+    program::{Programs, Unfit},
     run::run,
     sandbox::{self, Sandbox},
     second,
@@ -105,7 +105,7 @@ fn attend(
                 let retire = is_long(&result) && own_memory.bytes() > RETIRE_BYTES;
                 answer(pipe, result, retire)?;
             }
-            Tag::Compile => compile(pipe, &programs, &payload)?,
+            Tag::Compile => compile(pipe, &programs, &payload, hello.fuel)?,
             Tag::Second => {
                 let result = perform_second(pipe, &decode(&payload)?);
                 answer(pipe, result, own_memory.bytes() > RETIRE_BYTES)?;
@@ -139,25 +139,26 @@ fn grant_memory(task: &Task) -> Result<(), Fault> {
 /// the program's failure, not this machine's.
 fn perform(pipe: &Pipe, programs: &mut Programs, task: &Task) -> Result<Outcome, Fault> {
     grant_memory(task)?;
-    let loaded = programs.get(task.module, || request_module(pipe))?;
+    let loaded = programs.get(task.module, task.limits.fuel, || request_module(pipe))?;
     match loaded {
         Ok(program) => run(&program, task, Box::new(pipe.clone())),
-        Err(error) => Ok(Outcome::outside_profile(&error.to_string())),
+        Err(unfit) => Ok(unfit.outcome(task.limits.fuel)),
     }
 }
 
-/// Compiles a module that the parent keeps.
-fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8]) -> io::Result<()> {
+/// Compiles a module that the parent keeps, if that much fuel pays for it.
+fn compile(pipe: &Pipe, programs: &Programs, wasm: &[u8], fuel: Option<u64>) -> io::Result<()> {
     // The most memory that any worker may have, because the limit of a task is not known here.
     sandbox::grant_memory(0)?;
-    let ended = match programs.precompile(wasm) {
+    let ended = match programs.precompile(wasm, fuel.unwrap_or(u64::MAX)) {
         Ok(Ok(bytes)) => {
             for piece in bytes.chunks(CHUNK) {
                 pipe.send(Tag::Output, piece)?;
             }
             Compiled::All
         }
-        Ok(Err(error)) => Compiled::OutsideProfile(error.to_string()),
+        Ok(Err(Unfit::Profile(error))) => Compiled::OutsideProfile(error.to_string()),
+        Ok(Err(Unfit::Unpaid(cost))) => Compiled::Unpaid(cost),
         Err(fault) => Compiled::Failed(fault.to_string()),
     };
     pipe.send(Tag::Compiled, &encode(&ended)?)

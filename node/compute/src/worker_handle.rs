@@ -9,11 +9,13 @@ use crate::{
     error::ComputeError,
     escape::escape_for_terminal,
     frame::{self, decode, encode, Hello, Ready, Tag, PROTOCOL},
+    module_source::ModuleBytes,
     sandbox::Sandbox,
     spawner::Spawner,
 };
 use bytes::Bytes;
 use rings_protocol::Digest;
+use sha2::{Digest as _, Sha256};
 use std::{io, path::Path, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -42,6 +44,8 @@ pub(crate) enum Broken {
     Protocol(String),
     /// Its output could not be kept; it is still sending.
     Output(io::Error),
+    /// The module that it is getting cannot be read to its end.
+    Module(ComputeError),
     /// The pool is shutting down.
     Closed,
 }
@@ -116,7 +120,7 @@ impl Worker {
     pub(crate) async fn start(
         spawner: &Spawner,
         command: &Path,
-        cache: Option<&Path>,
+        hello: Hello,
         profile: Option<&str>,
     ) -> Result<Self, ComputeError> {
         let spawn_error = |source| ComputeError::Spawn {
@@ -138,7 +142,7 @@ impl Worker {
             sandbox: Sandbox::default(),
             profile: String::new(),
         };
-        match worker.greet(cache).await {
+        match worker.greet(&hello).await {
             Ok(ready) if ready.protocol != PROTOCOL => Err(ComputeError::Protocol {
                 what: format!("it speaks form {} and not {PROTOCOL}", ready.protocol),
             }),
@@ -155,12 +159,9 @@ impl Worker {
         }
     }
 
-    async fn greet(&mut self, cache: Option<&Path>) -> Result<Ready, Broken> {
+    async fn greet(&mut self, hello: &Hello) -> Result<Ready, Broken> {
         let budget = &mut Budget::new(START_LIMIT);
-        let hello = Hello {
-            cache: cache.map(Path::to_owned),
-        };
-        self.send(budget, Tag::Hello, &encode(&hello)?).await?;
+        self.send(budget, Tag::Hello, &encode(hello)?).await?;
         match self.receive(budget).await? {
             (Tag::Ready, payload) => Ok(decode(&payload)?),
             (tag, _) => Err(Broken::Protocol(format!("{tag:?} in place of a greeting"))),
@@ -175,6 +176,36 @@ impl Worker {
         payload: &[u8],
     ) -> Result<(), Broken> {
         budget.spend(frame::send(&mut self.to, tag, payload)).await
+    }
+
+    /// Sends a module, piece by piece, and gives the hash of what was sent. Waiting for a piece takes time from `waiting`.
+    pub(crate) async fn send_module(
+        &mut self,
+        budget: &mut Budget,
+        waiting: &mut Budget,
+        tag: Tag,
+        mut module: ModuleBytes,
+    ) -> Result<Digest, Broken> {
+        // A length that does not fit is too long for the frame.
+        let length = usize::try_from(module.length()).unwrap_or(usize::MAX);
+        budget
+            .spend(frame::send_header(&mut self.to, tag, length))
+            .await?;
+        let mut hash = Sha256::new();
+        loop {
+            let piece = waiting.within(module.next()).await.ok_or_else(|| {
+                Broken::Module(ComputeError::InputTimeout {
+                    limit: waiting.limit(),
+                })
+            })?;
+            let Some(piece) = piece.map_err(Broken::Module)? else {
+                return Ok(Digest(hash.finalize().into()));
+            };
+            hash.update(&piece);
+            budget
+                .spend(frame::send_piece(&mut self.to, &piece))
+                .await?;
+        }
     }
 
     /// Receives a frame.
@@ -212,6 +243,7 @@ impl Worker {
             Broken::Slow => ComputeError::Timeout { limit },
             Broken::Protocol(what) => ComputeError::Protocol { what },
             Broken::Output(error) => ComputeError::Output(error),
+            Broken::Module(error) => error,
             Broken::Closed => ComputeError::Closed,
         }
     }

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests may panic as the tests do.
 
+mod common;
 #[allow(dead_code)] // The benchmark uses more of it.
 mod shapes;
 
-use rings_compute::{check_module, compile_effort, ProfileError, MAX_EFFORT};
+use common::{pool, pool_with, run, start, task, WALL_LIMIT};
+use rings_compute::{check_module, compile_effort, compile_fuel, ProfileError, Reason, MAX_EFFORT};
 use std::{fs, path::Path};
 
 /// Shapes that are accepted as they are, because other bounds keep them small: they compile in some 20 seconds.
@@ -64,5 +66,48 @@ fn the_examples_have_a_twentieth_of_the_effort_at_most() {
             let effort = compile_effort(&fs::read(&file).unwrap()).unwrap();
             assert!(effort <= MAX_EFFORT / 20, "{}: {effort}", file.display());
         }
+    }
+}
+
+/// How many modules a cache has.
+fn kept(cache: &Path) -> usize {
+    let files = fs::read_dir(cache).unwrap().flatten();
+    let names = files.map(|file| file.path());
+    names
+        .filter(|path| path.extension().is_some_and(|end| end == "cwasm"))
+        .count()
+}
+
+#[tokio::test]
+async fn compiling_that_is_not_paid_for_is_not_done_and_the_answer_does_not_depend_on_what_is_compiled(
+) {
+    let module = start("(call $show (i32.const 7))");
+    let (rich, mut poor) = (task(&module), task(&module));
+    poor.limits.fuel = compile_fuel(compile_effort(&module).unwrap()) - 1;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path();
+    let (kept_by, alone) = (pool_with(1, Some(cache.into()), WALL_LIMIT), pool(1));
+    let unpaid = run(&kept_by, &poor, &module, b"").await;
+    let failure = unpaid.0.result.as_ref().unwrap_err();
+    assert_eq!(
+        (failure.reason, unpaid.0.fuel),
+        (Reason::Fuel, poor.limits.fuel)
+    );
+    assert_eq!(kept(cache), 0);
+    for pool in [&kept_by, &alone] {
+        assert_eq!(run(pool, &poor, &module, b"").await, unpaid);
+        let paid = run(pool, &rich, &module, b"").await;
+        assert_eq!(
+            (paid.0.result, paid.1),
+            (Ok(()), 7u32.to_le_bytes().to_vec())
+        );
+        assert_eq!(run(pool, &poor, &module, b"").await, unpaid);
+    }
+    assert_eq!(kept(cache), 1);
+    // A member that finds the module in the cache and knows nothing of it.
+    let other = pool_with(1, Some(cache.into()), WALL_LIMIT);
+    assert_eq!(run(&other, &poor, &module, b"").await, unpaid);
+    for pool in [kept_by, alone, other] {
+        pool.shutdown().await;
     }
 }

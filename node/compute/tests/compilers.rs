@@ -606,6 +606,22 @@ async fn what_the_profile_lets_in_is_compiled_with_any_number_of_threads_in_half
     );
 }
 
+/// Modules that a search has found, which no member could compile in its memory or its time, and what they are refused for.
+const FOUND: &[(u64, &str)] = &[(
+    1012,
+    "values that blocks of one function take and give, times its blocks",
+)];
+
+#[test]
+fn modules_that_a_search_has_found_are_refused_by_name() {
+    for (seed, wanted) in FOUND {
+        match check_module(&module(*seed)) {
+            Err(ProfileError::TooLarge { what, .. }) => assert_eq!(what, *wanted, "seed {seed}"),
+            other => panic!("seed {seed}: {other:?}"),
+        }
+    }
+}
+
 /// A command with a function of that body in it.
 fn command(types: &str, body: &str) -> Vec<u8> {
     wat::parse_str(format!(
@@ -647,6 +663,11 @@ fn modules_that_killed_compilers_are_refused_by_name() {
         "(block (result {wide}) {zeros} (br_table {labels} (i32.const 0))) {}",
         "drop ".repeat(1000)
     );
+    // Each value is small, each block is short: the lists of all of them are not.
+    let passed = format!(
+        "(local i32) (i32.const 0) {} drop",
+        "(block (param i32) (result i32) (br_if 0 (local.get 0)))".repeat(14_000)
+    );
     let globals = "(global i32 (i32.const 0))".repeat(1_000_000);
     let types = "(type (func))".repeat(1_000_000);
     for (name, module, wanted) in [
@@ -664,6 +685,11 @@ fn modules_that_killed_compilers_are_refused_by_name() {
             "labels",
             command("", &table.repeat(2)),
             "values that calls, blocks and jumps of one function move",
+        ),
+        (
+            "passed on",
+            command(&passes, &passed),
+            "values that blocks of one function take and give, times its blocks",
         ),
         ("globals", command(&globals, ""), "globals"),
         ("types", command(&types, ""), "types"),

@@ -263,7 +263,7 @@ async fn a_module_is_prepared_once_and_one_outside_the_profile_is_checked_once()
     let (good, bad) = (start(ECHO), b"\0asm\x01\0\0\0".to_vec());
     for module in [&good, &bad] {
         let source = Bytes::from(module.clone());
-        pool.prepare(task(module).module, source).await.unwrap();
+        pool.prepare(&task(module), source).await.unwrap();
     }
     // Neither needs the module's bytes again.
     let ran = |module: Vec<u8>| {
@@ -287,7 +287,7 @@ struct Gone;
 
 #[async_trait]
 impl rings_compute::ModuleSource for Gone {
-    async fn load(&self) -> Result<Bytes, ComputeError> {
+    async fn load(&self) -> Result<rings_compute::ModuleBytes, ComputeError> {
         Err(ComputeError::module("it is gone"))
     }
 }

@@ -6,9 +6,9 @@ use rings_compute::{
     imports, proposals, proposals_off, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, MAX_ALIVE,
     MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
     MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
-    MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
-    MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES, TOUCH_SECONDS,
-    UNIT_NANOSECONDS,
+    MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING,
+    MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
+    TOUCH_SECONDS, UNIT_NANOSECONDS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -102,6 +102,10 @@ fn every_bound_is_written_down() {
             thousands(MAX_ALIVE),
         ),
         (
+            "values that blocks of one function take and give, times its blocks before their ends",
+            thousands(MAX_LABEL_ENTRIES),
+        ),
+        (
             "units of effort to compile all functions",
             thousands(MAX_EFFORT),
         ),
@@ -137,7 +141,8 @@ fn every_bound_is_written_down() {
     assert_eq!(BYTE_FUEL, 1);
     for cost in [
         format!("Each call costs {CALL_FUEL} units of fuel, one more for each byte that it moves, and {ITEM_FUEL} for each argument"),
-        format!("each block of the inputs costs {} units", thousands(BLOCK_FUEL)),
+        format!("each block of the program and of the inputs costs {} units", thousands(BLOCK_FUEL)),
+        format!("compiling costs a unit for each {UNIT_NANOSECONDS} units of effort"),
         format!("A unit takes at most {UNIT_NANOSECONDS} nanoseconds"),
         format!("at most {TOUCH_SECONDS} seconds a GiB"),
     ] {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use common::{input, pool, pool_that_compiles, pool_with, run, task, WALL_LIMIT};
 use futures::{stream, StreamExt};
 use rings_compute::{
-    ComputeError, Failure, Guard, HashedOutput, ModuleSource, Opinion, OutputSink, Pool,
-    PoolConfig, Reason, Witnessed,
+    ComputeError, Failure, Guard, HashedOutput, ModuleBytes, ModuleSource, Opinion, OutputSink,
+    Pool, PoolConfig, Reason, Witnessed,
 };
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -53,9 +53,9 @@ struct Counted<'a>(Bytes, &'a AtomicUsize);
 
 #[async_trait]
 impl ModuleSource for Counted<'_> {
-    async fn load(&self) -> Result<Bytes, ComputeError> {
+    async fn load(&self) -> Result<ModuleBytes, ComputeError> {
         self.1.fetch_add(1, Ordering::SeqCst);
-        Ok(self.0.clone())
+        Ok(self.0.clone().into())
     }
 }
 
@@ -578,7 +578,7 @@ async fn a_module_that_cannot_be_had_or_is_another_is_an_error() {
     struct Missing;
     #[async_trait]
     impl ModuleSource for Missing {
-        async fn load(&self) -> Result<Bytes, ComputeError> {
+        async fn load(&self) -> Result<ModuleBytes, ComputeError> {
             Err(ComputeError::module("no such block"))
         }
     }

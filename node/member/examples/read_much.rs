@@ -114,7 +114,8 @@ impl Stage {
         // So that nothing is compiled later.
         let digest = sha256(&module);
         let module = Bytes::from(module);
-        self.pools.own().prepare(digest, module.clone()).await?;
+        let work = task(context().computation, &operation, digest);
+        self.pools.own().prepare(&work, module.clone()).await?;
         for _ in 0..pairs {
             let read = self.read().await?;
             let run = self.run(&operation, digest, &module).await?;

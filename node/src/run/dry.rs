@@ -36,7 +36,7 @@ use rings_protocol::{
     operation::{FailureRecord, Mode, Operation},
     Address,
 };
-use rings_store::Importer;
+use rings_store::{check_file, BlockSource, Importer};
 use serde::Serialize;
 use std::{
     fs::File,
@@ -95,10 +95,22 @@ pub async fn run(args: &RunArgs, out: Out) -> Result<(), ExitError> {
     dry.tell(done?, began)
 }
 
-/// The program's bytes, from the file or from the ring in the directory.
-async fn module(args: &RunArgs, job: &Job) -> Result<Bytes, ExitError> {
+/// A program.
+struct Module {
+    bytes: Bytes,
+    /// How many blocks its file has.
+    blocks: u64,
+}
+
+/// The program, from the file or from the ring in the directory.
+async fn module(args: &RunArgs, job: &Job) -> Result<Module, ExitError> {
     let cid = match &job.program {
-        ProgramSource::Here(content) => return content.bytes().await,
+        ProgramSource::Here(content) => {
+            return Ok(Module {
+                bytes: content.bytes().await?,
+                blocks: content.imported.shape().blocks,
+            })
+        }
         ProgramSource::There(cid) => *cid,
     };
     let dir = args.dir.dir();
@@ -110,7 +122,11 @@ async fn module(args: &RunArgs, job: &Job) -> Result<Bytes, ExitError> {
     })?;
     let clients = dir.clients(&file)?;
     let members: Vec<_> = clients.iter().collect();
-    job::read_program(Arc::new(GatewaySource::of(&members)?), cid).await
+    let source: Arc<dyn BlockSource> = Arc::new(GatewaySource::of(&members)?);
+    Ok(Module {
+        blocks: check_file(&*source, cid).await?.blocks,
+        bytes: job::read_program(source, cid).await?,
+    })
 }
 
 /// A run on this machine, and all that it needs.
@@ -118,7 +134,7 @@ struct Dry<'a> {
     args: &'a RunArgs,
     job: &'a Job,
     task: Task,
-    module: Bytes,
+    module: Module,
     pools: &'a Pools,
     out: Out,
 }
@@ -136,7 +152,7 @@ impl<'a> Dry<'a> {
     fn new(
         args: &'a RunArgs,
         job: &'a Job,
-        module: Bytes,
+        module: Module,
         pools: &'a Pools,
         out: Out,
     ) -> Result<Self, ExitError> {
@@ -145,7 +161,7 @@ impl<'a> Dry<'a> {
             gate: Address::default(),
             inputs: inputs_hash(&[]),
         };
-        let mut task = task::task(nowhere, &job.what, sha256(&module));
+        let mut task = task::task(nowhere, &job.what, sha256(&module.bytes));
         if let Some(state) = &job.state {
             let content = state.content().ok_or_else(|| {
                 ExitError::usage("a dry run asks no ring for its state; name a file with --state")
@@ -197,12 +213,17 @@ impl<'a> Dry<'a> {
 
     /// All of them, or the first that has more blocks than its fuel pays for: a ring finds that out before it runs any.
     fn worth_running<'i>(&self, inputs: Vec<(u64, &'i Content)>) -> Vec<(u64, &'i Content)> {
-        let paid = self.operation().fuel / BLOCK_FUEL;
+        let paid = (self.operation().fuel / BLOCK_FUEL).saturating_sub(self.program_blocks());
         let unpaid = |(_, input): &&(u64, &Content)| blocks([*input].into_iter()) > paid;
         match inputs.iter().find(unpaid) {
             Some(first) => vec![*first],
             None => inputs,
         }
+    }
+
+    /// How many blocks the program has.
+    fn program_blocks(&self) -> u64 {
+        self.module.blocks
     }
 
     /// One run, with `inputs` one after the other as standard input.
@@ -221,14 +242,15 @@ impl<'a> Dry<'a> {
             .filter_map(StateSource::content)
             .collect();
         let task = Task {
-            blocks: blocks(inputs.iter().chain(&state).copied()),
+            blocks: blocks(inputs.iter().chain(&state).copied())
+                .saturating_add(self.program_blocks()),
             ..self.task.clone()
         };
         let state = (content(&state).await?, &mut next as &mut dyn OutputSink);
         let ran = self
             .pools
             .own()
-            .run_with_state(&task, self.module.clone(), standard, state)
+            .run_with_state(&task, self.module.bytes.clone(), standard, state)
             .await;
         // That an output could not be shown is the reason why the run was broken off, so it is told first.
         if let Some(failure) = sink.failed.or(next.failed) {

@@ -7,19 +7,21 @@
 //!
 //! A block that stands in many places is fetched and checked once: what is below it is the same everywhere. So the time
 //! depends on the number of different blocks, which has a limit, even when a few blocks repeat to make a very long
-//! file. Memory holds one window of blocks, one node for each level, and a short entry for each different block.
+//! file. Memory holds one window of blocks, one node for each level, and a short entry for each different block. A
+//! [`FileChecker`] checks many files at once, but few that have very many blocks ([`LARGE_CHECKS`]).
 
 use crate::{
     block::{key_of, Key},
     part::{check_name, too_deep, Part, MAX_FILE_DEPTH},
-    walk::{fetch, Link, Stated},
+    walk::{fetch_in_halves, Link, Stated},
     Block, BlockSource, StoreError,
 };
 use cid::Cid;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Most different blocks in one file: 32 GiB, as `ipfs add` cuts files.
 pub const MAX_FILE_BLOCKS: u32 = 128 * 1024;
@@ -35,6 +37,13 @@ const CHECK_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// fetching and hashing it takes as long as that many blocks. Blocks of `ipfs add` have a few bytes more than this and
 /// count as one.
 pub const COUNTED_BYTES: u64 = 256 * 1024;
+
+/// A check of a file that has more different blocks than this is a large one: its entries take more than a megabyte. 4 GiB, as
+/// `ipfs add` cuts files.
+pub const SMALL_CHECK_BLOCKS: usize = 16 * 1024;
+
+/// Large checks of one [`FileChecker`] that go on at one time. Further ones wait where they have become large. Each takes up to 12 MB.
+pub const LARGE_CHECKS: usize = 2;
 
 /// A [`FileChecker`] remembers at most this many checked files.
 pub const MAX_REMEMBERED_FILES: usize = 4096;
@@ -56,7 +65,8 @@ pub struct FileShape {
 /// than [`MAX_FILE_BLOCKS`] and [`MAX_FILE_DEPTH`] allow: then it is not a file on any machine. Any other error says that
 /// this could not be found out now.
 pub async fn check_file(source: &dyn BlockSource, cid: Cid) -> Result<FileShape, StoreError> {
-    let mut check = Check::new(source, u64::MAX);
+    let room = Semaphore::new(1);
+    let mut check = Check::new(source, u64::MAX, &room);
     check.run(Link::root(cid)).await.map(FileShape::from)
 }
 
@@ -66,8 +76,9 @@ async fn check_within(
     source: &dyn BlockSource,
     cid: Cid,
     most: u64,
+    room: &Semaphore,
 ) -> Result<Option<FileShape>, StoreError> {
-    let mut check = Check::new(source, most);
+    let mut check = Check::new(source, most, room);
     match check.run(Link::root(cid)).await {
         Ok(summary) => Ok(FileShape::from(summary).within(most)),
         Err(_) if check.has_more => Ok(None),
@@ -125,7 +136,8 @@ struct OpenNode {
 /// A check under way: the way from the root to the block that is looked at, and what is known of those that are done.
 struct Check<'a> {
     source: &'a dyn BlockSource,
-    seen: HashMap<Key, Done>,
+    /// A tree, because a table needs three times as much while it grows, in pieces that the allocator keeps afterwards.
+    seen: BTreeMap<Key, Done>,
     /// Of the nodes that are done.
     nodes: Vec<Summary>,
     /// From the root downwards.
@@ -135,18 +147,24 @@ struct Check<'a> {
     looked_at: u64,
     /// Whether there is more.
     has_more: bool,
+    /// Places for large checks.
+    room: &'a Semaphore,
+    /// The place of this one, once it is large.
+    place: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Check<'a> {
-    fn new(source: &'a dyn BlockSource, most: u64) -> Self {
+    fn new(source: &'a dyn BlockSource, most: u64, room: &'a Semaphore) -> Self {
         Self {
             source,
-            seen: HashMap::new(),
+            seen: BTreeMap::new(),
             nodes: Vec::new(),
             open: Vec::new(),
             most,
             looked_at: 0,
             has_more: false,
+            room,
+            place: None,
         }
     }
 
@@ -164,6 +182,7 @@ impl<'a> Check<'a> {
                         let window = self.window(&node)?;
                         node.ahead = CHECK_AHEAD_BLOCKS.min(2 * node.ahead);
                         self.open.push(node);
+                        self.take_place().await?;
                         self.look_at(&window).await?;
                         continue;
                     }
@@ -175,6 +194,15 @@ impl<'a> Check<'a> {
         }
         let done = self.recall(&root.cid)?;
         done.ok_or(StoreError::WrongAnswer { cid: root.cid })
+    }
+
+    /// Waits for a place when the check has become large.
+    async fn take_place(&mut self) -> Result<(), StoreError> {
+        if self.place.is_none() && self.seen.len() > SMALL_CHECK_BLOCKS {
+            let place = self.room.acquire().await;
+            self.place = Some(place.map_err(|_| StoreError::Stopped)?);
+        }
+        Ok(())
     }
 
     /// The children that come next and are not known yet, each of them once.
@@ -202,7 +230,7 @@ impl<'a> Check<'a> {
     /// blocks after it are fetched again when their turn comes, so that no block waits in memory.
     async fn look_at(&mut self, window: &[Link]) -> Result<(), StoreError> {
         let cids: Vec<Cid> = window.iter().map(|link| link.cid).collect();
-        let fetched = fetch(self.source, &cids).await;
+        let fetched = fetch_in_halves(self.source, &cids).await;
         for (link, block) in window.iter().zip(fetched) {
             if let Some(node) = self.look_at_one(link, &block?)? {
                 if let Some(parent) = self.open.last_mut() {
@@ -326,6 +354,8 @@ impl OpenNode {
 pub struct FileChecker {
     source: Arc<dyn BlockSource>,
     remembered: Mutex<Remembered>,
+    /// Places for large checks.
+    room: Semaphore,
 }
 
 /// Files that were checked, and the order in which they were: the oldest goes when there are too many.
@@ -341,6 +371,7 @@ impl FileChecker {
         Self {
             source,
             remembered: Mutex::default(),
+            room: Semaphore::new(LARGE_CHECKS),
         }
     }
 
@@ -354,7 +385,7 @@ impl FileChecker {
         if let Some(shape) = self.recall(&cid) {
             return Ok(shape.within(most_blocks));
         }
-        let shape = check_within(&*self.source, cid, most_blocks).await?;
+        let shape = check_within(&*self.source, cid, most_blocks, &self.room).await?;
         if let Some(shape) = shape {
             self.remember(cid, shape);
         }

@@ -56,8 +56,8 @@ pub use archive::{archive_of, export_all, MAX_CAR_ROOTS};
 pub use block::{Block, MAX_BLOCK_BYTES};
 pub use car::{car_header, car_section_head, read_car, read_cars, MAX_CAR_BLOCKS, MAX_CAR_DEPTH};
 pub use check::{
-    check_file, FileChecker, FileShape, CHECK_AHEAD_BLOCKS, COUNTED_BYTES, MAX_FILE_BLOCKS,
-    MAX_REMEMBERED_FILES,
+    check_file, FileChecker, FileShape, CHECK_AHEAD_BLOCKS, COUNTED_BYTES, LARGE_CHECKS,
+    MAX_FILE_BLOCKS, MAX_REMEMBERED_FILES, SMALL_CHECK_BLOCKS,
 };
 pub use disk::Disk;
 pub use draft::{Draft, MAX_DRAFT_BLOCKS};

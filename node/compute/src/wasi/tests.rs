@@ -1,5 +1,5 @@
 use super::{functions::FUNCTIONS, import_names, signature, signatures::SIGNATURES};
-use crate::fixture::{run, run_with_state, shown, start, task};
+use crate::fixture::{compiling, run, run_with_state, shown, start, task};
 use crate::{
     costs::{BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL},
     Reason,
@@ -409,10 +409,11 @@ fn host_calls_cost_fuel_and_bytes_cost_more() {
 fn running_out_in_a_host_call_uses_exactly_all() {
     let module = start("(drop (call $random_get (i32.const 0) (i32.const 60000)))");
     let mut task = task(&module);
-    task.limits.fuel = 5000;
+    let fuel = compiling(&module) + 5000;
+    task.limits.fuel = fuel;
     let (outcome, _) = run(&module, &task, b"").unwrap();
     assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
-    assert_eq!(outcome.fuel, 5000);
+    assert_eq!(outcome.fuel, fuel);
 }
 
 #[test]
@@ -517,9 +518,10 @@ fn blocks_of_the_input_are_paid_for_before_the_program_starts() {
     };
     let (none, three) = (with(0, 1_000_000).0, with(3, 1_000_000).0);
     assert_eq!(three.fuel - none.fuel, 3 * BLOCK_FUEL);
+    let most = compiling(&module) + 100 * BLOCK_FUEL;
     for blocks in [101, u64::MAX] {
-        let (outcome, output) = with(blocks, 100 * BLOCK_FUEL);
+        let (outcome, output) = with(blocks, most);
         assert_eq!(outcome.result.unwrap_err().reason, Reason::Fuel);
-        assert_eq!((outcome.fuel, output.len()), (100 * BLOCK_FUEL, 0));
+        assert_eq!((outcome.fuel, output.len()), (most, 0));
     }
 }

@@ -17,19 +17,19 @@ use futures::{
     stream::{self, BoxStream},
     StreamExt, TryStreamExt,
 };
-use rings_compute::{ComputeError, ModuleSource, BLOCK_FUEL, MAX_MODULE_BYTES};
+use rings_compute::{ComputeError, ModuleBytes, ModuleSource, BLOCK_FUEL, MAX_MODULE_BYTES};
 use rings_protocol::Digest;
 use rings_store::{
-    file_size, read_file, read_small_file, BlockSource, ErrorClass, FileChecker, Imported,
-    StoreError,
+    file_size, read_file, read_small_file, BlockSource, ErrorClass, FileChecker, FileShape,
+    Imported, StoreError,
 };
 use sha2::{Digest as _, Sha256};
 use std::{io, sync::Arc};
 
-/// Most blocks of an operation's or a program's file. Equal ones count each time, because they are read each time: a few
-/// blocks can repeat to make a file of millions. No fuel pays for this, unlike for the blocks of inputs. A file of
-/// `ipfs add` has one block for each 256 KiB.
-const MAX_SMALL_FILE_BLOCKS: u64 = 128 * 1024;
+/// Most blocks of an operation's file. Equal ones count each time, because they are read each time: a few blocks can repeat to make a
+/// file of millions. No fuel pays for this, unlike for the blocks of the program and the inputs. A file of `ipfs add` has one block
+/// for each 256 KiB.
+const MAX_OPERATION_BLOCKS: u64 = 1024;
 
 /// A source of blocks, and the files in it that have been checked.
 pub struct Files {
@@ -54,17 +54,32 @@ impl Files {
         }
     }
 
-    /// The whole of a file that must not be longer than `limit` bytes.
-    pub(super) async fn small(&self, cid: Cid, limit: u32, what: &str) -> Result<Vec<u8>, Stop> {
-        self.check_small(cid, limit, what).await?;
+    /// The whole of the file of an operation, which must not be longer than `limit` bytes.
+    pub(super) async fn operation(&self, cid: Cid, limit: u32) -> Result<Vec<u8>, Stop> {
+        let what = "operation";
+        let shape = self.check_small(cid, limit, what, MAX_OPERATION_BLOCKS);
+        if shape.await?.is_none() {
+            let wrong = format!("the {what} has more than {MAX_OPERATION_BLOCKS} blocks");
+            return Err(Stop::Failed(malformed(&wrong, None)));
+        }
         let read = read_small_file(Arc::clone(&self.source), cid, limit).await;
         read.map_err(|error| not_a_file(error, what))
     }
 
-    /// The program of an operation: fetched and hashed whole, and not kept in memory.
-    pub(super) async fn program(&self, cid: Cid) -> Result<Program, Stop> {
+    /// The program of an operation: fetched and hashed whole, and not kept in memory. `fuel` pays for its blocks.
+    ///
+    /// With `is_each`, a failure for want of fuel is that of the first input: none of the runs can be paid.
+    pub(super) async fn program(
+        &self,
+        cid: Cid,
+        fuel: u64,
+        is_each: bool,
+    ) -> Result<Program, Stop> {
         let what = "program";
-        self.check_small(cid, MAX_MODULE_BYTES as u32, what).await?;
+        let paid = fuel / BLOCK_FUEL;
+        let shape = self.check_small(cid, MAX_MODULE_BYTES as u32, what, paid);
+        let unpaid = || Stop::Failed(out_of_fuel(is_each.then_some(0)));
+        let shape = shape.await?.ok_or_else(unpaid)?;
         let mut content = read_file(Arc::clone(&self.source), cid);
         let mut hash = Sha256::new();
         while let Some(piece) = content.next().await {
@@ -73,38 +88,42 @@ impl Files {
         Ok(Program {
             source: Arc::clone(&self.source),
             cid,
+            bytes: shape.bytes,
             digest: Digest(hash.finalize().into()),
+            blocks: shape.blocks,
         })
     }
 
-    /// Checks a file that no fuel pays for: its length as the root says, then all of it, then how many blocks reading it takes.
-    async fn check_small(&self, cid: Cid, limit: u32, what: &str) -> Result<(), Stop> {
+    /// Checks a file that is read whole: its length as the root says, then all of it. The answer is what it is made of, if reading it takes
+    /// at most that many blocks.
+    async fn check_small(
+        &self,
+        cid: Cid,
+        limit: u32,
+        what: &str,
+        most_blocks: u64,
+    ) -> Result<Option<FileShape>, Stop> {
         let size = file_size(&*self.source, cid).await;
         if size.map_err(|error| not_a_file(error, what))? > u64::from(limit) {
             let wrong = format!("the {what} has more than {limit} bytes");
             return Err(Stop::Failed(malformed(&wrong, None)));
         }
-        let checked = self.checker.check(cid, MAX_SMALL_FILE_BLOCKS).await;
-        match checked.map_err(|error| not_a_file(error, what))? {
-            Some(_) => Ok(()),
-            None => {
-                let wrong = format!("the {what} has more than {MAX_SMALL_FILE_BLOCKS} blocks");
-                Err(Stop::Failed(malformed(&wrong, None)))
-            }
-        }
+        let checked = self.checker.check(cid, most_blocks).await;
+        checked.map_err(|error| not_a_file(error, what))
     }
 
     /// Fetches what is missing of these files, and checks all of them, one after the other, until there are more blocks
-    /// than `fuel` pays for: those of each file (`is_each`), or of all together.
+    /// than `fuel` pays for beside those of `program`: those of each file (`is_each`), or of all together.
     ///
     /// With `is_each`, a failure names the place of the input.
     pub(super) async fn inputs(
         &self,
         cids: &[Cid],
+        program: &Program,
         fuel: u64,
         is_each: bool,
     ) -> Result<Vec<Input>, Stop> {
-        let mut paid = fuel / BLOCK_FUEL;
+        let mut paid = (fuel / BLOCK_FUEL).saturating_sub(program.blocks);
         let mut inputs = Vec::with_capacity(cids.len());
         for (number, cid) in (0..).zip(cids) {
             let number = is_each.then_some(number);
@@ -145,7 +164,10 @@ impl Files {
 pub(super) struct Program {
     source: Arc<dyn BlockSource>,
     cid: Cid,
+    bytes: u64,
     digest: Digest,
+    /// As those of an [`Input`].
+    blocks: u64,
 }
 
 impl Program {
@@ -157,18 +179,18 @@ impl Program {
 
 #[async_trait]
 impl ModuleSource for Program {
-    async fn load(&self) -> Result<Bytes, ComputeError> {
-        let source = Arc::clone(&self.source);
-        let read = read_small_file(source, self.cid, MAX_MODULE_BYTES as u32).await;
-        read.map(Bytes::from).map_err(ComputeError::module)
+    async fn load(&self) -> Result<ModuleBytes, ComputeError> {
+        let content = read_file(Arc::clone(&self.source), self.cid);
+        let pieces = content.map_err(ComputeError::module).boxed();
+        Ok(ModuleBytes::new(self.bytes, pieces))
     }
 }
 
-/// How many blocks the inputs have together.
-pub(super) fn blocks(inputs: &[Input]) -> u64 {
-    inputs
-        .iter()
-        .fold(0, |sum, input| input.blocks.saturating_add(sum))
+/// How many blocks the program and the inputs have together.
+pub(super) fn blocks(program: &Program, inputs: &[Input]) -> u64 {
+    inputs.iter().fold(program.blocks, |sum, input| {
+        input.blocks.saturating_add(sum)
+    })
 }
 
 /// As [`unreadable`], for a file that is `what`.

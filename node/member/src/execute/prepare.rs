@@ -66,16 +66,17 @@ impl Desk<'_> {
         let pool = pools.of(&operation.profile);
         let pool = Arc::clone(pool.map_err(ExecuteError::Compute)?);
         self.check_bounds(&operation, &pool)?;
-        let program = self.files.program(operation.program).await?;
+        let (fuel, is_each) = (operation.fuel, operation.mode == Mode::Each);
+        let program = self.files.program(operation.program, fuel, is_each);
+        let program = program.await?;
         let task = task(self.context.computation, &operation, program.digest());
         let task = match operation.state {
             true => with_state(task, &digests(inputs)?),
             false => task,
         };
-        let is_each = operation.mode == Mode::Each;
-        let inputs = self.files.inputs(inputs, operation.fuel, is_each).await?;
+        let inputs = self.files.inputs(inputs, &program, fuel, is_each).await?;
         // Compiled now, so that a run whose program compiles slowly holds no worker's place meanwhile.
-        let compiled = pool.prepare(task.module, program.clone()).await;
+        let compiled = pool.prepare(&task, program.clone()).await;
         compiled.map_err(ExecuteError::Compute)?;
         Ok(Work {
             pool,
@@ -90,7 +91,7 @@ impl Desk<'_> {
     /// members find alike, so it is voted on.
     async fn operation(&self, cid: Cid, inputs: usize) -> Result<Operation, Stop> {
         let limit = MAX_OPERATION_BYTES as u32;
-        let bytes = self.files.small(cid, limit, "operation").await?;
+        let bytes = self.files.operation(cid, limit).await?;
         let wrong = |what| Stop::Failed(malformed(what, None));
         let operation = Operation::from_dag_json(&bytes)
             .map_err(|_| wrong("the operation is not canonical DAG-JSON of Rings"))?;

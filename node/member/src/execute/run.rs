@@ -244,7 +244,7 @@ impl Run<'_> {
 
     fn task(&self, inputs: &[Input]) -> Task {
         Task {
-            blocks: blocks(inputs),
+            blocks: blocks(&self.work.program, inputs),
             ..self.work.task.clone()
         }
     }

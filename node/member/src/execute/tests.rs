@@ -188,19 +188,23 @@ async fn inputs_that_no_fuel_pays_for_are_out_of_fuel_and_not_fetched() {
         let record = prepared.unwrap().work.err();
         record.map(|record| (record.reason, record.input))
     };
-    let two_blocks = 2 * BLOCK_FUEL;
-    assert_eq!(of(two_blocks, Mode::Cat, &[one, two]).await, None);
-    assert_eq!(of(BLOCK_FUEL, Mode::Each, &[one, two]).await, None);
+    // The program is a block too.
+    let three_blocks = 3 * BLOCK_FUEL;
+    assert_eq!(of(three_blocks, Mode::Cat, &[one, two]).await, None);
+    assert_eq!(of(2 * BLOCK_FUEL, Mode::Each, &[one, two]).await, None);
     let unpaid = |input| Some((Reason::Fuel, input));
     let all = [one, two, absent];
-    let cat = of(two_blocks - 1, Mode::Cat, &all).await;
+    let cat = of(three_blocks - 1, Mode::Cat, &all).await;
     assert_eq!(cat, unpaid(None));
-    assert_eq!(of(0, Mode::Each, &all).await, unpaid(Some(0)));
+    for fuel in [0, 2 * BLOCK_FUEL - 1] {
+        assert_eq!(of(fuel, Mode::Each, &all).await, unpaid(Some(0)), "{fuel}");
+    }
+    assert_eq!(of(BLOCK_FUEL - 1, Mode::Cat, &[]).await, unpaid(None));
 }
 
-/// Sixteen blocks that make a file of millions: they are not read.
+/// A few blocks that make a file of half a million: they are not read.
 #[tokio::test]
-async fn a_program_of_too_many_blocks_is_malformed() {
+async fn a_file_of_too_many_blocks_is_not_read() {
     let fixture = Fixture::new().await;
     let mut file = fixture.add(b"x").await;
     let mut links = (1u64, fixture.weight(&file).await, 1);
@@ -213,10 +217,14 @@ async fn a_program_of_too_many_blocks_is_malformed() {
         ..fixture.operation().await
     };
     let prepared = fixture.prepare(&operation, &[], BOUNDS).await.unwrap();
-    let record = prepared.work.err().unwrap();
+    assert_eq!(prepared.work.err().unwrap().reason, Reason::Fuel);
+    // No fuel pays for the operation itself.
+    let files = Arc::new(Files::new(rings_store::source(&fixture.store)));
+    let prepared = prepare(&fixture.pools, files, file, &[], context(BOUNDS)).await;
+    let record = prepared.unwrap().work.err().unwrap();
     assert_eq!(record.reason, Reason::Input);
     let said = String::from_utf8(record.stderr).unwrap();
-    assert!(said.contains("more than 131072 blocks"), "{said}");
+    assert!(said.contains("more than 1024 blocks"), "{said}");
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ mod inventory;
 #[cfg(test)]
 mod kubo;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod suite;
