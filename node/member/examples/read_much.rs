@@ -208,7 +208,7 @@ fn context() -> TaskContext {
             inputs: Digest::ZERO,
         },
         outputs: Some(1),
-        member: Address::ZERO,
+        is_sampled: false,
         bounds: Bounds::NONE,
     }
 }

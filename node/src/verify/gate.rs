@@ -204,7 +204,7 @@ impl Question {
         let context = TaskContext {
             computation: self.computation,
             outputs: Some(self.spec.outputs),
-            member: Address::default(),
+            is_sampled: false,
             bounds: Bounds::NONE,
         };
         let execution = execute(pools, source, None, self.operation, &self.inputs, context).await;

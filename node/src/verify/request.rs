@@ -217,7 +217,7 @@ impl Listed {
         let context = TaskContext {
             computation: self.key.computation(),
             outputs: None,
-            member: Address::default(),
+            is_sampled: false,
             bounds: Bounds::NONE,
         };
         let execution = execute(&pools, source, None, operation, &inputs, context).await;

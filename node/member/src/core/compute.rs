@@ -8,10 +8,11 @@
 
 use super::{
     input::{report, Input, NoResult},
+    sample::Reason,
     Core, CoreError, REMEMBERED,
 };
 use crate::counters::GateOutcome;
-use crate::execute::{is_sampled, prepare, Execution, Prepared, TaskContext};
+use crate::execute::{prepare, Execution, Prepared, TaskContext};
 use rings_api::with_causes;
 use rings_protocol::{
     cids::data_cid, gate::Computation, journal::Draft, member::Computed, message::Outputs, Address,
@@ -22,8 +23,6 @@ use std::{future::Future, sync::Arc};
 /// Of a hundred gates that got their result before this member computed them, it computes this many all the same. So
 /// somebody notices when two thirds register a wrong result together.
 const LOOKED_AT_AFTERWARDS: u8 = 5;
-/// Separates this use of the hash from all others.
-const AFTERWARDS_DOMAIN: &[u8] = b"rings look afterwards v1";
 
 /// What is to be computed.
 struct Wanted {
@@ -70,7 +69,8 @@ impl Core {
         if self.parts.member.computation(gate) == Some(computation) {
             return Ok(true);
         }
-        let is_looked_at = is_sampled(AFTERWARDS_DOMAIN, self.me, gate, LOOKED_AT_AFTERWARDS);
+        let sampler = &self.sampler;
+        let is_looked_at = sampler.takes(Reason::Afterwards, gate, LOOKED_AT_AFTERWARDS);
         let agreed = match is_looked_at {
             true => self.agreed(gate)?,
             false => None,
@@ -131,11 +131,16 @@ impl Core {
     }
 
     fn context(&self, computation: Computation, outputs: Option<u128>) -> TaskContext {
+        let bounds = self.parts.bounds;
         TaskContext {
             computation,
             outputs,
-            member: self.me,
-            bounds: self.parts.bounds,
+            is_sampled: self.sampler.takes(
+                Reason::SecondOpinion,
+                computation.gate,
+                bounds.second_opinion,
+            ),
+            bounds,
         }
     }
 

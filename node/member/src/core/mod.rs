@@ -14,7 +14,7 @@
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
 //! what comes before its time), `reading` (the task that
 //! reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
-//! the assembly of ring nodes), `quota`, `recovery`, `suspect`.
+//! the assembly of ring nodes), `quota`, `recovery`, `sample`, `suspect`.
 //!
 //! # A round
 //!
@@ -63,6 +63,7 @@ mod register;
 mod requests;
 mod ring_desk;
 mod ring_nodes;
+mod sample;
 mod say;
 mod submit;
 mod suspect;
@@ -88,6 +89,7 @@ use rings_protocol::{
     Address, Digest,
 };
 use rings_store::Lease;
+use sample::Sampler;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::{Duration, Instant},
@@ -139,6 +141,8 @@ pub struct Core {
     claims: Claims,
     /// Parts of logs that came before their time.
     ahead: Ahead,
+    /// Which gates are looked at more closely.
+    sampler: Sampler,
     /// The authors whose forks are proven.
     forks: Forks,
     /// Members of which two nodes for one position are here, until a proof is made of them.
@@ -211,6 +215,7 @@ impl Core {
             replicas: replicas.collect(),
             claims: Claims::default(),
             ahead: Ahead::default(),
+            sampler: Sampler::random(),
             forks,
             suspects: BTreeMap::new(),
             doubted: BTreeSet::new(),

@@ -1,14 +1,6 @@
-//! What is computed ([`TaskContext`]), what this machine spends on it ([`Bounds`]), and which gates are looked at
-//! twice.
-//!
-//! Which gates a member computes on its second engine follows from gate and member by a hash. So each member has a
-//! sample of its own, together they look at more gates than one of them does, and a member that computes a gate again
-//! decides as before.
+//! What is computed ([`TaskContext`]), and what this machine spends on it ([`Bounds`]).
 
-use rings_protocol::{cids::sha256, gate::Computation, Address};
-
-/// Separates this use of the hash from all others.
-const SAMPLE_DOMAIN: &[u8] = b"rings second opinion v1";
+use rings_protocol::gate::Computation;
 
 /// What is computed, and what this machine does about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +9,8 @@ pub struct TaskContext {
     pub computation: Computation,
     /// How many output pins the gate has; `None` where the operation alone says it, as for a request.
     pub outputs: Option<u128>,
-    /// Who computes it; only the choice of what is computed twice depends on it.
-    pub member: Address,
+    /// Whether the second engine is asked too.
+    pub is_sampled: bool,
     /// What this machine spends on it.
     pub bounds: Bounds,
 }
@@ -44,16 +36,4 @@ impl Bounds {
         output: u64::MAX,
         second_opinion: 0,
     };
-
-    /// Whether `member` asks the second engine about `gate`.
-    pub(super) fn samples(self, member: Address, gate: Address) -> bool {
-        is_sampled(SAMPLE_DOMAIN, member, gate, self.second_opinion)
-    }
-}
-
-/// Whether `gate` is among the `percent` of a hundred gates that `member` computes twice. Each member has a sample of its
-/// own, so that together they look at more gates than one of them does.
-pub(crate) fn is_sampled(domain: &[u8], member: Address, gate: Address, percent: u8) -> bool {
-    let draw = sha256(&[domain, member.as_ref(), gate.as_ref()].concat());
-    u16::from_be_bytes([draw.0[0], draw.0[1]]) % 100 < u16::from(percent)
 }

@@ -20,7 +20,6 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use context::is_sampled;
 pub use context::{Bounds, TaskContext};
 pub use error::ExecuteError;
 pub use execution::Execution;

@@ -87,9 +87,7 @@ impl Prepared {
                     work: &work,
                     files: &self.files,
                     store: &store,
-                    sampled: context
-                        .bounds
-                        .samples(context.member, context.computation.gate),
+                    sampled: context.is_sampled,
                 };
                 run.all().await
             }

@@ -138,7 +138,7 @@ fn context(bounds: Bounds) -> TaskContext {
             inputs: Digest([2; 32]),
         },
         outputs: Some(1),
-        member: Address([3; 20]),
+        is_sampled: false,
         bounds,
     }
 }
@@ -344,24 +344,4 @@ async fn what_is_malformed_is_a_failure_and_needs_no_worker() {
     assert_eq!(execution.failure.unwrap().reason, Reason::Input);
     assert_eq!(execution.outputs.len(), 1);
     assert_eq!(execution.fuel, 0);
-}
-
-#[test]
-fn a_sample_is_of_its_size_and_differs_between_members() {
-    let gates: Vec<_> = (0..2000u32)
-        .map(|n| {
-            let mut gate = [0; 20];
-            gate[..4].copy_from_slice(&n.to_be_bytes());
-            Address(gate)
-        })
-        .collect();
-    let of = |member: u8, percent| {
-        let sampled = |gate: &&Address| is_sampled(b"x", Address([member; 20]), **gate, percent);
-        gates.iter().filter(sampled).copied().collect::<Vec<_>>()
-    };
-    assert!(of(1, 0).is_empty());
-    assert_eq!(of(1, 100).len(), gates.len());
-    let some = of(1, 5).len();
-    assert!((50..200).contains(&some), "{some}");
-    assert_ne!(of(1, 5), of(2, 5));
 }
