@@ -29,7 +29,7 @@ const AT_ONCE: u64 = 4096;
 pub enum MeasureError {
     /// As in a running member.
     #[error(transparent)]
-    Core(#[from] CoreError),
+    Core(#[from] Box<CoreError>),
     /// The databases are another's.
     #[error(transparent)]
     State(#[from] StateError),
@@ -158,7 +158,7 @@ impl LogFiles {
             let journal = self.state.journal()?;
             prepare_round(&journal, &round, vec![], None, &self.domain, &self.key)
         };
-        let prepared = prepared.map_err(CoreError::from)?;
+        let prepared = prepared.map_err(|error| Box::new(CoreError::from(error)))?;
         if let Some((node, _)) = prepared.to_store() {
             self.store.put(vec![block(node)?]).await?;
         }

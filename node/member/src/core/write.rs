@@ -275,7 +275,7 @@ mod tests {
         let asked = [1, 2].map(|nonce| request(nonce).to_message().unwrap());
         let body = [&asked[..], &[other.to_message()]].concat();
         let domain = Domain::new(31337, ring);
-        let node = seal(&Empty, vec![], body, None, &domain, &key).unwrap();
+        let node = seal(&Empty, body, vec![], None, &domain, &key).unwrap();
         let blocks = request_blocks(&node).unwrap();
         assert_eq!(blocks.len(), 2);
         for (block, nonce) in blocks.iter().zip([1, 2]) {

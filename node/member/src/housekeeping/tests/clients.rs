@@ -106,7 +106,9 @@ fn act(
         let node = seal(&Log(clients), vec![], vec![], Some(n), &domain, &avatar()).unwrap();
         runtime.block_on(store.put(vec![block(&node)])).unwrap();
         if nodes.is_empty() {
-            clients.take(CLIENT, &[node.clone()], None).unwrap();
+            clients
+                .take(CLIENT, std::slice::from_ref(&node), None)
+                .unwrap();
         }
         nodes.push(node);
     }
