@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     serve::{ServeError, Shelf},
     state::{ReceivedNode, RingNodeFact, Usage},
-    wire::{encode, Request, Response},
+    wire::{encode, Response, WireRequest},
 };
 use rings_api::StoreKeeper;
 use rings_protocol::{
@@ -155,7 +155,7 @@ async fn old_nodes_of_others_go_where_that_is_wanted() {
     };
     let ask = async |author: Address, from: u64| {
         shelf
-            .answer(&encode(&Request::Nodes { author, from }).unwrap())
+            .answer(&encode(&WireRequest::Nodes { author, from }).unwrap())
             .await
     };
     let refused = ask(other.address(), 0).await;
