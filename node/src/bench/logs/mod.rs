@@ -7,7 +7,7 @@ mod own;
 mod requests;
 mod sync;
 
-use super::figures::Report;
+use super::figures::BenchReport;
 use crate::{
     args::BenchLogsArgs,
     exit::{Context, ExitError, ExitStatus},
@@ -23,7 +23,7 @@ pub async fn bench(args: BenchLogsArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let directory =
         tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;
-    let mut report = Report::default();
+    let mut report = BenchReport::default();
     let measured = tokio::select! {
         measured = own::measure(directory.path(), args.nodes, &mut report, out) => measured,
         () = signals.next() => Err(ExitError::internal("interrupted")),

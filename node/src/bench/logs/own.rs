@@ -1,7 +1,7 @@
 //! Writing and opening logs, in this process.
 
 use crate::{
-    bench::figures::{median, Report, Row},
+    bench::figures::{median, BenchReport, Row},
     exit::{Context, ExitError, ExitStatus},
     out::Out,
 };
@@ -49,7 +49,7 @@ fn domain() -> Domain {
 pub async fn measure(
     directory: &Path,
     nodes: u64,
-    report: &mut Report,
+    report: &mut BenchReport,
     out: Out,
 ) -> Result<(), ExitError> {
     let step = out.step("writing logs");
@@ -63,7 +63,7 @@ pub async fn measure(
     Ok(())
 }
 
-async fn appends(directory: &Path, report: &mut Report) -> Result<(), ExitError> {
+async fn appends(directory: &Path, report: &mut BenchReport) -> Result<(), ExitError> {
     make(directory)?;
     let files = LogFiles::open(directory, key()?, domain());
     let files = files.await.map_err(broken)?;
@@ -147,7 +147,7 @@ fn make(directory: &Path) -> Result<(), ExitError> {
 }
 
 /// A log of so many nodes: how long it takes to open it, and the space that it takes on disk.
-async fn opens(directory: &Path, nodes: u64, report: &mut Report) -> Result<(), ExitError> {
+async fn opens(directory: &Path, nodes: u64, report: &mut BenchReport) -> Result<(), ExitError> {
     make(directory)?;
     let before = {
         let files = LogFiles::open(directory, key()?, domain());

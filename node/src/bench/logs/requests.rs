@@ -2,7 +2,7 @@
 
 use crate::bench::{
     bounds::Bounds,
-    figures::{median, milliseconds, Report, Row},
+    figures::{median, milliseconds, BenchReport, Row},
     stage::Stage,
 };
 use crate::{
@@ -27,7 +27,7 @@ const WAIT: u64 = 50;
 pub async fn measure(
     directory: &Path,
     args: &BenchLogsArgs,
-    (report, out): (&mut Report, Out),
+    (report, out): (&mut BenchReport, Out),
     signals: &mut Signals,
 ) -> Result<(), ExitError> {
     slow_down(directory, args.members, out, signals).await?;
@@ -69,7 +69,7 @@ async fn slow_down(
 async fn all(
     stage: &mut Stage,
     batch: usize,
-    report: &mut Report,
+    report: &mut BenchReport,
     out: Out,
 ) -> Result<(), ExitError> {
     let step = out.step("measuring bounds: a bare transaction, a bare durable write, a bare run");

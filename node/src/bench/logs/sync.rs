@@ -2,7 +2,7 @@
 
 use super::own::PAYLOAD;
 use crate::{
-    bench::figures::{Report, Row},
+    bench::figures::{BenchReport, Row},
     exit::{Context, ExitError, ExitStatus},
     out::Out,
     ringdir::{RingDir, RingFile},
@@ -33,7 +33,7 @@ const OTHER: usize = 1;
 pub async fn measure(
     directory: &Path,
     nodes: u64,
-    (report, out): (&mut Report, Out),
+    (report, out): (&mut BenchReport, Out),
     signals: &mut Signals,
 ) -> Result<(), ExitError> {
     let dir = RingDir::new(Some(directory.join("two")));
