@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core'
 const require = createRequire(import.meta.url)
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 /** Time for anything that a page should show, in milliseconds: generous, for the machine may be busy. */
-const PATIENCE = 60_000
+const PATIENCE = 90_000
 
 export const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 380, height: 740 } }
 

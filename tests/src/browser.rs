@@ -11,6 +11,7 @@ use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -38,7 +39,7 @@ pub fn browse(name: &str, given: &Value) -> String {
     let call = call
         .env("RINGS_CHROMIUM", chromium())
         .env("RINGS_PICTURES", target().join("pages"));
-    call.limit(6 * LONG).text()
+    call.limit(12 * LONG).text()
 }
 
 /// Makes the chat, which is one file, at this path.
@@ -59,11 +60,16 @@ impl Page {
     pub fn serve(content: Vec<u8>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
+        let content = Arc::new(content);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Err(error) = answer(stream, &content) {
-                    eprintln!("a browser did not take the page: {error}");
-                }
+                // Browsers open connections before they need them, and send nothing on some.
+                let content = Arc::clone(&content);
+                thread::spawn(move || {
+                    if let Err(error) = answer(stream, &content) {
+                        eprintln!("a browser did not take the page: {error}");
+                    }
+                });
             }
         });
         Self { port }
