@@ -403,3 +403,26 @@ fn a_refusal_is_short_whatever_the_module() {
     let long = "x".repeat(50_000);
     assert!(refusal(&command(&format!(r#"(import "{long}" "{long}" (func))"#))).len() < 1000);
 }
+
+#[test]
+fn values_that_blocks_give_are_bounded_with_the_blocks_before_their_ends() {
+    let what = "values that blocks of one function take and give, times its blocks";
+    let chain = |blocks: usize| {
+        let pass = "(block (param i32) (result i32) (br_if 0 (i32.const 1)))".repeat(blocks);
+        command(&format!("(func (i32.const 0) {pass} drop)"))
+    };
+    assert_eq!(check_module(&chain(1_000)), Ok(()));
+    assert!(refusal(&chain(10_000)).contains(what));
+    // Blocks in each other end behind the blocks of all of them.
+    let nested = |blocks: usize| {
+        let (begin, end) = ("(block (result i32) ".repeat(blocks), ")".repeat(blocks));
+        command(&format!("(func {begin} (i32.const 0) {end} drop)"))
+    };
+    assert_eq!(check_module(&nested(500)), Ok(()));
+    assert!(refusal(&nested(12_000)).contains(what));
+    let needs = inspect(&chain(10)).unwrap();
+    assert_eq!(
+        needs.demand.entries,
+        (1..=10).map(|block| 8 + 2 * block).sum::<u64>()
+    );
+}

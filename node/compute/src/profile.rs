@@ -93,7 +93,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_name_is_what_it_was() {
-        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-db8f7e151b355e4f");
+        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-3871dac76ca4a2a1");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
     ChaCha20Rng,
 };
-use rings_compute::{check_module, Pool, PoolConfig, ProfileError, MAX_FUNCTION_BYTES};
+use rings_compute::{check_module, Pool, PoolConfig, ProfileError, MAX_FUNCTION_BYTES, MAX_JOINS};
 use std::{collections::BTreeMap, time::Duration};
 use wasm_encoder_of_tests::{
     BlockType, CodeSection, ConstExpr, ElementSection, Elements, ExportKind, ExportSection,
@@ -612,6 +612,23 @@ const FOUND: &[(u64, &str)] = &[(
     "values that blocks of one function take and give, times its blocks",
 )];
 
+/// A value that is passed on through that many blocks.
+fn passed_on(blocks: usize) -> Vec<u8> {
+    let pass = "(block (param i32) (result i32) (br_if 0 (local.get 0)))".repeat(blocks);
+    command("", &format!("(local i32) (i32.const 0) {pass} drop"))
+}
+
+#[tokio::test]
+async fn what_is_just_within_the_bound_of_labels_is_compiled() {
+    let most = (1..MAX_JOINS as usize / 2)
+        .rev()
+        .step_by(50)
+        .map(passed_on)
+        .find(|module| check_module(module).is_ok());
+    let module = most.unwrap();
+    all_alike("passed on", &module).await.unwrap();
+}
+
 #[test]
 fn modules_that_a_search_has_found_are_refused_by_name() {
     for (seed, wanted) in FOUND {
@@ -663,11 +680,6 @@ fn modules_that_killed_compilers_are_refused_by_name() {
         "(block (result {wide}) {zeros} (br_table {labels} (i32.const 0))) {}",
         "drop ".repeat(1000)
     );
-    // Each value is small, each block is short: the lists of all of them are not.
-    let passed = format!(
-        "(local i32) (i32.const 0) {} drop",
-        "(block (param i32) (result i32) (br_if 0 (local.get 0)))".repeat(14_000)
-    );
     let globals = "(global i32 (i32.const 0))".repeat(1_000_000);
     let types = "(type (func))".repeat(1_000_000);
     for (name, module, wanted) in [
@@ -688,7 +700,8 @@ fn modules_that_killed_compilers_are_refused_by_name() {
         ),
         (
             "passed on",
-            command(&passes, &passed),
+            // Each value is small, each block is short: the lists of all of them are not.
+            passed_on(14_000),
             "values that blocks of one function take and give, times its blocks",
         ),
         ("globals", command(&globals, ""), "globals"),

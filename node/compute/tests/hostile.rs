@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::{input, pool, pool_with, program, run, start, task, WALL_LIMIT};
 use rings_compute::{
-    Limits, Outcome, OutputSink, Pool, Reason, Task, MAX_FUNCTIONS, MAX_FUNCTION_LOCALS,
-    MAX_LABELS, OUTPUT_TRAP,
+    compile_effort, compile_fuel, Limits, Outcome, OutputSink, Pool, Reason, Task, MAX_FUNCTIONS,
+    MAX_FUNCTION_LOCALS, MAX_LABELS, OUTPUT_TRAP,
 };
 use std::{
     fs, io,
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-/// Fuel that a hostile program gets.
+/// Fuel that a hostile program gets, beside that for compiling it.
 const FUEL: u64 = 200_000_000;
 /// Memory that it gets.
 const MEMORY: u64 = 64 << 20;
@@ -36,10 +36,14 @@ const IDLE_RESIDENT: u64 = 200 << 10;
 /// Children of this process are counted here, so that one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+fn fuel(module: &[u8]) -> u64 {
+    FUEL + compile_effort(module).map_or(0, compile_fuel)
+}
+
 fn hostile(module: &[u8]) -> Task {
     let mut task = task(module);
     task.limits = Limits {
-        fuel: FUEL,
+        fuel: fuel(module),
         memory: MEMORY,
         output: 1 << 20,
         stack: 8 << 20,
@@ -283,7 +287,10 @@ async fn hostile_programs_end_as_written_and_leave_nothing_behind() {
                 assert_eq!(one.result.as_ref().unwrap_err().reason, reason, "{name}");
             }
         }
-        assert!(one.memory <= MEMORY && one.fuel <= FUEL, "{name}: {one:?}");
+        assert!(
+            one.memory <= MEMORY && one.fuel <= fuel(&module),
+            "{name}: {one:?}"
+        );
         assert!(during.resident < MOST_RESIDENT, "{name}: {during:?}");
         assert!(during.processes <= WORKERS as u64 + 1, "{name}: {during:?}");
         let after = run_good(&pool, &good).await;

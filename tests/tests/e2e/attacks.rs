@@ -4,6 +4,8 @@
 pub const MEMORY: u64 = 64 << 20;
 /// Fuel that they get, unless they have less.
 const FUEL: u64 = 300_000_000;
+/// Fuel that pays for compiling the largest modules.
+const FUEL_TO_COMPILE: u64 = 2_000_000_000;
 
 /// How a hostile program ends.
 #[derive(Debug, Clone)]
@@ -191,8 +193,24 @@ fn growing() -> Vec<Attack> {
 }
 
 fn of_great_size() -> Vec<Attack> {
-    vec![
+    let large = [
         attack("100,000 functions", functions(100_000), End::Output(vec![])),
+        attack(
+            "a br_table of 10,000 labels",
+            br_table(10_000),
+            End::Output(vec![]),
+        ),
+    ];
+    let paid = large.into_iter().map(|attack| Attack {
+        fuel: FUEL_TO_COMPILE,
+        ..attack
+    });
+    let unpaid = [
+        attack(
+            "100,000 functions that are not paid for",
+            functions(100_000),
+            FUEL_ENDS,
+        ),
         attack(
             "100,001 functions",
             functions(100_001),
@@ -210,14 +228,10 @@ fn of_great_size() -> Vec<Attack> {
             End::Refused("labels in one br_table; at most 65520"),
         ),
         attack(
-            "a br_table of 10,000 labels",
-            br_table(10_000),
-            End::Output(vec![]),
-        ),
-        attack(
             "as many labels as may be, at two places",
             br_table(65_520),
             End::Refused("units of effort to compile; at most 40000000000"),
         ),
-    ]
+    ];
+    paid.chain(unpaid).collect()
 }
