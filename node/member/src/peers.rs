@@ -3,7 +3,11 @@
 //! Answering never delays events: a request beyond a peer's share, or beyond what is answered at one time, is refused,
 //! and the peer asks again.
 
-use super::{core::Input, error::MemberError, serve::Shelf};
+use super::{
+    core::Input,
+    error::MemberError,
+    serve::{ServeError, Shelf},
+};
 use rings_network::{Event, PeerId, PeerRequest};
 use std::{
     collections::HashMap,
@@ -62,8 +66,12 @@ pub(super) async fn answer_all(
 
 async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
-    match shelf.answer(&request.data).await {
+    match shelf.answer(from, &request.data).await {
         Ok(answer) => request.reply.send(answer),
+        Err(ServeError::Client(error)) => {
+            let cause = rings_api::with_causes(&error);
+            tracing::debug!(%from, cause, "a request about a client ring was not answered");
+        }
         Err(error) => {
             tracing::warn!(%from, error = &error as &dyn std::error::Error, "a request was not answered");
         }

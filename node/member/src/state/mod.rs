@@ -17,6 +17,7 @@ mod database;
 mod error;
 mod file;
 mod gates;
+mod kept;
 mod logs;
 mod open;
 mod quota;
