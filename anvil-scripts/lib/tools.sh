@@ -201,17 +201,17 @@ ensure_solidity_libraries() {
     say "  Solidity libraries installed in $(seconds_since "$began")"
 }
 
-# ensure_wasm_target: the standard library for the programs, through rustup.
+# ensure_wasm_target [TARGET]: the standard library for the programs, or for another target, through rustup.
 ensure_wasm_target() {
-    local began=$SECONDS
-    if [[ -d $(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib ]]; then
-        say "  Rust target $WASM_TARGET is there"
+    local began=$SECONDS target=${1:-$WASM_TARGET}
+    if [[ -d $(rustc --print sysroot)/lib/rustlib/$target/lib ]]; then
+        say "  Rust target $target is there"
         return 0
     fi
-    have rustup || die "rustup is missing, needed for the Rust target $WASM_TARGET: install Rust from https://rustup.rs"
-    retry 3 logged /dev/null limited 300 rustup target add "$WASM_TARGET" ||
-        die "rustup could not add the target $WASM_TARGET: check the connection and try: rustup target add $WASM_TARGET"
-    say "  Rust target $WASM_TARGET installed in $(seconds_since "$began")"
+    have rustup || die "rustup is missing, needed for the Rust target $target: install Rust from https://rustup.rs"
+    retry 3 logged /dev/null limited 300 rustup target add "$target" ||
+        die "rustup could not add the target $target: check the connection and try: rustup target add $target"
+    say "  Rust target $target installed in $(seconds_since "$began")"
 }
 
 # export_tools: tells the programs started from here which tools to use, whatever else is on PATH.

@@ -15,3 +15,5 @@ NODE_MAJOR=20      # foundry's npm packages ask for it
 GO_VERSION=1.26    # Kubo's go.mod asks for it
 PYTHON_VERSION=3.11 # halmos asks for it
 WASM_TARGET=wasm32-wasip1
+# What a browser runs: the client library is checked for it.
+BROWSER_TARGET=wasm32-unknown-unknown

@@ -11,7 +11,7 @@ use rings_member::{
     config::ConfigError, keystore::KeystoreError, MemberError, OfflineError, RestoreError,
 };
 use rings_store::StoreError;
-use std::{error::Error, fmt, io, iter};
+use std::{error::Error, fmt, iter};
 
 /// Exit status of the program; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,7 +245,7 @@ pub trait Context<T> {
     fn context(self, status: ExitStatus, what: impl Into<String>) -> Result<T, ExitError>;
 }
 
-impl<T> Context<T> for io::Result<T> {
+impl<T, E: Into<Cause>> Context<T> for Result<T, E> {
     fn context(self, status: ExitStatus, what: impl Into<String>) -> Result<T, ExitError> {
         self.map_err(|error| ExitError::new(status, what).because(error))
     }
@@ -254,6 +254,7 @@ impl<T> Context<T> for io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     #[test]
     fn the_line_says_what_why_and_what_to_do() {

@@ -12,6 +12,7 @@
 //! * `log/` looks at members' logs, and proves what is in them.
 //! * `verify/` computes results again, in workers of their own (`worker_pool.rs`), and checks proofs and accusations;
 //!   `known.rs` finds a result on chain.
+//! * `kept.rs` shows which client rings the members keep.
 //! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`, `gates.rs`
 //!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
 //!   `keeper.rs` changes who is a member; `key.rs` is about keys.
@@ -35,6 +36,7 @@ mod gates;
 mod input;
 mod join;
 mod keeper;
+mod kept;
 mod key;
 mod known;
 mod log;
@@ -132,6 +134,7 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Exit
         Command::Avatar(command) => wait(runtime()?, avatar::avatar(command, out)),
         Command::Flush(args) => wait(runtime()?, avatar::flush(args, out)),
         Command::Replicate(args) => wait(runtime()?, avatar::replicate(args, out)),
+        Command::Chat(args) => wait(runtime()?, avatar::chat(args, out)),
         Command::Key(command) => key::key(command, out),
         Command::Reference => out.bytes(reference::markdown().as_bytes()),
     }?;

@@ -13,6 +13,7 @@ use super::{
     ether::{balances, is_short},
     exit::ExitError,
     gates::{search, Gate, GateState},
+    kept::{kept, KeptRing},
     out::Out,
     place::Place,
     process,
@@ -51,6 +52,8 @@ pub(super) struct View {
     /// Who can change the membership; `null` when the chain does not run.
     pub(super) keeping: Option<KeepingView>,
     pub(super) members: Vec<Member>,
+    /// The client rings whose logs are kept.
+    pub(super) client_rings: Vec<KeptRing>,
     /// The newest gates, the oldest of them first.
     pub(super) gates: Vec<Gate>,
     /// Older gates that were found and are not among `gates`.
@@ -143,7 +146,10 @@ pub async fn status(args: ShowArgs, out: Out) -> Result<(), ExitError> {
 impl View {
     async fn of(place: &Place) -> Result<Self, ExitError> {
         let (file, pid) = (&place.file, place.dir.as_ref().and_then(anvil::running));
-        let (chain, mut members) = tokio::join!(chain(place), members(place));
+        let entries = file.members.iter().map(|entry| client(place, entry));
+        let clients: Vec<_> = entries.collect();
+        let asked = tokio::join!(chain(place), members(place), kept(&clients));
+        let (chain, mut members, client_rings) = asked;
         let found = chain?;
         if let Some(found) = &found {
             for member in &mut members {
@@ -167,6 +173,7 @@ impl View {
             quorum: state.map(|state| state.quorum),
             keeping: state.map(KeepingView::of),
             members,
+            client_rings,
             unsubmitted: match &found {
                 Some(found) => unsubmitted(place, &found.gates).await,
                 None => Vec::new(),

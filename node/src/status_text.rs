@@ -46,6 +46,9 @@ impl Display for View {
             self.reach_text(f, member)?;
         }
         self.compute_text(f)?;
+        for ring in &self.client_rings {
+            write!(f, "\n{ring}")?;
+        }
         self.gates_text(f)
     }
 }

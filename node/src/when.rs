@@ -24,6 +24,12 @@ impl Display for When {
     }
 }
 
+/// Hour and minute of a time in seconds since 1970, in UTC.
+pub fn time_of_day(seconds: u64) -> String {
+    let minutes = seconds % SECONDS_OF_DAY / 60;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// Year, month and day of the Gregorian calendar. Years begin in March here, so that a leap day is a year's last day
 /// (Howard Hinnant, "chrono-compatible low-level date algorithms").
 fn date(days_since_1970: u64) -> (u64, u64, u64) {
@@ -55,6 +61,7 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00Z"),
         ] {
             assert_eq!(When(seconds).to_string(), text);
+            assert_eq!(time_of_day(seconds), text[11..16]);
         }
     }
 

@@ -27,6 +27,7 @@ mod receipt;
 mod ring;
 mod script;
 mod serial;
+mod terminal;
 mod tools;
 mod wait;
 
@@ -46,5 +47,6 @@ pub use ring::{Ring, RingFile};
 pub use rustix::process::Signal;
 pub use script::script;
 pub use serial::{serial, Serial};
+pub use terminal::Terminal;
 pub use tools::{forwarder, program, repository, Program};
 pub use wait::{block_on, free_port, until, LONG};

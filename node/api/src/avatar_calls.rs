@@ -2,7 +2,10 @@
 
 use super::{
     client::{Client, ClientError},
-    client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
+    client_rings::{
+        AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageView,
+        ReplicateParams,
+    },
     openrpc,
 };
 use rings_protocol::Digest;
@@ -40,5 +43,16 @@ impl Client {
     pub async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ClientError> {
         self.call(openrpc::GET_MESSAGE, json!({ "msg_hash": msg_hash }))
             .await
+    }
+
+    /// `rings_getClientRings`.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn client_rings(
+        &self,
+        which: &ClientRingsParams,
+    ) -> Result<ClientRingsView, ClientError> {
+        self.call(openrpc::GET_CLIENT_RINGS, json!(which)).await
     }
 }

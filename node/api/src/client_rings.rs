@@ -88,6 +88,61 @@ pub struct MessageParams {
     pub msg_hash: Digest,
 }
 
+/// Parameters of `rings_getClientRings`.
+#[derive(Debug, Clone, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientRingsParams {
+    /// only this ring
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Address>")]
+    pub ring: Option<Address>,
+    /// the page behind this ring; the first one when it is not given
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Address>")]
+    pub from: Option<Address>,
+}
+
+/// The client rings whose logs a member keeps.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "ClientRings")]
+pub struct ClientRingsView {
+    /// The rings, in ascending order.
+    pub rings: Vec<ClientRingView>,
+    /// `from` of the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Address>")]
+    pub next: Option<Address>,
+}
+
+/// A client ring whose logs a member keeps.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "ClientRing")]
+pub struct ClientRingView {
+    /// The ring's contract.
+    #[schemars(with = "schema::Address")]
+    pub ring: Address,
+    /// Bytes of its log nodes that are kept.
+    pub bytes: u64,
+    /// Where its logs end here.
+    pub heads: Vec<ClientHeadView>,
+}
+
+/// Where an avatar's log ends at a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "ClientHead")]
+pub struct ClientHeadView {
+    /// Whose log it is.
+    #[schemars(with = "schema::Address")]
+    pub avatar: Address,
+    /// The sequence number of its newest node.
+    pub seq: u64,
+    /// The digest of that node.
+    #[schemars(with = "schema::Digest")]
+    pub head: Digest,
+    /// When the member got it, in milliseconds since 1970.
+    pub since: u64,
+}
+
 /// How far an action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,7 +7,10 @@
 //! call in `rpc.rs`, and a method of the client.
 
 use super::{
-    client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
+    client_rings::{
+        AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageView,
+        ReplicateParams,
+    },
     params::RequestParams,
     store_work::StoreKeeper,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
@@ -35,8 +38,8 @@ pub trait NodeApi: Send + Sync + 'static {
     /// [`GateState::Unknown`](super::views::GateState::Unknown).
     async fn gate(&self, gate: Address) -> Result<GateView, ApiError>;
 
-    /// Log nodes of `member`, newest first: at most `limit`, beginning at the sequence number `from`
-    /// (at the head when `None`).
+    /// Log nodes of `member` of this member's ring, or of an avatar of a client ring that is kept, newest first: at most `limit`,
+    /// beginning at the sequence number `from` (at the head when `None`).
     ///
     /// # Errors
     /// [`ApiError::NotFollowed`] or [`ApiError::NotAMember`].
@@ -125,6 +128,23 @@ pub trait ClientRings: Send + Sync + 'static {
     /// # Errors
     /// When this member's disk cannot be read.
     async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ApiError>;
+
+    /// The client rings that are kept here, or one of them, with the heads of their logs.
+    ///
+    /// # Errors
+    /// When this member's disk cannot be read.
+    async fn rings(&self, which: ClientRingsParams) -> Result<ClientRingsView, ApiError>;
+
+    /// A page of the log of an avatar in its ring, as [`NodeApi::log`].
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`] when the ring is not kept here.
+    async fn log(
+        &self,
+        place: (Address, Address),
+        from: Option<u64>,
+        limit: u32,
+    ) -> Result<LogPage, ApiError>;
 }
 
 /// Why a call was not answered. [`ApiError::code`] is its number in JSON-RPC.

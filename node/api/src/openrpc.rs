@@ -6,7 +6,8 @@
 
 use super::{
     client_rings::{
-        AppendParams, FlushParams, HeldView, MessageParams, MessageView, ReplicateParams,
+        AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageParams,
+        MessageView, ReplicateParams,
     },
     params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
     schema,
@@ -34,6 +35,7 @@ pub(super) const FLUSH: &str = "FlushToRing";
 pub(super) const APPEND: &str = "AppendToRing";
 pub(super) const REPLICATE: &str = "ReplicateRing";
 pub(super) const GET_MESSAGE: &str = "rings_getMessage";
+pub(super) const GET_CLIENT_RINGS: &str = "rings_getClientRings";
 pub(super) const DISCOVER: &str = "rpc.discover";
 
 /// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and
@@ -44,7 +46,10 @@ pub(super) fn document() -> Value {
     document.method::<RingParams, RingView>(GET_RING, "A ring and its members");
     document
         .method::<GateParams, GateView>(GET_GATE, "A gate, the votes seen for it, and its result");
-    document.method::<LogParams, LogPage>(GET_LOG, "A page of a member's log, newest first");
+    document.method::<LogParams, LogPage>(
+        GET_LOG,
+        "A page of a member's log, or of an avatar's in a client ring that is kept, newest first",
+    );
     document.method::<RequestParams, RequestedView>(
         REQUEST,
         "Asks a request of the ring; needs the member's token",
@@ -70,6 +75,10 @@ pub(super) fn document() -> Value {
     document.method::<MessageParams, Option<MessageView>>(
         GET_MESSAGE,
         "What became of a FlushToRing; null if it was never seen here",
+    );
+    document.method::<ClientRingsParams, ClientRingsView>(
+        GET_CLIENT_RINGS,
+        "The client rings whose logs this member keeps, with the heads of their logs",
     );
     document.method::<NoParams, schema::OpenRPC>(DISCOVER, "This document");
     document.finish()

@@ -282,6 +282,11 @@ fn client_ring_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMeth
         let call = async { calls.api.client_rings().await?.message(msg_hash).await };
         calls.run(call).await
     })?;
+    module.register_async_method(openrpc::GET_CLIENT_RINGS, |params, calls, _| async move {
+        let which = parse(&params)?;
+        let call = async { calls.api.client_rings().await?.rings(which).await };
+        calls.run(call).await
+    })?;
     Ok(())
 }
 

@@ -64,6 +64,21 @@ impl Chain {
         self.view("ring", keeper, call, At::Latest).await
     }
 
+    /// The same as of a block in the past.
+    ///
+    /// # Errors
+    /// As [`Chain::is_client`]; also when the endpoint does not know that block's state any more.
+    pub async fn was_client(
+        &self,
+        keeper: Address,
+        client: Address,
+        block: u64,
+    ) -> Result<bool, ChainError> {
+        let client = h160(client);
+        let call = ring::IsClientCall { client };
+        self.view("ring", keeper, call, At::Block(block)).await
+    }
+
     /// Whether the engine made the ring at `account`.
     ///
     /// # Errors

@@ -13,6 +13,10 @@ use rings_protocol::{
 
 /// The signature of `IRing.registerRing`, whose hash gives its selector.
 const REGISTER: &str = "registerRing(address,address)";
+/// That of `IRing.unregisterRing`.
+const UNREGISTER: &str = "unregisterRing(address,address)";
+/// That of `IMembership.leave`.
+const LEAVE: &str = "leave()";
 /// An action that counts for ever, until it is carried out or the log's head has moved otherwise.
 pub const NO_DEADLINE: Uint = Uint::MAX;
 
@@ -43,6 +47,24 @@ pub fn register_ring(keeper: Address, client: Address, avatar: Address) -> Actio
     Action {
         to: keeper,
         data: call_of(REGISTER, &[client, avatar]),
+        ..Action::default()
+    }
+}
+
+/// That `keeper` is to keep them no longer: it frees the space.
+pub fn unregister_ring(keeper: Address, client: Address, avatar: Address) -> Action {
+    Action {
+        to: keeper,
+        data: call_of(UNREGISTER, &[client, avatar]),
+        ..Action::default()
+    }
+}
+
+/// That the avatar leaves its ring.
+pub fn leave_ring(client: Address) -> Action {
+    Action {
+        to: client,
+        data: call_of(LEAVE, &[]),
         ..Action::default()
     }
 }

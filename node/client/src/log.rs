@@ -86,6 +86,41 @@ impl Secrecy {
             left: 0,
         }
     }
+
+    /// With the key of a recovery line; nodes that everybody can read where it has none.
+    pub fn of(domain: &Domain, key: Option<&ReadKey>) -> Self {
+        key.map_or(Self::Open, |key| Self::with_key(domain, key.clone()))
+    }
+
+    /// Opens a node of the ring. Its signature is checked.
+    ///
+    /// # Errors
+    /// When it is no node, or is sealed with a key that is not held.
+    pub(crate) fn open(
+        &self,
+        domain: &Domain,
+        bytes: &[u8],
+    ) -> Result<LogNode, Box<dyn std::error::Error + Send + Sync>> {
+        let plain = |error: NodeError| error.into();
+        match self {
+            Self::Private { keys, .. } if node_key(bytes).is_ok() => {
+                let sealed = |error: PrivateOpenError| error.into();
+                keys.open(bytes).map_err(sealed)
+            }
+            _ => LogNode::open(bytes, domain).map_err(plain),
+        }
+    }
+
+    /// What a node says.
+    ///
+    /// # Errors
+    /// [`SealedError`] when it is sealed, and the key is not held.
+    pub fn messages(&self, node: &LogNode) -> Result<Vec<Message>, SealedError> {
+        match self {
+            Self::Open => Ok(node.content().body.clone()),
+            Self::Private { keys, .. } => keys.read(node),
+        }
+    }
 }
 
 impl Log {
@@ -110,7 +145,7 @@ impl Log {
         let mut log = Self::new(domain, secrecy);
         let mut replica = Replica::default();
         for (position, bytes) in nodes.into_iter().enumerate() {
-            let node = log.open(bytes.as_ref());
+            let node = log.secrecy.open(&log.domain, bytes.as_ref());
             let node = node.map_err(|source| LogError::Node { position, source })?;
             let is_by_same = log
                 .nodes
@@ -126,17 +161,6 @@ impl Log {
             log.nodes.push(node);
         }
         Ok(log)
-    }
-
-    fn open(&self, bytes: &[u8]) -> Result<LogNode, Box<dyn std::error::Error + Send + Sync>> {
-        let plain = |error: NodeError| error.into();
-        match &self.secrecy {
-            Secrecy::Private { keys, .. } if node_key(bytes).is_ok() => {
-                let sealed = |error: PrivateOpenError| error.into();
-                keys.open(bytes).map_err(sealed)
-            }
-            _ => LogNode::open(bytes, &self.domain).map_err(plain),
-        }
     }
 
     /// Chain and ring.
@@ -190,10 +214,7 @@ impl Log {
     /// # Errors
     /// [`SealedError`] when it is sealed, and the key is not held.
     pub fn messages(&self, node: &LogNode) -> Result<Vec<Message>, SealedError> {
-        match &self.secrecy {
-            Secrecy::Open => Ok(node.content().body.clone()),
-            Secrecy::Private { keys, .. } => keys.read(node),
-        }
+        self.secrecy.messages(node)
     }
 
     /// The nodes after `head`, newest first, as replicas want them. All of them when `head` is zero, or is not in this log.

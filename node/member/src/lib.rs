@@ -42,6 +42,7 @@ mod clock;
 pub mod config;
 mod core;
 mod counters;
+mod dag_json;
 mod entrance;
 mod error;
 pub mod execute;

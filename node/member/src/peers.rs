@@ -68,10 +68,14 @@ pub(super) async fn answer_all(
 
 async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
-    match shelf.answer(&request.data).await {
+    match shelf.answer(from, &request.data).await {
         Ok(answer) => request.reply.send(answer),
         Err(error @ ServeError::Collected { .. }) => {
             tracing::debug!(%from, %error, "a request is left to others");
+        }
+        Err(ServeError::Client(error)) => {
+            let cause = rings_api::with_causes(&error);
+            tracing::debug!(%from, cause, "a request about a client ring was not answered");
         }
         Err(error) => {
             tracing::warn!(%from, error = &error as &dyn std::error::Error, "a request was not answered");

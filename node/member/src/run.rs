@@ -10,7 +10,7 @@ use super::{
     announce::Policy,
     api::Api,
     blocks::MemberBlocks,
-    clients::{hear, relay, Clients, KeeperParts},
+    clients::{follow as follow_clients, hear, relay, Clients, KeeperParts},
     config::{NodeConfig, TlsFiles},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
@@ -156,7 +156,8 @@ impl Opened {
                 outbox: outbox.clone(),
             },
         )?;
-        let (clients, begun) = self.clients(&config, &blocks, heard, outbox.clone())?;
+        let joined = (Arc::clone(&blocks), network.clone());
+        let (clients, begun) = self.clients(&config, joined, heard, outbox.clone())?;
         let clients = Arc::new(clients);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -185,8 +186,12 @@ impl Opened {
         parts.run("peers", listen(events, outbox));
         let relayed = relay(Arc::clone(&clients), begun, stop.clone());
         parts.run("relay", relayed);
-        parts.run("other members' words", hear(clients, stop.clone()));
-        parts.run("answers to peers", answer_all(requests, self.shelf()));
+        let heard = hear(Arc::clone(&clients), stop.clone());
+        parts.run("other members' words", heard);
+        let followed = follow_clients(Arc::clone(&clients), stop.clone());
+        parts.run("logs of client rings", followed);
+        let shelf = self.shelf(clients);
+        parts.run("answers to peers", answer_all(requests, shelf));
         let announcer = self.announcer(network.clone(), policy, announce);
         parts.run("announcement", announcer.run::<MemberError>(stop.clone()));
         tokio::spawn(tell_sandbox(Arc::clone(&pools)));
@@ -223,7 +228,7 @@ impl Opened {
     fn clients(
         &self,
         config: &NodeConfig,
-        blocks: &Arc<MemberBlocks>,
+        (blocks, network): (Arc<MemberBlocks>, Network),
         heard: Arc<Notify>,
         outbox: mpsc::Sender<Input>,
     ) -> Result<(Clients, mpsc::Receiver<Digest>), MemberError> {
@@ -241,7 +246,8 @@ impl Opened {
             chain: self.chain.clone(),
             submitter: Arc::clone(&self.submitter),
             store: Arc::clone(&self.store),
-            blocks: Arc::clone(blocks),
+            blocks,
+            network,
             logs: Arc::clone(&self.state),
             ring: Arc::clone(&self.shared),
             outbox,
@@ -252,10 +258,11 @@ impl Opened {
         Ok(Clients::new(shared, Arc::new(state), &config.clients)?)
     }
 
-    fn shelf(&self) -> Shelf {
+    fn shelf(&self, clients: Arc<Clients>) -> Shelf {
         Shelf {
             store: Arc::clone(&self.store),
             state: Arc::clone(&self.state),
+            clients,
         }
     }
 

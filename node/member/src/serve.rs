@@ -5,11 +5,14 @@
 //! (`wire.rs`). How many are made at one time is bounded in `peers.rs`.
 
 use super::{
+    clients::Clients,
     state::{MemberState, StateError},
     wire::{encode, Response, WireError, WireRequest, MAX_ANSWER_BYTES, MAX_NODES},
 };
 use bytes::Bytes;
 use cid::Cid;
+use rings_api::ApiError;
+use rings_network::PeerId;
 use rings_protocol::{cids::node_cid, Address};
 use rings_store::{BlockStore, StoreError};
 use serde_bytes::ByteBuf;
@@ -22,6 +25,8 @@ pub struct Shelf {
     pub store: Arc<dyn BlockStore>,
     /// Its indexes.
     pub state: Arc<MemberState>,
+    /// Its client rings.
+    pub clients: Arc<Clients>,
 }
 
 /// Why a request is not answered. The peer only sees that there is no answer.
@@ -44,18 +49,36 @@ pub enum ServeError {
     /// The indexes failed.
     #[error("the state cannot be read")]
     State(#[from] StateError),
+    /// What was asked about a client ring is refused, or failed.
+    #[error("a request about a client ring is not answered")]
+    Client(#[from] ApiError),
 }
 
 impl Shelf {
-    /// The serialised answer to a serialised request.
+    /// The serialised answer to a serialised request of a peer.
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn answer(&self, request: &[u8]) -> Result<Bytes, ServeError> {
+    pub async fn answer(&self, from: PeerId, request: &[u8]) -> Result<Bytes, ServeError> {
         let response = match WireRequest::decode(request)? {
             WireRequest::Blocks(cids) => Response::Blocks(self.blocks(&cids).await?),
             WireRequest::Heads => Response::heads(self.state.tips()?),
             WireRequest::Nodes { author, from } => Response::Nodes(self.nodes(author, from).await?),
+            WireRequest::ClientHeads { ring, author } => {
+                Response::ClientHeads(self.clients.client_heads((ring, author))?)
+            }
+            WireRequest::ClientNodes { ring, author, from } => {
+                Response::Nodes(self.clients.client_nodes((ring, author), from).await?)
+            }
+            WireRequest::Hold {
+                ring,
+                avatar,
+                head,
+                nodes,
+            } => {
+                let held = self.clients.hold(from, (ring, avatar, head), nodes).await?;
+                Response::Held(ByteBuf::from(held))
+            }
         };
         Ok(encode(&response)?.into())
     }

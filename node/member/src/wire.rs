@@ -1,4 +1,5 @@
-//! The requests of members to each other: for blocks, for the heads of logs, for ranges of log nodes.
+//! The requests of members to each other: for blocks, for the heads of logs, for ranges of log nodes, of their own logs and of
+//! those of client rings.
 //!
 //! Each is a [`WireRequest`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
 //! checked when it is read. `serve.rs` answers; `blocks.rs` and `core/ask.rs` ask.
@@ -8,7 +9,7 @@
 //! change of the protocol's version (`rings_protocol::PROTOCOL_VERSION`).
 
 use cid::Cid;
-use rings_protocol::{log::Tip, Address, Digest};
+use rings_protocol::{flush::MAX_OFFERED_NODES, log::Tip, Address, Digest};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -36,7 +37,37 @@ pub enum WireRequest {
         /// The first sequence number that is wanted.
         from: u64,
     },
+    /// The heads of client rings' logs that are held, behind this ring and author.
+    ClientHeads {
+        /// The ring.
+        ring: Address,
+        /// The author.
+        author: Address,
+    },
+    /// The log nodes of an avatar, ascending from a sequence number.
+    ClientNodes {
+        /// The avatar's ring.
+        ring: Address,
+        /// The avatar.
+        author: Address,
+        /// The first sequence number that is wanted.
+        from: u64,
+    },
+    /// To hold an avatar's log up to a node, and to sign that it is held.
+    Hold {
+        /// The avatar's ring.
+        ring: Address,
+        /// The avatar.
+        avatar: Address,
+        /// The node.
+        head: Digest,
+        /// Serialised nodes that may be missing, newest first.
+        nodes: Vec<ByteBuf>,
+    },
 }
+
+/// Where a log of a client ring ends: ring, author, sequence number and digest.
+pub type ClientHead = (Address, Address, u64, Digest);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +79,10 @@ pub enum Response {
     Heads(Vec<(Address, u64, Digest)>),
     /// Serialised nodes.
     Nodes(Vec<ByteBuf>),
+    /// Heads of client rings' logs, in ascending order of ring and author.
+    ClientHeads(Vec<ClientHead>),
+    /// The signature of `Held`.
+    Held(ByteBuf),
 }
 
 /// Why bytes from a peer are not a valid request or response.
@@ -89,7 +124,11 @@ impl WireRequest {
             .map_err(|error| WireError::Shape(error.into()))?;
         match &request {
             Self::Blocks(cids) => bounded(cids.len(), MAX_BLOCKS)?,
-            Self::Heads | Self::Nodes { .. } => {}
+            Self::Hold { nodes, .. } => bounded(nodes.len(), MAX_OFFERED_NODES)?,
+            Self::Heads
+            | Self::Nodes { .. }
+            | Self::ClientHeads { .. }
+            | Self::ClientNodes { .. } => {}
         }
         Ok(request)
     }
@@ -107,6 +146,8 @@ impl Response {
             Self::Blocks(blocks) => bounded(blocks.len(), MAX_BLOCKS)?,
             Self::Heads(heads) => bounded(heads.len(), MAX_HEADS)?,
             Self::Nodes(nodes) => bounded(nodes.len(), MAX_NODES)?,
+            Self::ClientHeads(heads) => bounded(heads.len(), MAX_HEADS)?,
+            Self::Held(_) => {}
         }
         Ok(response)
     }
@@ -144,6 +185,21 @@ mod tests {
                 author: Address([1; 20]),
                 from: 7,
             },
+            WireRequest::ClientHeads {
+                ring: Address([1; 20]),
+                author: Address([2; 20]),
+            },
+            WireRequest::ClientNodes {
+                ring: Address([1; 20]),
+                author: Address([2; 20]),
+                from: 7,
+            },
+            WireRequest::Hold {
+                ring: Address([1; 20]),
+                avatar: Address([2; 20]),
+                head: Digest([3; 32]),
+                nodes: vec![ByteBuf::from([1])],
+            },
         ] {
             assert_eq!(
                 WireRequest::decode(&encode(&request).unwrap()).unwrap(),
@@ -154,6 +210,13 @@ mod tests {
             Response::Blocks(vec![None, Some(ByteBuf::from([1]))]),
             Response::Heads(vec![(Address([1; 20]), 3, Digest([4; 32]))]),
             Response::Nodes(vec![ByteBuf::new()]),
+            Response::ClientHeads(vec![(
+                Address([1; 20]),
+                Address([2; 20]),
+                3,
+                Digest([4; 32]),
+            )]),
+            Response::Held(ByteBuf::from([5])),
         ];
         for response in responses {
             assert_eq!(
@@ -171,6 +234,13 @@ mod tests {
             WireRequest::decode(&many),
             Err(WireError::TooMany { .. })
         ));
+        let hold = WireRequest::Hold {
+            ring: Address([1; 20]),
+            avatar: Address([2; 20]),
+            head: Digest([3; 32]),
+            nodes: vec![ByteBuf::new(); MAX_OFFERED_NODES + 1],
+        };
+        assert!(WireRequest::decode(&encode(&hold).unwrap()).is_err());
         assert!(WireRequest::decode(b"\xff").is_err());
         assert!(Response::decode(b"").is_err());
     }

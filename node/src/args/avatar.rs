@@ -16,6 +16,17 @@ pub enum AvatarCommand {
         after_help = "Example: rings avatar show --key alice.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
     )]
     Show(AvatarShowArgs),
+    /// Get an avatar's log, and those of its ring, back from the members that keep them, check all of it, and name members that
+    /// leave something out. A restored key reads, rescues and leaves, and never appends
+    #[command(
+        after_help = "Status 1 when something that is on chain, or that a member has signed for, is served by nobody.\n\nExample: rings avatar restore --key alice.json --line alice.line --messages > history.json"
+    )]
+    Restore(AvatarRestoreArgs),
+    /// Leave the ring for good: another avatar of the person goes on
+    #[command(
+        after_help = "Prints the transaction.\n\nExample: rings avatar leave --key alice.json --line alice.line"
+    )]
+    Leave(LeaveArgs),
 }
 
 /// Which avatar, in which ring, and which replicas are asked.
@@ -31,8 +42,11 @@ pub struct AvatarArgs {
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Address of the avatar's ring
-    #[arg(long, value_name = "ADDRESS")]
-    pub ring: Address,
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "line")]
+    pub ring: Option<Address>,
+    /// File of mode 0600 with the ring's recovery line: then no ring is needed in the directory
+    #[arg(long, value_name = "FILE", conflicts_with = "ring")]
+    pub line: Option<PathBuf>,
     /// Write JSON
     #[arg(long)]
     pub json: bool,
@@ -43,6 +57,16 @@ fn hex_bytes(text: &str) -> Result<HexData, String> {
     let digits = text.trim_start_matches("0x");
     let bytes = hex::decode(digits).map(HexData);
     bytes.map_err(|_| "expected an even number of hexadecimal digits, such as 0xa9059cbb".into())
+}
+
+/// Seconds, as long as a member waits for others.
+fn short_wait(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected seconds from 0 to 5, such as 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    match (0.0..=5.0).contains(&seconds) {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err(wrong()),
+    }
 }
 
 /// Calldata. A type of its own, because clap takes a list of bytes for a list of values.
@@ -69,6 +93,12 @@ pub struct AppendArgs {
     /// Type of the message within its domain
     #[arg(long = "type", value_name = "TYPE", default_value = "message")]
     pub kind: String,
+    /// How many members are to have signed that they hold it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub replicas: u32,
+    /// How long to wait for them, in seconds, at most 5
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = short_wait)]
+    pub wait: Duration,
     /// The message; - is standard input
     pub text: String,
 }
@@ -96,12 +126,57 @@ pub struct FlushArgs {
     pub timeout: Duration,
 }
 
+/// Options of `avatar restore`.
+#[derive(Debug, Args)]
+pub struct AvatarRestoreArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// File with what members have signed before, from the device that is lost (AVATAR-RING.held)
+    #[arg(long, value_name = "FILE")]
+    pub words: Option<PathBuf>,
+    /// Write the messages of all logs, in order, a line of JSON for each
+    #[arg(long)]
+    pub messages: bool,
+}
+
+/// Options of `avatar leave`.
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// Options of `chat`.
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// How you want to be called
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Lines instead of a screen, as where input or output is no terminal
+    #[arg(long)]
+    pub lines: bool,
+    /// How long what was said may stay off the chain, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = wait)]
+    pub flush_after: Duration,
+}
+
 /// Options of `replicate`.
 #[derive(Debug, Args)]
 pub struct ReplicateArgs {
     /// The avatar
     #[command(flatten)]
     pub avatar: AvatarArgs,
+    /// End it: the members keep the logs no longer, and free the space
+    #[arg(long)]
+    pub end: bool,
     /// How long to wait for the transaction, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
     pub timeout: Duration,

@@ -16,7 +16,7 @@ pub enum RingCommand {
     Show(ShowArgs),
     /// Make a ring of people on the engine of the ring in DIR: self-kept, and without ether of their own
     #[command(
-        after_help = "Prints its address.\n\nExample: rings ring create --members people.txt"
+        after_help = "Prints its address, and the recovery line on standard error. Whoever has that line can read the ring.\n\nExample: rings ring create --members people.txt"
     )]
     Create(CreateRingArgs),
     /// Let an account in, as the keeper: it is a member when the entry delay is over and anybody has settled it
@@ -96,6 +96,9 @@ pub struct CreateRingArgs {
     /// File with the members' addresses, one per line; - is standard input
     #[arg(long, value_name = "FILE")]
     pub members: PathBuf,
+    /// Let everybody read its logs; without it they are sealed with a new key, which is in the recovery line
+    #[arg(long)]
+    pub open: bool,
     /// Who makes it
     #[command(flatten)]
     pub keep: KeepArgs,

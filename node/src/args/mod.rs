@@ -17,7 +17,10 @@ mod store;
 mod subject;
 pub mod values;
 
-pub use avatar::{AppendArgs, AvatarArgs, AvatarCommand, AvatarShowArgs, FlushArgs, ReplicateArgs};
+pub use avatar::{
+    AppendArgs, AvatarArgs, AvatarCommand, AvatarRestoreArgs, AvatarShowArgs, ChatArgs, FlushArgs,
+    LeaveArgs, ReplicateArgs,
+};
 pub use keep::{CreateRingArgs, KeepArgs, MemberArgs, ReplaceArgs, RingCommand};
 pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};
@@ -153,6 +156,11 @@ pub enum Command {
         after_help = "Prints the transaction.\n\nExample: rings replicate --key alice.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
     )]
     Replicate(ReplicateArgs),
+    /// Talk in an avatar's ring: on a terminal a screen, else lines
+    #[command(
+        after_help = "Commands in it: /name NAME, /call NAME 0xADDRESS, /also 0xADDRESS, /who, /flush, /help, /quit.\nWith --json each event is a line of JSON.\n\nExample: rings chat --key alice.json --line alice.line --name alice"
+    )]
+    Chat(ChatArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example: rings completions bash > /etc/bash_completion.d/rings")]
     Completions {

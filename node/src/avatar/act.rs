@@ -5,22 +5,26 @@
 //! fork. What a replica says is checked as far as it can be: the signatures of replicas that hold a log, by key; what
 //! became of an action, by waiting until the replica has seen it on the chain.
 
-use super::place::Avatar;
+use super::{
+    deliver::{deliver, is_incomplete, is_unknown},
+    place::Avatar,
+    words::{self, Words},
+};
 use crate::{
-    args::{AppendArgs, AvatarArgs, FlushArgs, ReplicateArgs},
+    args::{AppendArgs, AvatarArgs, FlushArgs, LeaveArgs, ReplicateArgs},
     exit::{Context, ExitError, ExitStatus},
     out::Out,
 };
+use rand::RngCore;
 use rings_api::{
-    client_rings::{
-        AppendParams, FlushParams, HeldView, MessageStatus, MessageView, ReplicateParams,
-    },
+    client_rings::{FlushParams, HeldView, MessageStatus, MessageView, ReplicateParams},
     Client, HexBytes,
 };
 use rings_client::{
-    held_by, register_ring, Action, CompoundAction, Digest, Domain, LogMessage, Signature,
-    NO_DEADLINE,
+    leave_ring, register_ring, unregister_ring, Action, CompoundAction, Digest, Keyring,
+    LogMessage, Signature, NO_DEADLINE,
 };
+use rings_protocol::private::WrappedKey;
 use std::{
     io::Read,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -28,35 +32,39 @@ use std::{
 
 /// Between two looks at an action that is on its way.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long it is waited for a member that knows the ring and its key: they come through the other members' logs.
+const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 
-/// `rings log append`: a node with one message, durable here and then at a replica.
+/// `rings log append`: a node with one message, durable here and then at replicas.
 ///
 /// # Errors
 /// Status 2 when it cannot be written here, 5 when no replica takes it.
 pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
-    let mut avatar = Avatar::open(&args.avatar).await?;
-    avatar.acts()?;
+    let mut avatar = opened(&args.avatar).await?;
     let message = LogMessage {
         domain: args.domain,
         payload: text(args.text)?.into_bytes().into(),
         status: "new".into(),
         kind: args.kind,
     };
-    avatar.log.append(&avatar.key, vec![message], now())?;
-    let request = AppendParams {
-        avatar: avatar.key.address(),
-        ring: avatar.ring,
-        log_nodes: nodes(&avatar, avatar.on_chain.head),
-        replicas: None,
-        wait: None,
-    };
-    let held = avatar.replica().await?.append(&request).await?;
-    check(&avatar, &held)?;
+    avatar
+        .log
+        .append(&avatar.key, vec![message], (&[], now()))?;
+    let wait = u64::try_from(args.wait.as_millis()).unwrap_or(u64::MAX);
+    let held = bring(&avatar, (args.replicas, wait)).await?;
+    let mut words = Words::open(words::path(avatar.log.path()))?;
+    let by = words.take(&avatar.home, avatar.address(), &held)?;
+    if held.head != avatar.log.log().head() {
+        return Err(ExitError::unavailable(format!(
+            "the replica holds this log up to {}, which is not its head here",
+            held.head
+        )));
+    }
     if args.avatar.json {
         return out.json(&held);
     }
-    for by in &held.held {
-        out.note(format_args!("held by {}", by.replica));
+    for replica in by {
+        out.note(format_args!("held by {replica}"));
     }
     out.line(held.head)
 }
@@ -74,20 +82,23 @@ fn text(text: String) -> Result<String, ExitError> {
     Ok(read)
 }
 
-/// Whether each replica that is named has signed that it holds this log.
-fn check(avatar: &Avatar, held: &HeldView) -> Result<(), ExitError> {
-    let domain = Domain::new(avatar.chain.id(), avatar.place.file.ring);
-    let log = (avatar.ring, avatar.key.address(), held.head);
-    for by in &held.held {
-        let checked = held_by(&domain, by.replica, log, &by.signature.0);
-        checked.map_err(|error| ExitError::unavailable(error.to_string()).because(error))?;
-    }
-    match held.head == avatar.log.log().head() {
-        true => Ok(()),
-        false => Err(ExitError::unavailable(format!(
-            "the replica holds this log up to {}, which is not its head here",
-            held.head
-        ))),
+/// Has the log held by the first member that knows the ring. If none does yet, it is asked again: the ring's key comes to them
+/// through the log of the member that it was handed to.
+async fn bring(avatar: &Avatar, how: (u32, u64)) -> Result<HeldView, ExitError> {
+    let deadline = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let mut last = None;
+        for client in avatar.home.replicas().await? {
+            match deliver(client, avatar, (avatar.on_chain.head, &[]), how).await {
+                Ok(held) => return Ok(held),
+                Err(error) if is_unknown(&error) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match last {
+            Some(error) if Instant::now() >= deadline => return Err(error.into()),
+            _ => tokio::time::sleep(LOOK).await,
+        }
     }
 }
 
@@ -102,18 +113,66 @@ pub async fn flush(args: FlushArgs, out: Out) -> Result<(), ExitError> {
         gas: args.gas,
         data: args.data.map(|data| data.0).unwrap_or_default(),
     };
-    let mut avatar = opened(&args.avatar).await?;
-    let (action, signature) = sign(&mut avatar, call)?;
+    let avatar = opened(&args.avatar).await?;
+    run(avatar, call, (&args.avatar, args.timeout), out).await
+}
+
+/// `rings avatar leave`
+///
+/// # Errors
+/// As [`flush`].
+pub async fn leave(args: LeaveArgs, out: Out) -> Result<(), ExitError> {
+    let avatar = opened(&args.avatar).await?;
+    let call = leave_ring(avatar.ring);
+    run(avatar, call, (&args.avatar, args.timeout), out).await
+}
+
+async fn run(
+    mut avatar: Avatar,
+    call: Action,
+    how: (&AvatarArgs, Duration),
+    out: Out,
+) -> Result<(), ExitError> {
+    let (client, message) = send(&mut avatar, call).await?;
+    follow(how, &client, message, out).await
+}
+
+/// Signs an action and brings it to the first member that knows the ring, with the nodes behind it.
+///
+/// # Errors
+/// As [`flush`].
+pub(super) async fn send(
+    avatar: &mut Avatar,
+    call: Action,
+) -> Result<(Client, MessageView), ExitError> {
+    let (action, signature) = sign(avatar, call)?;
+    // A log that is longer than one request is held first.
+    bring(avatar, (1, 0)).await?;
     let request = FlushParams {
         avatar: action.avatar,
         ring: avatar.ring,
         mtx: HexBytes(action.to_abi()),
         mtx_sig: HexBytes(signature.to_bytes().to_vec()),
-        log_nodes: nodes(&avatar, action.prev_head),
+        log_nodes: Vec::new(),
     };
-    let client = avatar.replica().await?;
-    let message = client.flush(&request).await?;
-    follow((&args.avatar, args.timeout), &client, message, out).await
+    let deadline = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let mut last = None;
+        for client in avatar.home.replicas().await? {
+            match client.flush(&request).await {
+                Ok(message) => return Ok((client.clone(), message)),
+                // Another one has it, and this one is about to.
+                Err(error) if is_unknown(&error) || is_incomplete(&error) => {
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match last {
+            Some(error) if Instant::now() >= deadline => return Err(error.into()),
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
 }
 
 /// `rings replicate`
@@ -122,20 +181,48 @@ pub async fn flush(args: FlushArgs, out: Out) -> Result<(), ExitError> {
 /// As [`flush`].
 pub async fn replicate(args: ReplicateArgs, out: Out) -> Result<(), ExitError> {
     let mut avatar = opened(&args.avatar).await?;
-    let keeper = avatar.place.file.ring;
-    let call = register_ring(keeper, avatar.ring, avatar.key.address());
-    let (action, signature) = sign(&mut avatar, call)?;
+    let (keeper, ring, me) = (avatar.home.keeper, avatar.ring, avatar.address());
+    if args.end {
+        let call = unregister_ring(keeper, ring, me);
+        return run(avatar, call, (&args.avatar, args.timeout), out).await;
+    }
+    let (action, signature) = sign(&mut avatar, register_ring(keeper, ring, me))?;
+    let replicas = avatar.home.replicas().await?;
+    // Somebody answers, or it has failed.
+    let client = replicas[0].clone();
     let request = ReplicateParams {
-        ring: avatar.ring,
+        ring,
         replica_ring: keeper,
-        replica_key: HexBytes(Vec::new()),
+        replica_key: HexBytes(wrapped(&avatar, &client).await?),
         mtx: HexBytes(action.to_abi()),
         mtx_sig: HexBytes(signature.to_bytes().to_vec()),
         log_nodes: nodes(&avatar, Digest::ZERO),
     };
-    let client = avatar.replica().await?;
     let message = client.replicate(&request).await?;
     follow((&args.avatar, args.timeout), &client, message, out).await
+}
+
+/// The ring's replica key, wrapped to a member; nothing for a ring that everybody can read.
+async fn wrapped(avatar: &Avatar, client: &Client) -> Result<Vec<u8>, ExitError> {
+    let home = &avatar.home;
+    let Some(read) = home.line.as_ref().and_then(|line| line.key.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let member = client.status().await?.member;
+    let contact = home.chain.contact(home.keeper, member).await?;
+    let contact = contact.ok_or_else(|| {
+        ExitError::unavailable(format!(
+            "{member} has not announced its public key, so nothing can be handed to it; try again when it runs"
+        ))
+    })?;
+    let mut keys = Keyring::new(home.domain);
+    keys.approve(member);
+    let key = WrappedKey::Replica(read.replica_key());
+    let random = |bytes: &mut [u8; 32]| rand::rngs::OsRng.fill_bytes(bytes);
+    let wrapped = keys.wrap(0, &key, &contact.public_key, random);
+    let (_, wrapped) =
+        wrapped.context(ExitStatus::Internal, "the replica key cannot be wrapped")?;
+    Ok(wrapped)
 }
 
 async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
@@ -147,7 +234,7 @@ async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
 /// Signs an action that moves the head to the end of the log. A log needs a node for that: an empty one gets its first.
 fn sign(avatar: &mut Avatar, call: Action) -> Result<(CompoundAction, Signature), ExitError> {
     if avatar.log.log().nodes().is_empty() {
-        avatar.log.append(&avatar.key, Vec::new(), now())?;
+        avatar.log.append(&avatar.key, Vec::new(), (&[], now()))?;
     }
     let signed = call.sign(&avatar.key, avatar.log.log(), avatar.on_chain, NO_DEADLINE);
     signed.map_err(|error| ExitError::internal("the action cannot be signed").because(error))
@@ -198,7 +285,7 @@ async fn follow(
 }
 
 /// Seconds since 1970, for people.
-fn now() -> Option<u64> {
+pub(super) fn now() -> Option<u64> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     since.map(|since| since.as_secs())
 }

@@ -2,14 +2,24 @@
 //! logs.
 //!
 //! `place.rs` opens what they work with: the key, the ring of the avatar on chain, the avatar's log (`log_file.rs`) and the
-//! members. `show.rs` looks, `create.rs` makes a client ring, `act.rs` appends, flushes and replicates.
+//! members that keep it, from a directory or from a recovery line (`line.rs`). `show.rs` looks, `create.rs` makes a client ring,
+//! `act.rs` appends, flushes, replicates and leaves, with `deliver.rs` for log nodes on their way and `words.rs` for what replicas have
+//! signed. `restore.rs` gets logs back (`fetch.rs`). `chat/` is an application over all of it, with `contacts.rs` for names.
 
 mod act;
+mod chat;
+mod contacts;
 mod create;
+mod deliver;
+mod fetch;
+mod line;
 mod log_file;
 mod place;
+mod restore;
 mod show;
+mod words;
 
 pub use act::{append, flush, replicate};
+pub use chat::chat;
 pub use create::create;
 pub use show::avatar;

@@ -1,18 +1,17 @@
 //! What a command for an avatar works with: an [`Avatar`] is the key, its ring, its log in a file, its state on chain,
 //! and the ring that keeps the log.
 
-use super::log_file::{self, LogFile};
-use crate::{
-    args::AvatarArgs,
-    exit::{Context, ExitError, ExitStatus},
-    place::Place,
+use super::{
+    line::{self, read_line},
+    log_file::{self, LogFile},
 };
+use crate::{args::AvatarArgs, exit::ExitError, place::Place, ringdir::RingDir, votes::answering};
 use rings_api::Client;
 use rings_chain::Chain;
-use rings_client::{AvatarState, Domain, SecretKey};
+use rings_client::{AvatarState, Domain, RecoveryLine, Secrecy, SecretKey};
 use rings_member::keystore;
 use rings_protocol::Address;
-use std::fs;
+use std::path::PathBuf;
 
 /// An avatar, its ring, its log, and the ring that keeps the log.
 pub(super) struct Avatar {
@@ -23,9 +22,104 @@ pub(super) struct Avatar {
     /// Head and nonce on chain.
     pub on_chain: AvatarState,
     pub is_member: bool,
-    pub chain: Chain,
+    pub home: Home,
+}
+
+/// A client ring, and who keeps its logs.
+pub(super) struct Home {
     /// The ring that keeps the logs.
-    pub place: Place,
+    pub keeper: Address,
+    /// One for each of its members.
+    pub clients: Vec<Client>,
+    pub chain: Chain,
+    /// Who can read the logs.
+    pub secrecy: Secrecy,
+    /// The ring's recovery line, if it is known here.
+    pub line: Option<RecoveryLine>,
+    /// Where the files of avatars are.
+    pub files: PathBuf,
+    /// What the avatars of the ring sign for.
+    pub domain: Domain,
+}
+
+impl Home {
+    /// The ring that the options name.
+    ///
+    /// # Errors
+    /// Status 2 when a file cannot be used, 5 when the chain cannot be asked.
+    pub(super) async fn open(args: &AvatarArgs) -> Result<Self, ExitError> {
+        let dir = args.dir.dir();
+        match (&args.line, args.ring) {
+            (Some(path), _) => Self::of_line(read_line(path)?, &dir).await,
+            (None, Some(ring)) => Self::of_dir(ring, dir).await,
+            (None, None) => Err(ExitError::usage(
+                "which ring is not said; give --ring ADDRESS or --line FILE",
+            )),
+        }
+    }
+
+    /// From the recovery line alone. It is kept with the avatars, so that it need not be named again.
+    pub(super) async fn of_line(line: RecoveryLine, dir: &RingDir) -> Result<Self, ExitError> {
+        let files = log_file::directory(dir.root())?;
+        line::keep(&files, &line)?;
+        let chain = Chain::connect(&line.rpc).await?;
+        if chain.id() != line.domain.chain_id {
+            return Err(ExitError::usage(format!(
+                "the recovery line is for chain {}, and {} is chain {}; take the line of this ring",
+                line.domain.chain_id,
+                chain.endpoint(),
+                chain.id()
+            )));
+        }
+        let clients = line.replicas.iter().map(|url| Client::new(url, None));
+        Ok(Self {
+            keeper: line.keeper,
+            clients: clients.collect::<Result<_, _>>()?,
+            chain,
+            secrecy: Secrecy::of(&line.domain, line.key.as_ref()),
+            domain: line.domain,
+            line: Some(line),
+            files,
+        })
+    }
+
+    async fn of_dir(ring: Address, dir: RingDir) -> Result<Self, ExitError> {
+        let root = dir.root().to_owned();
+        let place = Place::of_dir(dir)?;
+        let chain = place.chain().await?;
+        let files = log_file::directory(&root)?;
+        let line = line::kept(&files, ring)?;
+        let domain = Domain::new(chain.id(), ring);
+        let key = line.as_ref().and_then(|line| line.key.as_ref());
+        Ok(Self {
+            keeper: place.file.ring,
+            clients: place.clients.clone(),
+            chain,
+            secrecy: Secrecy::of(&domain, key),
+            line,
+            files,
+            domain,
+        })
+    }
+
+    /// What the members sign for that keep the logs.
+    pub(super) fn keeper_domain(&self) -> Domain {
+        Domain::new(self.domain.chain_id, self.keeper)
+    }
+
+    /// The members that answer, the fastest first.
+    ///
+    /// # Errors
+    /// Status 5 when none answers.
+    pub(super) async fn replicas(&self) -> Result<Vec<&Client>, ExitError> {
+        let clients = answering(&self.clients).await;
+        clients.ok_or_else(|| {
+            ExitError::unavailable(format!(
+                "no member of ring {}, which keeps the logs, answers; try again later, or take a newer recovery line",
+                self.keeper
+            ))
+        })
+    }
 }
 
 impl Avatar {
@@ -35,36 +129,40 @@ impl Avatar {
     /// Status 2 when a file or a password cannot be used, 5 when the chain cannot be asked.
     pub(super) async fn open(args: &AvatarArgs) -> Result<Self, ExitError> {
         let key = keystore::load(&args.key, args.password_file.as_deref())?;
-        let dir = args.dir.dir();
-        let path = log_file::path(dir.root(), args.ring, &key);
-        let place = Place::of_dir(dir)?;
-        let chain = place.chain().await?;
-        let state = chain.avatar(args.ring, key.address()).await?;
-        if let Some(parent) = path.parent() {
-            let what = format!("cannot make {}; check its parent", parent.display());
-            fs::create_dir_all(parent).context(ExitStatus::Usage, what)?;
-        }
-        let domain = Domain::new(chain.id(), args.ring);
+        let home = Home::open(args).await?;
+        let ring = home.domain.ring;
+        let state = home.chain.avatar(ring, key.address()).await?;
+        let path = log_file::path(&home.files, ring, key.address());
         Ok(Self {
-            log: LogFile::open(path, domain, &key)?,
+            log: LogFile::open(path, home.domain, home.secrecy.clone(), &key)?,
             on_chain: AvatarState {
                 head: state.head,
                 nonce: state.nonce,
             },
             is_member: state.is_member,
-            ring: args.ring,
+            ring,
             key,
-            chain,
-            place,
+            home,
         })
     }
 
-    /// The member that answers first.
+    /// Its account.
+    pub(super) fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// Asks the chain again.
     ///
     /// # Errors
-    /// Status 5 when none answers.
-    pub(super) async fn replica(&self) -> Result<Client, ExitError> {
-        Ok(self.place.members().await?[0].clone())
+    /// Status 5 when it cannot be asked.
+    pub(super) async fn refresh(&mut self) -> Result<(), ExitError> {
+        let state = self.home.chain.avatar(self.ring, self.address()).await?;
+        self.on_chain = AvatarState {
+            head: state.head,
+            nonce: state.nonce,
+        };
+        self.is_member = state.is_member;
+        Ok(())
     }
 
     /// Whether this avatar can act at all.

@@ -1,6 +1,6 @@
 //! `rings avatar new` and `rings avatar show`.
 
-use super::place::Avatar;
+use super::{act::leave, place::Avatar, restore::restore};
 use crate::{
     args::{AvatarCommand, AvatarShowArgs, KeyCommand},
     exit::ExitError,
@@ -26,6 +26,8 @@ struct AvatarView {
     head: Digest,
     /// The head on chain.
     head_on_chain: Digest,
+    /// Whether the log was restored, so that nothing is added to it.
+    restored: bool,
 }
 
 /// `rings avatar`
@@ -36,6 +38,8 @@ pub async fn avatar(command: AvatarCommand, out: Out) -> Result<(), ExitError> {
     match command {
         AvatarCommand::New(args) => key(KeyCommand::New(args), out),
         AvatarCommand::Show(args) => show(args, out).await,
+        AvatarCommand::Restore(args) => restore(args, out).await,
+        AvatarCommand::Leave(args) => leave(args, out).await,
     }
 }
 
@@ -45,12 +49,13 @@ async fn show(args: AvatarShowArgs, out: Out) -> Result<(), ExitError> {
     let view = AvatarView {
         avatar: address,
         ring,
-        account: avatar.chain.account_of(ring, address).await?,
+        account: avatar.home.chain.account_of(ring, address).await?,
         member: avatar.is_member,
         nonce: avatar.on_chain.nonce,
         nodes: avatar.log.log().nodes().len(),
         head: avatar.log.log().head(),
         head_on_chain: avatar.on_chain.head,
+        restored: avatar.log.is_restored(),
     };
     if args.avatar.json {
         return out.json(&view);
@@ -59,8 +64,12 @@ async fn show(args: AvatarShowArgs, out: Out) -> Result<(), ExitError> {
         true => "member",
         false => "not a member",
     };
+    let restored = match view.restored {
+        true => " (restored: it never grows)",
+        false => "",
+    };
     out.line(format_args!(
-        "avatar   {}\nring     {} ({member})\naccount  {}\nnonce    {}\nlog      {} nodes, head {}\non chain {}",
+        "avatar   {}\nring     {} ({member})\naccount  {}\nnonce    {}\nlog      {} nodes, head {}{restored}\non chain {}",
         view.avatar, view.ring, view.account, view.nonce, view.nodes, view.head, view.head_on_chain
     ))
 }

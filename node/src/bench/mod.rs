@@ -3,9 +3,10 @@
 //! The bound of a result's latency is the sum of one bare transaction, one bare durable write and one bare run of the
 //! same program, each measured on this machine in the same run: times differ from machine to machine, ratios hardly do.
 //! `stage` makes the ring and the gates that are measured, `bounds` measures what a result rests on, `idle` measures a
-//! member that has nothing to do, and `figures` holds the rows, as a table for people and as JSON for programs.
+//! member that has nothing to do, `clients` what people without a node ask for, and `figures` holds the rows, as a table for people and as JSON for programs.
 
 mod bounds;
+mod clients;
 mod figures;
 mod idle;
 mod logs;
@@ -105,6 +106,11 @@ async fn measure(stage: &mut Stage, report: &mut BenchReport, out: Out) -> Resul
         "a second",
         50.0,
     ));
+    drop(step);
+    let step = out.step("measuring client rings");
+    for row in clients::measure(stage, &bounds).await? {
+        report.add(row);
+    }
     drop(step);
     let step = out.step("watching idle members");
     let idle = idle::watch(&stage.pids()).await?;

@@ -20,15 +20,15 @@ use rings_api::{
     Client, RequestParams,
 };
 use rings_chain::{
-    calls, watch, Chain, ChainEvent, Located, Submitted, Submitter, SubmitterConfig, Update,
-    WatchConfig,
+    calls, create_ring, watch, Chain, ChainEvent, ForkRule, Located, RingTerms, Submitted,
+    Submitter, SubmitterConfig, Update, WatchConfig,
 };
 use rings_protocol::{
     cids::{digest_of, keccak256},
     crypto::SecretKey,
     gate::{GateInput, GateSpec},
     operation::{Mode, Operation},
-    Digest,
+    Address, Digest,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -218,6 +218,42 @@ impl Stage {
             .iter()
             .filter_map(|member| member.pid)
             .collect()
+    }
+
+    /// The ring itself.
+    pub fn ring(&self) -> Address {
+        self.file.ring
+    }
+
+    /// A client of the first member.
+    ///
+    /// # Errors
+    /// When the ring has none.
+    pub fn member(&self) -> Result<Client, ExitError> {
+        let clients = RingDir::new(Some(self.directory.join("ring"))).clients(&self.file)?;
+        let first = clients.into_iter().next();
+        first.ok_or_else(|| ExitError::internal("the ring has no members"))
+    }
+
+    /// Makes a further ring on the engine, which keeps itself.
+    ///
+    /// # Errors
+    /// When the chain refuses.
+    pub async fn client_ring(&self, members: &[Address]) -> Result<Address, ExitError> {
+        let terms = RingTerms {
+            keeper: None,
+            entry_delay: 0,
+            fork_rule: ForkRule::Freeze,
+        };
+        let (engine, purpose) = (self.file.engine, keccak256(b"client ring"));
+        let made = create_ring(
+            &self.chain,
+            &self.submitter,
+            engine,
+            (members, &terms),
+            purpose,
+        );
+        Ok(made.await?)
     }
 
     /// Stops the ring.

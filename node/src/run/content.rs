@@ -228,7 +228,7 @@ async fn spool(mut from: impl AsyncRead + Unpin, name: &str) -> Result<Body, Exi
         let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
         tokio::io::copy(&mut from, &mut file).await?;
         file.sync_data().await?;
-        Ok(Body::Spooled(file.into_std().await))
+        Ok::<_, io::Error>(Body::Spooled(file.into_std().await))
     };
     let what = format!("cannot keep {name}; is there space for temporary files?");
     kept.await.context(ExitStatus::Unavailable, what)

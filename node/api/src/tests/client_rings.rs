@@ -3,7 +3,7 @@
 use super::{
     super::{client_rings::*, Client, ClientError, HexBytes},
     fake::cid,
-    fake_client_rings::{held, relayed, FEE, GOOD, NAME},
+    fake_client_rings::{held, relayed, rings, FEE, GOOD, NAME},
     TestServer,
 };
 use rings_protocol::{Address, Digest};
@@ -72,6 +72,15 @@ async fn answers_have_the_names_of_the_interface() {
     let answer = server.call("AppendToRing", append).await;
     assert_eq!(answer["result"], json!(held()));
     assert_eq!(answer["result"]["status"], "held");
+    let answer = server.call("rings_getClientRings", json!({})).await;
+    let head = format!("0x{}", "05".repeat(32));
+    let expected = json!({
+        "rings": [{ "ring": GOOD, "bytes": 12, "heads": [
+            { "avatar": Address([3; 20]), "seq": 4, "head": head, "since": 6 },
+        ] }],
+        "next": GOOD,
+    });
+    assert_eq!(answer["result"], expected);
     server.stop().await;
 }
 
@@ -112,5 +121,10 @@ async fn the_client_reads_what_the_server_writes() {
     assert_eq!(failed.reason.as_deref(), Some("expired"));
     assert_eq!(client.message(NAME).await.unwrap(), Some(relayed()));
     assert_eq!(client.message(Digest::ZERO).await.unwrap(), None);
+    for from in [None, Some(GOOD)] {
+        let which = ClientRingsParams { ring: None, from };
+        let answer = client.client_rings(&which).await.unwrap();
+        assert_eq!(answer, rings(from));
+    }
     server.stop().await;
 }

@@ -1,6 +1,6 @@
 //! A member that answers for client rings as the tests ask it to.
 
-use super::super::{client_rings::*, ApiError, ClientRings, HexBytes, Uint96};
+use super::super::{client_rings::*, views::LogPage, ApiError, ClientRings, HexBytes, Uint96};
 use async_trait::async_trait;
 use cid::Cid;
 use rings_protocol::{cids, Address, Digest};
@@ -67,6 +67,36 @@ impl ClientRings for FakeClientRings {
 
     async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ApiError> {
         Ok((msg_hash == NAME).then(relayed))
+    }
+
+    async fn rings(&self, which: ClientRingsParams) -> Result<ClientRingsView, ApiError> {
+        Ok(rings(which.from))
+    }
+
+    async fn log(
+        &self,
+        (ring, _): (Address, Address),
+        _: Option<u64>,
+        _: u32,
+    ) -> Result<LogPage, ApiError> {
+        Err(ApiError::NotFollowed { ring })
+    }
+}
+
+/// One ring, behind which there are others.
+pub(super) fn rings(from: Option<Address>) -> ClientRingsView {
+    ClientRingsView {
+        rings: vec![ClientRingView {
+            ring: GOOD,
+            bytes: 12,
+            heads: vec![ClientHeadView {
+                avatar: Address([3; 20]),
+                seq: 4,
+                head: Digest([5; 32]),
+                since: 6,
+            }],
+        }],
+        next: from.is_none().then_some(GOOD),
     }
 }
 

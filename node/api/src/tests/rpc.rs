@@ -388,7 +388,7 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 /// All methods, in the document's order.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     openrpc::STATUS,
     openrpc::GET_RING,
     openrpc::GET_GATE,
@@ -400,6 +400,7 @@ const METHODS: [&str; 12] = [
     openrpc::APPEND,
     openrpc::REPLICATE,
     openrpc::GET_MESSAGE,
+    openrpc::GET_CLIENT_RINGS,
     openrpc::DISCOVER,
 ];
 

@@ -3,6 +3,7 @@
 //! missing here. Each node is shown as DAG-JSON.
 
 use super::{views::memory, Api};
+use crate::dag_json::as_dag_json;
 use rings_api::{
     views::{LogEntry, LogPage},
     ApiError, HexBytes,
@@ -71,12 +72,4 @@ impl Api {
             node,
         })
     }
-}
-
-fn as_dag_json(
-    bytes: &[u8],
-) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
-    let node: ipld_core::ipld::Ipld = serde_ipld_dagcbor::from_slice(bytes)?;
-    let json = serde_ipld_dagjson::to_vec(&node)?;
-    Ok(serde_json::from_slice(&json)?)
 }

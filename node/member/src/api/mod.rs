@@ -229,7 +229,10 @@ impl NodeApi for Api {
         from: Option<u64>,
         limit: u32,
     ) -> Result<LogPage, ApiError> {
-        self.log_page(ring, member, from, limit).await
+        match ring == self.ring {
+            true => self.log_page(ring, member, from, limit).await,
+            false => self.clients.log((ring, member), from, limit).await,
+        }
     }
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {

@@ -246,6 +246,11 @@ impl Errand {
             true => landed.gas_used,
             false => 0,
         };
+        if self.signed.action().to == parts.domain.ring {
+            // It may have ended the registration of its ring.
+            self.clients.known.forget(self.flush.ring);
+            self.clients.ended.notify_one();
+        }
         let status = FlushStatus::Relayed {
             transaction: landed.transaction,
             fee: landed.fee,

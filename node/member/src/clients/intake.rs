@@ -9,6 +9,7 @@
 use super::{
     keeper::Clients,
     refusal::{of_action, of_chain, of_plan, of_purse, of_state, view},
+    spread::NodeOffer,
 };
 use crate::state::Flush;
 use rings_api::{
@@ -20,9 +21,9 @@ use rings_api::{
 use rings_chain::{AvatarState, Call};
 use rings_protocol::{
     flush::{FlushMessage, FlushStatus, HeldLogs, Plan, Signed},
-    log::LogNode,
     Address,
 };
+use std::time::Duration;
 
 /// Most gas that the transaction of an action may need.
 const MAX_RELAY_GAS: u64 = 8_000_000;
@@ -64,7 +65,7 @@ impl Clients {
         let (avatar, msg_hash) = (signed.action().avatar, signed.msg_hash());
         let _turn = self.locks.wait((ring, avatar)).await;
         if let Some(flush) = self.state.flush(msg_hash).map_err(of_state)? {
-            // Known from another member's log, perhaps without all nodes.
+            // RecentFacts from another member's log, perhaps without all nodes.
             let is_open = flush.status == FlushStatus::Received;
             if is_open && !nodes.is_empty() {
                 let plan = self.plan(ring, avatar, self.open(ring, nodes)?).await?;
@@ -164,42 +165,26 @@ impl Clients {
     pub(super) async fn take_append(&self, request: AppendParams) -> Result<HeldView, ApiError> {
         let (ring, avatar) = (request.ring, request.avatar);
         check_waiting(&request)?;
-        self.keeps(ring).await?;
-        let nodes = self.open(ring, &request.log_nodes)?;
-        check_authors(avatar, &nodes)?;
-        let _turn = self.locks.wait((ring, avatar)).await;
-        self.member(ring, avatar).await?;
-        let plan = self.plan(ring, avatar, nodes).await?;
-        self.has_space(ring, &plan)?;
-        self.store_blocks(&plan).await?;
-        self.index(ring, &plan, None)?;
-        let head = self.state.held(ring).tip(avatar).map_err(of_state)?;
-        let head = head.ok_or_else(|| ApiError::InvalidParams {
+        self.keeps_now(ring).await?;
+        let plan = self.take_nodes((ring, avatar), &request.log_nodes).await?;
+        let tip = self.state.held(ring).tip(avatar).map_err(of_state)?;
+        let tip = tip.ok_or_else(|| ApiError::InvalidParams {
             reason: "logNodes names no node, and none of this avatar is held here".into(),
         })?;
-        let digest = self.parts.domain.held(ring, avatar, head.digest);
-        let signature = self.parts.key.sign(&digest);
-        let unsigned = |error| ApiError::internal("the answer cannot be signed", error);
-        let signature = signature.map_err(unsigned)?.to_bytes().to_vec();
+        let head = tip.digest;
+        let mut held = vec![HeldBy {
+            replica: self.me,
+            signature: HexBytes(self.word((ring, avatar), head)?),
+        }];
+        let offer = NodeOffer::new((ring, avatar), head, plan.nodes());
+        let others = (request.replicas.unwrap_or(1) as usize).saturating_sub(held.len());
+        let wait = Duration::from_millis(request.wait.unwrap_or(0));
+        held.extend(self.spread(offer, (others, wait)).await);
         Ok(HeldView {
             status: HeldStatus::Held,
-            head: head.digest,
-            held: vec![HeldBy {
-                replica: self.me,
-                signature: HexBytes(signature),
-            }],
+            head,
+            held,
         })
-    }
-}
-
-/// Who sends nodes sends at least one of its own, or none at all.
-fn check_authors(avatar: Address, nodes: &[LogNode]) -> Result<(), ApiError> {
-    let is_own = nodes.is_empty() || nodes.iter().any(|node| node.author() == avatar);
-    match is_own {
-        true => Ok(()),
-        false => Err(ApiError::WrongSignature {
-            reason: format!("none of the log nodes is signed by {avatar}"),
-        }),
     }
 }
 

@@ -7,6 +7,7 @@
 //! HTTP side as [`ClientRings`].
 
 use super::{
+    known::RecentFacts,
     locks::Locks,
     purse::SharedPurse,
     refusal::{of_chain, of_state, view},
@@ -20,21 +21,28 @@ use crate::{
 };
 use async_trait::async_trait;
 use rings_api::{
-    client_rings::{AppendParams, FlushParams, HeldView, MessageView, ReplicateParams},
+    client_rings::{
+        AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageView,
+        ReplicateParams,
+    },
+    views::LogPage,
     ApiError, ClientRings,
 };
 use rings_chain::{Chain, Submitter};
+use rings_network::Network;
 use rings_protocol::{
     crypto::SecretKey, eip712::Domain, flush::FlushStatus, message::Message, Address, Digest,
 };
 use rings_store::BlockStore;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, oneshot, Notify};
+use tokio::sync::{mpsc, oneshot, Notify, Semaphore};
 
 /// Actions that may be on their way to the chain at one moment. Beyond that, further ones are told to come again.
 pub(super) const MAX_OPEN: usize = 4096;
 /// Names of actions on their way to the relay.
 const BEGUN: usize = MAX_OPEN;
+/// Offers of log nodes to other members that are under way at one moment.
+const OFFERS: usize = 256;
 /// When somebody may try again who came at a moment with too many open actions, in milliseconds.
 const FULL_MILLISECONDS: u64 = 1_000;
 
@@ -54,6 +62,8 @@ pub struct KeeperParts {
     pub store: Arc<dyn BlockStore>,
     /// Blocks of the own store and of the other members.
     pub blocks: Arc<MemberBlocks>,
+    /// The other members.
+    pub network: Network,
     /// The logs of this member's ring.
     pub logs: Arc<MemberState>,
     /// The ring as this member sees it.
@@ -75,6 +85,12 @@ pub struct Clients {
     pub(super) state: Arc<ClientState>,
     pub(super) purse: SharedPurse,
     pub(super) locks: Locks,
+    /// What the chain has said a moment ago.
+    pub(super) known: RecentFacts,
+    /// Places for offers to other members.
+    pub(super) offers: Arc<Semaphore>,
+    /// Notified when the registration of a ring may have ended.
+    pub(super) ended: Notify,
     /// Most bytes of log nodes that are kept of a ring.
     pub(super) space: u64,
     /// Names of actions that are open, or about which there is news.
@@ -96,6 +112,9 @@ impl Clients {
             me: parts.key.address(),
             purse: SharedPurse::open(config, &state)?,
             locks: Locks::default(),
+            known: RecentFacts::default(),
+            offers: Arc::new(Semaphore::new(OFFERS)),
+            ended: Notify::new(),
             space: config.bytes_per_ring,
             state,
             begun,
@@ -185,5 +204,18 @@ impl ClientRings for Clients {
     async fn message(&self, msg_hash: Digest) -> Result<Option<MessageView>, ApiError> {
         let flush = self.state.flush(msg_hash).map_err(of_state)?;
         Ok(flush.map(|flush| view(msg_hash, &flush.status)))
+    }
+
+    async fn rings(&self, which: ClientRingsParams) -> Result<ClientRingsView, ApiError> {
+        self.show_rings(which.ring, which.from)
+    }
+
+    async fn log(
+        &self,
+        place: (Address, Address),
+        from: Option<u64>,
+        limit: u32,
+    ) -> Result<LogPage, ApiError> {
+        self.show_log(place, from, limit).await
     }
 }

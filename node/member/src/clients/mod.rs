@@ -5,19 +5,31 @@
 //! is simulated and paid for in advance (`purse`). Then blocks are stored, `received` stands in the own log, the index is
 //! written, and only then the answer goes out. [`relay`] goes on from there: each open action has an `errand`, which waits for
 //! this member's turn, sends it, and writes how it ended. [`hear`] reads the other members' logs, so that any of them takes
-//! over an action whose relayer is gone. What must survive a restart is in `clients.redb` (`state/clients.rs`).
+//! over an action whose relayer is gone.
+//!
+//! New log nodes are offered to the other members (`spread`), which hold and sign them (`hold`, with what `others` asks). What
+//! somebody has missed, [`follow`] fetches; it also lets go of rings that are not registered any more (`forget`). `look` shows
+//! what is kept. What must survive a restart is in `clients.redb` (`state/clients.rs`).
 
 mod errand;
+mod follow;
+mod forget;
 mod hear;
+mod hold;
 mod intake;
 mod keeper;
+mod known;
 mod locks;
+mod look;
 mod nodes;
+mod others;
 mod purse;
 mod refusal;
 mod relay;
 mod replicate;
+mod spread;
 
+pub use follow::follow;
 pub use hear::hear;
 pub use keeper::{Clients, KeeperParts};
 pub use relay::relay;

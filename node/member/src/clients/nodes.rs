@@ -9,7 +9,10 @@ use super::{
     keeper::Clients,
     refusal::{of_chain, of_plan, of_state},
 };
-use crate::state::{Flush, StateError};
+use crate::{
+    clock,
+    state::{Flush, StateError},
+};
 use bytes::Bytes;
 use rings_api::{ApiError, HexBytes};
 use rings_protocol::{
@@ -94,8 +97,21 @@ impl Clients {
         plan: &Plan,
         flush: Option<(Digest, &Flush)>,
     ) -> Result<(), ApiError> {
-        let written = tokio::task::block_in_place(|| self.state.take(ring, plan.nodes(), flush));
+        let now = clock::milliseconds();
+        let take = || self.state.take(ring, plan.nodes(), flush, now);
+        let written = tokio::task::block_in_place(take);
         written.map_err(of_state)
+    }
+}
+
+/// Who sends nodes sends at least one of its own, or none at all.
+pub(super) fn check_authors(avatar: Address, nodes: &[LogNode]) -> Result<(), ApiError> {
+    let is_own = nodes.is_empty() || nodes.iter().any(|node| node.author() == avatar);
+    match is_own {
+        true => Ok(()),
+        false => Err(ApiError::WrongSignature {
+            reason: format!("none of the log nodes is signed by {avatar}"),
+        }),
     }
 }
 

@@ -15,15 +15,22 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// As few nodes are opened by one thread.
 const MIN_SHARE: usize = 64;
 
+/// Why a member gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
+    /// It is not connected, or did not answer.
     #[error("the member cannot be asked")]
     Network(#[from] NetworkError),
+    /// What it sent is no answer.
     #[error("the member sent an invalid answer")]
     Wire(#[from] WireError),
 }
 
-pub(super) async fn ask(
+/// Asks a member.
+///
+/// # Errors
+/// [`AskError`].
+pub(crate) async fn ask(
     network: &Network,
     peer: &PeerId,
     request: &WireRequest,

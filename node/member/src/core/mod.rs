@@ -98,6 +98,7 @@ use suspect::Suspect;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use ask::{ask, AskError};
 pub use error::CoreError;
 pub(crate) use fetch::open as open_ring_node;
 pub use input::{Asked, Input, NotAsked, Progress, RequestProgress, Saying, INBOX};

@@ -2,7 +2,7 @@
 //!
 //! [`ClientState`] is a redb database of its own beside the member's (`clients.redb`). Blocks of log nodes are in the block
 //! store, and must be there before their index is written. Nodes and the action that they lead to are written in one
-//! transaction ([`ClientState::take`]). The actions that are not on chain yet are listed, so that a member that starts again
+//! transaction ([`ClientState::take`]). Which rings and logs there are is read by `kept.rs`. The actions that are not on chain yet are listed, so that a member that starts again
 //! goes on with them.
 
 use super::{
@@ -33,15 +33,21 @@ const IDENTITY: &str = "clients of";
 const MAX_RING_KEYS: usize = 64;
 
 /// Ring → record, JSON.
-const RINGS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("rings");
+pub(super) const RINGS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("rings");
 /// (ring, author, sequence number) → digest.
-const NODES: TableDefinition<'_, (Account, Account, u64), Word> = TableDefinition::new("nodes");
+pub(super) const NODES: TableDefinition<'_, (Account, Account, u64), Word> =
+    TableDefinition::new("nodes");
 /// (ring, author) → end of its log.
-const TIPS: TableDefinition<'_, (Account, Account), (u64, Word)> = TableDefinition::new("tips");
+pub(super) const TIPS: TableDefinition<'_, (Account, Account), (u64, Word)> =
+    TableDefinition::new("tips");
 /// (ring, digest) → (author, sequence number).
-const PLACES: TableDefinition<'_, (Account, Word), (Account, u64)> = TableDefinition::new("places");
+pub(super) const PLACES: TableDefinition<'_, (Account, Word), (Account, u64)> =
+    TableDefinition::new("places");
+/// (ring, author) → when its end was taken in, in milliseconds since 1970.
+pub(super) const SINCE: TableDefinition<'_, (Account, Account), u64> =
+    TableDefinition::new("since");
 /// Ring → bytes of its log nodes.
-const SIZES: TableDefinition<'_, Account, u64> = TableDefinition::new("sizes");
+pub(super) const SIZES: TableDefinition<'_, Account, u64> = TableDefinition::new("sizes");
 /// Name of an action → record, JSON.
 const FLUSHES: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("flushes");
 /// Names of actions that have not come to their end.
@@ -129,7 +135,7 @@ impl Flush {
 
 /// The database of client rings.
 pub struct ClientState {
-    database: Durable,
+    pub(super) database: Durable,
 }
 
 /// The logs of one client ring.
@@ -158,7 +164,7 @@ impl ClientState {
     }
 
     /// Writes new nodes of a ring's logs and the action that came with them, in one durable transaction. The blocks of the
-    /// nodes must be in the store before.
+    /// nodes must be in the store before. `now` is in milliseconds since 1970.
     ///
     /// # Errors
     /// [`StateError`]; then nothing is written.
@@ -167,6 +173,7 @@ impl ClientState {
         ring: Address,
         nodes: &[LogNode],
         flush: Option<(Digest, &Flush)>,
+        now: u64,
     ) -> Result<(), StateError> {
         if nodes.is_empty() && flush.is_none() {
             return Ok(());
@@ -175,10 +182,12 @@ impl ClientState {
             let mut index = transaction.open_table(NODES)?;
             let mut tips = transaction.open_table(TIPS)?;
             let mut places = transaction.open_table(PLACES)?;
+            let mut since = transaction.open_table(SINCE)?;
             for node in nodes {
                 let (author, seq, digest) = (node.author().0, node.seq(), node.digest().0);
                 index.insert((ring.0, author, seq), digest)?;
                 tips.insert((ring.0, author), (seq, digest))?;
+                since.insert((ring.0, author), now)?;
                 places.insert((ring.0, digest), (author, seq))?;
             }
             // What a ring takes on this disk is counted with its nodes, so that its limit holds after a restart too.
@@ -356,6 +365,7 @@ impl ClientState {
             copying.table(NODES)?;
             copying.table(TIPS)?;
             copying.table(PLACES)?;
+            copying.table(SINCE)?;
             copying.table(SIZES)?;
             copying.table(FLUSHES)?;
             copying.table(OPEN)?;
@@ -435,6 +445,7 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(NODES)?;
     transaction.open_table(TIPS)?;
     transaction.open_table(PLACES)?;
+    transaction.open_table(SINCE)?;
     transaction.open_table(SIZES)?;
     transaction.open_table(FLUSHES)?;
     transaction.open_table(OPEN)?;
@@ -484,7 +495,7 @@ mod tests {
         let flush = Flush::received((ring, avatar), b"mtx", signature, 12, true);
         {
             let state = ClientState::open(&path, &identity(1)).unwrap();
-            state.take(ring, &own.0, Some((name, &flush))).unwrap();
+            state.take(ring, &own.0, Some((name, &flush)), 9).unwrap();
             state.read_up_to(Address([1; 20]), 8).unwrap();
         }
         let state = ClientState::open(&path, &identity(1)).unwrap();

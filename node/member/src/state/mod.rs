@@ -19,6 +19,7 @@ mod error;
 mod file;
 mod gates;
 mod kept;
+mod kept_from;
 mod logs;
 mod open;
 mod quota;

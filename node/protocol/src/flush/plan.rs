@@ -141,6 +141,27 @@ pub fn plan<H: HeldLogs>(
     Ok(plan)
 }
 
+/// Finds which of the `offered` nodes of one author come next in its log, in ascending order. What they refer to in other logs
+/// need not be held: it comes when those logs are followed.
+///
+/// # Errors
+/// [`PlanError`]; then nothing is to be stored.
+pub fn continuation<H: HeldLogs>(
+    held: &H,
+    author: Address,
+    mut offered: Vec<LogNode>,
+) -> Result<Plan, PlanError<H::Error>> {
+    let foreign = offered.iter().find(|node| node.author() != author);
+    if let Some((author, seq)) = foreign.map(|node| (node.author(), node.seq())) {
+        return Err(Refused::Author { author, seq }.into());
+    }
+    offered.sort_by_key(LogNode::seq);
+    let (mut plan, mut missing) = (Plan::default(), BTreeSet::new());
+    plan.extend(held, author, offered, &mut missing)?;
+    incomplete(missing)?;
+    Ok(plan)
+}
+
 fn incomplete(missing: BTreeSet<Digest>) -> Result<(), Refused> {
     match missing.is_empty() {
         true => Ok(()),

@@ -245,3 +245,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_log_is_continued_without_what_it_refers_to() {
+    let (one, two) = (key(1), key(2));
+    let other = Log::of(&two, 1);
+    let mut log = Log::default();
+    log.grow(&one, &[&other.0[0]], 0);
+    log.grow(&one, &[], 1);
+    log.grow(&one, &[], 2);
+    let mut held = Held::default();
+    let author = one.address();
+    let first = continuation(&held, author, log.0[..2].to_vec()).unwrap();
+    assert_eq!(first.nodes(), &log.0[..2]);
+    held.store(first);
+    let next = continuation(&held, author, log.0.clone()).unwrap();
+    assert_eq!(next.nodes(), &log.0[2..]);
+    let gap = continuation(&Held::default(), author, log.0[1..].to_vec());
+    let missing = vec![log.0[0].digest()];
+    assert_eq!(gap, Err(Refused::Incomplete { missing }.into()));
+    let foreign = continuation(&held, author, other.0);
+    let refused = Refused::Author {
+        author: two.address(),
+        seq: 0,
+    };
+    assert_eq!(foreign, Err(refused.into()));
+}

@@ -2,7 +2,7 @@
 
 mod machines;
 mod packages;
-mod page;
+pub(super) mod page;
 mod watching;
 
 use super::quick::wc;

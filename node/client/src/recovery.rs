@@ -1,0 +1,207 @@
+//! The recovery line: all that is needed to find a ring and to read it, as one line of text.
+
+use rings_protocol::{eip712::Domain, private::ReadKey, Address};
+use std::{fmt, str::FromStr};
+
+const SCHEME: &str = "rings:1?";
+/// Most URLs of replicas.
+const MAX_REPLICAS: usize = 256;
+/// Most bytes of a line.
+const MAX_LINE: usize = 64 << 10;
+
+/// Where a client ring is, who keeps it, and what opens it. Whoever has it can read the ring, so it does not print its key;
+/// [`RecoveryLine::to_line`] does.
+#[derive(Clone)]
+pub struct RecoveryLine {
+    /// The client ring.
+    pub domain: Domain,
+    /// An endpoint of the chain.
+    pub rpc: String,
+    /// The ring that keeps the logs.
+    pub keeper: Address,
+    /// URLs of its members.
+    pub replicas: Vec<String>,
+    /// The read key; nothing for a ring that everybody can read.
+    pub key: Option<ReadKey>,
+}
+
+/// Why a text is no recovery line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecoveryError {
+    /// It does not begin as one.
+    #[error("this is not a recovery line, which begins with {SCHEME}; it is printed when a ring is made")]
+    Scheme,
+    /// A part of it is missing, malformed, twice there or unknown.
+    #[error("{name} in the recovery line is missing, malformed or unknown; copy the whole line")]
+    Part {
+        /// The part's name.
+        name: String,
+    },
+}
+
+impl fmt::Debug for RecoveryLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecoveryLine")
+            .field("domain", &self.domain)
+            .field("keeper", &self.keeper)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecoveryLine {
+    /// The line itself, with its secret.
+    pub fn to_line(&self) -> String {
+        let mut line = format!(
+            "{SCHEME}chain={}&rpc={}&ring={}&keeper={}",
+            self.domain.chain_id,
+            escaped(&self.rpc),
+            self.domain.ring,
+            self.keeper
+        );
+        for replica in &self.replicas {
+            line.push_str("&replica=");
+            line.push_str(&escaped(replica));
+        }
+        if let Some(key) = &self.key {
+            line.push_str("&key=");
+            line.push_str(&hex::encode(*key.to_bytes()));
+        }
+        line
+    }
+}
+
+impl FromStr for RecoveryLine {
+    type Err = RecoveryError;
+
+    fn from_str(text: &str) -> Result<Self, RecoveryError> {
+        let parts = text
+            .trim()
+            .strip_prefix(SCHEME)
+            .filter(|_| text.len() <= MAX_LINE);
+        let parts = parts.ok_or(RecoveryError::Scheme)?;
+        let (mut chain, mut rpc, mut ring, mut keeper, mut key) = (None, None, None, None, None);
+        let mut replicas = Vec::new();
+        for part in parts.split('&') {
+            let wrong = || RecoveryError::Part {
+                name: part.split('=').next().unwrap_or_default().to_owned(),
+            };
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+            let value = unescaped(value).ok_or_else(wrong)?;
+            let place = match name {
+                "chain" => &mut chain,
+                "rpc" => &mut rpc,
+                "ring" => &mut ring,
+                "keeper" => &mut keeper,
+                "key" => &mut key,
+                "replica" if replicas.len() < MAX_REPLICAS => {
+                    replicas.push(value);
+                    continue;
+                }
+                _ => return Err(wrong()),
+            };
+            if place.replace(value).is_some() {
+                return Err(wrong());
+            }
+        }
+        let domain = Domain::new(read("chain", chain)?, read("ring", ring)?);
+        Ok(Self {
+            domain,
+            rpc: read("rpc", rpc)?,
+            keeper: read("keeper", keeper)?,
+            replicas,
+            key: key.map(|key| read_key(&key, &domain)).transpose()?,
+        })
+    }
+}
+
+fn read<T: FromStr>(name: &str, value: Option<String>) -> Result<T, RecoveryError> {
+    let read = value.and_then(|value| value.parse().ok());
+    read.ok_or_else(|| RecoveryError::Part { name: name.into() })
+}
+
+fn read_key(text: &str, domain: &Domain) -> Result<ReadKey, RecoveryError> {
+    let mut bytes = [0; 32];
+    let read = hex::decode_to_slice(text, &mut bytes);
+    read.map_err(|_| RecoveryError::Part { name: "key".into() })?;
+    Ok(ReadKey::from_bytes(bytes, domain))
+}
+
+/// Percent-encoded: all but letters, digits and `-._~`.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let mut byte = [0];
+        hex::decode_to_slice(rest.get(..2)?, &mut byte).ok()?;
+        bytes.extend(byte);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> RecoveryLine {
+        let domain = Domain::new(31337, Address([7; 20]));
+        RecoveryLine {
+            domain,
+            rpc: "http://127.0.0.1:8545/a?b=c&d=%20".into(),
+            keeper: Address([8; 20]),
+            replicas: vec!["http://127.0.0.1:7545".into(), "https://ü.example".into()],
+            key: Some(ReadKey::from_bytes([9; 32], &domain)),
+        }
+    }
+
+    #[test]
+    fn a_line_is_read_back() {
+        for key in [line().key, None] {
+            let line = RecoveryLine { key, ..line() };
+            let text = line.to_line();
+            assert!(text.starts_with("rings:1?chain=31337&rpc=http%3A%2F%2F127.0.0.1%3A8545%2F"));
+            let read: RecoveryLine = format!(" {text}\n").parse().unwrap();
+            assert_eq!(read.to_line(), text);
+            assert_eq!(read.replicas, line.replicas);
+            assert_eq!(read.rpc, line.rpc);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_strange_is_named() {
+        let text = line().to_line();
+        let wrong = |text: &str| text.parse::<RecoveryLine>().unwrap_err().to_string();
+        assert!(wrong("http://x").contains("rings:1?"));
+        assert!(wrong(&text.replace("&keeper=", "&keeper=0")).contains("keeper"));
+        assert!(wrong(&text.replace("&ring=", "&wring=")).contains("wring"));
+        assert!(wrong(&format!("{text}&chain=1")).contains("chain"));
+        assert!(wrong(&format!("{text}00")).contains("key"));
+        assert!(wrong("rings:1?chain=1").contains("ring"));
+        assert!(wrong("rings:1?chain=%zz").contains("chain"));
+    }
+
+    #[test]
+    fn it_does_not_print_its_key() {
+        let shown = format!("{:?}", line());
+        assert!(
+            !shown.contains(&"09".repeat(16)) && !shown.contains("9, 9, 9"),
+            "{shown}"
+        );
+    }
+}

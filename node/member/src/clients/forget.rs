@@ -1,0 +1,87 @@
+//! Client rings that are not registered any more are forgotten, and their space is free.
+
+use super::{
+    keeper::Clients,
+    refusal::{of_chain, of_state},
+};
+use rings_api::{with_causes, ApiError};
+use rings_protocol::{cids::node_cid, Address};
+use rings_store::BlockKey;
+
+/// Rings that are looked at together.
+const RINGS_AT_ONCE: usize = 256;
+/// Nodes that are removed together.
+const NODES_AT_ONCE: usize = 4096;
+
+impl Clients {
+    /// Forgets the rings whose registration has ended.
+    pub(super) async fn tidy(&self) {
+        if let Err(error) = self.forget_ended().await {
+            let cause = with_causes(&error);
+            tracing::warn!(
+                cause,
+                "client rings cannot be tidied up now; trying again later"
+            );
+        }
+    }
+
+    async fn forget_ended(&self) -> Result<(), ApiError> {
+        let mut after = None;
+        loop {
+            let rings = self.state.rings(after, RINGS_AT_ONCE).map_err(of_state)?;
+            let Some(last) = rings.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for ring in rings {
+                if self.has_ended(ring).await? {
+                    self.forget(ring).await?;
+                }
+            }
+        }
+    }
+
+    /// Whether the ring is not registered now, nor was when the blocks that are final now were made, nor is about to be.
+    async fn has_ended(&self, ring: Address) -> Result<bool, ApiError> {
+        match self.keeps(ring).await {
+            Ok(()) => return Ok(false),
+            Err(ApiError::NotFollowed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let parts = &self.parts;
+        let head = parts.chain.block_number().await.map_err(of_chain)?;
+        let last = head.saturating_sub(parts.confirmations);
+        let was = parts.chain.was_client(parts.domain.ring, ring, last).await;
+        Ok(!was.map_err(of_chain)?)
+    }
+
+    /// Blocks first: if it is interrupted, the index says what is left to be removed.
+    async fn forget(&self, ring: Address) -> Result<(), ApiError> {
+        self.known.forget(ring);
+        let bytes = self.state.size(ring).map_err(of_state)?;
+        loop {
+            let nodes = self
+                .state
+                .some_nodes(ring, NODES_AT_ONCE)
+                .map_err(of_state)?;
+            if nodes.is_empty() {
+                break;
+            }
+            // A store without an inventory is tidied up by its operator.
+            if let Some(inventory) = self.parts.store.inventory() {
+                let stays = |error| ApiError::internal("blocks cannot be removed", error);
+                let keys = nodes
+                    .iter()
+                    .map(|(_, _, digest)| BlockKey::of(&node_cid(*digest)));
+                let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(stays)?;
+                inventory.remove(keys).await.map_err(stays)?;
+            }
+            let forgotten = || self.state.forget_nodes(ring, &nodes);
+            tokio::task::block_in_place(forgotten).map_err(of_state)?;
+        }
+        let forgotten = || self.state.forget_ring(ring);
+        tokio::task::block_in_place(forgotten).map_err(of_state)?;
+        tracing::info!(%ring, bytes, "a client ring is not registered any more, and is forgotten");
+        Ok(())
+    }
+}

@@ -1,0 +1,543 @@
+//! A conversation: the avatar's own log, checked copies of the others', and how far each line is.
+//!
+//! What is said becomes a node on this disk first. Then a member is asked to hold it, and passes it on; the members' signatures
+//! are collected and kept (`words.rs`). [`ChatSession::look`] asks one member where the logs end with it, and gets what is new. If
+//! that member does not answer, the next one is asked. The heads on chain are looked at now and then, and the own one is moved
+//! there each [`FLUSH_EACH`] nodes, when [`ChatSession::flush`] is asked for, or when something has waited too long.
+
+use super::{
+    event::{ChatEvent, ChatLine, LineState, Person},
+    live::Live,
+};
+use crate::{
+    avatar::{
+        act::{now, send},
+        contacts::Contacts,
+        deliver::{deliver, is_incomplete},
+        fetch::range,
+        place::Avatar,
+        words::{self, Words},
+    },
+    exit::{ExitError, ExitStatus},
+};
+use rings_api::{client_rings::ClientRingsParams, Client};
+use rings_client::{in_order, Action, Digest, LogCopies, LogNode, People, Said};
+use rings_protocol::Address;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::timeout;
+
+/// So many nodes that are not on chain bring the head there.
+const FLUSH_EACH: u64 = 100;
+/// Time for a member to answer before the next one is asked.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// How often the chain is looked at.
+const CHAIN_LOOK: Duration = Duration::from_secs(2);
+/// Milliseconds for further members to sign that they hold a line.
+const GATHER: u64 = 250;
+/// Between two attempts to have more members sign, at first and at most.
+const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
+/// Nodes of others that are kept to be sent along, to a member that has not got them yet.
+const RECENT: usize = 64;
+
+/// A conversation.
+pub(super) struct ChatSession {
+    avatar: Avatar,
+    /// Which member is asked.
+    at: usize,
+    copies: LogCopies,
+    people: People,
+    contacts: Contacts,
+    words: Words,
+    /// The newest own node that each member has signed to hold.
+    held: BTreeMap<Address, u64>,
+    /// The newest node of each log that is on chain.
+    on_chain: BTreeMap<Address, u64>,
+    /// When the newest node of each log came to the members, in milliseconds since 1970.
+    since: BTreeMap<Address, u64>,
+    members: BTreeSet<Address>,
+    recent: VecDeque<LogNode>,
+    chain_due: Instant,
+    gather_due: Instant,
+    gather_pause: Duration,
+    /// Since when something own is not on chain.
+    waiting: Option<Instant>,
+    flush_after: Duration,
+    /// Whether nobody answered when it was asked last.
+    alone: bool,
+    shown: Vec<Person>,
+}
+
+impl ChatSession {
+    /// The conversation of an avatar, which has said nothing new yet.
+    ///
+    /// # Errors
+    /// Status 2 when a file cannot be used.
+    pub(super) async fn open(avatar: Avatar, flush_after: Duration) -> Result<Self, ExitError> {
+        let (me, now) = (avatar.address(), Instant::now());
+        let mut copies = LogCopies::new(avatar.home.domain, avatar.home.secrecy.clone());
+        for node in avatar.log.log().nodes() {
+            let added = copies.add(me, node.bytes());
+            added.map_err(|error| ExitError::usage(error.to_string()).because(error))?;
+        }
+        let contacts = Contacts::open(&avatar.home.files)?;
+        let mut people = People::default();
+        for (avatar, name) in contacts.all() {
+            people.call(avatar, name);
+        }
+        Ok(Self {
+            at: 0,
+            copies,
+            people,
+            contacts,
+            words: Words::open(words::path(avatar.log.path()))?,
+            held: BTreeMap::new(),
+            on_chain: BTreeMap::new(),
+            since: BTreeMap::new(),
+            members: BTreeSet::new(),
+            recent: VecDeque::new(),
+            chain_due: now,
+            gather_due: now,
+            gather_pause: AGAIN,
+            waiting: None,
+            flush_after,
+            alone: false,
+            shown: Vec::new(),
+            avatar,
+        })
+    }
+
+    fn me(&self) -> Address {
+        self.avatar.address()
+    }
+
+    /// The own newest node; nothing while there is none.
+    fn own_end(&self) -> Option<u64> {
+        self.copies.next_seq(self.me()).checked_sub(1)
+    }
+
+    /// Whether all that was said is held by a member.
+    pub(super) fn is_held(&self) -> bool {
+        let end = self.own_end();
+        self.avatar.log.is_restored() || end.is_none_or(|end| self.held_by(end) > 0)
+    }
+
+    fn held_by(&self, seq: u64) -> usize {
+        self.held.values().filter(|held| **held >= seq).count()
+    }
+
+    fn state(&self, author: Address, seq: u64) -> LineState {
+        if self.on_chain.get(&author).is_some_and(|end| *end >= seq) {
+            return LineState::Final;
+        }
+        match (author == self.me(), self.held_by(seq)) {
+            (true, 0) => LineState::Written,
+            (true, replicas) => LineState::Held { replicas },
+            // It came from a member.
+            (false, _) => LineState::Held { replicas: 1 },
+        }
+    }
+
+    /// Says a line.
+    ///
+    /// # Errors
+    /// When it cannot be written here.
+    pub(super) async fn say(&mut self, text: &str, live: &mut Live) -> Result<(), ExitError> {
+        self.write(&Said::line(text), live).await
+    }
+
+    /// Says how this avatar wants to be called, if that is news.
+    ///
+    /// # Errors
+    /// As [`ChatSession::say`].
+    pub(super) async fn call_myself(
+        &mut self,
+        name: &str,
+        live: &mut Live,
+    ) -> Result<(), ExitError> {
+        let me = self.me();
+        if self.people.said_name(me) == Some(name) || self.avatar.log.is_restored() {
+            return Ok(());
+        }
+        let said = Said::name(name, self.people.named_by(me));
+        self.write(&said, live).await
+    }
+
+    /// Says that another avatar is of the same person.
+    ///
+    /// # Errors
+    /// As [`ChatSession::say`].
+    pub(super) async fn join_device(
+        &mut self,
+        other: Address,
+        live: &mut Live,
+    ) -> Result<(), ExitError> {
+        let me = self.me();
+        let mut also: BTreeSet<_> = self.people.named_by(me).collect();
+        also.insert(other);
+        let name = self.people.name(me);
+        self.write(&Said::name(&name, also), live).await?;
+        live.note(format!(
+            "{other} is shown as one person with you when it says the same: /also {me}"
+        ));
+        Ok(())
+    }
+
+    /// Calls somebody so, here and from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written here.
+    pub(super) fn call(
+        &mut self,
+        avatar: Address,
+        name: &str,
+        live: &mut Live,
+    ) -> Result<(), ExitError> {
+        self.contacts.call(avatar, name)?;
+        self.people.call(avatar, name);
+        self.show_people(false, live);
+        Ok(())
+    }
+
+    /// Writes a node, shows it, and has it held.
+    async fn write(&mut self, said: &Said, live: &mut Live) -> Result<(), ExitError> {
+        let (me, refs) = (self.me(), self.copies.heads_beside(self.me()));
+        let messages = vec![said.to_message()];
+        let written = self
+            .avatar
+            .log
+            .append(&self.avatar.key, messages, (&refs, now()));
+        match written {
+            Err(error) if error.status() == ExitStatus::Usage => {
+                live.note(error.to_string());
+                return Ok(());
+            }
+            written => written?,
+        }
+        let Some(node) = self.avatar.log.log().nodes().last().cloned() else {
+            return Ok(());
+        };
+        let added = self.copies.add(me, node.bytes());
+        added.map_err(|error| ExitError::internal("the own log is broken").because(error))?;
+        self.waiting.get_or_insert_with(Instant::now);
+        self.take_in(vec![node], live);
+        self.gather_pause = AGAIN;
+        self.gather(1, live).await;
+        self.gather_due = Instant::now();
+        Ok(())
+    }
+
+    /// Has the own log held, by so many members within a moment.
+    async fn gather(&mut self, replicas: usize, live: &mut Live) {
+        let clients = self.avatar.home.clients.len();
+        for _ in 0..clients {
+            let client = self.avatar.home.clients[self.at % clients].clone();
+            if self.gather_at(&client, replicas, live).await {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    /// The same at one member. Says whether it holds the log.
+    async fn gather_at(&mut self, client: &Client, replicas: usize, live: &mut Live) -> bool {
+        let (me, before) = (self.me(), self.own_end().map(|end| self.held_by(end)));
+        let known = self.held.values().max();
+        let known = known.and_then(|seq| self.copies.digest_at(me, *seq));
+        let known = known.unwrap_or(self.avatar.on_chain.head);
+        let others: Vec<_> = self.recent.iter().cloned().collect();
+        let how = (
+            u32::try_from(replicas).unwrap_or(u32::MAX),
+            if replicas > 1 { GATHER } else { 0 },
+        );
+        let asked = deliver(client, &self.avatar, (known, &others), how);
+        let held = match timeout(ASK_LIMIT, asked).await {
+            Ok(Ok(held)) => held,
+            Ok(Err(error)) if is_incomplete(&error) => return false,
+            Ok(Err(error)) => {
+                self.complain(&error.to_string(), live);
+                return false;
+            }
+            Err(_) => return false,
+        };
+        self.alone = false;
+        let by = match self.words.take(&self.avatar.home, me, &held) {
+            Ok(by) => by,
+            Err(error) => {
+                self.complain(&error.to_string(), live);
+                return false;
+            }
+        };
+        let Some(seq) = self.copies.position(me, held.head) else {
+            return false;
+        };
+        for replica in by {
+            let newest = self.held.entry(replica).or_insert(seq);
+            *newest = (*newest).max(seq);
+        }
+        if let Some(end) = self.own_end() {
+            let replicas = self.held_by(end);
+            if replicas > 0 && before != Some(replicas) {
+                let state = LineState::Held { replicas };
+                live.show(&ChatEvent::State {
+                    avatar: me,
+                    seq: end,
+                    mine: true,
+                    state,
+                });
+            }
+        }
+        true
+    }
+
+    /// Says once that nothing goes out.
+    fn complain(&mut self, why: &str, live: &mut Live) {
+        if !self.alone {
+            live.note(format!("what you say waits here: {why}"));
+        }
+        self.alone = true;
+    }
+
+    /// Looks for what is new.
+    ///
+    /// # Errors
+    /// When the avatar's key is used elsewhere too.
+    pub(super) async fn look(&mut self, live: &mut Live) -> Result<(), ExitError> {
+        let clients = self.avatar.home.clients.len();
+        for _ in 0..clients {
+            let client = self.avatar.home.clients[self.at % clients].clone();
+            if self.look_at(&client, live).await? {
+                break;
+            }
+            self.at += 1;
+        }
+        self.gather_more(live).await;
+        if Instant::now() >= self.chain_due {
+            self.look_at_chain(live).await?;
+            self.chain_due = Instant::now() + CHAIN_LOOK;
+        }
+        self.show_people(false, live);
+        Ok(())
+    }
+
+    /// What one member has that is not here. Says whether it answers.
+    async fn look_at(&mut self, client: &Client, live: &mut Live) -> Result<bool, ExitError> {
+        let ring = self.avatar.ring;
+        let which = ClientRingsParams {
+            ring: Some(ring),
+            from: None,
+        };
+        let Ok(Ok(answer)) = timeout(ASK_LIMIT, client.client_rings(&which)).await else {
+            return Ok(false);
+        };
+        let heads = answer.rings.into_iter().flat_map(|ring| ring.heads);
+        let mut fresh = Vec::new();
+        for head in heads {
+            let author = head.avatar;
+            let is_mine = author == self.me();
+            if is_mine && head.seq >= self.copies.next_seq(author) && !self.avatar.log.is_restored()
+            {
+                return Err(ExitError::usage(format!(
+                    "the key of {author} has written on another device: two devices with one key would fork its log; go on there, and make a fresh avatar for this device"
+                )));
+            }
+            if !is_mine && !self.is_known(author).await {
+                continue;
+            }
+            while self.copies.next_seq(author) <= head.seq {
+                let first = self.copies.next_seq(author);
+                let page = timeout(ASK_LIMIT, range(client, (ring, author), (first, head.seq)));
+                let Ok(Ok(page)) = page.await else {
+                    break;
+                };
+                let before = fresh.len();
+                for bytes in page {
+                    // What does not come next is served by somebody who is at fault; another member is asked later.
+                    let Ok(node) = self.copies.add(author, &bytes) else {
+                        break;
+                    };
+                    fresh.push(node);
+                }
+                if fresh.len() == before {
+                    self.at += 1;
+                    break;
+                }
+            }
+            let since = self.since.entry(author).or_default();
+            *since = (*since).max(head.since);
+        }
+        self.alone = false;
+        self.take_in(in_order(fresh), live);
+        Ok(true)
+    }
+
+    /// Whether an account is a member of the ring, or was one.
+    async fn is_known(&mut self, author: Address) -> bool {
+        if self.members.contains(&author) || self.copies.next_seq(author) > 0 {
+            return true;
+        }
+        let on_chain = self
+            .avatar
+            .home
+            .chain
+            .avatar(self.avatar.ring, author)
+            .await;
+        on_chain.is_ok_and(|state| state.is_member || !state.head.is_zero())
+    }
+
+    /// Shows nodes that are new here.
+    fn take_in(&mut self, nodes: Vec<LogNode>, live: &mut Live) {
+        for node in nodes {
+            let (author, seq) = (node.author(), node.seq());
+            let messages = self.copies.messages(&node).unwrap_or_default();
+            for said in messages.iter().filter_map(Said::from_message) {
+                self.people.hear(author, &said);
+                let Said::Line(text) = said else { continue };
+                live.show(&ChatEvent::Message(ChatLine {
+                    avatar: author,
+                    name: self.people.name(author),
+                    mine: author == self.me(),
+                    seq,
+                    time: node.content().time,
+                    text,
+                    state: self.state(author, seq),
+                }));
+            }
+            if author != self.me() {
+                self.recent.push_back(node);
+                while self.recent.len() > RECENT {
+                    self.recent.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Has more members sign for what was said, if not all of them have.
+    async fn gather_more(&mut self, live: &mut Live) {
+        let all = self.avatar.home.clients.len();
+        let is_done = self.own_end().is_none_or(|end| self.held_by(end) >= all);
+        if is_done || self.avatar.log.is_restored() || Instant::now() < self.gather_due {
+            return;
+        }
+        self.gather(all, live).await;
+        self.gather_due = Instant::now() + self.gather_pause;
+        self.gather_pause = (2 * self.gather_pause).min(AGAIN_AT_MOST);
+    }
+
+    /// Looks at the heads on chain, and brings the own one there when that is due.
+    async fn look_at_chain(&mut self, live: &mut Live) -> Result<(), ExitError> {
+        let (ring, chain) = (self.avatar.ring, self.avatar.home.chain.clone());
+        let Ok(state) = chain.ring_state(ring).await else {
+            return Ok(());
+        };
+        self.members = state.members.into_iter().collect();
+        for author in self.members.clone() {
+            let Ok(state) = chain.avatar(ring, author).await else {
+                return Ok(());
+            };
+            self.final_up_to(author, state.head, live);
+        }
+        if self.avatar.refresh().await.is_err() {
+            return Ok(());
+        }
+        let end = self.own_end();
+        let on_chain = self.on_chain.get(&self.me()).copied();
+        if end == on_chain {
+            self.waiting = None;
+        }
+        let next = on_chain.map_or(0, |seq| seq + 1);
+        let is_long = end.is_some_and(|end| end + 1 >= next + FLUSH_EACH);
+        let is_late = self
+            .waiting
+            .is_some_and(|since| since.elapsed() >= self.flush_after);
+        if (is_long || is_late) && end > on_chain {
+            self.waiting = Some(Instant::now());
+            return self.flush(live).await;
+        }
+        Ok(())
+    }
+
+    fn final_up_to(&mut self, author: Address, head: Digest, live: &mut Live) {
+        let Some(seq) = self.copies.position(author, head) else {
+            return;
+        };
+        if self.on_chain.insert(author, seq) != Some(seq) {
+            live.show(&ChatEvent::State {
+                avatar: author,
+                seq,
+                mine: author == self.me(),
+                state: LineState::Final,
+            });
+        }
+    }
+
+    /// Brings the own head to the chain. That it is there shows when the chain is looked at.
+    ///
+    /// # Errors
+    /// When the own log cannot be written.
+    pub(super) async fn flush(&mut self, live: &mut Live) -> Result<(), ExitError> {
+        if self.own_end().is_none() {
+            live.note("you have said nothing yet");
+            return Ok(());
+        }
+        match self.avatar.refresh().await {
+            Ok(()) if self.avatar.on_chain.head == self.avatar.log.log().head() => {
+                live.note("all that you said is on the chain");
+                return Ok(());
+            }
+            Ok(()) => {}
+            Err(error) => {
+                live.note(error.to_string());
+                return Ok(());
+            }
+        }
+        match send(&mut self.avatar, Action::default()).await {
+            Ok(_) => self.chain_due = Instant::now(),
+            Err(error) => live.note(format!("not brought to the chain now: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Shows who is in the ring, because somebody asks.
+    pub(super) fn tell_who(&mut self, live: &mut Live) {
+        self.show_people(true, live);
+    }
+
+    /// Shows who is in the ring, if that is news, or asked.
+    fn show_people(&mut self, asked: bool, live: &mut Live) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        let mut rest = self.members.clone();
+        let mut people = Vec::new();
+        while let Some(first) = rest.pop_first() {
+            let devices = self.people.devices(first);
+            rest.retain(|other| !devices.contains(other));
+            let seen = devices
+                .iter()
+                .filter_map(|avatar| self.since.get(avatar))
+                .max();
+            people.push(Person {
+                name: self.people.name(first),
+                me: devices.contains(&self.me()),
+                seen: seen.map(|since| now.saturating_sub(*since) / 1000),
+                avatars: devices.into_iter().collect(),
+            });
+        }
+        let minutes = |people: &[Person]| -> Vec<Person> {
+            let people = people.iter().cloned();
+            let rounded = people.map(|person| Person {
+                seen: person.seen.map(|seconds| seconds / 60),
+                ..person
+            });
+            rounded.collect()
+        };
+        if asked || minutes(&people) != minutes(&self.shown) {
+            let shown = people.clone();
+            live.show(&ChatEvent::People { people, asked });
+            self.shown = shown;
+        }
+    }
+}

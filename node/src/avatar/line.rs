@@ -1,0 +1,93 @@
+//! Recovery lines: in files, and shown to people.
+
+use crate::{
+    exit::{Context, ExitError, ExitStatus},
+    out::Out,
+};
+use qrcode::{render::unicode::Dense1x2, QrCode};
+use rings_client::RecoveryLine;
+use rings_member::keystore::{read_secret, write_secret};
+use rings_protocol::Address;
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+/// Reads a recovery line from a file that only its owner can read.
+///
+/// # Errors
+/// Status 2 when the file cannot be used, or has no such line.
+pub(super) fn read_line(path: &Path) -> Result<RecoveryLine, ExitError> {
+    let text = read_secret(path)?;
+    let what = format!(
+        "{} has no recovery line; copy the whole line into it",
+        path.display()
+    );
+    text.parse().context(ExitStatus::Usage, what)
+}
+
+/// Where the line of a ring is kept, beside the avatars.
+pub(super) fn path(files: &Path, ring: Address) -> PathBuf {
+    files.join(format!("{ring}.line"))
+}
+
+/// The line of a ring, if it is kept here.
+///
+/// # Errors
+/// Status 2 when the file cannot be used.
+pub(super) fn kept(files: &Path, ring: Address) -> Result<Option<RecoveryLine>, ExitError> {
+    let path = path(files, ring);
+    match path.exists() {
+        true => read_line(&path).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Keeps a line, unless there is one of this ring.
+///
+/// # Errors
+/// Status 2 when it cannot be written.
+pub(super) fn keep(files: &Path, line: &RecoveryLine) -> Result<PathBuf, ExitError> {
+    let path = path(files, line.domain.ring);
+    if !path.exists() {
+        write_secret(&path, format!("{}\n", line.to_line()).as_bytes())?;
+    }
+    Ok(path)
+}
+
+/// Shows a line that has just been made, on standard error; on a terminal also as a QR code.
+pub(super) fn show(line: &RecoveryLine, path: &Path, out: Out) {
+    let text = line.to_line();
+    out.note("the recovery line: whoever has it can read the ring. Give it to its members, and keep a copy apart from your devices");
+    out.note(&text);
+    out.note(format_args!("it is also in {}", path.display()));
+    if io::stderr().is_terminal() {
+        for row in qr_code(&text) {
+            out.note(row);
+        }
+    }
+}
+
+/// A QR code in rows of text; none if the text is too long for one.
+fn qr_code(text: &str) -> Vec<String> {
+    let Ok(code) = QrCode::new(text) else {
+        return Vec::new();
+    };
+    let shown = code.render::<Dense1x2>().build();
+    shown.lines().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_four_replicas_is_a_code() {
+        let text = format!("rings:1?{}", "http%3A%2F%2F127.0.0.1%3A7545&".repeat(16));
+        let rows = qr_code(&text);
+        assert!(rows.len() > 20);
+        let width = rows[0].chars().count();
+        assert!(rows.iter().all(|row| row.chars().count() == width));
+        assert_eq!(qr_code(&"x".repeat(9000)), Vec::<String>::new());
+    }
+}
