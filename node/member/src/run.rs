@@ -23,7 +23,7 @@ use super::{
     opened::{store_config, Opened, CLIENTS},
     peers::{answer_all, listen},
     running::Running,
-    serve::Shelf,
+    serve::{LogShelf, Shelf},
     state::{ClientState, Cost, Identity},
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
@@ -260,8 +260,10 @@ impl Opened {
 
     fn shelf(&self, clients: Arc<Clients>) -> Shelf {
         Shelf {
-            store: Arc::clone(&self.store),
-            state: Arc::clone(&self.state),
+            logs: LogShelf {
+                store: Arc::clone(&self.store),
+                state: Arc::clone(&self.state),
+            },
             clients,
         }
     }

@@ -21,12 +21,19 @@ use std::sync::Arc;
 /// What a member answers from.
 #[derive(Clone)]
 pub struct Shelf {
-    /// Its blocks.
-    pub store: Arc<dyn BlockStore>,
-    /// Its indexes.
-    pub state: Arc<MemberState>,
+    /// Its blocks, and the logs of its ring.
+    pub logs: LogShelf,
     /// Its client rings.
     pub clients: Arc<Clients>,
+}
+
+/// Blocks, and the logs of the member's own ring.
+#[derive(Clone)]
+pub struct LogShelf {
+    /// The blocks.
+    pub store: Arc<dyn BlockStore>,
+    /// The indexes.
+    pub state: Arc<MemberState>,
 }
 
 /// Why a request is not answered. The peer only sees that there is no answer.
@@ -61,9 +68,11 @@ impl Shelf {
     /// [`ServeError`].
     pub async fn answer(&self, from: PeerId, request: &[u8]) -> Result<Bytes, ServeError> {
         let response = match WireRequest::decode(request)? {
-            WireRequest::Blocks(cids) => Response::Blocks(self.blocks(&cids).await?),
-            WireRequest::Heads => Response::heads(self.state.tips()?),
-            WireRequest::Nodes { author, from } => Response::Nodes(self.nodes(author, from).await?),
+            WireRequest::Blocks(cids) => Response::Blocks(self.logs.blocks(&cids).await?),
+            WireRequest::Heads => Response::heads(self.logs.state.tips()?),
+            WireRequest::Nodes { author, from } => {
+                Response::Nodes(self.logs.nodes(author, from).await?)
+            }
             WireRequest::ClientHeads { ring, author } => {
                 Response::ClientHeads(self.clients.client_heads((ring, author))?)
             }
@@ -82,7 +91,9 @@ impl Shelf {
         };
         Ok(encode(&response)?.into())
     }
+}
 
+impl LogShelf {
     /// The blocks that are held here, as many as fit into one answer. Whoever asks for the rest asks again.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Option<ByteBuf>>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
@@ -99,7 +110,7 @@ impl Shelf {
     }
 
     /// Nodes of a log, in order and without a gap, as many as fit into one answer.
-    async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
+    pub async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut nodes = Vec::new();
         for digest in self.state.nodes(author, from, MAX_NODES)? {

@@ -145,7 +145,7 @@ impl ClientRing {
         });
         let mut made = Self {
             ring,
-            client: stage.member()?,
+            client: stage.member()?.clone(),
             members: u32::try_from(stage.pids().len()).unwrap_or(u32::MAX),
             writers: writers.collect(),
         };

@@ -229,9 +229,8 @@ impl Stage {
     ///
     /// # Errors
     /// When the ring has none.
-    pub fn member(&self) -> Result<Client, ExitError> {
-        let clients = RingDir::new(Some(self.directory.join("ring"))).clients(&self.file)?;
-        let first = clients.into_iter().next();
+    pub fn member(&self) -> Result<&Client, ExitError> {
+        let first = self.clients.first();
         first.ok_or_else(|| ExitError::internal("the ring has no members"))
     }
 
@@ -327,7 +326,7 @@ impl Stage {
     /// When a member refuses it, or it has no result.
     pub async fn ask_request(&mut self) -> Result<Duration, ExitError> {
         let (params, began) = (self.request(), Instant::now());
-        let member = self.member(0)?;
+        let member = self.member()?;
         let request = member.request(&params).await?.request;
         while began.elapsed() < PATIENCE {
             let view = member.get_request(request).await?;
@@ -355,7 +354,7 @@ impl Stage {
             .await?;
         let mut transactions = BTreeSet::new();
         let mut elapsed = Duration::ZERO;
-        let member = self.member(0)?;
+        let member = self.member()?;
         // The last one first: mostly it is listed with or after the others.
         for asked in asked.iter().rev() {
             let transaction = loop {
@@ -383,11 +382,6 @@ impl Stage {
             nodes: transactions.len(),
             gas,
         })
-    }
-
-    fn member(&self, index: usize) -> Result<&Client, ExitError> {
-        let member = self.clients.get(index);
-        member.ok_or_else(|| ExitError::internal("the ring has no members"))
     }
 
     fn request(&mut self) -> RequestParams {

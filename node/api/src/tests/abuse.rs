@@ -77,7 +77,10 @@ async fn pages_of_other_origins_may_not_call() {
 async fn the_page_of_this_node_may_call_it() {
     let server = TestServer::start().await;
     let page = server.get("/ui").await;
-    assert_eq!((page.status(), page.url().path()), (200.into(), "/ui/"));
+    assert_eq!(
+        (page.status(), page.url().path()),
+        (http::StatusCode::OK, "/ui/")
+    );
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none';"), "{policy}");
     assert!(page

@@ -107,7 +107,7 @@ fn act(
         runtime.block_on(store.put(vec![block(&node)])).unwrap();
         if nodes.is_empty() {
             clients
-                .take(CLIENT, std::slice::from_ref(&node), None)
+                .take(CLIENT, std::slice::from_ref(&node), None, n)
                 .unwrap();
         }
         nodes.push(node);
@@ -123,7 +123,7 @@ fn act(
     let place = (CLIENT, avatar().address());
     let flush = Flush::received(place, b"mtx", signature, n, true);
     clients
-        .take(CLIENT, &nodes[1..], Some((name(n), &flush)))
+        .take(CLIENT, &nodes[1..], Some((name(n), &flush)), n)
         .unwrap();
     clients.read_up_to(key().address(), n + 1).unwrap();
     nodes

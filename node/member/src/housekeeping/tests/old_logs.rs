@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::{
-    serve::{ServeError, Shelf},
+    serve::{LogShelf, ServeError},
     state::{ReceivedNode, RingNodeFact, Usage},
-    wire::{encode, Response, WireRequest},
 };
 use rings_api::StoreKeeper;
 use rings_protocol::{
@@ -149,21 +148,13 @@ async fn old_nodes_of_others_go_where_that_is_wanted() {
     assert_eq!(keeper.check().await.unwrap().faults, []);
     assert_eq!(keeper.collect().await.unwrap().removed_blocks, 0);
 
-    let shelf = Shelf {
+    let shelf = LogShelf {
         store: Arc::clone(&store),
         state: Arc::clone(&state),
     };
-    let ask = async |author: Address, from: u64| {
-        shelf
-            .answer(&encode(&WireRequest::Nodes { author, from }).unwrap())
-            .await
-    };
-    let refused = ask(other.address(), 0).await;
+    let refused = shelf.nodes(other.address(), 0).await;
     assert!(matches!(refused, Err(ServeError::Collected { .. })));
-    let answer = ask(other.address(), HEAD as u64).await.unwrap();
-    let Response::Nodes(nodes) = Response::decode(&answer).unwrap() else {
-        panic!("another answer");
-    };
+    let nodes = shelf.nodes(other.address(), HEAD as u64).await.unwrap();
     assert_eq!(nodes.len(), LENGTH - HEAD);
     // What is lost without having been collected is still missed.
     let inventory = store.inventory().unwrap();
