@@ -124,7 +124,7 @@ fn context(outputs: u128) -> TaskContext {
             inputs: Digest([2; 32]),
         },
         outputs: Some(outputs),
-        member: Address([3; 20]),
+        is_sampled: false,
         bounds: Bounds::NONE,
     }
 }
