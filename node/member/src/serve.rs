@@ -18,6 +18,9 @@ use rings_store::{BlockStore, StoreError};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
 
+/// Log nodes that are read from the store at once.
+const READ_AT_ONCE: usize = 256;
+
 /// What a member answers from.
 #[derive(Clone)]
 pub struct Shelf {
@@ -113,21 +116,44 @@ impl LogShelf {
     pub async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
         let mut room = MAX_ANSWER_BYTES;
         let mut nodes = Vec::new();
-        for digest in self.state.nodes(author, from, MAX_NODES)? {
-            let Some(data) = self.get(&node_cid(digest)).await? else {
-                // Another member has them; nobody is to blame this one for it.
-                if nodes.is_empty() && from < self.state.kept_from(author)? {
-                    return Err(ServeError::Collected { author, from });
+        let digests = self.state.nodes(author, from, MAX_NODES)?;
+        for some in digests.chunks(READ_AT_ONCE) {
+            let cids: Vec<_> = some.iter().copied().map(node_cid).collect();
+            for data in self.get_all(&cids).await? {
+                let Some(data) = data else {
+                    // Another member has them; nobody is to blame this one for it.
+                    if nodes.is_empty() && from < self.state.kept_from(author)? {
+                        return Err(ServeError::Collected { author, from });
+                    }
+                    return Ok(nodes);
+                };
+                room = room.saturating_sub(data.len());
+                nodes.push(ByteBuf::from(data.to_vec()));
+                if room == 0 {
+                    return Ok(nodes);
                 }
-                break;
-            };
-            room = room.saturating_sub(data.len());
-            nodes.push(ByteBuf::from(data.to_vec()));
-            if room == 0 {
-                break;
             }
         }
         Ok(nodes)
+    }
+
+    /// The blocks, read together: thousands of single reads would take longer than whoever asks waits.
+    async fn get_all(&self, cids: &[Cid]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        match self.store.get_many(cids).await {
+            Err(StoreError::Corrupt { .. }) => {
+                let mut found = Vec::with_capacity(cids.len());
+                for cid in cids {
+                    found.push(self.get(cid).await?);
+                }
+                Ok(found)
+            }
+            found => {
+                let found = found?.into_iter();
+                Ok(found
+                    .map(|block| block.map(|block| block.data().clone()))
+                    .collect())
+            }
+        }
     }
 
     /// The block, if it is held. A damaged block counts as missing.
