@@ -77,38 +77,32 @@ async fn pages_of_other_origins_may_not_call() {
 async fn the_page_of_this_node_may_call_it() {
     let server = TestServer::start().await;
     let page = server.get("/ui").await;
-    assert_eq!(
-        (page.status(), page.url().path()),
-        (http::StatusCode::OK, "/ui/")
-    );
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.url().path(), "/ui/");
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none';"), "{policy}");
-    assert!(page
-        .text()
-        .await
-        .unwrap()
-        .contains("<script type=\"module\" src=\"main.js\">"));
-    assert_eq!(
-        server.get("/ui/main.js").await.headers()["content-type"],
-        "text/javascript; charset=utf-8"
-    );
+    let text = page.text().await.unwrap();
+    assert!(text.contains("src=\"main.js\""), "{text}");
+    let script = server.get("/ui/main.js").await;
+    let kind = &script.headers()["content-type"];
+    assert_eq!(kind, "text/javascript; charset=utf-8");
     assert_eq!(server.get("/ui/nothing.js").await.status(), 404);
-    let post = |host: &str, origin: &str| {
-        format!("Host: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n")
-    };
-    for (host, origin, status) in [
-        ("localhost:7545", "http://localhost:7545", 200),
-        ("LocalHost:7545", "https://localhost:7545", 200),
-        ("localhost:7545", "http://localhost:7546", 403),
-        ("localhost:7545", "http://localhost", 403),
-        ("127.0.0.1:7545", "http://localhost:7545", 403),
-        ("localhost:7545", "ftp://localhost:7545", 403),
-        ("localhost:7545", "http://localhost:7545.evil.test", 403),
+    for (host, origin, refused) in [
+        ("localhost:7545", "http://localhost:7545", false),
+        ("LocalHost:7545", "https://localhost:7545", false),
+        ("localhost:7545", "http://localhost:7546", true),
+        ("localhost:7545", "http://localhost", true),
+        ("127.0.0.1:7545", "http://localhost:7545", true),
+        ("localhost:7545", "ftp://localhost:7545", true),
+        ("localhost:7545", "http://localhost:7545.evil.test", true),
         // The host is checked first, so that a name that was rebound has no pages here.
-        ("evil.test", "http://evil.test", 403),
+        ("evil.test", "http://evil.test", true),
     ] {
-        let found = server.status_with("POST /", &post(host, origin)).await;
-        assert_eq!(found, status, "{host} {origin}");
+        let headers = format!(
+            "Host: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"
+        );
+        let status = server.status_with("POST /", &headers).await;
+        assert_eq!(status == 403, refused, "{host} {origin}: {status}");
     }
     server.stop().await;
 }
