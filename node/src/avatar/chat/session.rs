@@ -178,7 +178,9 @@ impl ChatSession {
         let me = self.me();
         let mut also: BTreeSet<_> = self.people.named_by(me).collect();
         also.insert(other);
-        let name = self.people.name(me);
+        // What it is shown as may have a part of its address behind it.
+        let said = self.people.said_name(me).map(str::to_owned);
+        let name = said.unwrap_or_else(|| self.people.name(me));
         self.write(&Said::name(&name, also), live).await?;
         live.note(format!(
             "{other} is shown as one person with you when it says the same: /also {me}"
