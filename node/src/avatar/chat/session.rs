@@ -49,6 +49,8 @@ pub(super) struct ChatSession {
     /// Which member is asked.
     at: usize,
     copies: LogCopies,
+    /// What was said here before, until it is shown among what the others said.
+    history: Vec<LogNode>,
     people: People,
     contacts: Contacts,
     words: Words,
@@ -79,9 +81,11 @@ impl ChatSession {
     pub(super) async fn open(avatar: Avatar, flush_after: Duration) -> Result<Self, ExitError> {
         let (me, now) = (avatar.address(), Instant::now());
         let mut copies = LogCopies::new(avatar.home.domain, avatar.home.secrecy.clone());
+        let mut history = Vec::new();
         for node in avatar.log.log().nodes() {
             let added = copies.add(me, node.bytes());
-            added.map_err(|error| ExitError::usage(error.to_string()).because(error))?;
+            history
+                .push(added.map_err(|error| ExitError::usage(error.to_string()).because(error))?);
         }
         let contacts = Contacts::open(&avatar.home.files)?;
         let mut people = People::default();
@@ -91,6 +95,7 @@ impl ChatSession {
         Ok(Self {
             at: 0,
             copies,
+            history,
             people,
             contacts,
             words: Words::open(words::path(avatar.log.path()))?,
@@ -178,7 +183,9 @@ impl ChatSession {
         let me = self.me();
         let mut also: BTreeSet<_> = self.people.named_by(me).collect();
         also.insert(other);
-        let name = self.people.name(me);
+        // What it is shown as may have a part of its address behind it.
+        let said = self.people.said_name(me).map(str::to_owned);
+        let name = said.unwrap_or_else(|| self.people.name(me));
         self.write(&Said::name(&name, also), live).await?;
         live.note(format!(
             "{other} is shown as one person with you when it says the same: /also {me}"
@@ -370,6 +377,7 @@ impl ChatSession {
             *since = (*since).max(head.since);
         }
         self.alone = false;
+        fresh.append(&mut self.history);
         self.take_in(in_order(fresh), live);
         Ok(true)
     }
