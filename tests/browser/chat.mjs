@@ -19,8 +19,8 @@ async function looked(page, name) {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme })
     await accessible(page, `${name}-${colorScheme}`)
-    await picture(page, `chat-${name}-${colorScheme}`)
   }
+  await picture(page, `chat-${name}`)
   await fits(page, name)
 }
 

@@ -170,6 +170,7 @@ async function openRoom(line) {
 
 async function watch(watched) {
   while (room === watched) {
+    const began = performance.now()
     try {
       await watched.refresh()
       if (at('said').dataset.of === 'look') said('')
@@ -179,7 +180,8 @@ async function watch(watched) {
       at('said').dataset.of = 'look'
     }
     if (room === watched) draw()
-    await new Promise(resolve => setTimeout(resolve, PERIOD))
+    // A slow machine has as much time for the person as for the ring.
+    await new Promise(resolve => setTimeout(resolve, Math.max(PERIOD, performance.now() - began)))
   }
 }
 

@@ -22,8 +22,8 @@ export class Storage {
       asked.result.createObjectStore('kept')
       asked.result.createObjectStore('nodes')
     }
-    // Browsers empty storage that nobody asked to keep.
-    await navigator.storage?.persist?.()
+    // Browsers empty storage that nobody asked to keep. Some ask the person first, so the answer is not waited for.
+    navigator.storage?.persist?.()
     return new Storage(await request(asked))
   }
 
