@@ -477,20 +477,24 @@ fn lines_are_held_without_a_transaction() {
         known = log.head();
     }
     assert_eq!(calls_of(&eth, clients.address, since).len(), 0);
-    // Another member has not seen them, and says which one comes before.
+    // A line that was not sent is missed, and named; a flush without it is not taken either.
+    clients.say(0, "a line that is not sent yet");
+    let unsent = clients.avatars[0].log.head();
     clients.say(0, "the last line");
     let log = clients.avatars[0].log.clone();
-    let request = Call::append((clients.address, avatar), &log.since(known), 1, 0);
+    let request = Call::append((clients.address, avatar), &log.since(unsent), 1, 0);
     let (number, data) = refusal(&replicas, 0, &request);
     assert_eq!(
         (number, data),
-        (-32001, json!([node_cid(known).to_string()]).to_string())
+        (-32001, json!([node_cid(unsent).to_string()]).to_string())
     );
-    // A flush there needs all of them; where they are held, none but the last.
     let signed = clients.sign(0, Action::default());
-    let nodes = log.since(known);
+    let nodes = log.since(unsent);
     let flush = Call::flush(clients.address, &signed.0, &signed.1, &nodes);
     assert_eq!(refusal(&replicas, 0, &flush).0, -32001);
+    // Where the others are held, the last two are enough.
+    let nodes = log.since(known);
+    let flush = Call::flush(clients.address, &signed.0, &signed.1, &nodes);
     ask(&replicas, 2, &flush).unwrap();
     let end = ended(&replicas, 2, name(&clients, &signed.0));
     assert_eq!(end.status, MessageStatus::Relayed, "{end:?}");
