@@ -8,6 +8,7 @@
 
 use super::{
     keeper::Housekeeper,
+    node_pages::NodePages,
     roots::{mark_all, state_failed},
 };
 use crate::clock;
@@ -46,7 +47,7 @@ impl Housekeeper {
 
     /// Every log node has to be there that was not collected.
     fn look_for_nodes(&self, there: &Needed, checked: &mut Checked) -> Result<(), StoreWorkError> {
-        let mut pages = self.nodes(NODES_AT_ONCE);
+        let mut pages = NodePages::new(&self.state, self.clients.as_deref(), NODES_AT_ONCE);
         while let Some(nodes) = pages.next()? {
             for (author, seq, digest) in nodes {
                 let cid = node_cid(digest);
@@ -79,7 +80,7 @@ impl Housekeeper {
 
     /// Where the store cannot be listed: the blocks that logs name are read one after the other.
     async fn read_nodes(&self, checked: &mut Checked) -> Result<(), StoreWorkError> {
-        let mut pages = self.nodes(NODES_AT_ONCE);
+        let mut pages = NodePages::new(&self.state, self.clients.as_deref(), NODES_AT_ONCE);
         while let Some(nodes) = pages.next()? {
             for (author, seq, digest) in nodes {
                 let cid = node_cid(digest);

@@ -4,7 +4,6 @@
 //! that comes meanwhile is refused as busy. The files beside this one add what it can do; the HTTP side reaches it as a
 //! [`StoreKeeper`].
 
-use super::node_pages::NodePages;
 use crate::state::{ClientState, MemberState};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -77,11 +76,6 @@ impl Housekeeper {
     #[must_use]
     pub fn with_clients(self, clients: Option<Arc<ClientState>>) -> Self {
         Self { clients, ..self }
-    }
-
-    /// The log nodes that are held, so many at once.
-    pub(super) fn nodes(&self, size: usize) -> NodePages<'_> {
-        NodePages::new(&self.state, self.clients.as_deref(), size)
     }
 
     /// By how many bytes what must be kept exceeds `[store] max_bytes`; 0 when all is well.

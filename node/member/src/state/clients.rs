@@ -6,11 +6,11 @@
 //! goes on with them.
 
 use super::{
+    copying::copy_database,
     database::Durable,
     error::StateError,
     file::{claim, open_or_make},
     open::Identity,
-    snapshot::copy_database,
     tables::{decode, encode, Account, Word, META},
 };
 use redb::{ReadableTable, TableDefinition, WriteTransaction};

@@ -13,6 +13,7 @@
 
 mod circuit;
 mod clients;
+mod copying;
 mod database;
 mod drafts;
 mod error;
