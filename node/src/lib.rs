@@ -15,6 +15,7 @@
 //! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`, `gates.rs`
 //!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
 //!   `keeper.rs` changes who is a member; `key.rs` is about keys.
+//! * `services/` is about services and processes: it runs them here or on a ring, and traces results back to events.
 //! * `avatar/` is for people who have no node: their logs, their actions, their rings.
 //! * `node.rs` runs a member in this process, by the crate `rings-member`. `bench/` measures. `reference.rs` writes
 //!   `docs/cli.md`, and `man.rs` the manual pages.
@@ -48,6 +49,7 @@ mod reference;
 mod requests;
 mod ringdir;
 mod run;
+mod services;
 mod show;
 mod signals;
 mod status;
@@ -131,6 +133,11 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Exit
         Command::Flush(args) => wait(runtime()?, avatar::flush(args, out)),
         Command::Replicate(args) => wait(runtime()?, avatar::replicate(args, out)),
         Command::Key(command) => key::key(command, out),
+        Command::Service(command) => wait(runtime()?, services::service(command, out)),
+        Command::Process(command) => wait(runtime()?, services::process(command, out)),
+        Command::Execution(command) => wait(runtime()?, services::execution(command, out)),
+        Command::Emit(args) => wait(runtime()?, services::emit(args, out)),
+        Command::Trace(args) => wait(runtime()?, services::trace(args, out)),
         Command::Reference => out.bytes(reference::markdown().as_bytes()),
     }?;
     Ok(ExitCode::SUCCESS)

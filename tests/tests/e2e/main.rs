@@ -32,6 +32,8 @@ mod memory;
 mod no_gate;
 mod operate;
 mod perturb;
+mod process_ring;
+mod processes;
 mod programs;
 mod proofs;
 mod quick;
