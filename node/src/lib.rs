@@ -17,6 +17,7 @@
 //!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
 //!   `keeper.rs` changes who is a member; `key.rs` is about keys.
 //! * `store/` works on members' stores and backups.
+//! * `services/` is about services and processes: it runs them here or on a ring, and traces results back to events.
 //! * `avatar/` is for people who have no node: their logs, their actions, their rings.
 //! * `node.rs` runs a member in this process, by the crate `rings-member`. `bench/` measures. `reference.rs` writes
 //!   `docs/cli.md`, and `man.rs` the manual pages.
@@ -51,6 +52,7 @@ mod reference;
 mod requests;
 mod ringdir;
 mod run;
+mod services;
 mod show;
 mod signals;
 mod status;
@@ -136,6 +138,11 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Exit
         Command::Replicate(args) => wait(runtime()?, avatar::replicate(args, out)),
         Command::Chat(args) => wait(runtime()?, avatar::chat(args, out)),
         Command::Key(command) => key::key(command, out),
+        Command::Service(command) => wait(runtime()?, services::service(command, out)),
+        Command::Process(command) => wait(runtime()?, services::process(command, out)),
+        Command::Execution(command) => wait(runtime()?, services::execution(command, out)),
+        Command::Emit(args) => wait(runtime()?, services::emit(args, out)),
+        Command::Trace(args) => wait(runtime()?, services::trace(args, out)),
         Command::Reference => out.bytes(reference::markdown().as_bytes()),
     }?;
     Ok(ExitCode::SUCCESS)

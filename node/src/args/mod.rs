@@ -13,6 +13,7 @@ mod make;
 mod place;
 mod request;
 mod run;
+mod service;
 mod store;
 mod subject;
 pub mod values;
@@ -31,6 +32,11 @@ pub use request::{RequestArgs, RequestCommand, RequestListArgs, RequestProofArgs
 
 use place::DirArg;
 pub use run::RunArgs;
+pub use service::{
+    CreateProcessArgs, DefinitionArgs, DeployServiceArgs, DevArgs, EmitArgs, ExecutionArgs,
+    ExecutionCommand, ExecutionListArgs, InitArgs, Language, ProcessCheckArgs, ProcessCommand,
+    ServiceCommand, TraceArgs,
+};
 pub use store::{
     BackupArgs, ExportStoreArgs, ImportStoreArgs, RestoreArgs, StoreArgs, StoreCommand, WhoArgs,
 };
@@ -161,6 +167,25 @@ pub enum Command {
         after_help = "Commands in it: /name NAME, /call NAME 0xADDRESS, /also 0xADDRESS, /who, /flush, /help, /quit.\nWith --json each event is a line of JSON.\n\nExample: rings chat --key alice.json --line alice.line --name alice"
     )]
     Chat(ChatArgs),
+    /// Make, check and deploy services: tasks, and events that start processes
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Check, try out and create processes: when this happens, these tasks run
+    #[command(subcommand)]
+    Process(ProcessCommand),
+    /// Look at executions of processes on a ring
+    #[command(subcommand)]
+    Execution(ExecutionCommand),
+    /// Say that something happened, and run the processes that it starts on the ring in DIR
+    #[command(
+        after_help = "The same event again finds the results that are there; it is another one with --again.\n\nExample: rings emit 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 charged '{\"kwh\": 7}'"
+    )]
+    Emit(EmitArgs),
+    /// Go from a result of a process back to its event, and check every hash on the way
+    #[command(
+        after_help = "Status 0 when the result follows from its event, 1 when it does not. Each step that a ring agreed on can be computed again: `rings verify REQUEST`.\n\nExample: rings trace QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
+    )]
+    Trace(TraceArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example: rings completions bash > /etc/bash_completion.d/rings")]
     Completions {

@@ -5,7 +5,10 @@ use std::{fs, io::Write, path::Path};
 use tempfile::NamedTempFile;
 
 /// Makes a directory that only its owner can read.
-pub(super) fn private_directory(path: &Path) -> Result<(), ExitError> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_directory(path: &Path) -> Result<(), ExitError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new()
         .recursive(true)

@@ -10,14 +10,13 @@ mod member;
 mod ring_file;
 
 use crate::exit::{Context, ExitError, ExitStatus};
-use disk::private_directory;
 use ring_file::VERSION;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-pub use disk::{log_end, replace};
+pub use disk::{log_end, private_directory, replace};
 pub use member::MemberDir;
 pub use ring_file::{ClientFile, MemberEntry, RingFile};
 
@@ -197,7 +196,7 @@ impl RingDir {
 
 /// Whether a ring has a file or directory of this name in its directory.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         "ring.json",
         "members",
         "token",
@@ -208,6 +207,8 @@ fn is_ours(name: &str) -> bool {
         "supervisor",
         "anvil",
         "modules",
+        "instances",
+        "processes",
     ];
     let is_journal = name.ends_with(".redb")
         && ["client", "deploy", "keeper-"]

@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use cid::Cid;
-use futures::{Stream, TryStreamExt};
+use futures::{stream, Stream, StreamExt, TryStreamExt};
 use rings_api::{Client, ClientError};
 use rings_store::Imported;
 use std::{
@@ -173,6 +173,27 @@ impl Content {
         let bytes = self.imported.bytes;
         (bytes >= BAR_FROM).then(|| out.transfer(format_args!("adding {}", self.name), bytes))
     }
+}
+
+/// How many blocks these contents have together, as a member counts them.
+pub fn blocks<'a>(contents: impl Iterator<Item = &'a Content>) -> u64 {
+    contents.fold(0, |sum, content| {
+        content.imported.shape().blocks.saturating_add(sum)
+    })
+}
+
+/// The bytes of all inputs, one after the other.
+///
+/// # Errors
+/// Status 2 when one cannot be read any more.
+pub async fn joined(
+    inputs: &[&Content],
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Unpin, ExitError> {
+    let mut pieces = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        pieces.push(input.pieces().await?);
+    }
+    Ok(stream::iter(pieces).flatten().boxed())
 }
 
 /// Whether the name of a file stands for standard input or output.

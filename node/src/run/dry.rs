@@ -8,7 +8,7 @@
 //! it has no chain, no ring and no signers.
 
 use super::{
-    content::Content,
+    content::{blocks, joined, Content},
     job::{self, Job, ProgramSource, StateSource},
     next_state::NextState,
     program_failure::told,
@@ -23,7 +23,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
-use futures::{stream, Stream, StreamExt, TryStreamExt};
+use futures::{stream, StreamExt};
 use rings_api::GatewaySource;
 use rings_compute::{Outcome, OutputSink, Pools, Task, BLOCK_FUEL};
 use rings_member::{
@@ -234,7 +234,7 @@ impl<'a> Dry<'a> {
             .map(|path| NextState::create(path, self.out))
             .transpose()?;
         let mut next = Sink::new(file.map_or(Shown::Never, Shown::State));
-        let standard = (content(inputs).await?, &mut sink as &mut dyn OutputSink);
+        let standard = (joined(inputs).await?, &mut sink as &mut dyn OutputSink);
         let state: Vec<_> = self
             .job
             .state
@@ -246,7 +246,7 @@ impl<'a> Dry<'a> {
                 .saturating_add(self.program_blocks()),
             ..self.task.clone()
         };
-        let state = (content(&state).await?, &mut next as &mut dyn OutputSink);
+        let state = (joined(&state).await?, &mut next as &mut dyn OutputSink);
         let ran = self
             .pools
             .own()
@@ -438,24 +438,6 @@ fn show(mut kept: File, out: Out) -> Result<(), ExitError> {
             length => out.bytes(&buffer[..length])?,
         }
     }
-}
-
-/// How many blocks these contents have together, as a member counts them.
-fn blocks<'a>(contents: impl Iterator<Item = &'a Content>) -> u64 {
-    contents.fold(0, |sum, content| {
-        content.imported.shape().blocks.saturating_add(sum)
-    })
-}
-
-/// The bytes of all inputs, one after the other.
-async fn content(
-    inputs: &[&Content],
-) -> Result<impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin, ExitError> {
-    let mut pieces = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        pieces.push(input.pieces().await?.map_ok(Bytes::from));
-    }
-    Ok(stream::iter(pieces).flatten().boxed())
 }
 
 fn mebibytes(bytes: u64) -> f64 {

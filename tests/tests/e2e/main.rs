@@ -35,6 +35,8 @@ mod no_gate;
 mod operate;
 mod pages;
 mod perturb;
+mod process_ring;
+mod processes;
 mod programs;
 mod proofs;
 mod quick;

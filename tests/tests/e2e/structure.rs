@@ -50,8 +50,13 @@ fn starts_with(names: &BTreeSet<String>, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_protocol_is_built_without_io() {
-    let names = dependencies("rings-protocol");
+fn protocol_and_processes_are_built_without_io() {
+    for room in ["rings-protocol", "rings-process"] {
+        is_built_without_io(&dependencies(room));
+    }
+}
+
+fn is_built_without_io(names: &BTreeSet<String>) {
     for prefix in [
         "tokio",
         "ethers",
@@ -64,11 +69,7 @@ fn the_protocol_is_built_without_io() {
         "futures",
         "async-",
     ] {
-        assert_eq!(
-            starts_with(&names, prefix),
-            Vec::<String>::new(),
-            "{prefix}"
-        );
+        assert_eq!(starts_with(names, prefix), Vec::<String>::new(), "{prefix}");
     }
 }
 
@@ -77,7 +78,12 @@ fn a_room_depends_on_the_protocol_at_most() {
     assert_eq!(rooms("rings-protocol"), set(&[]));
     assert_eq!(rooms("rings-abi"), set(&[]));
     assert_eq!(rooms("rings-chain"), set(&["rings-abi", "rings-protocol"]));
-    for room in ["rings-store", "rings-compute", "rings-network"] {
+    for room in [
+        "rings-store",
+        "rings-compute",
+        "rings-network",
+        "rings-process",
+    ] {
         assert!(
             rooms(room).is_subset(&set(&["rings-protocol"])),
             "{room}: {:?}",
@@ -107,6 +113,7 @@ fn the_api_knows_no_member_and_the_member_no_command_line() {
     let mut all = set(&below);
     all.insert("rings-client".to_owned());
     all.insert("rings-member".to_owned());
+    all.insert("rings-process".to_owned());
     assert_eq!(rooms("rings"), all);
 }
 

@@ -1,0 +1,156 @@
+//! Events: what happened, with its data and its source. The id of an event is the CID of these, and of nothing else: no block
+//! and no clock of a member is in it, so every member derives the same.
+
+use crate::{data::Fields, document::Document};
+use cid::Cid;
+use rings_protocol::Digest;
+use serde::{Deserialize, Serialize};
+
+/// Version of the form of events.
+pub const VERSION: u32 = 1;
+
+/// The name of the event of a schedule.
+pub const SCHEDULED: &str = "scheduled";
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Its data.
+    pub data: Fields,
+    /// Its kind, as the service names it.
+    pub event: String,
+    /// The instance in which it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Digest>,
+    /// The process whose schedule it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Cid>,
+    /// The service of the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Cid>,
+    /// Where it comes from.
+    pub source: Source,
+    /// [`VERSION`].
+    pub version: u32,
+}
+
+/// Where an event comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// A log of a transaction.
+    Chain {
+        /// The chain's id.
+        chain: u64,
+        /// The address of the contract that emitted it.
+        contract: String,
+        /// Its place among the logs of the transaction: it is the same on every branch.
+        index: u64,
+        /// The transaction.
+        transaction: Digest,
+    },
+    /// A person, by `rings emit`.
+    Hand {
+        /// Tells events apart that say the same.
+        nonce: u64,
+    },
+    /// The schedule of the process.
+    Schedule {
+        /// The time that was due, in seconds since 1970.
+        time: u64,
+    },
+}
+
+impl Document for Event {
+    const WHAT: &'static str = "an event";
+}
+
+impl Event {
+    /// The event of a schedule that was due at `time`.
+    pub fn scheduled(process: Cid, time: u64) -> Self {
+        let shown = i64::try_from(time).unwrap_or(i64::MAX);
+        Self {
+            data: Fields::from([("time".to_owned(), shown.into())]),
+            event: SCHEDULED.into(),
+            instance: None,
+            process: Some(process),
+            service: None,
+            source: Source::Schedule { time },
+            version: VERSION,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::cid_of;
+
+    fn event(source: Source) -> Event {
+        Event {
+            data: Fields::from([("kwh".to_owned(), 7.into())]),
+            event: "charged".into(),
+            instance: Some(Digest([1; 32])),
+            process: None,
+            service: Some(cid_of(b"service")),
+            source,
+            version: VERSION,
+        }
+    }
+
+    fn chain(transaction: u8, index: u64) -> Source {
+        Source::Chain {
+            chain: 31337,
+            contract: "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".into(),
+            index,
+            transaction: Digest([transaction; 32]),
+        }
+    }
+
+    #[test]
+    fn an_event_has_one_id_and_survives_its_bytes() {
+        let sources = [
+            chain(1, 0),
+            chain(1, 1),
+            chain(2, 0),
+            Source::Hand { nonce: 0 },
+            Source::Hand { nonce: 1 },
+        ];
+        let mut ids: Vec<_> = sources
+            .iter()
+            .map(|source| event(source.clone()).cid().unwrap())
+            .collect();
+        for source in sources {
+            let event = event(source);
+            assert_eq!(
+                Event::from_bytes(&event.to_bytes().unwrap()).unwrap(),
+                event
+            );
+        }
+        let scheduled = Event::scheduled(cid_of(b"process"), 60);
+        assert_eq!(
+            Event::from_bytes(&scheduled.to_bytes().unwrap()).unwrap(),
+            scheduled
+        );
+        ids.push(scheduled.cid().unwrap());
+        ids.push(Event::scheduled(cid_of(b"process"), 120).cid().unwrap());
+        ids.push(Event::scheduled(cid_of(b"other"), 60).cid().unwrap());
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "each has its own");
+    }
+
+    /// The bytes of an event are what its id is made of: a change of them is a change of the format.
+    #[test]
+    fn the_bytes_are_fixed() {
+        let text = String::from_utf8(event(Source::Hand { nonce: 3 }).to_bytes().unwrap()).unwrap();
+        let service = cid_of(b"service");
+        let one = "01".repeat(32);
+        let expected = format!(
+            r#"{{"data":{{"kwh":7}},"event":"charged","instance":"0x{one}","service":{{"/":"{service}"}},"source":{{"by":"hand","nonce":3}},"version":1}}"#
+        );
+        assert_eq!(text, expected);
+    }
+}

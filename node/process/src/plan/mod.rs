@@ -1,0 +1,195 @@
+//! Plans: a process that was checked against its services, ready to run.
+//!
+//! All that can be wrong is found here, when a process is made: names that do not exist (`parse.rs`), nodes that wait for each
+//! other or can never start (`links.rs`), and fields that are not there or of another kind (`types.rs`). What is left for
+//! the run are values: data that do not fit the shape of a task's input.
+
+mod links;
+mod parse;
+mod step;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use step::{Step, StepKind, TaskStep, DONE, NO, VALUE, YES};
+
+use crate::{
+    bounds::{MAX_NODES, MAX_SERVICES},
+    document::Document,
+    process::{Process, VERSION},
+    schedule::Schedule,
+    service::{Fault, Service},
+    shape::{Checker, Record},
+};
+use cid::Cid;
+use parse::{Parsed, Started};
+use std::collections::BTreeMap;
+
+/// A process that can be run.
+#[derive(Debug)]
+pub struct Plan {
+    process: Process,
+    cid: Cid,
+    services: BTreeMap<String, Service>,
+    started: Started,
+    event: Checker,
+    order: Vec<String>,
+    steps: BTreeMap<String, Step>,
+}
+
+impl Plan {
+    /// Checks a process against its services, which are given by the process's names for them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, by its place in the definition.
+    pub fn new(process: Process, services: BTreeMap<String, Service>) -> Result<Self, Vec<Fault>> {
+        let mut faults = bounds(&process);
+        faults.extend(strangers(&process, &services));
+        let started = parse::trigger(&process.on, &services, &mut faults);
+        let mut parsed = BTreeMap::new();
+        for (name, node) in &process.nodes {
+            let read = parse::node(name, node, &services, &mut faults);
+            parsed.extend(read.map(|read| (name.clone(), read)));
+        }
+        // What follows would only repeat what is wrong already.
+        let (Some(started), true) = (started, faults.is_empty()) else {
+            return Err(faults);
+        };
+        let links = links::of(&process.nodes, &parsed).map_err(|fault| vec![fault])?;
+        types::check(&started.data, &parsed, &links.before, &mut faults);
+        let cid = process
+            .cid()
+            .map_err(|error| vec![Fault::new(&[], error.to_string())])?;
+        let checker = started.data.checker();
+        let event = checker.map_err(|error| vec![Fault::of_shape(&["on"], error)])?;
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            steps: steps(parsed, &links)?,
+            order: links.order,
+            process,
+            cid,
+            services,
+            started,
+            event,
+        })
+    }
+
+    /// The definition.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its CID.
+    pub fn cid(&self) -> Cid {
+        self.cid
+    }
+
+    /// Its services, by its names for them.
+    pub fn services(&self) -> &BTreeMap<String, Service> {
+        &self.services
+    }
+
+    /// The service and the event that start it, unless it is a schedule.
+    pub fn event(&self) -> Option<(Cid, &str)> {
+        let (service, event) = self.started.event.as_ref()?;
+        Some((*self.process.services.get(service)?, event))
+    }
+
+    /// The fields of the event that starts it.
+    pub fn event_data(&self) -> &Record {
+        &self.started.data
+    }
+
+    /// What checks the data of the event.
+    pub(crate) fn event_checker(&self) -> &Checker {
+        &self.event
+    }
+
+    /// The schedule that starts it, if it is one.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.started.schedule.as_ref()
+    }
+
+    /// The nodes in an order in which each comes after all that it waits for.
+    pub fn order(&self) -> impl Iterator<Item = (&str, &Step)> {
+        let steps = self.order.iter();
+        steps.filter_map(|name| Some((name.as_str(), self.steps.get(name)?)))
+    }
+
+    /// One node.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.get(name)
+    }
+}
+
+fn bounds(process: &Process) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if process.version != VERSION {
+        let what = format!(
+            "version {}; this program reads version {VERSION}",
+            process.version
+        );
+        faults.push(Fault::new(&["version"], what));
+    }
+    match process.nodes.len() {
+        0 => faults.push(Fault::new(&["nodes"], "a process has no nodes; add one")),
+        1..=MAX_NODES => {}
+        length => {
+            let what = format!("{length} nodes; at most {MAX_NODES} are accepted");
+            faults.push(Fault::new(&["nodes"], what));
+        }
+    }
+    if process.services.len() > MAX_SERVICES {
+        let what = format!(
+            "{} services; at most {MAX_SERVICES} are accepted",
+            process.services.len()
+        );
+        faults.push(Fault::new(&["services"], what));
+    }
+    faults
+}
+
+/// Services that are not there, or are not those that the process names.
+fn strangers(process: &Process, services: &BTreeMap<String, Service>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, cid) in &process.services {
+        let told = match services.get(name) {
+            None => Some(format!("the service {cid} is not here; add its definition")),
+            Some(service) => match service.cid() {
+                Ok(found) if found == *cid => None,
+                Ok(found) => Some(format!("the service is {found} and not {cid}; take the definition that the process names")),
+                Err(error) => Some(error.to_string()),
+            },
+        };
+        faults.extend(told.map(|what| Fault::new(&["services", name], what)));
+        let inner = services.get(name).map(Service::faults).unwrap_or_default();
+        faults.extend(inner.into_iter().take(1).map(|fault| {
+            Fault::new(
+                &["services", name],
+                format!("its definition is wrong: {fault}"),
+            )
+        }));
+    }
+    faults
+}
+
+fn steps(
+    parsed: BTreeMap<String, Parsed>,
+    links: &links::Links,
+) -> Result<BTreeMap<String, Step>, Vec<Fault>> {
+    let mut steps = BTreeMap::new();
+    for (name, parsed) in parsed {
+        let kind = parsed
+            .finish()
+            .map_err(|error| vec![Fault::of_shape(&["nodes", &name], error)])?;
+        let step = Step {
+            after: links.edges.get(&name).cloned().unwrap_or_default(),
+            before: links.before.get(&name).cloned().unwrap_or_default(),
+            kind,
+        };
+        steps.insert(name, step);
+    }
+    Ok(steps)
+}

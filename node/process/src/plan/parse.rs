@@ -1,0 +1,300 @@
+//! The first look at a process: each node by itself, and the names that it uses.
+
+use super::step::{StepKind, TaskStep, DONE, NO, VALUE, YES};
+use crate::{
+    data::{Data, Fields},
+    event::SCHEDULED,
+    formula::Formula,
+    process::{Node, Trigger},
+    reference::{Reference, EVENT, ITEM},
+    schedule::Schedule,
+    service::{Fault, Service, Task},
+    shape::{Record, Shape, ShapeError},
+    template::Template,
+};
+use cid::Cid;
+use std::collections::BTreeMap;
+
+/// What starts a process.
+#[derive(Debug)]
+pub struct Started {
+    /// A service and its event.
+    pub event: Option<(String, String)>,
+    /// A schedule.
+    pub schedule: Option<Schedule>,
+    /// The fields of the event.
+    pub data: Record,
+}
+
+/// A node with its names read.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A task.
+    Task {
+        /// The process's name for the service.
+        service_name: String,
+        /// The service's hash.
+        service: Cid,
+        /// The task's name.
+        name: String,
+        /// Its definition.
+        task: Task,
+        /// The list for each of whose elements it is run.
+        each: Option<Reference>,
+        /// Its inputs.
+        inputs: BTreeMap<String, Template>,
+    },
+    /// A filter.
+    Filter(Formula),
+    /// A map, and the shape of its value.
+    Map(Formula, Shape),
+}
+
+impl Parsed {
+    /// The statuses with which it can end.
+    pub fn statuses(&self) -> Vec<&str> {
+        match self {
+            Self::Task { task, .. } => task.statuses.keys().map(String::as_str).collect(),
+            Self::Filter(_) => vec![YES, NO],
+            Self::Map(..) => vec![DONE],
+        }
+    }
+
+    /// The status that follows when none is named: that of a filter is `yes`, that of others the only one.
+    pub fn usual(&self) -> Option<&str> {
+        match (self, self.statuses().as_slice()) {
+            (Self::Filter(_), _) => Some(YES),
+            (_, [only]) => Some(only),
+            _ => None,
+        }
+    }
+
+    /// All references, each with the key under which it stands.
+    pub fn references(&self) -> Vec<(Vec<&str>, &Reference)> {
+        match self {
+            Self::Task { each, inputs, .. } => {
+                let each = each.iter().map(|each| (vec!["each"], each));
+                let inputs = inputs.iter().flat_map(|(name, template)| {
+                    let found = template.references().into_iter();
+                    found.map(move |reference| (vec!["inputs", name.as_str()], reference))
+                });
+                each.chain(inputs).collect()
+            }
+            Self::Filter(formula) => of(formula, "filter"),
+            Self::Map(formula, _) => of(formula, "map"),
+        }
+    }
+
+    /// Makes what the run needs.
+    ///
+    /// # Errors
+    /// When a shape is none.
+    pub fn finish(self) -> Result<StepKind, ShapeError> {
+        Ok(match self {
+            Self::Filter(formula) => StepKind::Filter(formula),
+            Self::Map(formula, gives) => StepKind::Map {
+                formula,
+                checker: Record::new(BTreeMap::from([(VALUE.to_owned(), gives)])).checker()?,
+            },
+            Self::Task {
+                service_name,
+                service,
+                name,
+                task,
+                each,
+                inputs,
+            } => StepKind::Task(Box::new(TaskStep {
+                checker: task.inputs.checker()?,
+                statuses: task.checkers()?,
+                service_name,
+                service,
+                name,
+                task,
+                each,
+                inputs,
+            })),
+        })
+    }
+}
+
+fn of<'f>(formula: &'f Formula, key: &'static str) -> Vec<(Vec<&'f str>, &'f Reference)> {
+    let references = formula.references().iter();
+    references.map(|reference| (vec![key], reference)).collect()
+}
+
+/// Reads what starts the process.
+pub fn trigger(
+    on: &Trigger,
+    services: &BTreeMap<String, Service>,
+    faults: &mut Vec<Fault>,
+) -> Option<Started> {
+    let scheduled = |schedule: Schedule| {
+        let integer = Fields::from([("type".to_owned(), Data::from("integer"))]);
+        let time = Shape::new(integer.into()).ok()?;
+        Some(Started {
+            event: None,
+            schedule: Some(schedule),
+            data: Record::new(BTreeMap::from([("time".to_owned(), time)])),
+        })
+    };
+    let mut fault = |key: &str, what: String| faults.push(Fault::new(&["on", key], what));
+    match (&on.event, &on.every, &on.cron) {
+        (Some(named), None, None) => event(named, services)
+            .map_err(|what| fault("event", what))
+            .ok(),
+        (None, Some(seconds), None) => Schedule::every(*seconds)
+            .map_err(|error| fault("every", error.to_string()))
+            .ok()
+            .and_then(scheduled),
+        (None, None, Some(pattern)) => Schedule::cron(pattern)
+            .map_err(|error| fault("cron", error.to_string()))
+            .ok()
+            .and_then(scheduled),
+        _ => {
+            faults.push(Fault::new(&["on"], "one thing starts a process; write service.event, or every: SECONDS, or cron: PATTERN"));
+            None
+        }
+    }
+}
+
+fn event(named: &str, services: &BTreeMap<String, Service>) -> Result<Started, String> {
+    let (service, event) = named
+        .split_once('.')
+        .ok_or_else(|| format!("{named} is no event; write service.event"))?;
+    let definition = find(service, services)?;
+    let kind = definition.events.get(event).ok_or_else(|| {
+        let known = list(definition.events.keys());
+        format!("the service {service} has no event {event}; it has {known}")
+    })?;
+    Ok(Started {
+        event: Some((service.to_owned(), event.to_owned())),
+        schedule: None,
+        data: kind.data.clone(),
+    })
+}
+
+fn find<'s>(name: &str, services: &'s BTreeMap<String, Service>) -> Result<&'s Service, String> {
+    services.get(name).ok_or_else(|| {
+        let known = list(services.keys());
+        format!("there is no service {name}; under services there are: {known}")
+    })
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    match names.is_empty() {
+        true => "none".into(),
+        false => names.join(", "),
+    }
+}
+
+/// Reads a node; a node with a fault gives nothing.
+pub fn node(
+    name: &str,
+    node: &Node,
+    services: &BTreeMap<String, Service>,
+    faults: &mut Vec<Fault>,
+) -> Option<Parsed> {
+    let fault = |path: &[&str], what: String| Fault::new(&[&["nodes", name], path].concat(), what);
+    if [EVENT, ITEM, SCHEDULED].contains(&name) {
+        faults.push(fault(
+            &[],
+            format!("{name} has a meaning of its own; give the node another name"),
+        ));
+        return None;
+    }
+    let formula = |text: &str, key: &str| {
+        Formula::compile(text).map_err(|error| fault(&[key], error.to_string()))
+    };
+    let of_tasks = !node.inputs.is_empty() || node.each.is_some();
+    let read = match (&node.task, &node.filter, &node.map) {
+        (Some(_), None, None) if node.gives.is_some() => {
+            Err(fault(&["gives"], "gives is for a map; the statuses of a task say what it gives".into()))
+        }
+        (Some(task), None, None) => self::task(node, task, services)
+            .map_err(|(path, what)| fault(&path.iter().map(String::as_str).collect::<Vec<_>>(), what)),
+        (None, Some(_), None) | (None, None, Some(_)) if of_tasks => {
+            Err(fault(&[], "inputs and each are for tasks; a formula names values itself, such as event.amount".into()))
+        }
+        (None, Some(filter), None) => formula(filter, "filter").map(Parsed::Filter),
+        (None, None, Some(map)) => match &node.gives {
+            Some(gives) => formula(map, "map").map(|formula| Parsed::Map(formula, gives.clone())),
+            None => Err(fault(&[], "a map has no gives; add the shape of its value, such as gives: integer".into())),
+        },
+        _ => Err(fault(&[], "a node is a task, a filter or a map; write one of task: service.task, filter: FORMULA, map: FORMULA".into())),
+    };
+    match read {
+        Ok(parsed) => Some(parsed),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
+}
+
+type Wrong = (Vec<String>, String);
+
+fn wrong(path: &[&str], what: impl Into<String>) -> Wrong {
+    (
+        path.iter().map(|&key| key.to_owned()).collect(),
+        what.into(),
+    )
+}
+
+fn task(node: &Node, named: &str, services: &BTreeMap<String, Service>) -> Result<Parsed, Wrong> {
+    let no = |what: String| wrong(&["task"], what);
+    let (service_name, name) = named
+        .split_once('.')
+        .ok_or_else(|| no(format!("{named} is no task; write service.task")))?;
+    let service = find(service_name, services).map_err(no)?;
+    let task = service.tasks.get(name).ok_or_else(|| {
+        let known = list(service.tasks.keys());
+        wrong(
+            &["task"],
+            format!("the service {service_name} has no task {name}; it has {known}"),
+        )
+    })?;
+    let each = match &node.each {
+        None => None,
+        Some(text) => Some(Reference::parse(text).ok_or_else(|| {
+            wrong(
+                &["each"],
+                format!("{text} is no reference; write event.field or node.field"),
+            )
+        })?),
+    };
+    let mut inputs = BTreeMap::new();
+    for (input, data) in &node.inputs {
+        if task.inputs.get(input).is_none() {
+            let known = task.inputs.names();
+            return Err(wrong(
+                &["inputs", input],
+                format!("the task {named} has no input {input}; it has {known}"),
+            ));
+        }
+        let template =
+            Template::read(data).map_err(|error| wrong(&["inputs", input], error.to_string()))?;
+        inputs.insert(input.clone(), template);
+    }
+    if let Some((missing, _)) = task
+        .inputs
+        .iter()
+        .find(|(input, _)| !inputs.contains_key(*input))
+    {
+        return Err(wrong(
+            &["inputs"],
+            format!("the task {named} needs the input {missing}; add it"),
+        ));
+    }
+    use crate::document::Document;
+    Ok(Parsed::Task {
+        service_name: service_name.to_owned(),
+        service: service
+            .cid()
+            .map_err(|error| wrong(&["task"], error.to_string()))?,
+        name: name.to_owned(),
+        task: task.clone(),
+        each,
+        inputs,
+    })
+}

@@ -1,0 +1,75 @@
+//! Processes: a graph of nodes that one event starts, as a canonical document.
+
+use crate::{data::Fields, document::Document, shape::Shape};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the form of processes.
+pub const VERSION: u32 = 1;
+
+/// The definition of a process. Fields stand in the order of their names, which makes the encoding canonical.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// What it is for, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// What is done.
+    pub nodes: BTreeMap<String, Node>,
+    /// What starts it.
+    pub on: Trigger,
+    /// Its name.
+    pub process: String,
+    /// The services that it joins, by its own names for them.
+    pub services: BTreeMap<String, Cid>,
+    /// [`VERSION`].
+    pub version: u32,
+}
+
+/// What starts a process: one of the three.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// A cron pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// An event of a service, as `service.event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// An interval in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+}
+
+/// A node: a task, a filter or a map.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// What has to come before it, as `node.status`, or as `node` where there is only one status to follow. Without it, the
+    /// nodes that its inputs name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Of a task: the list for each of whose elements it is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
+    /// A filter: a formula that is true or false. Its statuses are `yes` and `no`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Of a map: the shape of what its formula gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives: Option<Shape>,
+    /// Of a task: its inputs.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub inputs: Fields,
+    /// A map: a formula whose value later nodes use. Its status is `done`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+    /// A task, as `service.task`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+}
+
+impl Document for Process {
+    const WHAT: &'static str = "a definition of a process";
+}

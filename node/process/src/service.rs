@@ -1,0 +1,213 @@
+//! Services: what they can do (tasks), what can happen (events), and the canonical definition whose CID is the service hash.
+
+use crate::{
+    bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
+    document::Document,
+    shape::{Checker, Record, ShapeError},
+};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of the form of definitions.
+pub const VERSION: u32 = 1;
+/// Fuel of a task that names none.
+pub const TASK_FUEL: u64 = rings_protocol::operation::DEFAULT_FUEL;
+/// Memory of a task that names none, in bytes.
+pub const TASK_MEMORY: u64 = rings_protocol::operation::DEFAULT_MEMORY;
+
+/// The definition of a service. Fields stand in the order of their names, which makes the encoding canonical.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What it is for, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The names of what an instance configures.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub config: BTreeSet<String>,
+    /// The services that it needs, by its own names for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends: BTreeMap<String, Cid>,
+    /// What can happen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, EventKind>,
+    /// Its name.
+    pub service: String,
+    /// What it can do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<String, Task>,
+    /// [`VERSION`].
+    pub version: u32,
+}
+
+/// A kind of event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventKind {
+    /// What happened, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The data that an event brings.
+    #[serde(default)]
+    pub data: Record,
+}
+
+/// Something that a service can do: inputs, and several outcomes, of which one run gives one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// What it does, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// Arguments of the program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// The connector that does it, where no ring can repeat it: see [`Task::program`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<String>,
+    /// Most units of fuel of one run; [`TASK_FUEL`] without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// What it needs.
+    #[serde(default)]
+    pub inputs: Record,
+    /// Most bytes of memory of one run; [`TASK_MEMORY`] without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// The WASI program that two thirds of a ring agree on; without it, the task is external.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Cid>,
+    /// Its outcomes, and what each gives.
+    pub statuses: BTreeMap<String, Record>,
+}
+
+impl Document for Service {
+    const WHAT: &'static str = "a definition of a service";
+}
+
+/// What is wrong with a definition: the keys to the place, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {what}", path.join("."))]
+pub struct Fault {
+    /// Keys from the root of the definition.
+    pub path: Vec<String>,
+    /// What is wrong, and what to do.
+    pub what: String,
+}
+
+impl Fault {
+    pub(crate) fn new(path: &[&str], what: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|&key| key.to_owned()).collect(),
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn of_shape(path: &[&str], error: ShapeError) -> Self {
+        let mut fault = Self::new(path, error.what);
+        fault.path.extend(error.path);
+        fault
+    }
+}
+
+impl Task {
+    /// The input that is a file: its content follows the execution on the program's standard input.
+    pub fn file(&self) -> Option<&str> {
+        let mut files = self.inputs.iter().filter(|(_, shape)| shape.is_file());
+        files.next().map(|(name, _)| name)
+    }
+
+    fn faults(&self, path: &[&str], faults: &mut Vec<Fault>) {
+        if self.program.is_some() == self.external.is_some() {
+            faults.push(Fault::new(
+                path,
+                "a task has either a program or an external connector; write one of the two",
+            ));
+        }
+        if self.statuses.is_empty() {
+            faults.push(Fault::new(
+                path,
+                "a task has no statuses; name at least one outcome, such as done: {}",
+            ));
+        }
+        if self.statuses.len() > MAX_STATUSES {
+            faults.push(Fault::new(
+                path,
+                format!("more than {MAX_STATUSES} statuses; use fewer"),
+            ));
+        }
+        if self
+            .inputs
+            .iter()
+            .filter(|(_, shape)| shape.is_file())
+            .count()
+            > 1
+        {
+            faults.push(Fault::new(
+                path,
+                "more than one input is a file (format: cid); a task has one at most",
+            ));
+        }
+        let mut checked = |record: &Record, path: &[&str]| {
+            if let Err(error) = record.checker() {
+                faults.push(Fault::of_shape(path, error));
+            }
+        };
+        checked(&self.inputs, &[path, &["inputs"]].concat());
+        for (status, record) in &self.statuses {
+            checked(record, &[path, &["statuses", status]].concat());
+        }
+    }
+
+    /// What checks the outputs of each status.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when a shape is none.
+    pub fn checkers(&self) -> Result<BTreeMap<String, Checker>, ShapeError> {
+        let statuses = self.statuses.iter();
+        let checkers = statuses.map(|(status, record)| Ok((status.clone(), record.checker()?)));
+        checkers.collect()
+    }
+}
+
+impl Service {
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.version != VERSION {
+            let what = format!(
+                "version {}; this program reads version {VERSION}",
+                self.version
+            );
+            faults.push(Fault::new(&["version"], what));
+        }
+        for (key, length, most) in [
+            ("config", self.config.len(), MAX_FIELDS),
+            ("events", self.events.len(), MAX_TASKS),
+            ("tasks", self.tasks.len(), MAX_TASKS),
+        ] {
+            if length > most {
+                faults.push(Fault::new(
+                    &[key],
+                    format!("{length} names; at most {most} are accepted"),
+                ));
+            }
+        }
+        if self.tasks.is_empty() && self.events.is_empty() {
+            faults.push(Fault::new(
+                &[],
+                "a service has neither tasks nor events; add one",
+            ));
+        }
+        for (name, kind) in &self.events {
+            if let Err(error) = kind.data.checker() {
+                faults.push(Fault::of_shape(&["events", name, "data"], error));
+            }
+        }
+        for (name, task) in &self.tasks {
+            task.faults(&["tasks", name], &mut faults);
+        }
+        faults
+    }
+}

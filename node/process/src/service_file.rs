@@ -1,0 +1,340 @@
+//! `service.yml`: the definition of a service as a person writes it.
+//!
+//! It differs from the canonical definition in that a program is named by its file. Whoever reads it hashes the files
+//! ([`ServiceDraft::programs`]) and gives their CIDs to [`ServiceDraft::finish`].
+
+use crate::{
+    bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
+    mistake::{At, Mistakes, Notes},
+    reader::{name, named, number, text, texts, Keys},
+    service::{EventKind, Fault, Service, Task, VERSION},
+    shape::{Record, Shape},
+    yaml::Yaml,
+};
+use cid::Cid;
+use std::collections::BTreeMap;
+
+/// A service whose programs are not hashed yet.
+#[derive(Debug)]
+pub struct ServiceDraft {
+    file: String,
+    root: Yaml,
+    service: Service,
+    programs: BTreeMap<String, (At, String)>,
+}
+
+impl ServiceDraft {
+    /// Reads `service.yml`.
+    ///
+    /// # Errors
+    /// All mistakes that can be seen without the programs.
+    pub fn read(file: &str, content: &str) -> Result<Self, Mistakes> {
+        let root = Yaml::read(file, content)?;
+        let mut notes = Notes::of(file);
+        let read = service(&root, &mut notes);
+        let (service, programs) = notes.end(read)?;
+        Ok(Self {
+            file: file.to_owned(),
+            root,
+            service,
+            programs,
+        })
+    }
+
+    /// The tasks that have a program, and how the file names it: a path beside the file, or a CID.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.programs
+            .iter()
+            .map(|(task, (_, program))| (task.as_str(), program.as_str()))
+    }
+
+    /// The definition, with the CID of each program, or why there is none.
+    ///
+    /// # Errors
+    /// All mistakes, with their places.
+    pub fn finish(
+        mut self,
+        mut program: impl FnMut(&str) -> Result<Cid, String>,
+    ) -> Result<Service, Mistakes> {
+        let mut notes = Notes::of(&self.file);
+        for (task, (at, named)) in &self.programs {
+            match (program(named), self.service.tasks.get_mut(task)) {
+                (Ok(cid), Some(task)) => task.program = Some(cid),
+                (Err(what), _) => notes.add(*at, what),
+                _ => {}
+            }
+        }
+        if notes.is_empty() {
+            add(&self.root, self.service.faults(), &mut notes);
+        }
+        notes.end(Some(self.service))
+    }
+}
+
+/// Notes faults of a definition at the places of the file that it was read from.
+pub(crate) fn add(root: &Yaml, faults: Vec<Fault>, notes: &mut Notes) {
+    for fault in faults {
+        let path: Vec<&str> = fault.path.iter().map(String::as_str).collect();
+        notes.add(root.place(&path), fault.what);
+    }
+}
+
+type Programs = BTreeMap<String, (At, String)>;
+
+fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Programs)> {
+    let mut keys = Keys::of(root, "a service", notes)?;
+    let title = keys.must("service", notes);
+    let title =
+        title.and_then(|yaml| Some((text(yaml, "the name of the service", notes)?, yaml.at)));
+    let title = title.and_then(|(title, at)| name(&title, at, notes));
+    let about = about(&mut keys, notes);
+    let config = texts(keys.maybe("config"), "a name of the configuration", notes);
+    let config = config
+        .into_iter()
+        .filter_map(|(at, text)| name(text, at, notes))
+        .collect();
+    let mut depends = BTreeMap::new();
+    for (key, value) in named(keys.maybe("depends"), ("depends", MAX_FIELDS), notes) {
+        let Some(hash) = text(value, "a dependency", notes) else {
+            continue;
+        };
+        match hash.parse::<Cid>() {
+            Ok(cid) => {
+                depends.insert(key.text.clone(), cid);
+            }
+            Err(_) => notes.add(
+                value.at,
+                format!("{hash} is no service hash; `rings service show` prints one"),
+            ),
+        }
+    }
+    let mut events = BTreeMap::new();
+    for (key, value) in named(keys.maybe("events"), ("events", MAX_TASKS), notes) {
+        events.extend(event(value, notes).map(|event| (key.text.clone(), event)));
+    }
+    let (mut tasks, mut programs) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in named(keys.maybe("tasks"), ("tasks", MAX_TASKS), notes) {
+        let Some((task, program)) = task(value, notes) else {
+            continue;
+        };
+        tasks.insert(key.text.clone(), task);
+        programs.extend(program.map(|program| (key.text.clone(), program)));
+    }
+    keys.end(notes);
+    let service = Service {
+        about,
+        config,
+        depends,
+        events,
+        service: title?,
+        tasks,
+        version: VERSION,
+    };
+    Some((service, programs))
+}
+
+/// The value of `about`.
+pub(crate) fn about(keys: &mut Keys<'_>, notes: &mut Notes) -> String {
+    let yaml = keys.maybe("about");
+    yaml.and_then(|yaml| text(yaml, "about", notes))
+        .unwrap_or_default()
+}
+
+fn event(yaml: &Yaml, notes: &mut Notes) -> Option<EventKind> {
+    let mut keys = Keys::of(yaml, "an event", notes)?;
+    let about = about(&mut keys, notes);
+    let data = record(keys.maybe("data"), "data", notes);
+    keys.end(notes);
+    Some(EventKind { about, data })
+}
+
+type Program = Option<(At, String)>;
+
+fn task(yaml: &Yaml, notes: &mut Notes) -> Option<(Task, Program)> {
+    let mut keys = Keys::of(yaml, "a task", notes)?;
+    let about = about(&mut keys, notes);
+    let program = keys.maybe("program");
+    let program = program.and_then(|yaml| Some((yaml.at, text(yaml, "the program", notes)?)));
+    let external = keys.maybe("external");
+    let external = external.and_then(|yaml| text(yaml, "the connector", notes));
+    if program.is_some() == external.is_some() {
+        notes.add(keys.at, "a task has either a program (program: FILE.wasm) or a connector (external: NAME); write one of the two");
+    }
+    let args = texts(keys.maybe("args"), "an argument", notes);
+    let fuel = keys
+        .maybe("fuel")
+        .and_then(|yaml| number(yaml, "fuel", notes));
+    let memory = keys
+        .maybe("memory")
+        .and_then(|yaml| number(yaml, "memory", notes));
+    let inputs = record(keys.maybe("inputs"), "inputs", notes);
+    let mut statuses = BTreeMap::new();
+    let written = keys.must("statuses", notes);
+    for (key, value) in named(written, ("statuses", MAX_STATUSES), notes) {
+        statuses.insert(
+            key.text.clone(),
+            record(Some(value), "the outputs of a status", notes),
+        );
+    }
+    keys.end(notes);
+    let task = Task {
+        about,
+        args: args.into_iter().map(|(_, text)| text.to_owned()).collect(),
+        external,
+        fuel,
+        inputs,
+        memory,
+        program: None,
+        statuses,
+    };
+    Some((task, program))
+}
+
+/// Fields and their shapes. A shape that is a word is a type: `kwh: integer`.
+fn record(yaml: Option<&Yaml>, what: &str, notes: &mut Notes) -> Record {
+    let mut fields = BTreeMap::new();
+    for (key, value) in named(yaml, (what, MAX_FIELDS), notes) {
+        fields.extend(shape(value, notes).map(|shape| (key.text.clone(), shape)));
+    }
+    Record::new(fields)
+}
+
+/// A shape as it is written in a file.
+pub(crate) fn shape(yaml: &Yaml, notes: &mut Notes) -> Option<Shape> {
+    use crate::data::{Data, Fields};
+    let schema = match yaml.to_data() {
+        Data::Text(word) if word == "file" => Fields::from([
+            ("format".into(), crate::shape::FILE_FORMAT.into()),
+            ("type".into(), "string".into()),
+        ])
+        .into(),
+        Data::Text(word) => Fields::from([("type".into(), word.into())]).into(),
+        other => other,
+    };
+    match Shape::new(schema) {
+        Ok(shape) => Some(shape),
+        Err(error) => {
+            let path: Vec<&str> = error.path.iter().map(String::as_str).collect();
+            notes.add(yaml.place(&path), error.what);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{cid_of, Document};
+
+    const CAR: &str = "\
+service: car
+about: Charging electric cars
+config: [tariff]
+events:
+  charged:
+    data: {kwh: {type: integer, minimum: 1}, driver: string}
+tasks:
+  price:
+    program: price.wasm
+    args: [--fast]
+    inputs: {kwh: integer}
+    statuses:
+      priced: {cents: integer}
+      unknown: {}
+  tell:
+    external: mail
+    inputs: {text: string}
+    statuses: {sent: {}}
+";
+
+    fn service(text: &str) -> Result<Service, Mistakes> {
+        ServiceDraft::read("service.yml", text)?.finish(|_| Ok(cid_of(b"program")))
+    }
+
+    #[test]
+    fn a_definition_has_one_canonical_form() {
+        let one = service(CAR).unwrap();
+        let bytes = one.to_bytes().unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(
+            text.starts_with(
+                r#"{"about":"Charging electric cars","config":["tariff"],"events":{"charged":"#
+            ),
+            "{text}"
+        );
+        assert_eq!(Service::from_bytes(&bytes).unwrap(), one);
+        // Another order of lines, quotes and comments are the same definition.
+        let other = CAR.replace(
+            "about: Charging electric cars\nconfig: [tariff]\n",
+            "config:\n  - 'tariff' # in cents\n",
+        ) + "about: \"Charging electric cars\"\n";
+        assert_eq!(service(&other).unwrap().cid().unwrap(), one.cid().unwrap());
+        assert_ne!(
+            service(&CAR.replace("minimum: 1", "minimum: 2"))
+                .unwrap()
+                .cid()
+                .unwrap(),
+            one.cid().unwrap()
+        );
+        let spaced = text.replacen(':', ": ", 1);
+        assert!(Service::from_bytes(spaced.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn mistakes_have_a_line_and_say_what_to_do() {
+        for (from, to, told) in [
+            (
+                "service: car\n",
+                "",
+                "service.yml:1:1: a service has no service; add it",
+            ),
+            (
+                "    args: [--fast]\n",
+                "    argz: []\n",
+                "service.yml:10:5: a task has no key argz; it may have about, args",
+            ),
+            (
+                "type: integer, minimum",
+                "type: integr, minimum",
+                "service.yml:6:",
+            ),
+            (
+                "external: mail",
+                "program: x.wasm\n    external: mail",
+                "service.yml:16:5: a task has either a program",
+            ),
+            (
+                "statuses: {sent: {}}",
+                "statuses: {}",
+                "name at least one outcome",
+            ),
+            ("kwh: integer}", "a-b: integer}", "\"a-b\" is no name"),
+            (
+                "fast]",
+                "fast, 1]",
+                "service.yml:10:20: an argument is a number",
+            ),
+            (
+                "inputs: {text: string}",
+                "inputs: {a: file, b: file}",
+                "a task has one at most",
+            ),
+            ("config: [tariff]", "config: 7", "service.yml:3:9"),
+        ] {
+            let text = CAR.replace(from, to);
+            assert_ne!(text, CAR, "{from}");
+            let told_us = service(&text).unwrap_err().to_string();
+            assert!(told_us.contains(told), "{told}\n{told_us}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = CAR
+            .replace("service: car", "service: 7")
+            .replace("config: [tariff]", "confg: []");
+        let mistakes = service(&text).unwrap_err();
+        let lines: Vec<_> = mistakes.0.iter().map(|mistake| mistake.at.line).collect();
+        assert_eq!(lines, [1, 3]);
+    }
+}

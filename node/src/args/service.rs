@@ -1,0 +1,262 @@
+//! Options of `rings service`, `rings process`, `rings execution`, `rings emit` and `rings trace`.
+
+use super::{
+    look::MOST_SHOWN,
+    place::{DirArg, PlaceArgs, ShowArgs},
+    values::wait,
+};
+use cid::Cid;
+use clap::{Args, Subcommand, ValueEnum};
+use rings_protocol::Digest;
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+/// `rings service`
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Make a directory with a service that works, and a process that uses it, to begin with
+    #[command(
+        after_help = "Example: rings service init greeter && cd greeter && ./build && rings service check"
+    )]
+    Init(InitArgs),
+    /// Check a service: its definition, its programs, and the cases beside it; prints the service hash
+    #[command(
+        after_help = "A case is a file cases/NAME.json: {\"task\": …, \"inputs\": {…}, \"answer\": {\"status\": …, \"outputs\": {…}}}.\n\nExample: rings service check car/service.yml"
+    )]
+    Check(DefinitionArgs),
+    /// Show a service and its hash; with --json the canonical definition, whose CID the hash is
+    #[command(after_help = "Example: rings service show car/service.yml --json | ipfs add -q")]
+    Show(DefinitionArgs),
+    /// Put a service and its programs into the store of the ring in DIR, and make an instance of it; prints the instance hash
+    #[command(
+        after_help = "The values of the configuration and the salt stay in DIR, and are not sent anywhere.\n\nExample: rings service deploy car/service.yml --config values.json"
+    )]
+    Deploy(DeployServiceArgs),
+}
+
+/// `rings process`
+#[derive(Debug, Subcommand)]
+pub enum ProcessCommand {
+    /// Check a process against its services; prints its CID
+    #[command(after_help = "Example: rings process check process.yml")]
+    Check(ProcessCheckArgs),
+    /// Run a process on this machine alone, under the rules and limits of a ring, and read it again when a file changes
+    #[command(
+        after_help = "Each line of standard input, or of the files of --event, is an event: its data as JSON. A file is named as \"@PATH\". A line `time SECONDS` is the time of a block, for processes with a schedule.\n\nExample: echo '{\"kwh\": 7}' | rings process dev process.yml"
+    )]
+    Dev(DevArgs),
+    /// Put a process into the store of the ring in DIR, for the instances of its services; prints its CID
+    #[command(after_help = "Example: rings process create process.yml --instance car=0x…")]
+    Create(CreateProcessArgs),
+}
+
+/// `rings execution`
+#[derive(Debug, Subcommand)]
+pub enum ExecutionCommand {
+    /// List the newest executions in the members' logs
+    #[command(after_help = "Example: rings execution list --limit 50")]
+    List(ExecutionListArgs),
+    /// Show an execution: its inputs, what caused it, and what it gave
+    #[command(
+        after_help = "Example: rings execution show QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
+    )]
+    Show(ExecutionArgs),
+}
+
+/// In which language `service init` writes the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust, with serde_json
+    Rust,
+    /// C, with nothing but its library
+    C,
+}
+
+/// Options of `service init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The directory to make
+    pub directory: PathBuf,
+    /// The language of the program
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub language: Language,
+}
+
+/// A service.
+#[derive(Debug, Args)]
+pub struct DefinitionArgs {
+    /// The definition, or its directory
+    #[arg(default_value = "service.yml")]
+    pub file: PathBuf,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `service deploy`.
+#[derive(Debug, Args)]
+pub struct DeployServiceArgs {
+    /// The definition, or its directory
+    #[arg(default_value = "service.yml")]
+    pub file: PathBuf,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// A JSON file with the values of the configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `process check`.
+#[derive(Debug, Args)]
+pub struct ProcessCheckArgs {
+    /// The definition, or its directory
+    #[arg(default_value = "process.yml")]
+    pub file: PathBuf,
+}
+
+/// Options of `process dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// The definition, or its directory
+    #[arg(default_value = "process.yml")]
+    pub file: PathBuf,
+    /// A file of events, one on each line; may be given several times. Without it, they come from standard input
+    #[arg(long = "event", value_name = "FILE")]
+    pub events: Vec<PathBuf>,
+    /// Directory of the documents and results that are kept for `rings trace`
+    #[arg(long, value_name = "DIR", default_value = crate::services::DEFAULT_RECORDS)]
+    pub records: PathBuf,
+}
+
+/// Options of `process create`.
+#[derive(Debug, Args)]
+pub struct CreateProcessArgs {
+    /// The definition, or its directory
+    #[arg(default_value = "process.yml")]
+    pub file: PathBuf,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// An instance for one of its services [default: the only instance of that service in DIR]
+    #[arg(long = "instance", value_name = "SERVICE=INSTANCE")]
+    pub instances: Vec<NamedInstance>,
+}
+
+/// `SERVICE=INSTANCE`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedInstance {
+    /// The process's name for the service.
+    pub service: String,
+    /// The instance.
+    pub instance: Digest,
+}
+
+impl FromStr for NamedInstance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected SERVICE=0x and 64 hexadecimal digits, got {text:?}");
+        let (service, instance) = text.split_once('=').ok_or_else(wrong)?;
+        Ok(Self {
+            service: service.to_owned(),
+            instance: instance.parse().map_err(|_| wrong())?,
+        })
+    }
+}
+
+/// Options of `emit`.
+#[derive(Debug, Args)]
+pub struct EmitArgs {
+    /// The instance in which it happened: 0x and 64 hexadecimal digits
+    pub instance: Digest,
+    /// The event, as the service names it
+    pub event: String,
+    /// Its data as JSON; a file is named as "@PATH"
+    #[arg(default_value = "{}")]
+    pub data: String,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Another event than the one with the same data that was there before
+    #[arg(long)]
+    pub again: bool,
+    /// How long to wait until all has been done that follows: seconds, or such as 5m
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// Options of `execution list`.
+#[derive(Debug, Args)]
+pub struct ExecutionListArgs {
+    /// Where and how
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// Most requests in the logs that are looked at
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=MOST_SHOWN))]
+    pub limit: u32,
+}
+
+/// Options of `execution show`.
+#[derive(Debug, Args)]
+pub struct ExecutionArgs {
+    /// The execution's CID, or the digest of its request
+    pub id: ExecutionId,
+    /// Where and how
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// Options of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The execution's CID, or the digest of its request
+    pub id: ExecutionId,
+    /// Which ring
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Directory with what `rings process dev` has kept, which is looked at first unless a ring is named
+    #[arg(long, value_name = "DIR", default_value = crate::services::DEFAULT_RECORDS)]
+    pub records: PathBuf,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How an execution is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutionId {
+    /// By its own CID.
+    Execution(Cid),
+    /// By the request with which a ring agreed on it.
+    Request(Digest),
+}
+
+impl ExecutionId {
+    /// The execution, if it is named by its own CID.
+    pub fn execution(self) -> Option<Cid> {
+        match self {
+            Self::Execution(cid) => Some(cid),
+            Self::Request(_) => None,
+        }
+    }
+
+    /// The request, if it is named by that.
+    pub fn request(self) -> Option<Digest> {
+        match self {
+            Self::Request(digest) => Some(digest),
+            Self::Execution(_) => None,
+        }
+    }
+}
+
+impl FromStr for ExecutionId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let request = text.parse().map(Self::Request);
+        let execution = || super::values::cid(text).map(Self::Execution);
+        request.or_else(|_| execution()).map_err(|_| {
+            format!("expected the CID of an execution (Qm…), or a request (0x and 64 hexadecimal digits), got {text:?}")
+        })
+    }
+}

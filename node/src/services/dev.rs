@@ -1,0 +1,439 @@
+//! `rings process dev`: a process on this machine alone, under the rules and limits of a ring.
+//!
+//! Events come from files or from standard input. Executions run in the workers that a member has, several at once; what they
+//! give goes into the run, of which further ones follow. When a file changes, the definition is read again; it is for new
+//! events. Documents and results are kept for `rings trace`.
+
+use super::{
+    dev_input::{by_hand, take_files, Line},
+    lines::Teller,
+    load::{self, LoadedProcess},
+    local::{Came, Files, LocalDesk},
+    records::Records,
+};
+use crate::{
+    args::DevArgs,
+    exit::{Context, ExitError, ExitStatus},
+    out::Out,
+    signals::Signals,
+};
+use cid::Cid;
+use futures::{future::LocalBoxFuture, stream::FuturesUnordered, FutureExt, StreamExt};
+use rings_process::{
+    document::Document,
+    event::Event,
+    execution::Execution,
+    plan::{Plan, StepKind},
+    run::Run,
+    service::Task,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines, Stdin},
+    time::MissedTickBehavior,
+};
+
+/// Processes that run at once; further events wait.
+const MAX_RUNS: usize = 64;
+/// Events that wait at most; standard input is not read further meanwhile.
+const MAX_WAITING: usize = 1_024;
+/// Events that are known to have been there; an older one would start a process again.
+const MAX_SEEN: usize = 100_000;
+/// Executions that are given to the workers at once.
+const MAX_AT_ONCE: usize = 64;
+/// How often the files are looked at for changes.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// An execution that has ended: its run, its id, and what came of it.
+type Ended = (u64, Cid, Result<Came, ExitError>);
+
+/// `rings process dev`
+///
+/// # Errors
+/// Status 2 when the process is wrong, 3 when a node failed and all events came from files.
+pub async fn dev(args: DevArgs, out: Out) -> Result<(), ExitError> {
+    let loaded = load::process(&args.file)
+        .await
+        .map_err(|wrong| wrong.tell(out))?;
+    let records = Records::new(&args.records);
+    records.create()?;
+    let desk = LocalDesk::open().await?;
+    let done = {
+        let mut dev = Dev::new(&args, loaded, &records, &desk, out)?;
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            done = dev.all() => done,
+            () = signals.next() => Ok(()),
+        }
+    };
+    desk.close().await;
+    done
+}
+
+struct Dev<'d> {
+    args: &'d DevArgs,
+    out: Out,
+    records: &'d Records,
+    desk: &'d LocalDesk,
+    plan: Arc<Plan>,
+    files: Files,
+    stamps: Vec<Stamp>,
+    /// The time of the last block that was told.
+    time: Option<u64>,
+    waiting: VecDeque<Event>,
+    seen: BTreeSet<Cid>,
+    runs: BTreeMap<u64, (Run, Teller)>,
+    next_run: u64,
+    computing: FuturesUnordered<LocalBoxFuture<'d, Ended>>,
+    has_failed: bool,
+}
+
+/// A file, and when it was changed.
+type Stamp = (PathBuf, Option<(SystemTime, u64)>);
+
+fn stamp(path: PathBuf) -> Stamp {
+    let kind = fs::metadata(&path).ok();
+    let stamp = kind.and_then(|kind| Some((kind.modified().ok()?, kind.len())));
+    (path, stamp)
+}
+
+impl<'d> Dev<'d> {
+    fn new(
+        args: &'d DevArgs,
+        loaded: LoadedProcess,
+        records: &'d Records,
+        desk: &'d LocalDesk,
+        out: Out,
+    ) -> Result<Self, ExitError> {
+        let mut dev = Self {
+            args,
+            out,
+            records,
+            desk,
+            plan: Arc::clone(&loaded.plan),
+            files: Files::new(),
+            stamps: Vec::new(),
+            time: None,
+            waiting: VecDeque::new(),
+            seen: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            next_run: 0,
+            computing: FuturesUnordered::new(),
+            has_failed: false,
+        };
+        dev.take(loaded)?;
+        Ok(dev)
+    }
+
+    /// Takes a definition for new events.
+    fn take(&mut self, loaded: LoadedProcess) -> Result<(), ExitError> {
+        self.stamps = loaded.files.into_iter().map(stamp).collect();
+        let programs = loaded.programs.into_iter();
+        self.files
+            .extend(programs.map(|(cid, content)| (cid, Arc::new(content))));
+        self.plan = loaded.plan;
+        let unkept =
+            |error: rings_process::document::DocumentError| ExitError::usage(error.to_string());
+        self.records
+            .keep(&self.plan.process().to_bytes().map_err(unkept)?)?;
+        for service in self.plan.services().values() {
+            self.records.keep(&service.to_bytes().map_err(unkept)?)?;
+        }
+        self.out.note(format_args!(
+            "process {} is {}",
+            self.plan.process().process,
+            self.plan.cid()
+        ));
+        Ok(())
+    }
+
+    async fn all(&mut self) -> Result<(), ExitError> {
+        for path in &self.args.events {
+            let what = format!("cannot read {}; check the path", path.display());
+            let text = fs::read_to_string(path).context(ExitStatus::Usage, what)?;
+            for (number, line) in (1..).zip(text.lines()) {
+                let told = self.line(line).await?;
+                told.map_err(|what| {
+                    ExitError::usage(format!("{}:{number}: {what}", path.display()))
+                })?;
+                self.work_off().await?;
+            }
+        }
+        if self.args.events.is_empty() {
+            self.by_hand().await?;
+        }
+        while !self.is_idle() {
+            self.begin_waiting()?;
+            self.one_ended().await?;
+        }
+        match self.has_failed && !self.args.events.is_empty() {
+            true => Err(ExitError::said(ExitStatus::Failed)),
+            false => Ok(()),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.computing.is_empty()
+    }
+
+    /// Goes on until there is room for another event.
+    async fn work_off(&mut self) -> Result<(), ExitError> {
+        self.begin_waiting()?;
+        while self.waiting.len() >= MAX_WAITING {
+            self.one_ended().await?;
+            self.begin_waiting()?;
+        }
+        Ok(())
+    }
+
+    /// Lines of standard input, until it ends.
+    async fn by_hand(&mut self) -> Result<(), ExitError> {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        self.out.note(format_args!(
+            "events: the data of each as JSON on one line, with the fields {}",
+            self.plan.event_data().names()
+        ));
+        loop {
+            self.begin_waiting()?;
+            let has_room = self.waiting.len() < MAX_WAITING;
+            tokio::select! {
+                line = next_line(&mut lines), if has_room => match line? {
+                    None => return Ok(()),
+                    Some(line) => {
+                        // What was changed before the line came is for its event.
+                        self.look().await?;
+                        if let Err(what) = self.line(&line).await? {
+                            self.out.warn(what);
+                        }
+                    }
+                },
+                Some(ended) = self.computing.next() => self.ended(ended)?,
+                _ = looks.tick() => self.look().await?,
+            }
+        }
+    }
+
+    /// Reads the definition again if a file has changed.
+    async fn look(&mut self) -> Result<(), ExitError> {
+        let now: Vec<Stamp> = self
+            .stamps
+            .iter()
+            .map(|(path, _)| stamp(path.clone()))
+            .collect();
+        if now == self.stamps {
+            return Ok(());
+        }
+        self.stamps = now;
+        match load::process(&self.args.file).await {
+            Ok(loaded) => {
+                self.out
+                    .note("a file has changed; the definition is read again");
+                self.take(loaded)
+            }
+            Err(wrong) => {
+                let failure = wrong.tell(self.out);
+                self.out.failure(&failure);
+                self.out.warn("the definition of before stays in use");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a line; the inner error says what is wrong with it.
+    async fn line(&mut self, text: &str) -> Result<Result<(), String>, ExitError> {
+        match Line::read(text) {
+            Err(what) => return Ok(Err(what)),
+            Ok(Line::Nothing) => {}
+            Ok(Line::Time(time)) => return Ok(self.block(time)),
+            Ok(Line::Event { mut data, again }) => {
+                match take_files(&self.plan, &mut data).await {
+                    Ok(files) => self.files.extend(files),
+                    Err(failure) => return Ok(Err(failure.to_string())),
+                }
+                return Ok(self.event(data, again));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn event(&mut self, data: rings_process::data::Fields, again: bool) -> Result<(), String> {
+        let mut nonce = 0;
+        loop {
+            let event = by_hand(&self.plan, data.clone(), nonce)?;
+            let cid = event.cid().map_err(|error| error.to_string())?;
+            if self.add(event, cid) {
+                return Ok(());
+            }
+            if !again {
+                return Err(format!(
+                    "event {cid} was here before; write again in front of it for another one"
+                ));
+            }
+            nonce += 1;
+        }
+    }
+
+    /// Whether an event is new. It waits then.
+    fn add(&mut self, event: Event, cid: Cid) -> bool {
+        if self.seen.len() >= MAX_SEEN {
+            self.seen.clear();
+        }
+        let is_new = self.seen.insert(cid);
+        if is_new {
+            self.waiting.push_back(event);
+        }
+        is_new
+    }
+
+    /// The time of a block.
+    fn block(&mut self, time: u64) -> Result<(), String> {
+        let plan = Arc::clone(&self.plan);
+        let schedule = plan
+            .schedule()
+            .ok_or("this process has no schedule; write the data of an event as JSON")?;
+        let before = self.time.replace(time);
+        let due = match before {
+            Some(before) => schedule.due(before, time),
+            None => schedule.due(time.saturating_sub(1), time),
+        };
+        if due.left_out > 0 {
+            self.out.warn(format_args!(
+                "{} scheduled times were left out, as they are too old",
+                due.left_out
+            ));
+        }
+        for time in due.times {
+            let event = Event::scheduled(plan.cid(), time);
+            let cid = event.cid().map_err(|error| error.to_string())?;
+            self.add(event, cid);
+        }
+        Ok(())
+    }
+
+    /// Starts processes for the events that wait, as far as there is room.
+    fn begin_waiting(&mut self) -> Result<(), ExitError> {
+        while self.runs.len() < MAX_RUNS {
+            let Some(event) = self.waiting.pop_front() else {
+                break;
+            };
+            self.begin(&event)?;
+        }
+        self.compute();
+        Ok(())
+    }
+
+    fn begin(&mut self, event: &Event) -> Result<(), ExitError> {
+        let run = match Run::new(Arc::clone(&self.plan), event) {
+            Ok(run) => run,
+            Err(error) => {
+                self.has_failed = true;
+                let failure = ExitError::usage("the event starts nothing").because(error);
+                self.out.failure(&failure);
+                return Ok(());
+            }
+        };
+        let bytes = event
+            .to_bytes()
+            .map_err(|error| ExitError::usage(error.to_string()))?;
+        self.records.keep(&bytes)?;
+        self.out
+            .line(format_args!("event {}  {}", event.event, run.event()))?;
+        let number = self.next_run;
+        self.next_run += 1;
+        self.runs.insert(number, (run, Teller::default()));
+        self.told(number)
+    }
+
+    /// Tells what is new in a run, and forgets it when it is over.
+    fn told(&mut self, number: u64) -> Result<(), ExitError> {
+        let Some((run, teller)) = self.runs.get_mut(&number) else {
+            return Ok(());
+        };
+        teller.tell(run, self.out)?;
+        if run.is_over() {
+            teller.end(run, self.out)?;
+            self.has_failed |= !run.is_good();
+            self.runs.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// Gives executions to the workers, as far as there is room; the runs have their turns.
+    fn compute(&mut self) {
+        let mut found = Vec::new();
+        let room = MAX_AT_ONCE.saturating_sub(self.computing.len());
+        let share = room.div_ceil(self.runs.len().max(1)).max(1);
+        for (number, (run, _)) in &self.runs {
+            let created = run.created().take(share);
+            found.extend(created.map(|(id, execution)| (*number, id, execution.clone())));
+        }
+        found.truncate(room);
+        for (number, id, execution) in found {
+            let Some((run, _)) = self.runs.get_mut(&number) else {
+                continue;
+            };
+            let task = match run.plan().step(&execution.node).map(|step| &step.kind) {
+                Some(StepKind::Task(task)) => task.task.clone(),
+                _ => continue,
+            };
+            if run.started(id).is_ok() {
+                let job = compute(self.desk, (number, id), task, execution, self.files.clone());
+                self.computing.push(job.boxed_local());
+            }
+        }
+    }
+
+    async fn one_ended(&mut self) -> Result<(), ExitError> {
+        match self.computing.next().await {
+            Some(ended) => self.ended(ended),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&mut self, (number, id, came): Ended) -> Result<(), ExitError> {
+        let came = came?;
+        let Some((run, _)) = self.runs.get_mut(&number) else {
+            return Ok(());
+        };
+        if let Some(job) = run.job(&id) {
+            let bytes = job
+                .execution
+                .to_bytes()
+                .map_err(|error| ExitError::usage(error.to_string()))?;
+            self.records.keep(&bytes)?;
+        }
+        let kept = match &came {
+            Ok(bytes) => {
+                self.records.keep_result(&id, bytes)?;
+                run.answered(id, bytes)
+            }
+            Err(reason) => run.failed(id, reason.as_str()),
+        };
+        kept.map_err(|error| ExitError::internal("an execution has ended twice").because(error))?;
+        self.told(number)?;
+        self.begin_waiting()
+    }
+}
+
+async fn compute(
+    desk: &LocalDesk,
+    (number, id): (u64, Cid),
+    task: Task,
+    execution: Execution,
+    files: Files,
+) -> Ended {
+    (number, id, desk.run(&task, &execution, &files).await)
+}
+
+async fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, ExitError> {
+    let what = "cannot read standard input; write text in UTF-8";
+    lines.next_line().await.context(ExitStatus::Usage, what)
+}

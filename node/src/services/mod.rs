@@ -1,0 +1,72 @@
+//! Services and processes: `rings service`, `rings process`, `rings execution`, `rings emit` and `rings trace`.
+//!
+//! `load.rs` reads definitions and the programs beside them; what is right and wrong in them, the crate `rings-process` says.
+//! `check.rs` and `cases.rs` check and show, `init.rs` makes a beginning. `dev.rs` runs a process on this machine
+//! (`local.rs`), with events as `dev_input.rs` reads them, and keeps what `trace.rs` needs (`records.rs`). On a ring,
+//! `deploy.rs` puts definitions into its store (`instances.rs`), and `emit.rs` drives a process, whose executions are requests
+//! (`ring_desk.rs`); `list.rs` finds them in the logs, and `ring.rs` what two thirds agreed on. What an execution is for a
+//! machine or a ring, `operation.rs` says, and `lines.rs` how a run is told.
+
+mod cases;
+mod check;
+mod deploy;
+mod dev;
+mod dev_input;
+mod emit;
+mod init;
+mod instances;
+mod lines;
+mod list;
+mod load;
+mod local;
+mod operation;
+mod records;
+mod ring;
+mod ring_desk;
+mod trace;
+
+pub use emit::emit;
+pub use records::DEFAULT_RECORDS;
+pub use trace::trace;
+
+use crate::{
+    args::{ExecutionCommand, ProcessCommand, ServiceCommand},
+    exit::ExitError,
+    out::Out,
+};
+
+/// `rings service`
+///
+/// # Errors
+/// As each command.
+pub async fn service(command: ServiceCommand, out: Out) -> Result<(), ExitError> {
+    match command {
+        ServiceCommand::Init(args) => init::init(args, out).await,
+        ServiceCommand::Check(args) => check::service(args, out).await,
+        ServiceCommand::Show(args) => check::show(args, out).await,
+        ServiceCommand::Deploy(args) => deploy::service(args, out).await,
+    }
+}
+
+/// `rings process`
+///
+/// # Errors
+/// As each command.
+pub async fn process(command: ProcessCommand, out: Out) -> Result<(), ExitError> {
+    match command {
+        ProcessCommand::Check(args) => check::process(args, out).await,
+        ProcessCommand::Dev(args) => dev::dev(args, out).await,
+        ProcessCommand::Create(args) => deploy::process(args, out).await,
+    }
+}
+
+/// `rings execution`
+///
+/// # Errors
+/// As each command.
+pub async fn execution(command: ExecutionCommand, out: Out) -> Result<(), ExitError> {
+    match command {
+        ExecutionCommand::List(args) => list::list(args, out).await,
+        ExecutionCommand::Show(args) => list::show(args, out).await,
+    }
+}

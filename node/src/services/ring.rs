@@ -1,0 +1,251 @@
+//! A ring as the commands for processes see it: documents from its members' stores, and what two thirds have agreed on. What a
+//! member says is checked against hashes, signatures and the chain.
+
+use crate::{
+    asked::request_of,
+    ballots::{search, Depth},
+    exit::{ExitError, ExitStatus},
+    place::Place,
+    proven, voters,
+};
+use cid::Cid;
+use rings_api::{Client, GatewaySource};
+use rings_chain::{Chain, RingState};
+use rings_process::bounds::MAX_DOCUMENT_BYTES;
+use rings_protocol::{
+    cids::{data_cid, digest_of},
+    eip712::Domain,
+    gate::inputs_hash,
+    log::LogNode,
+    request::{Request, RequestInput, RequestKey},
+    ringlog::{Entry, Outcome},
+    Address, Digest,
+};
+use rings_store::read_small_file;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::OnceCell;
+
+/// A ring, its chain and its members.
+pub struct Ring {
+    /// Where it is.
+    pub place: Place,
+    /// What votes are signed for.
+    pub domain: Domain,
+    /// Its members and its quorum, as the chain says.
+    pub state: RingState,
+    chain: Chain,
+}
+
+impl Ring {
+    /// Reads the ring from the chain.
+    ///
+    /// # Errors
+    /// Status 5 when the chain does not answer.
+    pub async fn of(place: Place) -> Result<Self, ExitError> {
+        let chain = place.chain().await?;
+        let state = chain.ring_state(place.file.ring).await?;
+        Ok(Self {
+            domain: Domain::new(place.file.chain_id, place.file.ring),
+            state,
+            chain,
+            place,
+        })
+    }
+
+    /// A small file of the ring's store, of which every block is hashed.
+    ///
+    /// # Errors
+    /// Status 5 when no member has it.
+    pub async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ExitError> {
+        let members = self.place.members().await?;
+        let source = Arc::new(GatewaySource::of(&members)?);
+        read_small_file(source, *cid, MAX_DOCUMENT_BYTES as u32)
+            .await
+            .map_err(|error| {
+                ExitError::unavailable(format!("{cid} cannot be read from the members' stores"))
+                    .because(error)
+            })
+    }
+
+    /// What two thirds of the members have agreed that a request gives: as a ring node lists it, or as they have signed it in
+    /// their logs.
+    ///
+    /// # Errors
+    /// Status 5 when no member answers.
+    pub async fn outcome(&self, request: Digest) -> Result<Option<Outcome>, ExitError> {
+        match self.agreed(request).await? {
+            Some(outcome) => Ok(Some(outcome)),
+            None => Ok(self.listed(request).await),
+        }
+    }
+
+    /// By a proof that the chain confirms.
+    async fn listed(&self, request: Digest) -> Option<Outcome> {
+        let members = self.place.members().await.ok()?;
+        let proven = proven::fetch(&self.chain, self.place.file.ring, &members, request)
+            .await
+            .ok()?;
+        match proven.proof.entry {
+            Entry::Result { outcome, .. } => Some(outcome),
+            Entry::Decision { .. } => None,
+        }
+    }
+
+    /// By the newest votes in the members' logs.
+    ///
+    /// # Errors
+    /// Status 5 when no member answers.
+    pub async fn agreed(&self, request: Digest) -> Result<Option<Outcome>, ExitError> {
+        let members = self.place.members().await?;
+        let key = RequestKey {
+            request,
+            inputs: inputs_hash(&[]),
+        };
+        let votes = voters::votes(
+            &members,
+            &self.domain,
+            &self.state.members,
+            key,
+            Depth::Until(1),
+        )
+        .await;
+        let mut counted: BTreeMap<Outcome, u64> = BTreeMap::new();
+        // A log is read from its newest node back, and the first vote of each member counts.
+        for vote in votes.iter().filter_map(|votes| votes.last()) {
+            *counted.entry(vote.vote.outcome.clone()).or_default() += 1;
+        }
+        let agreed = counted
+            .into_iter()
+            .find(|(_, count)| *count >= self.state.quorum);
+        Ok(agreed.map(|(outcome, _)| outcome))
+    }
+}
+
+/// The result of an execution.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// The request with which the ring agreed on it; none on one machine alone.
+    pub request: Option<Digest>,
+    /// What the program wrote.
+    pub result: Cid,
+}
+
+/// A request in a member's log.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it asks.
+    pub request: Request,
+    /// In whose log it stands.
+    pub author: Address,
+    /// Seconds since 1970 when its log node was written, as the author says.
+    pub time: Option<u64>,
+}
+
+/// Documents and results of executions, from a ring.
+pub struct RingRecords {
+    ring: Ring,
+    asked: OnceCell<BTreeMap<Digest, Vec<Digest>>>,
+}
+
+impl RingRecords {
+    /// Those of this ring.
+    ///
+    /// # Errors
+    /// As [`Ring::of`].
+    pub async fn of(place: Place) -> Result<Self, ExitError> {
+        Ok(Self {
+            ring: Ring::of(place).await?,
+            asked: OnceCell::new(),
+        })
+    }
+
+    /// A document.
+    ///
+    /// # Errors
+    /// As [`Ring::get`].
+    pub async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ExitError> {
+        self.ring.get(cid).await
+    }
+
+    /// What an execution gave, and by which request; nothing if two thirds have not agreed on an output.
+    ///
+    /// # Errors
+    /// As [`Ring::get`].
+    pub async fn found(&self, execution: &Cid) -> Result<Option<Found>, ExitError> {
+        let Ok(digest) = digest_of(execution) else {
+            return Ok(None);
+        };
+        let asked = self.asked.get_or_try_init(|| self.all_asked()).await?;
+        for request in asked.get(&digest).into_iter().flatten() {
+            let outcome = self.ring.outcome(*request).await?;
+            if let Some(result) = outcome.and_then(|outcome| outcome.output(0)) {
+                return Ok(Some(Found {
+                    request: Some(*request),
+                    result: data_cid(result),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The requests in the members' logs, by their first input.
+    async fn all_asked(&self) -> Result<BTreeMap<Digest, Vec<Digest>>, ExitError> {
+        let mut by_input: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for asked in asked(&self.ring, Depth::All).await? {
+            if let Some(input) = first_input(&asked.request) {
+                by_input.entry(input).or_default().push(asked.digest);
+            }
+        }
+        Ok(by_input)
+    }
+
+    /// The execution that a request is.
+    ///
+    /// # Errors
+    /// Status 2 when it is none, 5 when no member has it.
+    pub async fn execution_of(&self, request: Digest) -> Result<Cid, ExitError> {
+        let members = self.ring.place.members().await?;
+        let asked = request_of(&members, request).await?;
+        first_input(&asked).map(data_cid).ok_or_else(|| {
+            ExitError::new(ExitStatus::Usage, format!("request {request} is no execution of a process; see `rings request show {request}`"))
+        })
+    }
+}
+
+/// The first input of a request, if it is data: of an execution, its document.
+pub fn first_input(request: &Request) -> Option<Digest> {
+    match request.inputs.first() {
+        Some(RequestInput::Data(digest)) => Some(*digest),
+        _ => None,
+    }
+}
+
+/// The requests in the logs of all members.
+///
+/// # Errors
+/// Status 5 when no member answers.
+pub async fn asked(ring: &Ring, depth: Depth) -> Result<Vec<Asked>, ExitError> {
+    let members: Vec<&Client> = ring.place.members().await?;
+    let mut found = Vec::new();
+    for author in &ring.state.members {
+        let in_node = |node: &LogNode| requests_in(node, *author);
+        found.extend(search(&members, &ring.domain, *author, depth, in_node).await);
+    }
+    Ok(found)
+}
+
+fn requests_in(node: &LogNode, author: Address) -> Vec<Asked> {
+    let requests = node.content().body.iter();
+    let requests = requests.filter_map(|message| Request::from_message(message).ok().flatten());
+    let asked = requests.filter_map(|request| {
+        Some(Asked {
+            digest: request.digest().ok()?,
+            request,
+            author,
+            time: node.content().time,
+        })
+    });
+    asked.collect()
+}

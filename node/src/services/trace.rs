@@ -1,0 +1,287 @@
+//! `rings trace`: from a result back to its event, with every hash checked.
+//!
+//! An execution names its event, its process and its parents by hashes. All of these are fetched, and the process is gone
+//! through again from the event with the parents' results ([`Run::follow`]). If the execution comes out of that byte for
+//! byte, then its inputs are what event, process and results make of them, whoever has computed it.
+
+use super::{
+    records::Records,
+    ring::{Found, RingRecords},
+};
+use crate::{
+    args::TraceArgs,
+    exit::{ExitError, ExitStatus},
+    out::Out,
+    place::Place,
+};
+use cid::Cid;
+use rings_process::{
+    document::Document,
+    event::{Event, Source as Cause},
+    execution::Execution,
+    plan::Plan,
+    process::Process,
+    run::Run,
+    service::Service,
+    trace::{self, Link},
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Executions that are gone through at most.
+const MAX_EXECUTIONS: usize = 10_000;
+
+/// Where documents and results are read.
+enum Source {
+    Dev(Records),
+    Ring(Box<RingRecords>),
+}
+
+impl Source {
+    async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ExitError> {
+        match self {
+            Self::Dev(records) => records.get(cid),
+            Self::Ring(ring) => ring.get(cid).await,
+        }
+    }
+
+    async fn document<D: Document>(&self, cid: &Cid) -> Result<D, ExitError> {
+        let bytes = self.get(cid).await?;
+        D::from_bytes(&bytes).map_err(|error| {
+            ExitError::new(ExitStatus::Usage, format!("{cid} is not {}", D::WHAT)).because(error)
+        })
+    }
+
+    async fn found(&self, execution: &Cid) -> Result<Option<Found>, ExitError> {
+        match self {
+            Self::Dev(records) => Ok(records.result(execution)?.map(|result| Found {
+                request: None,
+                result,
+            })),
+            Self::Ring(ring) => ring.found(execution).await,
+        }
+    }
+}
+
+/// A step of a trace; also the JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    depth: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    again: bool,
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `rings trace`
+///
+/// # Errors
+/// Status 1 when the result does not follow from its event, 2 when something is not here.
+pub async fn trace(args: TraceArgs, out: Out) -> Result<(), ExitError> {
+    let records = Records::new(&args.records);
+    let source = match args.id.execution() {
+        Some(id) if !args.place.is_named() && records.has(&id) => Source::Dev(records),
+        _ => Source::Ring(Box::new(
+            RingRecords::of(Place::of(&args.place).await?).await?,
+        )),
+    };
+    let id = match (&source, args.id.request()) {
+        (Source::Ring(ring), Some(request)) => ring.execution_of(request).await?,
+        _ => args
+            .id
+            .execution()
+            .ok_or_else(|| ExitError::usage("name an execution or a request"))?,
+    };
+    let traced = Traced::read(&source, id).await?;
+    let run = traced.follow()?;
+    let lines = trace::of(&run, id).ok_or_else(|| {
+        ExitError::internal(format!(
+            "execution {id} does not follow: from event {}, with the results of its parents, process {} has other executions",
+            traced.target.event, traced.target.process
+        ))
+    })?;
+    let steps: Vec<Step> = lines.iter().map(|line| traced.step(&run, line)).collect();
+    if args.json {
+        return out.json(&steps);
+    }
+    for step in &steps {
+        out.line(traced.line(step))?;
+    }
+    out.note(format_args!(
+        "right: every hash fits, and each step follows from the ones below it; process {} ({})",
+        traced.plan.process().process,
+        traced.plan.cid()
+    ));
+    Ok(())
+}
+
+/// All that a trace needs, hashed.
+struct Traced {
+    target: Execution,
+    event: Event,
+    plan: Arc<Plan>,
+    answers: BTreeMap<Cid, Vec<u8>>,
+    requests: BTreeMap<Cid, String>,
+}
+
+impl Traced {
+    async fn read(source: &Source, id: Cid) -> Result<Self, ExitError> {
+        let target: Execution = source.document(&id).await?;
+        let event: Event = source.document(&target.event).await?;
+        let process: Process = source.document(&target.process).await?;
+        let mut services = BTreeMap::new();
+        for (name, cid) in &process.services {
+            services.insert(name.clone(), source.document::<Service>(cid).await?);
+        }
+        let plan = Plan::new(process, services).map_err(|faults| {
+            let first = faults.first().map(ToString::to_string).unwrap_or_default();
+            ExitError::internal(format!(
+                "process {} cannot be one of this version: {first}",
+                target.process
+            ))
+        })?;
+        let mut traced = Self {
+            event,
+            plan: Arc::new(plan),
+            answers: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            target,
+        };
+        traced.read_answers(source, id).await?;
+        Ok(traced)
+    }
+
+    /// The results of all executions behind this one, as it names them, and its own.
+    async fn read_answers(&mut self, source: &Source, id: Cid) -> Result<(), ExitError> {
+        if let Some(found) = source.found(&id).await? {
+            self.answers.insert(id, source.get(&found.result).await?);
+            self.requests
+                .extend(found.request.map(|request| (id, request.to_string())));
+        }
+        let mut seen = BTreeSet::from([id]);
+        let mut open = self.target.parents.clone();
+        while let Some(parent) = open.pop() {
+            if !seen.insert(parent.execution) {
+                continue;
+            }
+            if seen.len() > MAX_EXECUTIONS {
+                return Err(ExitError::usage(format!("more than {MAX_EXECUTIONS} executions are behind this one; trace one of its parents")));
+            }
+            let execution: Execution = source.document(&parent.execution).await?;
+            self.answers
+                .insert(parent.execution, source.get(&parent.result).await?);
+            if let Source::Ring(ring) = source {
+                let found = ring.found(&parent.execution).await?;
+                let agreed = found.filter(|found| found.result == parent.result);
+                self.requests.extend(
+                    agreed.and_then(|found| Some((parent.execution, found.request?.to_string()))),
+                );
+            }
+            open.extend(execution.parents);
+        }
+        Ok(())
+    }
+
+    fn follow(&self) -> Result<Run, ExitError> {
+        let run = Run::follow(Arc::clone(&self.plan), &self.event, |id| {
+            self.answers.get(id).cloned()
+        });
+        run.map_err(|error| {
+            ExitError::internal(format!(
+                "the event {} does not start process {}",
+                self.target.event, self.target.process
+            ))
+            .because(error)
+        })
+    }
+
+    fn step(&self, run: &Run, line: &trace::Line) -> Step {
+        let mut step = Step {
+            depth: line.depth,
+            execution: None,
+            node: None,
+            task: None,
+            state: String::new(),
+            result: None,
+            request: None,
+            event: None,
+            again: false,
+        };
+        match &line.link {
+            Link::Event(cid) => {
+                step.event = Some(cid.to_string());
+                step.state = format!("event {} {}", self.event.event, cause(&self.event.source));
+            }
+            Link::Execution { id, again } => {
+                step.execution = Some(id.to_string());
+                step.again = *again;
+                step.request = self.requests.get(id).cloned();
+                if let Some(job) = run.job(id) {
+                    let each = job
+                        .execution
+                        .each
+                        .map(|number| format!("[{number}]"))
+                        .unwrap_or_default();
+                    step.node = Some(format!("{}{each}", job.execution.node));
+                    step.task = Some(job.execution.task.clone());
+                    step.state = job.state.to_string();
+                    step.result = job.result.map(|result| result.to_string());
+                }
+            }
+        }
+        step
+    }
+
+    fn line(&self, step: &Step) -> String {
+        let indent = "   ".repeat(step.depth);
+        if let Some(event) = &step.event {
+            return format!("{indent}{}  {event}", step.state);
+        }
+        let node = step.node.as_deref().unwrap_or_default();
+        let execution = step.execution.as_deref().unwrap_or_default();
+        if step.again {
+            return format!("{indent}{node}  {execution} (above)");
+        }
+        let by = match &step.request {
+            Some(request) => format!("  agreed as request {request}"),
+            None => String::new(),
+        };
+        format!("{indent}{node}  {}  {execution}{by}", step.state)
+    }
+}
+
+fn cause(source: &Cause) -> String {
+    match source {
+        Cause::Hand { .. } => "by hand".into(),
+        Cause::Schedule { time } => format!("by schedule, {time}"),
+        Cause::Chain {
+            chain,
+            transaction,
+            index,
+            ..
+        } => {
+            format!("on chain {chain}, transaction {transaction}, log {index}")
+        }
+    }
+}
