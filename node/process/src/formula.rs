@@ -2,7 +2,7 @@
 //!
 //! Three things make that so. Only integers, texts, booleans, lists and maps are allowed, and of the functions those that
 //! depend on nothing else. A loop over a map goes over its keys in their order. And what an evaluation costs is counted, by
-//! functions that are put into the syntax tree ([`EACH`] before a loop, [`PAID`] around what makes a value), so that it ends
+//! functions that are put into the syntax tree (`@each` before a loop, `@paid` around what makes a value), so that it ends
 //! at the same step on every machine.
 
 use crate::{

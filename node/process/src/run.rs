@@ -45,7 +45,7 @@ pub enum RunError {
     #[error("execution {execution} is {from}, and cannot become {to}")]
     State {
         /// The execution.
-        execution: Cid,
+        execution: String,
         /// Its state.
         from: &'static str,
         /// What it should become.
@@ -265,7 +265,7 @@ impl Run {
         let job = self.jobs.get_mut(&id).ok_or(RunError::Unknown(id))?;
         if !job.state.may_become(&next) {
             return Err(RunError::State {
-                execution: id,
+                execution: id.to_string(),
                 from: job.state.name(),
                 to: next.name(),
             });

@@ -38,7 +38,7 @@ pub enum Parsed {
         /// The task's name.
         name: String,
         /// Its definition.
-        task: Task,
+        task: Box<Task>,
         /// The list for each of whose elements it is run.
         each: Option<Reference>,
         /// Its inputs.
@@ -109,7 +109,7 @@ impl Parsed {
                 service_name,
                 service,
                 name,
-                task,
+                task: *task,
                 each,
                 inputs,
             })),
@@ -293,7 +293,7 @@ fn task(node: &Node, named: &str, services: &BTreeMap<String, Service>) -> Resul
             .cid()
             .map_err(|error| wrong(&["task"], error.to_string()))?,
         name: name.to_owned(),
-        task: task.clone(),
+        task: Box::new(task.clone()),
         each,
         inputs,
     })
