@@ -6,7 +6,7 @@ use crate::{
     out::Out,
 };
 use rings_process::schema::{PROCESS_SCHEMA, SERVICE_SCHEMA};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 /// A file of the template: its path, and its content.
 type File = (&'static str, &'static str);
@@ -63,7 +63,7 @@ fn write(path: &Path, content: &str) -> Result<(), ExitError> {
         "cannot write {}; check who owns the directory",
         path.display()
     );
-    let write = || {
+    let write = || -> io::Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
