@@ -19,7 +19,7 @@ pub trait OutputSink: Send {
     /// Takes the next piece, at most 256 KiB. The program waits until this returns.
     ///
     /// # Errors
-    /// Ends the run with [`ComputeError::Output`].
+    /// Ends the run with [`ComputeError::Output`](crate::ComputeError::Output).
     async fn write(&mut self, bytes: Bytes) -> Result<(), io::Error>;
 
     /// The run did not succeed, so what was written is not part of a result and is not needed. Called at most once, at

@@ -187,7 +187,7 @@ fn mistakes_are_told_with_file_and_line() {
         (
             "pay.order.cents",
             "pay.order.cent",
-            "process.yml:28:7: pay.order.cent: with status paid, there is no field cent",
+            "process.yml:27:7: pay.order.cent: with status paid, there is no field cent",
         ),
         (
             "car.price",
