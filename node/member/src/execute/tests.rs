@@ -208,9 +208,12 @@ async fn a_file_of_too_many_blocks_is_not_read() {
     let fixture = Fixture::new().await;
     let mut file = fixture.add(b"x").await;
     let mut links = (1u64, fixture.weight(&file).await, 1);
-    for _ in 0..3 {
+    for _ in 0..2 {
         (file, links) = fixture.repeated(file, links).await;
     }
+    // Some thousand blocks, and few bytes.
+    let small = file;
+    (file, links) = fixture.repeated(file, links).await;
     assert!(links.2 > 500_000, "{links:?}");
     let operation = Operation {
         program: file,
@@ -220,7 +223,7 @@ async fn a_file_of_too_many_blocks_is_not_read() {
     assert_eq!(prepared.work.err().unwrap().reason, Reason::Fuel);
     // No fuel pays for the operation itself.
     let files = Arc::new(Files::new(rings_store::source(&fixture.store)));
-    let prepared = prepare(&fixture.pools, files, file, &[], context(BOUNDS)).await;
+    let prepared = prepare(&fixture.pools, files, small, &[], context(BOUNDS)).await;
     let record = prepared.unwrap().work.err().unwrap();
     assert_eq!(record.reason, Reason::Input);
     let said = String::from_utf8(record.stderr).unwrap();
