@@ -28,10 +28,11 @@ fn dev(process: &Path, records: &Path, events: &str) -> Done {
     call.stdin(events).call().ok()
 }
 
-/// The id at the end of the line of a node.
+/// The id at the end of the line of a node that succeeded. Events run side by side, so their lines come in any order.
 pub fn id_of<'l>(lines: &'l str, node: &str) -> &'l str {
     let start = format!("  {node}  ");
-    let line = lines.lines().find(|line| line.starts_with(&start));
+    let mut lines_of = lines.lines().filter(|line| line.starts_with(&start));
+    let line = lines_of.find(|line| line.contains("succeeded"));
     let line = line.unwrap_or_else(|| panic!("no {node} in {lines}"));
     line.split_whitespace().last().unwrap()
 }
