@@ -6,13 +6,10 @@ use rings_api::{
     client_rings::{ClientRingView, ClientRingsParams},
     Client,
 };
+use rings_member::clock;
 use rings_protocol::{Address, Digest};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Time for a member to answer.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -104,8 +101,7 @@ impl fmt::Display for KeptRing {
             places(&self.members),
             self.bytes
         )?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| now.as_secs());
+        let now = clock::seconds();
         for head in &self.heads {
             let nodes = usize::try_from(head.seq.saturating_add(1)).unwrap_or(usize::MAX);
             let age = now.saturating_sub(head.since / 1000);

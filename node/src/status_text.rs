@@ -5,10 +5,10 @@ use super::{
     out::count,
     status::{ChainView, Member, View},
 };
+use rings_member::clock;
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Digits after the point of an ether, and how many of them are shown.
@@ -194,9 +194,7 @@ impl Display for Member {
 }
 
 fn seconds_since(milliseconds: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_secs());
-    now.saturating_sub(milliseconds / 1000)
+    clock::seconds().saturating_sub(milliseconds / 1000)
 }
 
 /// Wei as a decimal number of ether, rounded down.

@@ -8,12 +8,10 @@
 use super::{args::values::delay, exit::ExitError};
 use clap::{Args, ValueEnum};
 use rings_chain::{ForkRule, Keeping, RingState, RingTerms};
+use rings_member::clock;
 use rings_protocol::Address;
 use serde::Serialize;
-use std::{
-    fmt::{self, Display},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fmt::{self, Display};
 
 /// Seconds until an entry counts in a ring that `rings deploy` makes, unless told otherwise: one day, in which members
 /// can see it and leave.
@@ -162,13 +160,8 @@ impl Display for KeepingView {
             ForkRule::Remove => f.write_str("; a proven fork removes its author")?,
             ForkRule::Freeze => f.write_str("; a proven fork freezes its author's log")?,
         }
-        f.write_str(&self.settles(now()))
+        f.write_str(&self.settles(clock::seconds()))
     }
-}
-
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
 }
 
 #[cfg(test)]

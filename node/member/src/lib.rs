@@ -38,7 +38,7 @@ mod announce;
 mod api;
 mod blocks;
 mod clients;
-mod clock;
+pub mod clock;
 pub mod config;
 mod core;
 mod counters;

@@ -24,10 +24,11 @@ use rings_client::{
     leave_ring, register_ring, unregister_ring, Action, CompoundAction, Digest, Keyring,
     LogMessage, Signature, NO_DEADLINE,
 };
+use rings_member::clock;
 use rings_protocol::private::WrappedKey;
 use std::{
     io::Read,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// Between two looks at an action that is on its way.
@@ -49,7 +50,7 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
     };
     avatar
         .log
-        .append(&avatar.key, vec![message], (&[], now()))?;
+        .append(&avatar.key, vec![message], (&[], clock::known_seconds()))?;
     let wait = u64::try_from(args.wait.as_millis()).unwrap_or(u64::MAX);
     let held = bring(&avatar, (args.replicas, wait)).await?;
     let mut words = Words::open(words::path(avatar.log.path()))?;
@@ -234,7 +235,9 @@ async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
 /// Signs an action that moves the head to the end of the log. A log needs a node for that: an empty one gets its first.
 fn sign(avatar: &mut Avatar, call: Action) -> Result<(CompoundAction, Signature), ExitError> {
     if avatar.log.log().nodes().is_empty() {
-        avatar.log.append(&avatar.key, Vec::new(), (&[], now()))?;
+        avatar
+            .log
+            .append(&avatar.key, Vec::new(), (&[], clock::known_seconds()))?;
     }
     let signed = call.sign(&avatar.key, avatar.log.log(), avatar.on_chain, NO_DEADLINE);
     signed.map_err(|error| ExitError::internal("the action cannot be signed").because(error))
@@ -282,10 +285,4 @@ async fn follow(
             message.reason.unwrap_or_default()
         ))),
     }
-}
-
-/// Seconds since 1970, for people.
-pub(super) fn now() -> Option<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    since.map(|since| since.as_secs())
 }

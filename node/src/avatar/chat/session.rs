@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     avatar::{
-        act::{now, send},
+        act::send,
         contacts::Contacts,
         deliver::{deliver, is_incomplete},
         fetch::range,
@@ -22,10 +22,11 @@ use crate::{
 };
 use rings_api::{client_rings::ClientRingsParams, Client};
 use rings_client::{in_order, Action, Digest, LogCopies, LogNode, People, Said};
+use rings_member::clock;
 use rings_protocol::Address;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::time::timeout;
 
@@ -213,10 +214,10 @@ impl ChatSession {
     async fn write(&mut self, said: &Said, live: &mut Live) -> Result<(), ExitError> {
         let (me, refs) = (self.me(), self.copies.heads_beside(self.me()));
         let messages = vec![said.to_message()];
-        let written = self
-            .avatar
-            .log
-            .append(&self.avatar.key, messages, (&refs, now()));
+        let written =
+            self.avatar
+                .log
+                .append(&self.avatar.key, messages, (&refs, clock::known_seconds()));
         match written {
             Err(error) if error.status() == ExitStatus::Usage => {
                 live.note(error.to_string());
@@ -516,8 +517,7 @@ impl ChatSession {
 
     /// Shows who is in the ring, if that is news, or asked.
     fn show_people(&mut self, asked: bool, live: &mut Live) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        let now = clock::milliseconds();
         let mut rest = self.members.clone();
         let mut people = Vec::new();
         while let Some(first) = rest.pop_first() {
