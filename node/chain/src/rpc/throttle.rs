@@ -2,7 +2,8 @@
 //!
 //! After such a refusal nothing is sent until the endpoint's `Retry-After` is over, or, where it names none, for a
 //! while that doubles. Then requests leave one after the other, at half the rate of the second before the refusal, and
-//! slowly faster.
+//! faster with each answer, as in additive-increase/multiplicative-decrease (RFC 5681 has it for TCP): a process that
+//! had asked little before the refusal is at a usable rate again within seconds.
 //!
 //! A refusal is not an outage: the endpoint is there, and asking less is all that helps. No pause is longer than
 //! [`MAX_RETRY_AFTER`], and a request that would have to wait longer than [`MAX_WAIT`] fails at once with the time
@@ -31,8 +32,10 @@ const REMEMBERED: usize = 512;
 const SLOWEST: Duration = Duration::from_secs(1);
 /// A pause between requests that is shorter than this is left out.
 const SHORTEST: Duration = Duration::from_millis(5);
-/// By how much the pause between requests shrinks with each answer.
-const RECOVERY: f64 = 0.995;
+/// By how many requests a second the rate grows in a second of answers, while it is low.
+const GROWTH: f64 = 2.0;
+/// By what share of itself the rate grows with each answer, once that is more.
+const GROWTH_SHARE: f64 = 0.005;
 
 /// The pace of requests to one endpoint, for all who ask it.
 pub(super) struct Throttle(Mutex<Pace>);
@@ -128,10 +131,7 @@ impl Pace {
             self.answers.pop_front();
         }
         self.pauses.reset();
-        self.gap = self.gap.mul_f64(RECOVERY);
-        if self.gap < SHORTEST {
-            self.gap = Duration::ZERO;
-        }
+        self.gap = shorter(self.gap);
     }
 
     /// Several requests of one burst are refused together: only the first refusal counts.
@@ -151,6 +151,16 @@ impl Pace {
         let rate = (recent / 2).max(1) as u32;
         self.gap = (second / rate).clamp(SHORTEST, SLOWEST);
     }
+}
+
+/// The gap after one more answer; below the shortest one it is none.
+fn shorter(gap: Duration) -> Duration {
+    if gap < SHORTEST {
+        return Duration::ZERO;
+    }
+    let rate = gap.as_secs_f64().recip();
+    let rate = rate + (GROWTH / rate).max(GROWTH_SHARE * rate);
+    Duration::from_secs_f64(rate.recip())
 }
 
 #[cfg(test)]
@@ -193,6 +203,48 @@ mod tests {
             answers += 1;
         }
         assert!((100..2000).contains(&answers), "{answers}");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_had_asked_little_is_soon_at_a_usable_rate() {
+        let mut pace = pace();
+        let mut now = Instant::now();
+        pace.limited(now, now, Some(Duration::ZERO));
+        assert_eq!(pace.gap, SLOWEST);
+        let began = now;
+        for _ in 0..60 {
+            now = pace.reserve(now, now).unwrap();
+            pace.answered(now);
+        }
+        let took = now.duration_since(began);
+        assert!(took <= Duration::from_secs(8), "60 requests took {took:?}");
+    }
+
+    #[tokio::test]
+    async fn the_rate_stays_near_what_the_endpoint_bears() {
+        const BORNE: usize = 5;
+        let mut pace = pace();
+        let began = Instant::now();
+        let (mut now, mut window, mut served, mut asked) = (began, began, 0, 0);
+        let end = began + Duration::from_secs(60);
+        while now < end {
+            now = pace
+                .reserve(now, now)
+                .unwrap()
+                .max(now + Duration::from_millis(1));
+            if now >= window + Duration::from_secs(1) {
+                (window, served) = (now, 0);
+            }
+            asked += 1;
+            served += 1;
+            if served > BORNE {
+                pace.limited(now, now, None);
+            } else {
+                pace.answered(now);
+            }
+        }
+        assert!(asked <= 60 * 2 * BORNE, "asked {asked} times in a minute");
+        assert!(asked >= 60 * BORNE / 3, "asked {asked} times in a minute");
     }
 
     #[tokio::test]
