@@ -19,6 +19,7 @@ fits() {
     case $1 in
     anvil | forge | cast) want=$FOUNDRY_VERSION ;;
     ipfs) want=$KUBO_VERSION ;;
+    geth) want=$GETH_VERSION ;;
     zig) want=$ZIG_VERSION ;;
     chromium)
         version_at_least "$2" "$CHROMIUM_LEAST"
@@ -51,8 +52,8 @@ find_tool() {
 ensure_tool() {
     local tool=$1 began=$SECONDS path
     case $tool in
-    anvil | forge | cast | solc | ipfs | shellcheck | zig | chromium) ;;
-    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, shellcheck, zig and chromium are" ;;
+    anvil | forge | cast | solc | ipfs | geth | shellcheck | zig | chromium) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, geth, shellcheck, zig and chromium are" ;;
     esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
@@ -62,6 +63,7 @@ ensure_tool() {
     anvil | forge | cast) in_staging "$tool" "$FOUNDRY_VERSION" stage_foundry ;;
     solc) in_staging solc "$SOLC_VERSION" stage_solc ;;
     ipfs) in_staging ipfs "$KUBO_VERSION" stage_kubo ;;
+    geth) in_staging geth "$GETH_VERSION" stage_geth ;;
     shellcheck) in_staging shellcheck "$SHELLCHECK_VERSION" stage_shellcheck ;;
     zig) in_staging zig "$ZIG_VERSION" stage_zig ;;
     chromium) in_staging chromium "$CHROMIUM_VERSION" stage_chromium ;;
@@ -155,14 +157,23 @@ stage_chromium() {
 }
 
 stage_kubo() {
-    have go || die "go is missing, needed to build Kubo $KUBO_VERSION: install Go $GO_VERSION or newer (https://go.dev/dl)"
-    say "  building Kubo $KUBO_VERSION from source, which takes some minutes the first time"
+    build_with_go "Kubo $KUBO_VERSION" kubo ipfs github.com/ipfs/kubo/cmd/ipfs
+}
+
+stage_geth() {
+    build_with_go "geth $GETH_VERSION" geth geth github.com/ethereum/go-ethereum/cmd/geth
+}
+
+# build_with_go WHAT LOCK TOOL PACKAGE: from source, with the versions and checksums of lib/LOCK.
+build_with_go() {
+    local what=$1 lock=$LIB/$2
+    have go || die "go is missing, needed to build $what: install Go $GO_VERSION or newer (https://go.dev/dl)"
+    say "  building $what from source, which takes some minutes the first time"
     mkdir bin
-    cp "$LIB"/kubo/go.mod "$LIB"/kubo/go.sum .
-    retry 3 logged go.log limited "$GO_SECONDS" \
-        go build -mod=readonly -o bin/ipfs github.com/ipfs/kubo/cmd/ipfs && return 0
+    cp "$lock/go.mod" "$lock/go.sum" .
+    retry 3 logged go.log limited "$GO_SECONDS" go build -mod=readonly -o "bin/$3" "$4" && return 0
     sed 's/^/  go: /' go.log | tail -n 5 >&2
-    die "Kubo $KUBO_VERSION could not be built: check the connection to the Go module proxy and try again"
+    die "$what could not be built: check the connection to the Go module proxy and try again"
 }
 
 # pip_here PACKAGE VERSION: a Python package that holds a native binary, into the current directory; nothing of Python

@@ -1,6 +1,7 @@
 //! A chain that the test starts itself, as if somebody else ran it.
 
 use super::{
+    perturb::Account,
     tools::tool,
     wait::{block_on, free_port, until, LONG},
 };
@@ -13,6 +14,11 @@ use std::{
 
 /// Private key of anvil's first account.
 const FIRST_KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+/// Anvil's first account, which has ether.
+pub(crate) fn first_account() -> Account {
+    Account::from_hex(FIRST_KEY)
+}
 
 /// A running anvil; it ends with this value.
 #[derive(Debug)]

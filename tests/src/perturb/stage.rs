@@ -1,7 +1,9 @@
 //! A chain, a provider before it, and a ring whose members and commands reach the chain through that provider.
 
 use super::{Account, Contracts, Pin, Provider, Spec};
-use crate::{anvil::Anvil, eth::Eth, receipt::Receipt, ring::Ring, tools::program, wait::until};
+use crate::{
+    anvil::Anvil, eth::Eth, geth::Geth, receipt::Receipt, ring::Ring, tools::program, wait::until,
+};
 use cid::Cid;
 use rings_protocol::{Address, Digest};
 use serde_json::{json, Value};
@@ -28,11 +30,38 @@ pub struct Stage {
     /// What its members and commands see of the chain.
     pub provider: Provider,
     /// The chain itself.
-    pub chain: Anvil,
+    pub chain: Node,
     /// Whether the ring speaks WebSocket.
     web_socket: bool,
     template: OnceCell<BTreeMap<String, Value>>,
     salts: Cell<u64>,
+}
+
+/// The program that makes the chain.
+#[derive(Debug)]
+pub enum Node {
+    /// Anvil.
+    Anvil(Anvil),
+    /// Geth, in the long run.
+    Geth(Geth),
+}
+
+impl Node {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Anvil(anvil) => anvil.port(),
+            Self::Geth(geth) => geth.port(),
+        }
+    }
+
+    /// Its URL.
+    pub fn http(&self) -> String {
+        match self {
+            Self::Anvil(anvil) => anvil.http(),
+            Self::Geth(geth) => geth.http(),
+        }
+    }
 }
 
 /// What a gate is asked to compute: tokens of an operation and of its inputs.
@@ -57,18 +86,30 @@ impl Stage {
 
     /// A ring with these arguments of anvil and of `rings up`.
     pub fn with(members: usize, web_socket: bool, anvil: &[&str], up: &[&str]) -> Self {
-        let stage = Self::prepare(web_socket, anvil);
+        Self::prepare(web_socket, anvil).started(members, up)
+    }
+
+    /// The same on geth's development chain, with these arguments of geth.
+    pub fn on_geth(members: usize, web_socket: bool, geth: &[&str], up: &[&str]) -> Self {
+        let ring = Ring::prepare();
+        Self::before(ring, Node::Geth(Geth::start(geth)), web_socket).started(members, up)
+    }
+
+    fn started(self, members: usize, up: &[&str]) -> Self {
         let members = members.to_string();
         let options = [&["--members", &members][..], up].concat();
-        stage.up(&options).limit(UP_LIMIT).ok();
-        stage.ring.start(&[]);
-        stage
+        self.up(&options).limit(UP_LIMIT).ok();
+        self.ring.start(&[]);
+        self
     }
 
     /// A chain and a provider, and a place for a ring.
     pub fn prepare(web_socket: bool, anvil: &[&str]) -> Self {
         let ring = Ring::prepare();
-        let chain = Anvil::start(anvil);
+        Self::before(ring, Node::Anvil(Anvil::start(anvil)), web_socket)
+    }
+
+    fn before(ring: Ring, chain: Node, web_socket: bool) -> Self {
         Self {
             ring,
             provider: Provider::before(chain.port()),
