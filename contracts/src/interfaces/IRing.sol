@@ -176,7 +176,7 @@ interface IRing is IAvatars, IRingLogs, IMembership {
     ) external;
 
     /// @notice Removes the member who signed both `one` and `other` as number `seq` of its log, in a new epoch, or freezes its
-    /// log, as `forkRule` says. Anyone may. Who is removed is counted no longer from now on.
+    /// log, as `forkRule` says. Anyone may. A removed member is not counted any more.
     /// @dev Signed: `LogNode(uint64 seq,bytes32 prev,bytes32 content)`, each by the author. The last member can be removed like
     /// any other; the ring then accepts nothing until another enters, which in a self-kept ring is never. Errors beside those
     /// here: `InvalidSignature(0)` when `one` has no signer, `NotMember` when their author is not a member.

@@ -334,7 +334,7 @@ fn body(
     let held = stream::unfold((content.boxed(), hold), |(mut content, hold)| async move {
         let item = content.next().await?;
         if let Err(error) = &item {
-            tracing::debug!(error = %with_causes(error), "content was broken off");
+            tracing::debug!(error = %with_causes(error), "content was not sent to its end");
         }
         Some((item, (content, hold)))
     });

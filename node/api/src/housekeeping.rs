@@ -181,7 +181,7 @@ fn body<E: Display + std::error::Error + Send + Sync + 'static>(
         |(mut content, working)| async move {
             let item = content.next().await?;
             if let Err(error) = &item {
-                tracing::warn!(error = %with_causes(error), "an archive was broken off");
+                tracing::warn!(error = %with_causes(error), "an archive was not sent to its end");
             }
             Some((item, (content, working)))
         },

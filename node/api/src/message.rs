@@ -3,7 +3,7 @@
 //! An id is a string, a number or null (JSON-RPC 2.0, section 4). jsonrpsee knows numbers below 2^64 only, and takes a
 //! call with any other number for a notification, so that its caller waits for ever. Here each call gets a number of ours
 //! before jsonrpsee sees it, and its answer gets the caller's id back, as it was written. A notification has no answer;
-//! since nobody can want a method here without its answer, nothing is done for it.
+//! since no method here is of use without its answer, nothing is done for it.
 
 use jsonrpsee::types::ErrorCode;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -21,8 +21,8 @@ use rings_protocol::{Address, Digest};
 use rings_store::{BlockSource, BlockStore};
 use std::{fmt, sync::Arc};
 
-/// A running member, as its HTTP side sees it. No method here changes the member's state, except [`NodeApi::request`], and
-/// that files can be imported into [`NodeApi::store`].
+/// A running member, as its HTTP side sees it. What changes the member's state says so: requests, what avatars
+/// send, and files that are imported into [`NodeApi::store`].
 #[async_trait]
 pub trait NodeApi: Send + Sync + 'static {
     /// What the member is doing now.

@@ -109,7 +109,7 @@ pub enum StoreWorkError {
         what: &'static str,
     },
     /// Needed blocks are damaged, so that what they name is not known.
-    #[error("{count} blocks that are needed are damaged, such as {first}; run `rings store repair` first, and nothing that they name is collected before")]
+    #[error("{count} blocks that are needed are damaged, such as {first}, so nothing was collected; run `rings store repair` first")]
     Damaged {
         /// How many.
         count: usize,

@@ -32,7 +32,7 @@ pub(crate) struct RawEvent {
     pub block_timestamp: Option<U256>,
 }
 
-/// Where an event stands; pending ones stand nowhere.
+/// Where an event is in the chain. A pending event has no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EventPlace {
     pub number: u64,

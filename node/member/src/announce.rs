@@ -63,7 +63,7 @@ impl Policy {
             let address = rings_network::address_text(address);
             tracing::warn!(
                 address,
-                "[network] announce names an address that means each machine itself, and the chain is not one of this machine: members on other machines cannot reach this one there"
+                "[network] announce names a loopback address, and the chain is not on this machine: other machines cannot reach this member at that address"
             );
         }
         Ok(policy)

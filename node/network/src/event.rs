@@ -138,7 +138,7 @@ impl Drop for GossipShare {
 /// Sends an answer to a receiver that may have been dropped meanwhile.
 pub(crate) fn tell<T>(sender: oneshot::Sender<T>, value: T) {
     if sender.send(value).is_err() {
-        tracing::trace!("nobody waits for this any more");
+        tracing::trace!("the receiver is gone; the answer is dropped");
     }
 }
 

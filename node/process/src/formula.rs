@@ -470,7 +470,7 @@ fn value(data: &Data) -> Value {
 }
 
 fn data(value: &Value) -> Result<Data, FormulaError> {
-    let no = |what: &str| FormulaError::Value(format!("it is {what}, which is no data"));
+    let no = |what: &str| FormulaError::Value(format!("it is {what}, which is not allowed"));
     Ok(match value {
         Value::Null => Data::Null,
         Value::Bool(value) => Data::Bool(*value),
@@ -490,7 +490,7 @@ fn data(value: &Value) -> Result<Data, FormulaError> {
             }
             Data::Map(fields)
         }
-        _ => return Err(no("of a kind of its own")),
+        _ => return Err(no("of another type")),
     })
 }
 

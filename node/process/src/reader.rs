@@ -18,7 +18,7 @@ pub struct Keys<'y> {
 }
 
 impl<'y> Keys<'y> {
-    /// The map, or a note that it is none.
+    /// The map; `None`, and a note, if it is not a map.
     pub fn of(yaml: &'y Yaml, what: impl Into<String>, notes: &mut Notes) -> Option<Self> {
         let what = what.into();
         match &yaml.value {

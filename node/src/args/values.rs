@@ -105,7 +105,7 @@ pub fn stack(text: &str) -> Result<u64, String> {
 /// In words, when it is not a time, or is zero.
 pub fn wait(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("nothing can be done in no time; give at least 1ms".into()),
+        Duration::ZERO => Err("the time must not be 0; give at least 1ms".into()),
         long if long > LONGEST_WAIT => Err("the longest time is 365d".into()),
         time => Ok(time),
     }

@@ -125,7 +125,7 @@ impl LogFile {
     ) -> Result<(), ExitError> {
         if self.is_restored() {
             return Err(ExitError::usage(format!(
-                "the log of {} was restored: its key reads, rescues and leaves, and never appends, for what it has signed elsewhere is not known; make a fresh avatar and let the ring enter it",
+                "the log of {} was restored: its key reads, rescues and leaves, and never appends, because it may have signed other nodes elsewhere; make a new avatar and let the ring enter it",
                 key.address()
             )));
         }

@@ -53,7 +53,7 @@ impl Home {
             (Some(path), _) => Self::of_line(read_line(path)?, &dir).await,
             (None, Some(ring)) => Self::of_dir(ring, dir).await,
             (None, None) => Err(ExitError::usage(
-                "which ring is not said; give --ring ADDRESS or --line FILE",
+                "no ring is named; give --ring ADDRESS or --line FILE",
             )),
         }
     }

@@ -202,7 +202,7 @@ impl LogReport {
         match &self.chain {
             Some(chain) => chain.tell(out),
             None => out.line(format_args!(
-                "chain     not asked; it is with --rpc URL --ring {}",
+                "chain     not asked; to ask it, give --rpc URL --ring {}",
                 self.ring
             )),
         }
@@ -219,7 +219,7 @@ impl OnChain {
             (Named::Before, None) => "named this head before".to_owned(),
             (Named::Never, _) => "NEVER NAMED THIS HEAD".to_owned(),
             (Named::NotNow, _) => {
-                "DOES NOT NAME THIS HEAD now; whether it did, its endpoint does not tell".to_owned()
+                "DOES NOT NAME THIS HEAD now; its endpoint does not tell whether it did".to_owned()
             }
         };
         out.line(format_args!("chain     {named}"))?;

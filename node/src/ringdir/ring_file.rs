@@ -68,7 +68,7 @@ impl ClientFile {
     pub fn new(key: &Path, password_file: Option<&Path>) -> Result<Self, ExitError> {
         let absolute = |path: &Path| {
             if path == Path::new("-") {
-                let what = "the key is needed again later, and standard input is not; name a file";
+                let what = "the key must be read again later; name a file, not standard input";
                 return Err(ExitError::usage(what));
             }
             std::path::absolute(path).context(

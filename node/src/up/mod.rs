@@ -129,7 +129,7 @@ pub async fn down(args: DownArgs, out: Out) -> Result<(), ExitError> {
 async fn remove(dir: &RingDir, out: Out) -> Result<(), ExitError> {
     match dir.find()? {
         Some(file) if !file.own_chain => Err(ExitError::usage(format!(
-            "the ring in {} is on chain {}, where its keys are worth something; remove the directory by hand if nobody needs them",
+            "the ring in {} is on chain {}, where its keys may hold ether; if you do not need them, remove the directory by hand",
             dir.root().display(),
             file.chain_id
         ))),

@@ -216,7 +216,7 @@ impl AccusationReport {
             }
             Some(false) => "chain      DOES NOT CONFIRM IT".to_owned(),
             None => format!(
-                "chain      not asked; it is with --rpc URL --ring {}",
+                "chain      not asked; to ask it, give --rpc URL --ring {}",
                 self.ring
             ),
         })

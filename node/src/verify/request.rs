@@ -208,7 +208,7 @@ impl Listed {
             .into_iter();
         let data = request.resolve(|_, _| tokens.next());
         let data = data
-            .ok_or_else(|| ExitError::unavailable("the inputs of the request are not to be had"))?;
+            .ok_or_else(|| ExitError::unavailable("the inputs of the request cannot be found"))?;
         let mut data = data.data.into_iter().map(data_cid);
         let operation = data.next().unwrap_or_else(|| data_cid(request.operation));
         let inputs: Vec<Cid> = data.collect();

@@ -1,6 +1,6 @@
 //! Which answers are compared among several endpoints, and when two answers mean the same.
 //!
-//! Compared is what is the same for everybody who has the block: events, a block by its height, and what a contract says in
+//! Answers that all who have the block give alike are compared: events, a block by its height, and what a contract says in
 //! one named block. From these follow what a member works on, who is a member and how many must sign. What changes with
 //! each block, such as a balance, differs between honest endpoints too. Clients of Ethereum give the same things with
 //! different additions, so only what Rings reads of an answer is compared.

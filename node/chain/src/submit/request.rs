@@ -43,7 +43,7 @@ pub(super) struct Submission {
 pub(super) fn answer(waiters: Vec<Waiter>, result: Result<Submitted, ChainError>) {
     for waiter in waiters {
         if waiter.send(result.clone()).is_err() {
-            tracing::debug!("a submission ended with nobody waiting");
+            tracing::debug!("a caller did not wait until its submission ended");
         }
     }
 }

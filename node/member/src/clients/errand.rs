@@ -138,7 +138,7 @@ impl Errand {
             ErrandState::Landed(landed) => self.finish(landed).await,
             ErrandState::Gone(reason) => self.fail(reason).await,
             ErrandState::Unknown if *unknown >= LOOKS => {
-                let reason = "stale: the avatar's nonce was used otherwise".to_owned();
+                let reason = "stale: the avatar's nonce was used, but not by an action".to_owned();
                 self.fail(reason).await
             }
             ErrandState::Unknown => {
@@ -203,7 +203,7 @@ impl Errand {
             let nonce = chain.nonce_in_pool(flush.ring, flush.avatar).await;
             let waiting = nonce.unwrap_or(0) > self.signed.action().nonce.saturating_u64();
             if waiting {
-                return Attempt::Passed("another transaction of it waits in the pool".into());
+                return Attempt::Passed("a transaction with its nonce waits in the pool".into());
             }
         }
         let call = Call::contract(flush.ring, self.signed.calldata());

@@ -54,7 +54,7 @@ pub async fn follow(clients: Arc<Clients>, stop: CancellationToken) -> Result<()
                 Ok(()) => ROUND,
                 Err(error) => {
                     let cause = with_causes(&error);
-                    tracing::debug!(%member, cause, "not all that a member holds of client rings can be taken in now");
+                    tracing::debug!(%member, cause, "some logs of client rings cannot be fetched from a member now");
                     AGAIN
                 }
             };

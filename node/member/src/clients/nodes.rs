@@ -104,7 +104,7 @@ impl Clients {
     }
 }
 
-/// Who sends nodes sends at least one of its own, or none at all.
+/// An avatar that sends nodes must send at least one of its own.
 pub(super) fn check_authors(avatar: Address, nodes: &[LogNode]) -> Result<(), ApiError> {
     let is_own = nodes.is_empty() || nodes.iter().any(|node| node.author() == avatar);
     match is_own {

@@ -285,7 +285,7 @@ config_keys! {
         workers: Workers => Derived(2),
         /// Most bytes of memory that one run may ask of this machine. This member does not vote on a gate that asks for more.
         memory: Bytes => Default(Bytes(1 << 30)),
-        /// Most units of fuel that one run may ask for, about one for each instruction. This member does not vote on a gate that
+        /// Most units of fuel that one run may ask for; an instruction costs one to some dozens. This member does not vote on a gate that
         /// asks for more.
         fuel: Fuel => Default(Fuel(1_000_000_000_000)),
         /// Most bytes of output that one run may ask for. This member does not vote on a gate that asks for more. `rings gate

@@ -80,7 +80,7 @@ impl Claims {
         log.is_some_and(|log| log.is_proven(next))
     }
 
-    /// Whether some log is not held as far as it is known to go, or as somebody says that it goes who has always kept its
+    /// Whether some log is longer than what is held here, as a node proves or as a member says that has always kept its
     /// word. `next` gives the position that comes next in a log.
     pub fn is_behind(&self, next: impl Fn(Address) -> u64) -> bool {
         let mut logs = self.logs.iter();

@@ -165,7 +165,7 @@ impl Core {
         match level {
             Level::Enough => tracing::info!(%account, registrations, "this member can pay again"),
             Level::Little => {
-                tracing::warn!(%account, registrations, "the ether of this member comes to an end: send it some");
+                tracing::warn!(%account, registrations, "this member is running out of ether: send it some");
             }
             Level::None => {
                 tracing::error!(%account, "this member cannot pay for registrations: send it ether; until then the others register results");

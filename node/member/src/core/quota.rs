@@ -1,6 +1,6 @@
 //! How much of the others' logs is held: each author has nodes and bytes for a day.
 //!
-//! What counts is what an author writes of its own accord. A node costs nothing that has nothing but what others ask of
+//! Only what an author writes of its own accord counts. A node is free if all its messages are what others ask of
 //! its author: votes on gates for which somebody asked whose gates are computed here, votes on requests that are held or
 //! listed, and its part in the ring node that comes next; a few messages for each. So an honest voter is never cut off by
 //! what others ask of it. Beyond its quota an author's log is not held further; nothing is lost, for the rest is

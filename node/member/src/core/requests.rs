@@ -415,13 +415,13 @@ impl Core {
             times: self.ring.times_of(request),
         };
         if reply.send(progress).is_err() {
-            tracing::debug!("the request that asked for a request has gone");
+            tracing::debug!("the caller that asked about a request is gone");
         }
     }
 }
 
 fn answer(reply: Reply, answer: Result<Asked, NotAsked>) {
     if reply.send(answer).is_err() {
-        tracing::debug!("who asked a request has gone");
+        tracing::debug!("the caller that made a request is gone");
     }
 }

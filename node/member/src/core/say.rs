@@ -20,7 +20,7 @@ impl Core {
     }
 }
 
-/// Tells those of whose messages none is left to be written.
+/// Tells the callers whose messages are all written.
 fn tell(said: &mut VecDeque<Saying>, written: &[Message]) {
     for saying in said.iter_mut() {
         saying.messages.retain(|message| !written.contains(message));
@@ -30,7 +30,7 @@ fn tell(said: &mut VecDeque<Saying>, written: &[Message]) {
     said.extend(waiting);
     for saying in done {
         if saying.done.send(()).is_err() {
-            tracing::debug!("nobody waits any more for a message that was written");
+            tracing::debug!("the caller did not wait until its message was written");
         }
     }
 }

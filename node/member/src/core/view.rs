@@ -20,7 +20,7 @@ impl Core {
             },
         };
         if reply.send(progress).is_err() {
-            tracing::debug!("the request that asked for a gate has gone");
+            tracing::debug!("the caller that asked about a gate is gone");
         }
     }
 

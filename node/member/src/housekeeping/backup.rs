@@ -339,7 +339,7 @@ fn whole(stored: Stored) -> Option<Block> {
 
 async fn send(out: &mpsc::Sender<Piece>, piece: Bytes) -> Result<(), StoreWorkError> {
     out.send(Ok(piece)).await.map_err(|error| {
-        StoreWorkError::internal("whoever asked for the backup has gone", error.to_string())
+        StoreWorkError::internal("the receiver of the backup is gone", error.to_string())
     })
 }
 

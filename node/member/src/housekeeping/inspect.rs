@@ -100,7 +100,7 @@ impl Housekeeper {
         Ok(())
     }
 
-    /// Fetches what a check finds. What nobody has and nobody needs is removed; the rest is lost.
+    /// Fetches what a check finds. Blocks that no member has are removed if not needed; the others are lost.
     pub(super) async fn repair_now(&self) -> Result<Repaired, StoreWorkError> {
         let mut repaired = Repaired::default();
         let mut given_up = BTreeSet::new();

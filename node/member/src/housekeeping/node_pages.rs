@@ -34,7 +34,7 @@ impl<'a> NodePages<'a> {
         }
     }
 
-    /// The next ones, which are never none; nothing at the end.
+    /// The next page, which has at least one node; `None` at the end.
     ///
     /// # Errors
     /// When a database cannot be read.

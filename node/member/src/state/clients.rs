@@ -269,7 +269,7 @@ impl ClientState {
         })
     }
 
-    /// What was paid, of each avatar on the last day on which something was.
+    /// The gas that was paid for each avatar, on the last day on which some was paid for it.
     ///
     /// # Errors
     /// [`StateError`].

@@ -88,7 +88,7 @@ impl Parsed {
     /// Makes what the run needs.
     ///
     /// # Errors
-    /// When a shape is none.
+    /// When a shape is not valid.
     pub fn finish(self) -> Result<StepKind, ShapeError> {
         Ok(match self {
             Self::Filter(formula) => StepKind::Filter(formula),
@@ -151,7 +151,7 @@ pub fn trigger(
             .ok()
             .and_then(scheduled),
         _ => {
-            faults.push(Fault::new(&["on"], "one thing starts a process; write service.event, or every: SECONDS, or cron: PATTERN"));
+            faults.push(Fault::new(&["on"], "a process has exactly one start; write service.event, or every: SECONDS, or cron: PATTERN"));
             None
         }
     }

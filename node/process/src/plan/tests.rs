@@ -245,7 +245,7 @@ fn what_does_not_exist_is_refused_when_the_process_is_made() {
         (
             "on: car.charged",
             "on: {every: 5, event: car.charged}",
-            "one thing starts a process",
+            "a process has exactly one start",
         ),
     ] {
         let text = PROCESS.replacen(from, to, 1);

@@ -149,7 +149,7 @@ fn check_value(root: &Data, wanted: Value, value: &Data) -> Result<(), ShapeErro
         false => Err(ShapeError::at(
             &[],
             format!(
-                "{} is not what belongs here; write {expected}",
+                "{} is not a valid value here; write {expected}",
                 value.to_json()
             ),
         )),
@@ -202,7 +202,7 @@ fn first(root: &Data, schema: &Data, data: &Data) -> Option<(String, String)> {
     if schema.field("$ref").is_some() {
         return Some((
             String::new(),
-            "its shape refers to itself and says nothing".into(),
+            "its shape refers to itself and defines nothing".into(),
         ));
     }
     let here = |what: String| Some((String::new(), what));

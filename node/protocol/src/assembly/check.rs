@@ -118,7 +118,7 @@ pub(super) fn select(pending: &[Pending]) -> Vec<Entry> {
     for each in pending {
         let size = each.entry.to_bytes().len();
         left_out |= size > room;
-        // Nothing after the first that does not fit: it might rest on it.
+        // No entry after the first that does not fit: it might depend on that one.
         if !left_out {
             room -= size;
             taken.push(each.entry.clone());

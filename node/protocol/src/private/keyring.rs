@@ -30,13 +30,13 @@ pub const MAX_KEYS: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateSealError<E> {
     /// There is no key that may seal now: somebody has left since it was made. Rotate first.
-    #[error("nobody has made a key since somebody left in epoch {epoch}; make one before anything is written")]
+    #[error("no key was made since an account left in epoch {epoch}; make one before anything is written")]
     Rotate {
         /// The epoch in which somebody left.
         epoch: u64,
     },
     /// The key that seals now is not held: no member has wrapped it for this one.
-    #[error("key {name} seals now, and nobody has wrapped it for this member; ask one that has approved it")]
+    #[error("the current key {name} is not wrapped for this member; ask a member that has approved this one")]
     NoKey {
         /// The key's name.
         name: Digest,

@@ -1,7 +1,7 @@
 //! The keys of a private ring, and what is derived from them.
 //!
 //! A [`ReadKey`] opens the bodies of log nodes. The [`ReplicaKey`], which opens the nodes around them, is derived from it
-//! by HKDF: who has the first has both, and the second gives nothing of the first. All derivations are salted with the
+//! by HKDF: the read key gives both; the replica key does not give the read key. All derivations are salted with the
 //! EIP-712 domain separator, so one key gives other keys in another ring or on another chain. Keys are overwritten when
 //! they are dropped, and never printed: outside they go by their name, which is derived too.
 

@@ -304,7 +304,7 @@ impl ChatSession {
     /// Says once that nothing goes out.
     fn complain(&mut self, why: &str, live: &mut Live) {
         if !self.alone {
-            live.note(format!("what you say waits here: {why}"));
+            live.note(format!("your messages wait on this device: {why}"));
         }
         self.alone = true;
     }

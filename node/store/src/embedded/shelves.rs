@@ -73,7 +73,7 @@ impl Inventory for Shelves {
             let (young, some) = (Arc::clone(&self.young), some.to_vec());
             let now = self
                 .write(move |shared| {
-                    // Nobody puts anything while this has its turn, and whoever puts notes it before.
+                    // No block is put during this turn, and each put notes its keys in `young` first.
                     let young = young.keys();
                     let some: Vec<_> = some.into_iter().map(|key| key.0).collect();
                     let gone: Vec<_> = some
