@@ -9,7 +9,7 @@
 mod shapes;
 mod support;
 
-use rings_compute::{compile_effort, Limits, Local, Task, MAX_STACK};
+use rings_compute::{compile_effort, compile_fuel, Limits, Local, Task, MAX_STACK};
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -21,14 +21,14 @@ use support::processor_time;
 
 type Failable<T> = Result<T, Box<dyn Error>>;
 
-/// Compiles a module, by running it with hardly any fuel.
-fn compile(module: &[u8]) -> Failable<Duration> {
+/// Compiles a module, by running it with hardly more fuel than compiling costs.
+fn compile(module: &[u8], effort: u64) -> Failable<Duration> {
     let task = Task {
         module: Digest(Sha256::digest(module).into()),
         program: "program".into(),
         args: Vec::new(),
         limits: Limits {
-            fuel: 1,
+            fuel: compile_fuel(effort) + 1,
             memory: 1 << 32,
             output: 0,
             stack: MAX_STACK,
@@ -45,8 +45,9 @@ fn compile(module: &[u8]) -> Failable<Duration> {
 }
 
 fn show(name: &str, module: &[u8]) -> Failable<()> {
-    let effort = compile_effort(module)? as f64 / 1e9;
-    let taken = compile(module)?.as_secs_f64();
+    let effort = compile_effort(module)?;
+    let taken = compile(module, effort)?.as_secs_f64();
+    let effort = effort as f64 / 1e9;
     let above = if taken > effort { "  ABOVE" } else { "" };
     let mut out = io::stdout();
     writeln!(
@@ -66,6 +67,11 @@ fn main() -> Failable<()> {
             show(file, &std::fs::read(file)?)?;
         }
         return Ok(());
+    }
+    for (name, module) in shapes::declared() {
+        if first.is_none_or(|word| name.contains(word.as_str())) {
+            show(name, &module)?;
+        }
     }
     for (shape, most) in shapes::all() {
         if first.is_some_and(|word| !shape.name.contains(word.as_str())) {

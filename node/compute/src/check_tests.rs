@@ -238,6 +238,31 @@ fn signatures_and_segments_are_bounded_together() {
     assert_eq!(check_module(&elements(500_000)), Ok(()));
 }
 
+/// The engine compiles an entrance for each type, and for each function that can be called from outside. These took 14 and 15
+/// seconds of processor time, and 7.8 for the third, when the effort of all of them was below half a second.
+#[test]
+fn types_and_entrances_count_with_their_values() {
+    let params = "i64 ".repeat(990);
+    let types: String = (0..990)
+        .map(|number| format!("(type (func (param {params}) (param f64) (result)))(; {number} ;)"))
+        .collect();
+    let entered = format!(
+        "(type $t (func (param {params}))) {} (elem declare func 0)",
+        "(func (type $t))".repeat(990)
+    );
+    let narrow = "(type (func (param i32 i64 f32 f64 i32 i64 f32 f64 i32)))".repeat(90_000);
+    for (rest, seconds) in [(types, 14), (entered, 15), (narrow, 8)] {
+        let effort = compile_effort(&command(&rest)).unwrap();
+        let bound = seconds * 1_000_000_000;
+        assert!(
+            (bound..2 * bound).contains(&effort),
+            "{effort} for {seconds} s"
+        );
+    }
+    let few = "(type (func (param i32 i32) (result i32)))".repeat(200);
+    assert!(compile_effort(&command(&few)).unwrap() < 100_000_000);
+}
+
 #[test]
 fn functions_are_bounded_by_name() {
     let locals = format!(

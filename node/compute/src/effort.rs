@@ -12,7 +12,9 @@
 //!   the assignments that may differ there; and their square;
 //! - the squares of the paths that meet at one place;
 //! - what is alive at each place where the compiler begins a new block: locals, and operands on the stack;
-//! - what the compiler keeps of the values that blocks take and give (`labels.rs`).
+//! - what the compiler keeps of the values that blocks take and give (`labels.rs`);
+//! - the entrance: the engine compiles code of its own for each type, and for each function that can be called from outside of
+//!   the module, which moves all parameters and results one by one.
 //!
 //! Besides, each byte of the module and each thing that it declares counts: they are read, copied and hashed.
 //!
@@ -20,22 +22,29 @@
 //! of one core.
 
 use crate::{
+    arities::Arity,
     bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
     labels::{self, Labels},
     profile_error::{bounded, ProfileError},
 };
 use wasmparser::{
     BinaryReaderError, ElementItems, FuncToValidate, FuncValidator, FuncValidatorAllocations,
-    FunctionBody, Operator, Payload, ValidatorResources,
+    FunctionBody, Operator, Payload, TypeSectionReader, ValidatorResources,
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 2;
+pub(crate) const EFFORT_RULES: u64 = 3;
 
 /// For a byte of the module, whatever it is.
-const BYTE: u64 = 10;
-/// For a type, a global, an export, a segment.
-const DECLARATION: u64 = 1_000;
+const BYTE: u64 = 20;
+/// For a type: the engine compiles how a function of it is called.
+const TYPE: u64 = 110_000;
+/// For a parameter or result of a type, and of a function.
+const ENTRANCE_VALUE: u64 = 5_000;
+/// For the square of these.
+const ENTRANCE_SQUARE: u64 = 12;
+/// For a global, an export, a segment.
+const DECLARATION: u64 = 4_000;
 /// For an element of a table or of a segment.
 const ELEMENT: u64 = 100;
 /// For a function, whatever is in it.
@@ -118,7 +127,7 @@ impl Effort {
     /// When the section is malformed.
     pub(crate) fn declare(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
         let (declarations, elements) = match payload {
-            Payload::TypeSection(section) => (section.count(), 0),
+            Payload::TypeSection(section) => return self.types(section),
             Payload::ImportSection(section) => (section.count(), 0),
             Payload::GlobalSection(section) => (section.count(), 0),
             Payload::ExportSection(section) => (section.count(), 0),
@@ -133,6 +142,14 @@ impl Effort {
         Ok(())
     }
 
+    fn types(&mut self, section: &TypeSectionReader<'_>) -> Result<(), BinaryReaderError> {
+        for ty in section.clone().into_iter_err_on_gc_types() {
+            let effort = TYPE + entrance(Arity::of(&ty?));
+            self.total = self.total.saturating_add(effort);
+        }
+        Ok(())
+    }
+
     /// Validates a function, and adds its effort. The inner error is that of a bound.
     ///
     /// # Errors
@@ -143,11 +160,11 @@ impl Effort {
         body: &FunctionBody<'_>,
     ) -> Result<Result<(), ProfileError>, BinaryReaderError> {
         self.functions += 1;
-        let results = labels::function(function.ty, &function.resources).results;
+        let arity = labels::function(function.ty, &function.resources);
         let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
         let mut locals = body.get_binary_reader();
         validator.read_locals(&mut locals)?;
-        let mut counted = Counted::new(validator.len_locals(), results);
+        let mut counted = Counted::new(validator.len_locals(), arity);
         let mut reader = body.get_operators_reader()?;
         let code = body.as_bytes();
         while !reader.eof() {
@@ -218,6 +235,12 @@ impl Effort {
     }
 }
 
+/// For the code that moves a function's parameters and results between its caller outside and itself.
+fn entrance(arity: Arity) -> u64 {
+    let values = arity.all();
+    values * ENTRANCE_VALUE + values * values * ENTRANCE_SQUARE
+}
+
 /// Most locals and parameters that a valid function can have.
 const MOST_LOCALS: usize = 50_000;
 
@@ -244,6 +267,8 @@ fn segment_elements(
 
 /// One function, as far as it has been read.
 struct Counted {
+    /// For its parameters and results.
+    entrance: u64,
     locals: u64,
     /// Locals that are assigned; and one for the fuel, which the compiler keeps in a local.
     assigned: u64,
@@ -277,8 +302,9 @@ struct Open {
 }
 
 impl Counted {
-    fn new(locals: u32, results: u64) -> Self {
+    fn new(locals: u32, arity: Arity) -> Self {
         Self {
+            entrance: entrance(arity),
             locals: u64::from(locals),
             assigned: 1,
             sets: 0,
@@ -292,7 +318,7 @@ impl Counted {
             alive_operands: 0,
             // The function's own block.
             open: vec![Open::default()],
-            labels: Labels::new(results),
+            labels: Labels::new(arity.results),
         }
     }
 
@@ -400,7 +426,7 @@ impl Counted {
 
     fn effort(&self) -> u64 {
         let square = |count: u64| u128::from(count) * u128::from(count);
-        let linear = u128::from(FUNCTION)
+        let linear = u128::from(FUNCTION + self.entrance)
             + u128::from(self.locals * LOCAL)
             + u128::from(self.weights)
             + u128::from(self.operators * (self.locals + self.deepest))

@@ -713,6 +713,71 @@ pub fn all() -> Vec<(Shape, u32)> {
     .into()
 }
 
+/// Modules that are hard for what they declare: each type, and each function that can be called from outside, has an entrance that the
+/// engine compiles.
+pub fn declared() -> Vec<(&'static str, Vec<u8>)> {
+    let kinds = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
+    let ty = |number: usize, values: usize| -> Vec<ValType> {
+        (0..values as u32)
+            .map(|value| kinds[(number >> (2 * value.min(15))) % kinds.len()])
+            .collect()
+    };
+    let types = |count: usize, values: usize| {
+        let mut section = TypeSection::new();
+        section.ty().function([], []);
+        for number in 0..count {
+            section.ty().function(ty(number, values), []);
+        }
+        entered(&section, 0)
+    };
+    let functions = |count: u32, values: usize| {
+        let mut section = TypeSection::new();
+        section.ty().function([], []);
+        section.ty().function(ty(0, values), []);
+        entered(&section, count)
+    };
+    vec![
+        ("types of 9 values", types(90_000, 9)),
+        ("types of 90 values", types(10_000, 90)),
+        ("types of 990 values", types(990, 990)),
+        ("entrances of 90 values", functions(10_000, 90)),
+        ("entrances of 990 values", functions(990, 990)),
+    ]
+}
+
+/// A command with these types, and so many exported functions of the second one.
+fn entered(types: &TypeSection, count: u32) -> Vec<u8> {
+    let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
+    let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0);
+    exports.export("_start", ExportKind::Func, 0);
+    for number in 0..=count {
+        functions.function(u32::from(number > 0));
+        let mut body = Function::new([]);
+        body.instructions().end();
+        code.function(&body);
+        if number > 0 {
+            exports.export(&number.to_string(), ExportKind::Func, number);
+        }
+    }
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut module = Module::new();
+    module
+        .section(types)
+        .section(&functions)
+        .section(&memories)
+        .section(&exports)
+        .section(&code);
+    module.finish()
+}
+
 impl Shape {
     /// The largest module of this kind that the profile lets in: with fewer copies until one function is accepted, then with as many
     /// functions as are. Gives it with its number of functions and of copies.
