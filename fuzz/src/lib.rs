@@ -8,7 +8,7 @@ use rings_protocol::{
     eip712::Domain,
     log::{ForkClaim, LogNode, SkipProof},
     message::{Message, Vote},
-    private::{unwrap, Keyring, ReadKey, Rotation, Wraps},
+    private::{unwrap, Keyring, LogForm, ReadKey, Rotation, Wraps},
     request::{Request, RequestVote},
     ringlog::{Entry, EntryProof, Header, RingNode},
     Address,
@@ -123,6 +123,11 @@ pub fn sealed(bytes: &[u8]) {
         assert_eq!(node.bytes(), bytes);
         // Whether the body opens depends on the author's honesty; it must not panic.
         drop(keyring.read(&node));
+    }
+    // As a running member opens what comes, readable or not.
+    let form = LogForm::Private(Box::new(keyring));
+    if let Ok(node) = form.open(bytes) {
+        assert_eq!((node.bytes(), node.digest()), (bytes, sha256(bytes)));
     }
     if let Ok(wraps) = Wraps::from_bytes(bytes) {
         assert_eq!(wraps.to_block().1, bytes);

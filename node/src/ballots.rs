@@ -70,7 +70,7 @@ async fn search_at<T>(
             break;
         };
         for entry in &page.nodes {
-            let node = LogNode::open(&entry.bytes.0, domain).ok();
+            let node = entry.open(domain).ok();
             let node = node.filter(|node| node.author() == account);
             found.extend(node.iter().flat_map(&find));
         }

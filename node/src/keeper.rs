@@ -12,6 +12,7 @@ use super::{
     exit::ExitError,
     out::{count, Out},
     process::{self, Lock},
+    readers,
     ringdir::{RingDir, RingFile},
     show,
     terms::KeepingView,
@@ -50,6 +51,9 @@ pub async fn ring(command: RingCommand, out: Out) -> Result<(), ExitError> {
         }
         RingCommand::Exit(args) => member(args, out, Ring::exit).await,
         RingCommand::Replace(args) => replace(args, out).await,
+        RingCommand::Private(args) => readers::private(&args, out),
+        RingCommand::Approve(args) => readers::approve(&args, out),
+        RingCommand::Disapprove(args) => readers::disapprove(&args, out),
         RingCommand::Transfer(args) => member(args, out, Ring::transfer).await,
         RingCommand::Accept(args) => {
             let ring = Ring::open(&args, out).await?;

@@ -48,6 +48,7 @@ mod place;
 mod ports;
 mod process;
 mod proven;
+mod readers;
 mod reference;
 mod requests;
 mod ringdir;

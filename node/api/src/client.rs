@@ -146,7 +146,8 @@ struct RpcError {
 }
 
 impl Client {
-    /// A client of the member at `url`; `token` is needed for [`Client::add`] and [`Client::request`] only.
+    /// A client of the member at `url`; `token` is needed for [`Client::add`] and [`Client::request`], and
+    /// to read the logs of a private ring.
     ///
     /// # Errors
     /// [`ClientError::Url`] or [`ClientError::Setup`].
@@ -317,8 +318,9 @@ impl Client {
             .post(self.url.clone())
             .json(&request)
             .timeout(CALL_TIMEOUT);
-        // Only the method that needs the token is sent with it.
-        if let Some(token) = self.token.as_ref().filter(|_| method == openrpc::REQUEST) {
+        // Only methods that need the token are sent with it: of a private ring's logs more is shown then.
+        let needs = [openrpc::REQUEST, openrpc::GET_LOG].contains(&method);
+        if let Some(token) = self.token.as_ref().filter(|_| needs) {
             request = request.bearer_auth(token.expose());
         }
         let response = self.send(request).await?;

@@ -8,6 +8,7 @@
 use super::{
     access::Peer,
     app::App,
+    bearer,
     connections::Working,
     error::with_causes,
     format::{Format, FormatQuery, CAR_TYPE_FULL, RAW_TYPE},
@@ -156,6 +157,7 @@ impl Asked {
     async fn not_modified(&self, app: &App) -> Result<Response, Refusal> {
         if inline(&self.cid).is_none() {
             find(app, app.api.source().blocks(&[self.cid])).await?;
+            self.check_sealed(app).await?;
         }
         Ok(StatusCode::NOT_MODIFIED.into_response())
     }
@@ -167,6 +169,7 @@ impl Asked {
         if let Some(content) = inline(&cid) {
             return self.inline(content);
         }
+        self.check_sealed(app).await?;
         match self.format {
             Format::Raw => self.raw(app, source).await,
             Format::File => self.file(app, source, hold).await,
@@ -179,6 +182,18 @@ impl Asked {
                 let first = read_car(source, cid).take(FIRST_BLOCK_ITEMS);
                 Ok(archive(cid, body(first, hold)))
             }
+        }
+    }
+
+    /// Log nodes of a private ring are sealed, and even so nobody gets them without the member's token.
+    async fn check_sealed(&self, app: &App) -> Result<(), Refusal> {
+        if self.cid.codec() != DAG_CBOR || app.token.is_shown(&self.headers) {
+            return Ok(());
+        }
+        let blocks = find(app, app.api.source().blocks(&[self.cid])).await?;
+        match blocks.iter().any(|block| app.api.is_sealed(block.data())) {
+            true => bearer::check(app, &self.headers, "a log node of a private ring"),
+            false => Ok(()),
         }
     }
 

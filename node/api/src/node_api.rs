@@ -39,7 +39,8 @@ pub trait NodeApi: Send + Sync + 'static {
     async fn gate(&self, gate: Address) -> Result<GateView, ApiError>;
 
     /// Log nodes of `member` of this member's ring, or of an avatar of a client ring that is kept, newest first: at most `limit`,
-    /// beginning at the sequence number `from` (at the head when `None`).
+    /// beginning at the sequence number `from` (at the head when `None`). `reads`: the caller has shown the member's token, so
+    /// what a private ring's nodes say is shown too.
     ///
     /// # Errors
     /// [`ApiError::NotFollowed`] or [`ApiError::NotAMember`].
@@ -49,7 +50,13 @@ pub trait NodeApi: Send + Sync + 'static {
         member: Address,
         from: Option<u64>,
         limit: u32,
+        reads: bool,
     ) -> Result<LogPage, ApiError>;
+
+    /// Whether a block is a log node of this member's private ring, which nobody gets without the member's token.
+    fn is_sealed(&self, _block: &[u8]) -> bool {
+        false
+    }
 
     /// The client rings whose logs this member keeps.
     ///

@@ -230,14 +230,17 @@ fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
         let GateParams { gate } = parse(&params)?;
         calls.run(calls.api.gate(gate)).await
     })?;
-    module.register_async_method(openrpc::GET_LOG, |params, calls, _| async move {
+    module.register_async_method(openrpc::GET_LOG, |params, calls, extensions| async move {
         let page: LogParams = parse(&params)?;
         let limit = page
             .limit()
             .map_err(|reason| ApiError::InvalidParams { reason })?;
-        calls
-            .run(calls.api.log(page.ring, page.member, page.from, limit))
-            .await
+        let reads = extensions.get::<TokenShown>().is_some();
+        let LogParams {
+            ring, member, from, ..
+        } = page;
+        let call = calls.api.log(ring, member, from, limit, reads);
+        calls.run(call).await
     })?;
     module.register_async_method(openrpc::REQUEST, |params, calls, extensions| async move {
         let request: RequestParams = parse(&params)?;

@@ -12,7 +12,15 @@ use super::{
     schema,
 };
 use cid::Cid;
-use rings_protocol::{cids::data_cid, gate::GateInput, request::RequestInput, Address, Digest};
+use rings_protocol::{
+    cids::data_cid,
+    eip712::Domain,
+    gate::GateInput,
+    log::LogNode,
+    private::{Unsealed, UnsealedError},
+    request::RequestInput,
+    Address, Digest,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -629,6 +637,10 @@ pub struct LogPage {
     pub nodes: Vec<LogEntry>,
     /// `from` of the next page; `null` at the end of the log.
     pub next: Option<u64>,
+    /// The first node that this member holds itself, if it does not hold the whole log. It fetches those before from other
+    /// members when it is asked for them; each is fixed by the links from a node that it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_from: Option<u64>,
 }
 
 /// One node of a log.
@@ -646,6 +658,34 @@ pub struct LogEntry {
     pub bytes: HexBytes,
     /// The same node as DAG-JSON, for those who read it.
     pub node: serde_json::Value,
+    /// What is sealed in the node, where the ring is private and the call came with the member's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsealed: Option<UnsealedView>,
+}
+
+/// What is sealed in a log node.
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Unsealed")]
+pub struct UnsealedView {
+    /// The node as its author signed it (canonical DAG-CBOR); its body is sealed.
+    pub node: HexBytes,
+    /// The messages in its body (canonical DAG-CBOR).
+    pub body: HexBytes,
+}
+
+impl LogEntry {
+    /// The node, its signature checked. Of a private ring it is readable if the member has unsealed it.
+    ///
+    /// # Errors
+    /// [`UnsealedError`] when it is no node of the ring, or is sealed.
+    pub fn open(&self, domain: &Domain) -> Result<LogNode, UnsealedError> {
+        let Some(UnsealedView { node, body }) = &self.unsealed else {
+            return Unsealed::open_plain(&self.bytes.0, domain);
+        };
+        let (node, body) = (node.0.clone(), body.0.clone());
+        Unsealed { node, body }.open(&self.bytes.0, domain)
+    }
 }
 
 /// Answer to `POST /ipfs`.

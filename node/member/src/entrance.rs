@@ -19,7 +19,7 @@ use rings_api::{
     ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
 };
 use rings_network::Stats;
-use rings_protocol::{Address, Digest};
+use rings_protocol::{private::node_key, Address, Digest};
 use rings_store::{BlockSource, BlockStore, StoreSize};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
@@ -37,6 +37,8 @@ pub struct Starting {
     pub peer_id: String,
     /// The ring that it is configured for.
     pub ring: Address,
+    /// Whether its operator says that the ring is private.
+    pub is_private: bool,
     /// Its block store.
     pub store: Arc<dyn BlockStore>,
     /// What it waits for.
@@ -143,8 +145,10 @@ impl NodeApi for Entrance {
         member: Address,
         from: Option<u64>,
         limit: u32,
+        reads: bool,
     ) -> Result<LogPage, ApiError> {
-        self.api().await?.log(ring, member, from, limit).await
+        let api = self.api().await?;
+        api.log(ring, member, from, limit, reads).await
     }
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {
@@ -167,6 +171,14 @@ impl NodeApi for Entrance {
         match self.running() {
             Some(api) => api.source(),
             None => rings_store::source(&self.starting.store),
+        }
+    }
+
+    fn is_sealed(&self, block: &[u8]) -> bool {
+        match self.running() {
+            Some(api) => api.is_sealed(block),
+            // The names of the keys are not known yet.
+            None => self.starting.is_private && node_key(block).is_ok(),
         }
     }
 
@@ -230,6 +242,7 @@ mod tests {
             me: Address([1; 20]),
             peer_id: "16Uiu2HA".into(),
             ring: Address([2; 20]),
+            is_private: false,
             store: store.unwrap(),
             waiting: Arc::clone(&waiting),
         });

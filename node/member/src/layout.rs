@@ -17,7 +17,8 @@ use std::{
 use tempfile::NamedTempFile;
 
 /// 3: the directory names its version. Before, only the state database did.
-const FORMAT: u32 = 3;
+/// 4: copies of logs may begin at a head on chain, and a private ring's keys are kept.
+const FORMAT: u32 = 4;
 const FILE: &str = "version";
 /// This program, as it names itself in the file.
 const PROGRAM: &str = concat!("rings ", env!("CARGO_PKG_VERSION"));

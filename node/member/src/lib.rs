@@ -57,6 +57,7 @@ mod metrics;
 mod opened;
 mod outputs;
 mod peers;
+mod ring_keys;
 mod ring_status;
 mod run;
 mod running;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rings_protocol::{
     crypto::SecretKey,
     eip712::Domain,
-    journal::{prepare_round, Round},
+    journal::{prepare_round, Round, Sealing},
     log::{seal, LogNode, OwnLog, SealError, Tip},
     message::Message,
     Address, Digest,
@@ -156,7 +156,14 @@ impl LogFiles {
         };
         let prepared = {
             let journal = self.state.journal()?;
-            prepare_round(&journal, &round, vec![], None, &self.domain, &self.key)
+            prepare_round(
+                &journal,
+                &round,
+                vec![],
+                None,
+                Sealing::Open(&self.domain),
+                &self.key,
+            )
         };
         let prepared = prepared.map_err(|error| Box::new(CoreError::from(error)))?;
         if let Some((node, _)) = prepared.to_store() {

@@ -12,6 +12,7 @@ use super::{
     config::{NodeConfig, StoreKind},
     error::MemberError,
     layout,
+    ring_keys::RingKeys,
     ring_status::RingStatus,
     state::{Identity, MemberState},
     turn::turn,
@@ -39,6 +40,8 @@ pub(super) struct Opened {
     /// Blocks on top of a result before it is called final.
     pub(super) confirmations: u64,
     pub(super) state: Arc<MemberState>,
+    /// How the ring's log nodes are written and read.
+    pub(super) keys: Arc<RingKeys>,
     pub(super) store: Arc<dyn BlockStore>,
     pub(super) submitter: Arc<Submitter>,
     /// What several parts know of the ring and of its members.
@@ -88,6 +91,13 @@ impl Opened {
         };
         let state =
             tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        let (domain, state) = (Domain::new(chain.id(), address), Arc::new(state));
+        let keys = RingKeys::open(
+            domain,
+            key.clone(),
+            &config.ring.readers,
+            Arc::clone(&state),
+        )?;
         // The databases have moved forward to this version, so the directory may say so.
         layout::settle(path)?;
         let submitter = waiting
@@ -107,11 +117,12 @@ impl Opened {
         }
         Ok(Self {
             turn: waiting.patiently(|| turn(&chain)).await?,
-            domain: Domain::new(chain.id(), address),
+            domain,
+            keys: Arc::new(keys),
             engine: ring.engine,
             confirmations: config.chain.confirmations,
             submitter: Arc::new(submitter),
-            state: Arc::new(state),
+            state,
             key,
             chain,
             store,

@@ -70,7 +70,7 @@ async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
     match shelf.answer(from, &request.data).await {
         Ok(answer) => request.reply.send(answer),
-        Err(error @ ServeError::Collected { .. }) => {
+        Err(error @ ServeError::NotKept { .. }) => {
             tracing::debug!(%from, %error, "a request is left to others");
         }
         Err(ServeError::Client(error)) => {

@@ -11,7 +11,7 @@
 use super::{clock, counters::Counters};
 use rings_chain::RingState;
 use rings_network::{Peer, PeerId};
-use rings_protocol::{crypto::PublicKey, message::Vote, Address};
+use rings_protocol::{crypto::PublicKey, message::Vote, Address, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -51,6 +51,8 @@ impl Cost {
 pub struct Contact {
     /// Its peer id, which follows from its public key.
     pub peer: PeerId,
+    /// Its public key, to which keys of a private ring are wrapped.
+    pub public_key: PublicKey,
     /// Its binary multiaddress; empty when it gave none.
     pub multiaddress: Vec<u8>,
 }
@@ -93,6 +95,8 @@ pub struct Snapshot {
     pub recovering: Option<(usize, usize)>,
     /// Members whose logs are not held further today, and the position of the first node that is not.
     pub held_back: BTreeMap<Address, u64>,
+    /// The name of a key under which nodes came, and which nobody has given to this member.
+    pub locked_out: Option<Digest>,
     /// The binary multiaddress that another process has announced with this member's key, since this one announced its own.
     pub twin: Option<Vec<u8>>,
 }
@@ -207,6 +211,28 @@ impl RingStatus {
         Some(member)
     }
 
+    /// The public key of the member behind a peer, if it is a member now.
+    pub fn key_of(&self, peer: &PeerId) -> Option<PublicKey> {
+        let snapshot = self.lock();
+        let mut contacts = snapshot.contacts.iter();
+        let (member, contact) = contacts.find(|(_, contact)| contact.peer == *peer)?;
+        let is_member = snapshot.members.binary_search(member).is_ok();
+        is_member.then_some(contact.public_key)
+    }
+
+    /// The public keys of the members that have announced them.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let snapshot = self.lock();
+        let contacts = snapshot.members.iter();
+        let contacts = contacts.filter_map(|member| snapshot.contacts.get(member));
+        contacts.map(|contact| contact.public_key).collect()
+    }
+
+    /// Nodes came that are sealed with a key that this member was not given; `None`: it has it now.
+    pub fn locked_out(&self, name: Option<Digest>) {
+        self.lock().locked_out = name;
+    }
+
     /// The members that have announced how they can be reached.
     pub fn known_contacts(&self) -> BTreeSet<Address> {
         self.lock().contacts.keys().copied().collect()
@@ -216,9 +242,12 @@ impl RingStatus {
     pub fn announced(&self, member: Address, key: &PublicKey, multiaddress: Vec<u8>) {
         match PeerId::from_public_key(&key.compressed()) {
             Ok(peer) => {
-                self.lock()
-                    .contacts
-                    .insert(member, Contact { peer, multiaddress });
+                let contact = Contact {
+                    peer,
+                    public_key: *key,
+                    multiaddress,
+                };
+                self.lock().contacts.insert(member, contact);
             }
             Err(error) => tracing::warn!(%member, %error, "the public key on chain is invalid"),
         }

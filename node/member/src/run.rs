@@ -72,6 +72,7 @@ pub async fn run(
         me: key.address(),
         peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
         ring: config.ring.address,
+        is_private: !config.ring.readers.is_empty(),
         store: Arc::clone(&store),
         waiting: Arc::clone(&waiting),
     }));
@@ -166,6 +167,8 @@ impl Opened {
             housekeeping::policy(&config),
             config.store.path.clone(),
         );
+        let ring = Arc::clone(&self.shared);
+        let keeper = keeper.with_members(Arc::new(move || ring.snapshot().members));
         let keeper = Arc::new(keeper.with_clients(Some(clients.state())));
         if let Some(holder) = Holder::new(&keeper) {
             tokio::spawn(holder.run(stop.clone()));
@@ -249,6 +252,7 @@ impl Opened {
             blocks,
             network,
             logs: Arc::clone(&self.state),
+            keys: Arc::clone(&self.keys),
             ring: Arc::clone(&self.shared),
             outbox,
             heard,
@@ -265,6 +269,8 @@ impl Opened {
                 state: Arc::clone(&self.state),
             },
             clients,
+            keys: Arc::clone(&self.keys),
+            ring: Arc::clone(&self.shared),
         }
     }
 
@@ -280,6 +286,7 @@ impl Opened {
             member: self.member(),
             turn: self.turn,
             state: Arc::clone(&self.state),
+            keys: Arc::clone(&self.keys),
             store: Arc::clone(&self.store),
             files: Arc::new(Files::new(
                 Arc::clone(&joined.blocks) as Arc<dyn BlockSource>
@@ -298,6 +305,7 @@ impl Opened {
                 output: config.compute.output,
                 second_opinion: config.compute.second_opinion,
             },
+            begins_at_heads: config.store.logs_from_heads,
             quota: Cost {
                 nodes: config.store.author_daily_nodes,
                 bytes: config.store.author_daily_bytes,

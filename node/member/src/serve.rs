@@ -6,6 +6,8 @@
 
 use super::{
     clients::Clients,
+    ring_keys::RingKeys,
+    ring_status::RingStatus,
     state::{MemberState, StateError},
     wire::{encode, Response, WireError, WireRequest, MAX_ANSWER_BYTES, MAX_NODES},
 };
@@ -13,7 +15,7 @@ use bytes::Bytes;
 use cid::Cid;
 use rings_api::ApiError;
 use rings_network::PeerId;
-use rings_protocol::{cids::node_cid, Address};
+use rings_protocol::{cids::node_cid, Address, Digest};
 use rings_store::{BlockStore, StoreError};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -28,6 +30,10 @@ pub struct Shelf {
     pub logs: LogShelf,
     /// Its client rings.
     pub clients: Arc<Clients>,
+    /// The keys of its own ring.
+    pub keys: Arc<RingKeys>,
+    /// Who is in it.
+    pub ring: Arc<RingStatus>,
 }
 
 /// Blocks, and the logs of the member's own ring.
@@ -48,9 +54,9 @@ pub enum ServeError {
     /// The store failed.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
-    /// The nodes that are asked for were collected here.
-    #[error("the nodes of {author} from {from} on were collected here")]
-    Collected {
+    /// The nodes that are asked for were collected here, or the copy of that log begins behind them.
+    #[error("the nodes of {author} from {from} on are not kept here")]
+    NotKept {
         /// Whose log.
         author: Address,
         /// The first position that is wanted.
@@ -76,6 +82,7 @@ impl Shelf {
             WireRequest::Nodes { author, from } => {
                 Response::Nodes(self.logs.nodes(author, from).await?)
             }
+            WireRequest::Key { name } => Response::Key(self.key(from, name).map(ByteBuf::from)),
             WireRequest::ClientHeads { ring, author } => {
                 Response::ClientHeads(self.clients.client_heads((ring, author))?)
             }
@@ -93,6 +100,11 @@ impl Shelf {
             }
         };
         Ok(encode(&response)?.into())
+    }
+
+    /// A key of the ring, wrapped for a peer that is a member now and was approved here.
+    fn key(&self, from: PeerId, name: Digest) -> Option<Vec<u8>> {
+        self.keys.give(&self.ring.key_of(&from)?, name)
     }
 }
 
@@ -114,6 +126,9 @@ impl LogShelf {
 
     /// Nodes of a log, in order and without a gap, as many as fit into one answer.
     pub async fn nodes(&self, author: Address, from: u64) -> Result<Vec<ByteBuf>, ServeError> {
+        if from < self.state.held_from(author)? {
+            return Err(ServeError::NotKept { author, from });
+        }
         let mut room = MAX_ANSWER_BYTES;
         let mut nodes = Vec::new();
         let digests = self.state.nodes(author, from, MAX_NODES)?;
@@ -123,7 +138,7 @@ impl LogShelf {
                 let Some(data) = data else {
                     // Another member has them; nobody is to blame this one for it.
                     if nodes.is_empty() && from < self.state.kept_from(author)? {
-                        return Err(ServeError::Collected { author, from });
+                        return Err(ServeError::NotKept { author, from });
                     }
                     return Ok(nodes);
                 };

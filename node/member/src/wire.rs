@@ -9,7 +9,9 @@
 //! change of the protocol's version (`rings_protocol::PROTOCOL_VERSION`).
 
 use cid::Cid;
-use rings_protocol::{flush::MAX_OFFERED_NODES, log::Tip, Address, Digest};
+use rings_protocol::{
+    flush::MAX_OFFERED_NODES, log::Tip, private::MAX_WRAP_BYTES, Address, Digest,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -36,6 +38,11 @@ pub enum WireRequest {
         author: Address,
         /// The first sequence number that is wanted.
         from: u64,
+    },
+    /// The key of this ring that seals nodes under this name, wrapped for whoever asks.
+    Key {
+        /// The replica key's name.
+        name: Digest,
     },
     /// The heads of client rings' logs that are held, behind this ring and author.
     ClientHeads {
@@ -83,6 +90,8 @@ pub enum Response {
     ClientHeads(Vec<ClientHead>),
     /// The signature of `Held`.
     Held(ByteBuf),
+    /// The wrapped key; `None` where it is not held, or is not given to whoever asks.
+    Key(Option<ByteBuf>),
 }
 
 /// Why bytes from a peer are not a valid request or response.
@@ -93,6 +102,9 @@ pub enum WireError {
         "a peer sent bytes that are not a message of this protocol; it may run another version"
     )]
     Shape(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The message could be written in fewer or other bytes.
+    #[error("a peer sent a message in other bytes than this protocol has for it")]
+    NotCanonical,
     /// More items than allowed.
     #[error("a peer sent {found} items where at most {limit} are allowed")]
     TooMany {
@@ -122,11 +134,17 @@ impl WireRequest {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let request = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| WireError::Shape(error.into()))?;
+        // The library reads some bytes that it would not write, such as a request that ends too early. There are no long
+        // requests, so comparing costs little; answers have no such form.
+        if encode(&request)? != bytes {
+            return Err(WireError::NotCanonical);
+        }
         match &request {
             Self::Blocks(cids) => bounded(cids.len(), MAX_BLOCKS)?,
             Self::Hold { nodes, .. } => bounded(nodes.len(), MAX_OFFERED_NODES)?,
             Self::Heads
             | Self::Nodes { .. }
+            | Self::Key { .. }
             | Self::ClientHeads { .. }
             | Self::ClientNodes { .. } => {}
         }
@@ -148,6 +166,7 @@ impl Response {
             Self::Nodes(nodes) => bounded(nodes.len(), MAX_NODES)?,
             Self::ClientHeads(heads) => bounded(heads.len(), MAX_HEADS)?,
             Self::Held(_) => {}
+            Self::Key(key) => bounded(key.as_ref().map_or(0, |key| key.len()), MAX_WRAP_BYTES)?,
         }
         Ok(response)
     }
@@ -173,17 +192,23 @@ fn bounded(found: usize, limit: usize) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rings_protocol::cids::{data_cid, sha256};
 
-    #[test]
-    fn messages_survive_the_wire() {
+    /// Cases of each search here; `PROPTEST_CASES` has no say in it.
+    const MUTATIONS: u32 = 4_000;
+
+    fn requests() -> Vec<WireRequest> {
         let cid = data_cid(sha256(b"x"));
-        for request in [
+        vec![
             WireRequest::Blocks(vec![cid]),
             WireRequest::Heads,
             WireRequest::Nodes {
                 author: Address([1; 20]),
                 from: 7,
+            },
+            WireRequest::Key {
+                name: Digest([6; 32]),
             },
             WireRequest::ClientHeads {
                 ring: Address([1; 20]),
@@ -200,13 +225,11 @@ mod tests {
                 head: Digest([3; 32]),
                 nodes: vec![ByteBuf::from([1])],
             },
-        ] {
-            assert_eq!(
-                WireRequest::decode(&encode(&request).unwrap()).unwrap(),
-                request
-            );
-        }
-        let responses = [
+        ]
+    }
+
+    fn responses() -> Vec<Response> {
+        vec![
             Response::Blocks(vec![None, Some(ByteBuf::from([1]))]),
             Response::Heads(vec![(Address([1; 20]), 3, Digest([4; 32]))]),
             Response::Nodes(vec![ByteBuf::new()]),
@@ -217,12 +240,63 @@ mod tests {
                 Digest([4; 32]),
             )]),
             Response::Held(ByteBuf::from([5])),
-        ];
-        for response in responses {
+            Response::Key(None),
+            Response::Key(Some(ByteBuf::from([7]))),
+        ]
+    }
+
+    #[test]
+    fn messages_survive_the_wire() {
+        for request in requests() {
+            assert_eq!(
+                WireRequest::decode(&encode(&request).unwrap()).unwrap(),
+                request
+            );
+        }
+        for response in responses() {
             assert_eq!(
                 Response::decode(&encode(&response).unwrap()).unwrap(),
                 response
             );
+        }
+    }
+
+    /// Whatever bytes come: they are refused, or read as what would be written so.
+    fn read(bytes: &[u8]) {
+        if let Ok(request) = WireRequest::decode(bytes) {
+            assert_eq!(encode(&request).unwrap(), bytes, "{request:?}");
+        }
+        if let Ok(response) = Response::decode(bytes) {
+            assert_eq!(encode(&response).unwrap(), bytes, "{response:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(MUTATIONS))]
+
+        #[test]
+        fn any_bytes_are_refused_or_canonical(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            read(&bytes);
+        }
+
+        #[test]
+        fn a_changed_message_is_refused_or_canonical(
+            which: prop::sample::Index,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..4),
+        ) {
+            let all: Vec<_> = requests().iter().map(|it| encode(it).unwrap())
+                .chain(responses().iter().map(|it| encode(it).unwrap()))
+                .collect();
+            let mut bytes = which.get(&all).clone();
+            for (at, byte, how) in changes {
+                let at = at.index(bytes.len().max(1));
+                match how {
+                    0 if at < bytes.len() => bytes[at] = byte,
+                    1 => bytes.insert(at.min(bytes.len()), byte),
+                    _ => bytes.truncate(at),
+                }
+            }
+            read(&bytes);
         }
     }
 
@@ -241,6 +315,8 @@ mod tests {
             nodes: vec![ByteBuf::new(); MAX_OFFERED_NODES + 1],
         };
         assert!(WireRequest::decode(&encode(&hold).unwrap()).is_err());
+        let key = encode(&Response::Key(Some(ByteBuf::from([0; MAX_WRAP_BYTES + 1])))).unwrap();
+        assert!(Response::decode(&key).is_err());
         assert!(WireRequest::decode(b"\xff").is_err());
         assert!(Response::decode(b"").is_err());
     }

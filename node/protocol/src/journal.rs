@@ -13,6 +13,7 @@ use crate::{
     gate::Computation,
     log::{seal, LogNode, OwnLog, SealError, MAX_BODY_MESSAGES, MAX_NODE_BYTES},
     message::{Message, MessageError, Outputs, Vote},
+    private::{Keyring, PrivateSealError, SealedError},
     request::{RequestKey, RequestVote},
     ringlog::Outcome,
     Digest,
@@ -102,6 +103,12 @@ pub enum PrepareError<E> {
     /// The node that carries the votes cannot be made.
     #[error("the votes cannot be added to the own log")]
     Seal(#[source] SealError<E>),
+    /// The same, in a private ring.
+    #[error("the votes cannot be sealed into the own log")]
+    Private(#[source] PrivateSealError<E>),
+    /// What was sealed cannot be read again.
+    #[error("the own log node cannot be read after it was sealed")]
+    Reread(#[source] SealedError),
 }
 
 impl Round {
@@ -141,6 +148,29 @@ pub fn batch(drafts: &[Draft]) -> usize {
     });
     // One vote alone always fits: MAX_OUTPUTS is far below what the room allows.
     fitting.count().max(1).min(drafts.len())
+}
+
+/// How the own node is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Sealing<'a> {
+    /// As it is signed.
+    Open(&'a Domain),
+    /// Sealed with the keys of a private ring.
+    Private {
+        /// The keys.
+        keys: &'a Keyring,
+        /// The ring's epoch: a key from before it seals nothing any more.
+        epoch: u64,
+    },
+}
+
+impl Sealing<'_> {
+    fn domain(&self) -> &Domain {
+        match self {
+            Self::Open(domain) => domain,
+            Self::Private { keys, .. } => keys.domain(),
+        }
+    }
 }
 
 /// What waits to be written, in the order in which it came.
@@ -240,7 +270,13 @@ pub fn prepare<J: Journal>(
     for draft in drafts {
         prepared.take(journal, draft, domain, key)?;
     }
-    prepared.seal(journal, Vec::new(), (refs, time), domain, key)?;
+    prepared.seal(
+        journal,
+        Vec::new(),
+        (refs, time),
+        Sealing::Open(domain),
+        key,
+    )?;
     Ok(prepared)
 }
 
@@ -253,9 +289,10 @@ pub fn prepare_round<J: RequestJournal>(
     round: &Round,
     refs: Vec<Cid>,
     time: Option<u64>,
-    domain: &Domain,
+    sealing: Sealing<'_>,
     key: &SecretKey,
 ) -> Result<Prepared, PrepareError<J::Error>> {
+    let domain = sealing.domain();
     let (mut prepared, mut messages) = (Prepared::default(), Vec::new());
     for draft in &round.votes {
         prepared.take(journal, draft, domain, key)?;
@@ -266,7 +303,7 @@ pub fn prepare_round<J: RequestJournal>(
         }
     }
     messages.extend_from_slice(&round.messages);
-    prepared.seal(journal, messages, (refs, time), domain, key)?;
+    prepared.seal(journal, messages, (refs, time), sealing, key)?;
     Ok(prepared)
 }
 
@@ -322,15 +359,26 @@ impl Prepared {
         journal: &J,
         others: Vec<Message>,
         (refs, time): (Vec<Cid>, Option<u64>),
-        domain: &Domain,
+        sealing: Sealing<'_>,
         key: &SecretKey,
     ) -> Result<(), PrepareError<J::Error>> {
         let mut body = messages(&self.votes).map_err(PrepareError::Message)?;
         body.extend(others);
-        if !body.is_empty() {
-            let node = seal(journal, body, refs, time, domain, key).map_err(PrepareError::Seal)?;
-            self.node = Some(node);
+        if body.is_empty() {
+            return Ok(());
         }
+        self.node = Some(match sealing {
+            Sealing::Open(domain) => {
+                seal(journal, body, refs, time, domain, key).map_err(PrepareError::Seal)?
+            }
+            Sealing::Private { keys, epoch } => {
+                let node = keys.seal_in(journal, epoch, &body, (refs, time), key);
+                let node = node.map_err(PrepareError::Private)?;
+                // As every other member sees it, its messages are readable.
+                let body = keys.read(&node).map_err(PrepareError::Reread)?;
+                node.with_body(body)
+            }
+        });
         Ok(())
     }
 

@@ -141,7 +141,7 @@ fn request_vote(request: u8, inputs: u8, result: u8) -> RequestVote {
 fn write_round(disk: &mut Disk, round: &Round) -> (usize, usize) {
     let key = SecretKey::from_bytes(&[3; 32]).unwrap();
     let domain = Domain::new(1, Address([1; 20]));
-    let prepared = prepare_round(disk, round, vec![], None, &domain, &key).unwrap();
+    let prepared = prepare_round(disk, round, vec![], None, Sealing::Open(&domain), &key).unwrap();
     disk.results.extend(prepared.results.iter().copied());
     disk.voted.extend(prepared.request_results.iter().copied());
     let refused = prepared.refused_requests.len();

@@ -60,4 +60,4 @@ pub use id::{Address, Digest, ParseIdError};
 
 /// Version of what members say to each other: log nodes, messages and requests. It rises with each change that members of
 /// the version before could not read; two members of different versions do not work together, and say so.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

@@ -43,6 +43,21 @@ pub enum RingCommand {
     /// Take the keeping that was offered to this account
     #[command(after_help = "Example: rings ring accept --key key.json")]
     Accept(KeepArgs),
+    /// Make the ring in DIR private: its members seal their logs for each other, and nobody else can read them
+    #[command(
+        after_help = "Writes [ring] readers into the members' configurations. What was written before stays readable.\n\nExample: rings down && rings ring private && rings up"
+    )]
+    Private(PrivateArgs),
+    /// Let an account read the ring in DIR: its members give it their keys, as soon as it is a member too
+    #[command(
+        after_help = "Example: rings ring approve 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Approve(ReaderArgs),
+    /// Give an account no further keys of the ring in DIR
+    #[command(
+        after_help = "It keeps the keys that it has. Each change of the membership makes a new key.\n\nExample: rings ring disapprove 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Disapprove(ReaderArgs),
     /// Give the keeping up for good: from then on only two thirds of the members change the membership
     #[command(after_help = "Example: rings ring renounce")]
     Renounce(KeepArgs),
@@ -66,6 +81,24 @@ pub struct KeepArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `ring private`.
+#[derive(Debug, Args)]
+pub struct PrivateArgs {
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+}
+
+/// Who may read a ring.
+#[derive(Debug, Args)]
+pub struct ReaderArgs {
+    /// The account
+    pub account: Address,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
 }
 
 /// Whom it is about.

@@ -22,7 +22,9 @@ pub use avatar::{
     AppendArgs, AvatarArgs, AvatarCommand, AvatarRestoreArgs, AvatarShowArgs, ChatArgs, FlushArgs,
     LeaveArgs, ReplicateArgs,
 };
-pub use keep::{CreateRingArgs, KeepArgs, MemberArgs, ReplaceArgs, RingCommand};
+pub use keep::{
+    CreateRingArgs, KeepArgs, MemberArgs, PrivateArgs, ReaderArgs, ReplaceArgs, RingCommand,
+};
 pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};
 pub use look::{GateArgs, GateCommand, GateListArgs, ListedState, VerifyArgs};

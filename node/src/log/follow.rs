@@ -8,7 +8,7 @@
 
 use super::{
     node_text::NodeText,
-    reading::{domain, holders, open, page},
+    reading::{domain, holders, open_entry, page},
 };
 use crate::{
     args::FollowArgs,
@@ -129,7 +129,7 @@ impl<'a> Follower<'a> {
         let fresh = page.nodes.iter().rev();
         let fresh: Vec<_> = fresh.filter(|entry| entry.seq >= self.next).collect();
         for entry in &fresh {
-            let node = open(&entry.bytes.0, &self.domain, author)?;
+            let node = open_entry(entry, &self.domain, author)?;
             self.show(&node)?;
         }
         self.limit = match fresh.len() as u32 >= self.limit {

@@ -5,8 +5,18 @@
 //! only the first digest has to be trusted. The size of a page follows the size of the nodes that came.
 
 use crate::{exit::ExitError, place::Place};
-use rings_api::{code, shown_url, views::LogPage, Client, ClientError, GatewaySource};
-use rings_protocol::{cids::node_cid, eip712::Domain, log::LogNode, Address, Digest};
+use rings_api::{
+    code, shown_url,
+    views::{LogEntry, LogPage},
+    Client, ClientError, GatewaySource,
+};
+use rings_protocol::{
+    cids::node_cid,
+    eip712::Domain,
+    log::LogNode,
+    private::{Unsealed, UnsealedError},
+    Address, Digest,
+};
 use rings_store::BlockSource;
 
 /// Bytes of nodes that are asked for at once, about.
@@ -80,7 +90,7 @@ pub async fn newest(
     let Some(entry) = page.nodes.into_iter().next() else {
         return Ok(None);
     };
-    open(&entry.bytes.0, domain, author).map(Some)
+    open_entry(&entry, domain, author).map(Some)
 }
 
 /// A node by its digest, from whichever member has the block.
@@ -100,20 +110,40 @@ pub async fn node(
     open(&bytes.unwrap_or_default(), domain, author)
 }
 
-/// A node of this author's log.
+/// A node of this author's log, by the bytes of its block.
 ///
 /// # Errors
-/// Status 5 for anything else.
+/// Status 5 for anything else, and for a node that is sealed.
 pub fn open(bytes: &[u8], domain: &Domain, author: Address) -> Result<LogNode, ExitError> {
+    by(author, Unsealed::open_plain(bytes, domain))
+}
+
+/// A node of this author's log, as a member shows it: readable in a private ring, if the member's token is at hand.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_entry(
+    entry: &LogEntry,
+    domain: &Domain,
+    author: Address,
+) -> Result<LogNode, ExitError> {
+    by(author, entry.open(domain))
+}
+
+fn by(author: Address, node: Result<LogNode, UnsealedError>) -> Result<LogNode, ExitError> {
     let foreign = || {
         ExitError::unavailable(format!(
             "a member gives something else than a node of the log of {author}; ask another member"
         ))
     };
-    let node = LogNode::open(bytes, domain).map_err(|error| foreign().because(error))?;
-    match node.author() == author {
-        true => Ok(node),
-        false => Err(foreign()),
+    match node {
+        Ok(node) if node.author() == author => Ok(node),
+        Ok(_) => Err(foreign()),
+        Err(sealed @ UnsealedError::Sealed { .. }) => Err(ExitError::unavailable(format!(
+            "the log of {author} is private, and no member unseals it here; name the ring's directory, which has the token"
+        ))
+        .because(sealed)),
+        Err(error) => Err(foreign().because(error)),
     }
 }
 
@@ -164,7 +194,7 @@ impl<'a> Nodes<'a> {
         let page = page(self.members, ring, self.author, Some(from), limit).await?;
         let mut nodes = Vec::with_capacity(page.nodes.len());
         for entry in page.nodes.into_iter().take(limit as usize) {
-            nodes.push(self.take(&entry.bytes.0)?);
+            nodes.push(self.take(&entry)?);
         }
         let longest = nodes.iter().map(|node| node.bytes().len()).max();
         let longest = longest.ok_or_else(|| self.other(from))?.max(1);
@@ -175,8 +205,8 @@ impl<'a> Nodes<'a> {
 
     /// Takes the next node on the way back: at the expected position, and with the digest to which the node after it
     /// links.
-    fn take(&mut self, bytes: &[u8]) -> Result<LogNode, ExitError> {
-        let node = open(bytes, &self.domain, self.author)?;
+    fn take(&mut self, entry: &LogEntry) -> Result<LogNode, ExitError> {
+        let node = open_entry(entry, &self.domain, self.author)?;
         let fits = self.digest.is_none_or(|digest| digest == node.digest());
         if self.next != Some(node.seq()) || !fits {
             return Err(self.other(node.seq()));

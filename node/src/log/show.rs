@@ -5,7 +5,7 @@ use super::{
     reading::{domain, holders, page},
 };
 use crate::{args::LogArgs, exit::ExitError, out::Out, place::Place};
-use rings_protocol::log::LogNode;
+use rings_protocol::private::UnsealedError;
 
 /// `rings log show`
 ///
@@ -20,7 +20,7 @@ pub async fn show(args: LogArgs, out: Out) -> Result<(), ExitError> {
         return out.json(&page);
     }
     for entry in &page.nodes {
-        match LogNode::open(&entry.bytes.0, &domain) {
+        match entry.open(&domain) {
             Ok(node) if node.author() != author => out.line(format_args!(
                 "{}  {}\n    NOT BY {author}, but by {}",
                 entry.seq,
@@ -28,6 +28,9 @@ pub async fn show(args: LogArgs, out: Out) -> Result<(), ExitError> {
                 node.author()
             ))?,
             Ok(node) => out.line(NodeText(&node))?,
+            Err(sealed @ UnsealedError::Sealed { .. }) => {
+                out.line(format_args!("{}  {}\n    {sealed}", entry.seq, entry.cid))?
+            }
             Err(error) => out.line(format_args!(
                 "{}  {}\n    NOT A NODE OF THIS RING: {error}\n    {}",
                 entry.seq, entry.cid, entry.node
@@ -36,6 +39,11 @@ pub async fn show(args: LogArgs, out: Out) -> Result<(), ExitError> {
     }
     if page.nodes.is_empty() {
         out.note(format_args!("the log of {author} is empty"));
+    }
+    if let Some(from) = page.held_from {
+        out.note(format_args!(
+            "the member that answers holds this log from node {from} on; older nodes come from others, and links from node {from} lead to each"
+        ));
     }
     if let Some(next) = page.next {
         out.note(format_args!("older nodes: --from {next}"));

@@ -160,6 +160,20 @@ fn set_ports(file: &mut ConfigFile, rpc: u16, libp2p: u16, chain_url: &str) {
     }
 }
 
+/// Changes the configuration of a member. Returns whether it is another one now.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn edit(dir: &MemberDir, change: impl FnOnce(&mut ConfigFile)) -> Result<bool, ExitError> {
+    let mut file = read(dir)?;
+    let before = file.clone();
+    change(&mut file);
+    if file != before {
+        write(dir, &file)?;
+    }
+    Ok(file != before)
+}
+
 /// The TCP port in `/ip4/…/tcp/PORT`; 0 when there is none.
 fn libp2p_port(file: &ConfigFile) -> u16 {
     let listen = file.network.listen.iter().flat_map(|list| &list.0);

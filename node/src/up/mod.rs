@@ -12,7 +12,7 @@ mod create;
 mod guard;
 mod launch;
 mod local_ring;
-mod members;
+pub mod members;
 pub mod plan;
 mod stopping;
 mod supervise;

@@ -1,16 +1,10 @@
 //! A service: a chain of gates, each of which gets the state that the gate before it left.
 
-use rings_api::{views::GateState, Client, Token};
-use rings_chain::{calls, Submitter};
+use rings_api::views::GateState;
 use rings_protocol::Address;
-use rings_tests::{block_on, free_port, program, until, Program, Receipt, Ring, LONG};
+use rings_tests::{block_on, program, until, Newcomer, Receipt, Ring, LONG};
 use serde_json::{json, Value};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{collections::BTreeMap, fs};
 
 /// Gates of the service.
 const GATES: usize = 100;
@@ -100,7 +94,7 @@ fn a_service_of_a_hundred_gates_is_the_same_for_a_new_member() {
 
 /// A member that enters now, with nothing, votes for the next gate as the others do.
 fn newcomer_goes_on(ring: &Ring, model: &mut Model, last: Address) {
-    let newcomer = Newcomer::start(ring);
+    let newcomer = Newcomer::start(ring, &[]);
     let (input, answer) = model.lines(GATES + 1);
     let (output, receipt) = step(ring, &last.to_string(), &input, &[]);
     assert_eq!(output, answer);
@@ -130,106 +124,6 @@ fn history(ring: &Ring, gate: Address) -> Value {
     let gate = gate.to_string();
     let report = ring.rings(["verify", "--history", "--json", &gate]).ok();
     serde_json::from_slice(&report).unwrap()
-}
-
-/// A fifth member, which the test runs itself.
-struct Newcomer {
-    address: Address,
-    client: Client,
-    child: Child,
-}
-
-impl Newcomer {
-    fn start(ring: &Ring) -> Self {
-        let dir = ring.dir().join("members/new");
-        fs::create_dir_all(&dir).unwrap();
-        let key = rings_member::keystore::generate();
-        let password = rings_member::keystore::generate_password();
-        rings_member::keystore::write_secret(&dir.join("password"), password.as_bytes()).unwrap();
-        rings_member::keystore::store(
-            &dir.join("key.json"),
-            &key,
-            &password,
-            rings_member::keystore::Strength::Light,
-        )
-        .unwrap();
-        let port = configure(ring, &dir);
-        let address = key.address();
-        ring.eth("anvil_setBalance", &json!([address, "0xde0b6b3a7640000"]));
-        enter(ring, address);
-        let log = fs::File::create(dir.join("node.log")).unwrap();
-        let child = Command::new(Program::Honest.path())
-            .args(["node", "--config"])
-            .arg(dir.join("config.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let token = Token::read(&ring.dir().join("token")).ok();
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), token).unwrap();
-        until("the newcomer is connected to all", LONG, || {
-            let status = block_on(client.status()).ok()?;
-            (status.following && status.peers >= 4).then_some(())
-        });
-        Self {
-            address,
-            client,
-            child,
-        }
-    }
-
-    fn stop(mut self) {
-        rings_tests::signal(self.child.id(), rings_tests::Signal::TERM);
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-/// A test that fails leaves no process behind.
-impl Drop for Newcomer {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// As the first member's, with other ports.
-fn configure(ring: &Ring, dir: &Path) -> u16 {
-    let text = fs::read_to_string(ring.member_dir(0).join("config.toml")).unwrap();
-    let (rpc, libp2p) = (free_port(), free_port());
-    let lines = text.lines().map(|line| match line {
-        line if line.starts_with("listen = [") => format!(
-            "listen = [\"/ip4/127.0.0.1/tcp/{libp2p}\", \"/ip4/127.0.0.1/udp/{libp2p}/quic-v1\"]"
-        ),
-        line if line.starts_with("listen = ") => format!("listen = \"127.0.0.1:{rpc}\""),
-        line => line.to_owned(),
-    });
-    let text: Vec<_> = lines.collect();
-    fs::write(dir.join("config.toml"), text.join("\n") + "\n").unwrap();
-    rpc
-}
-
-/// The ring's keeper, which is the client's account, lets it in. There is no entry delay, so it is settled at once.
-fn enter(ring: &Ring, newcomer: Address) {
-    let json = ring.json();
-    let (engine, at) = (json.address("/engine"), json.address("/ring"));
-    let file = ring.dir().join("client.key");
-    let keeper =
-        rings_member::keystore::parse_hex(&file, &fs::read_to_string(&file).unwrap()).unwrap();
-    let chain = ring.chain();
-    block_on(async {
-        let journal = ring.file("entering.redb");
-        let submitter = Submitter::open(journal, chain, keeper).await.unwrap();
-        let calls = [
-            calls::enter(engine, at, newcomer),
-            calls::settle(at, newcomer),
-        ];
-        for call in calls {
-            let purpose = rings_protocol::cids::keccak256(&call.data);
-            submitter.submit(purpose, call).await.unwrap();
-        }
-        submitter.shutdown().await;
-    });
 }
 
 #[test]

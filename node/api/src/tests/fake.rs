@@ -333,12 +333,14 @@ pub(super) fn log(from: Option<u64>, limit: u32) -> LogPage {
         seq,
         bytes: HexBytes(seq.to_be_bytes().to_vec()),
         node: serde_json::json!({ "seq": seq }),
+        unsealed: None,
     };
     LogPage {
         nodes: newest_first.map(entry).collect(),
         next: (head + 1)
             .checked_sub(limit.into())
             .and_then(|left| left.checked_sub(1)),
+        held_from: None,
     }
 }
 
@@ -374,6 +376,7 @@ impl NodeApi for FakeNode {
         member: Address,
         from: Option<u64>,
         limit: u32,
+        _: bool,
     ) -> Result<LogPage, ApiError> {
         match (ring, member) {
             (RING, MEMBER) => Ok(log(from, limit)),

@@ -103,6 +103,11 @@ impl Api {
         let mut warnings: Vec<String> = self.twin().into_iter().collect();
         warnings.extend(self.shared.recovering());
         warnings.extend(self.full());
+        if let Some(name) = snapshot.locked_out {
+            warnings.push(format!(
+                "the others' logs are sealed with key {name}, which nobody has given to this member: set [ring] readers here, and have a member that reads the ring approve this one with `rings ring approve`"
+            ));
+        }
         if let Some(reason) = &snapshot.not_announced {
             warnings.push(format!(
                 "the chain does not say yet how this member can be reached: {reason}"

@@ -6,12 +6,13 @@
 //! [`Clients`]. To add a method, add it to the trait in `rings-api` first.
 //!
 //! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot
-//! reach), `request` (the same for requests, and proofs), `log` (pages of a member's log), `views` (the parts of an
+//! reach), `request` (the same for requests, and proofs), `log` and `older` (pages of a member's log), `views` (the parts of an
 //! answer that need nothing but what they show).
 
 mod gate;
 mod health;
 mod log;
+mod older;
 mod request;
 mod views;
 
@@ -23,6 +24,7 @@ use crate::{
     housekeeping::Housekeeper,
     metrics::{self, Facts},
     opened::Opened,
+    ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
     state::MemberState,
 };
@@ -49,6 +51,8 @@ pub struct Api {
     me: Address,
     ring: Address,
     domain: Domain,
+    /// How the ring's log nodes are read.
+    keys: Arc<RingKeys>,
     /// Blocks on top of a result before it is called final.
     confirmations: u64,
     chain: Chain,
@@ -76,6 +80,7 @@ impl Api {
             me: parts.key.address(),
             ring: parts.domain.ring,
             domain: parts.domain,
+            keys: Arc::clone(&parts.keys),
             confirmations: parts.confirmations,
             chain: parts.chain.clone(),
             state: Arc::clone(&parts.state),
@@ -110,7 +115,7 @@ impl Api {
     /// The proofs of forks that are held, and what became of them on chain.
     async fn forks(&self, ring: &RingState) -> Result<Vec<ForkView>, ApiError> {
         let mut forks = Vec::new();
-        for proof in self.state.fork_proofs(&self.domain).map_err(memory)? {
+        for proof in self.state.fork_proofs(&self.keys.form()).map_err(memory)? {
             let (member, seq) = (proof.author(), proof.seq());
             let is_member = ring.members.contains(&member);
             let frozen = match is_member {
@@ -228,11 +233,16 @@ impl NodeApi for Api {
         member: Address,
         from: Option<u64>,
         limit: u32,
+        reads: bool,
     ) -> Result<LogPage, ApiError> {
         match ring == self.ring {
-            true => self.log_page(ring, member, from, limit).await,
+            true => self.log_page(ring, member, from, (limit, reads)).await,
             false => self.clients.log((ring, member), from, limit).await,
         }
+    }
+
+    fn is_sealed(&self, block: &[u8]) -> bool {
+        self.keys.is_sealed(block)
     }
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {

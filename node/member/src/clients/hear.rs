@@ -78,7 +78,9 @@ async fn read_all(clients: &Clients, places: &mut BTreeMap<Address, Read>) -> Re
         let mut read = match places.get(&author) {
             Some(read) => *read,
             None => {
-                let next = clients.state.cursor(author).map_err(of_state)?;
+                let read = clients.state.cursor(author).map_err(of_state)?;
+                // Actions in nodes before that are done, or the members that hold them do them.
+                let next = read.max(clients.parts.logs.held_from(author).map_err(of_state)?);
                 Read {
                     next,
                     written: next,
@@ -109,9 +111,9 @@ async fn read_page(clients: &Clients, author: Address, from: u64) -> Result<(u64
     let cids: Vec<_> = digests.into_iter().map(node_cid).collect();
     let unreadable = |error| ApiError::internal("a log node cannot be read", error);
     let blocks = parts.blocks.blocks(&cids).await.map_err(unreadable)?;
-    let mut has_news = false;
+    let (form, mut has_news) = (parts.keys.form(), false);
     for block in &blocks {
-        let node = LogNode::open(block.data(), &parts.domain);
+        let node = form.open(block.data());
         let node = node.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
         for message in &node.content().body {
             has_news |= take(clients, author, message).await?;

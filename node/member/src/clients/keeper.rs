@@ -16,6 +16,7 @@ use crate::{
     blocks::MemberBlocks,
     config::ClientsConfig,
     core::{Input, Saying},
+    ring_keys::RingKeys,
     ring_status::RingStatus,
     state::{ClientState, MemberState, StateError},
 };
@@ -66,6 +67,8 @@ pub struct KeeperParts {
     pub network: Network,
     /// The logs of this member's ring.
     pub logs: Arc<MemberState>,
+    /// How their nodes are read.
+    pub keys: Arc<RingKeys>,
     /// The ring as this member sees it.
     pub ring: Arc<RingStatus>,
     /// The core, which writes the own log.

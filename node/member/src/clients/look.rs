@@ -70,6 +70,7 @@ impl Clients {
             return Ok(LogPage {
                 nodes: Vec::new(),
                 next: None,
+                held_from: None,
             });
         };
         let newest = from.map_or(tip.seq, |from| from.min(tip.seq));
@@ -97,12 +98,17 @@ impl Clients {
             let node =
                 node.map_err(|error| ApiError::internal("a log node cannot be shown", error))?;
             nodes.push(LogEntry {
+                unsealed: None,
                 cid: node_cid(digest),
                 seq,
                 bytes: HexBytes(bytes),
                 node,
             });
         }
-        Ok(LogPage { nodes, next })
+        Ok(LogPage {
+            nodes,
+            next,
+            held_from: None,
+        })
     }
 }

@@ -44,7 +44,7 @@ fn of_refused(refused: &Refused) -> ApiError {
         },
         Refused::Author { .. } => ApiError::WrongSignature { reason },
         Refused::StaleHead { head } => ApiError::StaleHead { head: *head },
-        Refused::TooMany { .. } | Refused::Fork { .. } | Refused::Unlinked { .. } => {
+        Refused::TooMany { .. } | Refused::Taken { .. } | Refused::Unlinked { .. } => {
             ApiError::InvalidParams { reason }
         }
     }

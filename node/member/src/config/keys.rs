@@ -221,6 +221,10 @@ config_keys! {
         /// Whose gates are computed, besides those of the ring's keeper and its members. Gates that only others asked for are
         /// declined; `rings gate show` says so.
         requesters: List<Address> => Optional(["0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"]),
+        /// The members that may read this ring's logs: the ring is private if there are any. Members seal their log nodes then,
+        /// and this one gives keys to nobody else, whoever the ring's keeper enters. All members of a ring should have the same
+        /// here; the own account need not be named. `rings ring private` and `rings ring approve` write it.
+        readers: List<Address> => Optional(["0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"]),
     }
     key: KeySection {
         /// The member's key: a keystore (Web3 Secret Storage v3; `rings key new`), or a file with its hex. Mode 0600.
@@ -243,9 +247,14 @@ config_keys! {
         /// Gates that are over and whose inputs and outputs `rings store gc` leaves, the newest ones.
         keep_results: u64 => Default(1024),
         /// Whether `rings store gc` also removes nodes of the other members' logs from before the newest archived ring node (each
-        /// hundredth) that is final. They are fetched again from their authors when somebody asks for them. Do not set it at
-        /// all members: a member that loses its disk gets its own log back from those that keep it.
+        /// hundredth) that is final. They are fetched again from their authors when somebody asks for them. Of each log, one more
+        /// member than may be faulty keeps all of it nevertheless, so that its author gets it back after a loss; which ones
+        /// follows from the addresses. It may be set at all members.
         collect_logs: bool => Default(false),
+        /// Whether a log of which nothing is held is begun at the head that the chain names, and not at its first node: so a
+        /// member that enters late is ready at once. Older nodes are fetched when somebody asks for them. Requests that were
+        /// asked before and are open still are left to the others. Leave it off at the members from the start.
+        logs_from_heads: bool => Default(false),
         /// Most nodes of one other member's log that are written to this disk in a day. Votes that this node waits for do not
         /// count. Beyond it the log is not held further until the next day; status says so.
         author_daily_nodes: u64 => Default(100_000),

@@ -66,6 +66,8 @@ pub struct RingConfig {
     pub address: Address,
     /// Accounts whose gates are computed, besides the ring's keeper and its members.
     pub requesters: Vec<Address>,
+    /// Accounts that this member lets read the ring's logs; nobody where everybody may.
+    pub readers: Vec<Address>,
 }
 
 /// `[key]`
@@ -90,6 +92,8 @@ pub struct StoreConfig {
     pub keep_results: u64,
     /// Whether a collection removes old nodes of the other members' logs.
     pub collect_logs: bool,
+    /// Whether logs of which nothing is held are begun at their heads on chain.
+    pub logs_from_heads: bool,
     /// Most nodes of one other member's log in a day.
     pub author_daily_nodes: u64,
     /// Most bytes of one other member's log in a day.
@@ -288,6 +292,7 @@ impl NodeConfig {
             ring: RingConfig {
                 address: take!(path, file.ring.address),
                 requesters: file.ring.requesters.unwrap_or_default().0,
+                readers: file.ring.readers.unwrap_or_default().0,
             },
             key: KeyConfig {
                 keystore: beside(take!(path, file.key.keystore)),
@@ -304,6 +309,7 @@ impl NodeConfig {
                 max_bytes: file.store.max_bytes.map(|bytes| bytes.0),
                 keep_results: take!(path, file.store.keep_results),
                 collect_logs: take!(path, file.store.collect_logs),
+                logs_from_heads: take!(path, file.store.logs_from_heads),
                 author_daily_nodes: take!(path, file.store.author_daily_nodes),
                 author_daily_bytes: take!(path, file.store.author_daily_bytes).0,
             },

@@ -168,6 +168,7 @@ fn every_key_can_be_set_by_its_variable() {
         "17",
         "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
         "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed, 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
         "other.json",
         "secret",
         "kubo",
@@ -175,6 +176,7 @@ fn every_key_can_be_set_by_its_variable() {
         "http://127.0.0.1:5001",
         "70001",
         "5",
+        "true",
         "true",
         "6",
         "70002",
@@ -228,6 +230,9 @@ fn every_key_can_be_set_by_its_variable() {
                     .unwrap(),
                 value("RINGS_RING_ADDRESS").parse().unwrap(),
             ],
+            readers: vec!["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+                .parse()
+                .unwrap()],
         },
         key: KeyConfig {
             keystore: "/etc/rings/other.json".into(),
@@ -241,6 +246,7 @@ fn every_key_can_be_set_by_its_variable() {
             max_bytes: Some(70_001),
             keep_results: 5,
             collect_logs: true,
+            logs_from_heads: true,
             author_daily_nodes: 6,
             author_daily_bytes: 70_002,
         },

@@ -6,8 +6,11 @@
 use super::input::{Nothing, Range};
 use crate::wire::{encode, Response, WireError, WireRequest};
 use rings_network::{Network, NetworkError, PeerId};
-use rings_protocol::{eip712::Domain, log::LogNode, Address};
-use std::{num::NonZero, thread, time::Duration};
+use rings_protocol::{
+    private::{FormError, LogForm},
+    Address,
+};
+use std::{num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{task, time::timeout};
 
 /// How long an answer may take. A range has at most a few megabytes.
@@ -42,7 +45,7 @@ pub(crate) async fn ask(
 /// The nodes of `author` from `from` on that `peer` gives in time.
 pub(super) async fn ask_range(
     network: Network,
-    domain: Domain,
+    form: Arc<LogForm>,
     peer: PeerId,
     (author, from): (Address, u64),
 ) -> Result<Range, Nothing> {
@@ -59,44 +62,51 @@ pub(super) async fn ask_range(
         Ok(Ok(_)) | Err(_) => return Err(Nothing::Failed),
     };
     let nodes = nodes.into_iter().map(|node| node.into_vec()).collect();
-    Ok(open_all(nodes, domain).await)
+    Ok(open_all(nodes, form).await)
 }
 
 /// Opens the nodes up to the first that is none of this ring.
-async fn open_all(mut nodes: Vec<Vec<u8>>, domain: Domain) -> Range {
+async fn open_all(mut nodes: Vec<Vec<u8>>, form: Arc<LogForm>) -> Range {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let share = nodes.len().div_ceil(processors).max(MIN_SHARE);
     let mut shares = Vec::new();
     while !nodes.is_empty() {
         let rest = nodes.split_off(share.min(nodes.len()));
         let share = std::mem::replace(&mut nodes, rest);
-        shares.push(task::spawn_blocking(move || open_share(&share, &domain)));
+        let form = Arc::clone(&form);
+        shares.push(task::spawn_blocking(move || open_share(&share, &form)));
     }
     let mut range = Range {
         nodes: Vec::new(),
         is_good: true,
+        locked: None,
     };
     for share in shares {
         let opened = share.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "nodes that came were not opened");
             Range::default()
         });
-        if range.is_good {
+        if range.is_good && range.locked.is_none() {
             range.nodes.extend(opened.nodes);
-            range.is_good = opened.is_good;
+            (range.is_good, range.locked) = (opened.is_good, opened.locked);
         }
     }
     range
 }
 
-fn open_share(nodes: &[Vec<u8>], domain: &Domain) -> Range {
+fn open_share(nodes: &[Vec<u8>], form: &LogForm) -> Range {
     let mut range = Range {
         nodes: Vec::with_capacity(nodes.len()),
         is_good: true,
+        locked: None,
     };
     for node in nodes {
-        match LogNode::open(node, domain) {
+        match form.open(node) {
             Ok(node) => range.nodes.push(node),
+            Err(FormError::Locked { name }) => {
+                range.locked = Some(name);
+                break;
+            }
             Err(error) => {
                 let cause = &error as &dyn std::error::Error;
                 tracing::debug!(error = cause, "received bytes that are not a log node");
@@ -113,7 +123,8 @@ mod tests {
     use super::*;
     use rings_protocol::{
         crypto::SecretKey,
-        log::{seal, OwnLog, Tip},
+        eip712::Domain,
+        log::{seal, LogNode, OwnLog, Tip},
         Digest,
     };
     use std::convert::Infallible;
@@ -139,16 +150,17 @@ mod tests {
             let node = seal(&log, vec![], vec![], Some(time), &domain, &key).unwrap();
             log.0.push(node);
         }
+        let form = Arc::new(LogForm::Open(domain));
         let bytes: Vec<_> = log.0.iter().map(|node| node.bytes().to_vec()).collect();
-        let range = open_all(bytes.clone(), domain).await;
+        let range = open_all(bytes.clone(), Arc::clone(&form)).await;
         assert!(range.is_good && range.nodes == log.0);
         for bad in [0, 1, MIN_SHARE, 3 * MIN_SHARE - 1] {
             let mut bytes = bytes.clone();
             bytes[bad].pop();
-            let range = open_all(bytes, domain).await;
+            let range = open_all(bytes, Arc::clone(&form)).await;
             assert!(!range.is_good, "{bad}");
             assert_eq!(range.nodes, log.0[..bad]);
         }
-        assert!(open_all(Vec::new(), domain).await.nodes.is_empty());
+        assert!(open_all(Vec::new(), form).await.nodes.is_empty());
     }
 }

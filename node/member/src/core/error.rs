@@ -2,7 +2,7 @@
 
 use crate::{state::StateError, wire::WireError};
 use rings_chain::ChainError;
-use rings_protocol::{journal::PrepareError, log::SealError};
+use rings_protocol::{journal::PrepareError, log::SealError, private::PrivateSealError};
 use rings_store::{ErrorClass, StoreError};
 
 /// Why a member stops: something that it needs has failed, and going on could lose data or sign a contradiction.
@@ -31,7 +31,11 @@ impl CoreError {
         match self {
             Self::State(error)
             | Self::Prepare(
-                PrepareError::Journal(error) | PrepareError::Seal(SealError::Log(error)),
+                PrepareError::Journal(error)
+                | PrepareError::Seal(SealError::Log(error))
+                | PrepareError::Private(
+                    PrivateSealError::Log(error) | PrivateSealError::Node(SealError::Log(error)),
+                ),
             ) => error.is_transient(),
             Self::Store(error) => error.class() == ErrorClass::Transient,
             Self::Prepare(_) | Self::Wire(_) | Self::Chain(_) => false,

@@ -25,7 +25,7 @@ impl Core {
         if self.was_behind || !self.parts.member.is_member(self.me) {
             return Ok(());
         }
-        for proof in self.parts.state.fork_proofs(&self.parts.domain)? {
+        for proof in self.parts.state.fork_proofs(&self.parts.keys.form())? {
             self.claim_fork(ForkClaim::of(&proof, &self.parts.domain), proof.author());
         }
         Ok(())

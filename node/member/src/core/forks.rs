@@ -135,6 +135,7 @@ impl Core {
             }
             found => found?,
         };
-        Ok(bytes.and_then(|bytes| LogNode::open(&bytes, &self.parts.domain).ok()))
+        let form = self.parts.keys.form();
+        Ok(bytes.and_then(|bytes| form.open(&bytes).ok()))
     }
 }

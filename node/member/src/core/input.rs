@@ -7,6 +7,7 @@
 //! There is no other way into the core, and no lock around its state. So the order of the inputs is the order in which
 //! things happened for this member, and a full inbox ([`INBOX`]) slows down whoever sends.
 
+use super::onchain_head::NotBegun;
 use crate::execute::{ExecuteError, Execution, Prepared};
 use bytes::Bytes;
 use rings_api::with_causes;
@@ -14,7 +15,7 @@ use rings_chain::Update;
 use rings_network::{PeerId, Verdict};
 use rings_protocol::{
     gate::Computation,
-    log::{LogNode, Tip},
+    log::{Beginning, LogNode, Tip},
     member::{Phase, Timings},
     message::Message,
     request::Request,
@@ -97,6 +98,22 @@ pub enum Input {
         /// The pages; none if nobody gave them.
         pages: Vec<(Digest, Bytes)>,
     },
+    /// A member gave a key of the ring.
+    Key {
+        /// The member.
+        peer: PeerId,
+        /// The name that stands on nodes under it.
+        name: Digest,
+        /// The key, wrapped for this member.
+        wrapped: Vec<u8>,
+    },
+    /// Where the copy of a log is to begin; nothing where the chain names no head of it.
+    Beginning {
+        /// The author of the log.
+        author: Address,
+        /// The head on chain, and what later nodes may link to.
+        found: Result<Option<Box<Beginning>>, NotBegun>,
+    },
     /// A ring node that the chain names was fetched, with all its pages.
     RingNode(Box<RingNode>),
     /// What became of the registration of a ring node.
@@ -160,6 +177,8 @@ pub struct Range {
     pub nodes: Vec<LogNode>,
     /// Whether nothing else came. What came after something else is left out.
     pub is_good: bool,
+    /// The name of the key that is needed to open what came next.
+    pub locked: Option<Digest>,
 }
 
 /// How a request for nodes of a log ended.

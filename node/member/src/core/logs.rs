@@ -22,6 +22,7 @@ use rings_network::{PeerId, Verdict};
 use rings_protocol::{
     log::{LogNode, Offer},
     message::Vote,
+    private::FormError,
     Address, Digest,
 };
 
@@ -58,7 +59,7 @@ impl Core {
         data: &[u8],
         verdict: Verdict,
     ) -> Result<(), CoreError> {
-        match self.receive(data)? {
+        match self.receive(from, data)? {
             Reception::Pass => verdict.accept(),
             Reception::Ignore => verdict.ignore(),
             Reception::Reject => {
@@ -130,7 +131,9 @@ impl Core {
             if *seq >= self.next_seq(*author) {
                 self.claims.claimed(*author, peer, *seq);
                 self.ask_nodes(*author);
-            } else if self.digest_at(*author, *seq)? != Some(*digest) {
+            } else if *seq >= self.held_from(*author)
+                && self.digest_at(*author, *seq)? != Some(*digest)
+            {
                 self.doubt(peer, *author, *seq);
             }
         }
@@ -159,6 +162,12 @@ impl Core {
             .map_or(0, |replica| replica.next_seq())
     }
 
+    /// The first position that is held of a log.
+    fn held_from(&self, author: Address) -> u64 {
+        let from = self.beginnings.held_from.get(&author);
+        from.copied().unwrap_or(0)
+    }
+
     fn digest_at(&self, author: Address, seq: u64) -> Result<Option<Digest>, CoreError> {
         match self.fresh.get(&(author, seq)) {
             Some(digest) => Ok(Some(*digest)),
@@ -168,13 +177,17 @@ impl Core {
 
     /// Takes in a node from a peer: reads it, checks form and signature, and that its author is a member, before anything
     /// is kept for it.
-    fn receive(&mut self, bytes: &[u8]) -> Result<Reception, CoreError> {
+    fn receive(&mut self, from: PeerId, bytes: &[u8]) -> Result<Reception, CoreError> {
         // It is requested again when there is room.
         if self.is_full() {
             return Ok(Reception::Ignore);
         }
-        match LogNode::open(bytes, &self.parts.domain) {
+        match self.parts.keys.form().open(bytes) {
             Ok(node) => self.receive_opened(node),
+            Err(FormError::Locked { name }) => {
+                self.ask_key(from, name);
+                Ok(Reception::Ignore)
+            }
             Err(error) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
@@ -219,7 +232,7 @@ impl Core {
                 self.ask_nodes(node.author());
                 Ok(Reception::Pass)
             }
-            Offer::Fork { held } => Ok(Reception::Contradicts(Box::new(node), held)),
+            Offer::Taken { held } => Ok(Reception::Contradicts(Box::new(node), held)),
             Offer::Unlinked => {
                 // The peer may hold too little of this log to have noticed, so it is not penalised.
                 let (author, seq) = (node.author(), node.seq());

@@ -7,13 +7,13 @@
 //!
 //! [`Core`] is the task, [`CoreParts`] what it is given, [`CoreError`] why it stops. Each file below adds the methods of
 //! one subject to `Core`: `chain` and `membership` (updates of the chain), `gates` (which work is started), `compute`
-//! (from work to votes), `logs`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `recover` (after a
+//! (from work to votes), `logs`, `begin`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `keys` (of a private ring), `recover` (after a
 //! backup was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds`
 //! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
 //! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
-//! what comes before its time), `reading` (the task that
-//! reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! what comes before its time), `onchain_head` (where a log
+//! begins), `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
 //! the assembly of ring nodes), `quota`, `recovery`, `sample`, `suspect`.
 //!
 //! # A round
@@ -37,6 +37,7 @@
 mod admit;
 mod ahead;
 mod ask;
+mod begin;
 mod chain;
 mod claims;
 mod compute;
@@ -50,8 +51,10 @@ mod funds;
 mod gates;
 mod input;
 mod jobs;
+mod keys;
 mod logs;
 mod membership;
+mod onchain_head;
 mod pages;
 mod parts;
 mod purse;
@@ -74,8 +77,10 @@ mod write;
 
 use crate::{execute::Prepared, state::ReceivedNode};
 use ahead::Ahead;
+use begin::Beginnings;
 use claims::Claims;
 use desk::Desk;
+use keys::MissingKeys;
 use purse::Funds;
 use quota::Quotas;
 use reading::Reading;
@@ -140,6 +145,10 @@ pub struct Core {
     replicas: HashMap<Address, Replica>,
     /// Which peer says that it holds more of which log.
     claims: Claims,
+    /// Logs that begin at heads on chain.
+    beginnings: Beginnings,
+    /// Keys of the ring that are missing.
+    keys: MissingKeys,
     /// Parts of logs that came before their time.
     ahead: Ahead,
     /// Which gates are looked at more closely.
@@ -215,6 +224,8 @@ impl Core {
             must_recount: false,
             replicas: replicas.collect(),
             claims: Claims::default(),
+            beginnings: Beginnings::new(parts.begins_at_heads, parts.state.all_held_from()?),
+            keys: MissingKeys::default(),
             ahead: Ahead::default(),
             sampler: Sampler::random(),
             forks,
@@ -297,6 +308,7 @@ impl Core {
             Some(self.funds_due()),
             self.claims.deadline(),
             self.ring_due(),
+            self.key_due(),
         ];
         wakes.into_iter().flatten().min().unwrap_or(compare)
     }
@@ -345,6 +357,12 @@ impl Core {
             Input::Heads { peer, heads } => self.on_heads(peer, &heads)?,
             Input::Nodes(delivery) => self.on_nodes(delivery)?,
             Input::OtherNodes(delivery) => self.on_other_nodes(delivery)?,
+            Input::Beginning { author, found } => self.on_beginning(author, found)?,
+            Input::Key {
+                peer,
+                name,
+                wrapped,
+            } => self.on_key(peer, name, &wrapped)?,
             Input::Prepared {
                 computation,
                 result,
@@ -425,6 +443,7 @@ impl Core {
             }
             self.work()?;
             self.assemble()?;
+            self.make_key_if_due()?;
             let has_something = self.has_news() || !self.suspects.is_empty();
             // When no vote waits to be written, all outputs are named by something on disk, and the leases on them can
             // end.

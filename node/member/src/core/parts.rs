@@ -4,6 +4,7 @@ use super::{input::Input, terms::RingTerms};
 use crate::{
     execute::{Bounds, Files},
     faults::Faults,
+    ring_keys::RingKeys,
     ring_status::RingStatus,
     state::{Cost, MemberState},
 };
@@ -25,6 +26,8 @@ pub struct CoreParts {
     pub member: Member,
     /// The state database.
     pub state: Arc<MemberState>,
+    /// How the ring's log nodes are written and read.
+    pub keys: Arc<RingKeys>,
     /// The block store.
     pub store: Arc<dyn BlockStore>,
     /// Files in its blocks and in those of others.
@@ -49,6 +52,8 @@ pub struct CoreParts {
     pub workers: usize,
     /// What this machine is willing to spend on a gate.
     pub bounds: Bounds,
+    /// Whether logs of which nothing is held are begun at their heads on chain.
+    pub begins_at_heads: bool,
     /// How much of each other member's log is held in a day.
     pub quota: Cost,
     /// The ring as the other parts of the member see it.

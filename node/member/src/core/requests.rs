@@ -61,6 +61,7 @@ pub(super) fn said(message: &Message) -> Result<Said, MessageError> {
 impl Core {
     /// Takes in what a node that is on disk says beside votes on gates.
     pub(super) fn hear(&mut self, node: &LogNode) -> Result<(), CoreError> {
+        self.hear_of_keys(node);
         let (author, now) = (node.author(), self.now());
         for message in &node.content().body {
             let said = match said(message) {

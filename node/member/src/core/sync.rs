@@ -19,7 +19,7 @@ use std::time::Instant;
 impl Core {
     /// Asks somebody for the nodes that come next in an author's log, if there is anybody to ask.
     pub(super) fn ask_nodes(&mut self, author: Address) {
-        if self.is_full() || self.quotas.waits(author, Instant::now()) {
+        if self.is_full() || self.quotas.waits(author, Instant::now()) || self.is_to_begin(author) {
             return;
         }
         let (own, from) = (self.parts.shared.peer_of(author), self.next_seq(author));
@@ -45,13 +45,13 @@ impl Core {
         input: fn(Delivery) -> Input,
     ) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
-        let domain = self.parts.domain;
+        let form = self.parts.keys.form();
         tokio::spawn(async move {
             let delivery = Delivery {
                 peer,
                 author,
                 from,
-                nodes: ask_range(network, domain, peer, (author, from)).await,
+                nodes: ask_range(network, form, peer, (author, from)).await,
             };
             report(&outbox, input(delivery)).await;
         });
@@ -74,7 +74,15 @@ impl Core {
         } = delivery;
         // First the request is ended, whatever came: otherwise this log would seem to be under way for ever.
         self.claims.ended(author, peer);
+        let locked = nodes.as_ref().ok().and_then(|range| range.locked);
+        if let Some(name) = locked {
+            self.ask_key(peer, name);
+        }
         match nodes {
+            // It has given what it has; another one may give the key too.
+            Ok(range) if range.nodes.is_empty() && locked.is_some() => {
+                self.claims.refused(author, peer);
+            }
             Ok(range) if from > self.next_seq(author) => {
                 if !self.ahead.keep(author, from, peer, range.nodes) {
                     self.blame(author, peer, from);

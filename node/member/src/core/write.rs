@@ -11,8 +11,9 @@ use crate::{clock, state::ReceivedNode};
 use bytes::Bytes;
 use rings_protocol::{
     cids::{node_cid, sha256},
-    journal::{prepare_round, Prepared, Round},
+    journal::{prepare_round, Prepared, Round, Sealing},
     log::{LogNode, MAX_REFS},
+    private::LogForm,
     request::Request,
 };
 use rings_store::{Block, StoreError};
@@ -20,7 +21,7 @@ use rings_store::{Block, StoreError};
 impl Core {
     /// Whether there is something to write.
     pub(super) fn has_news(&self) -> bool {
-        let has_words = !self.ring.waiting.is_empty() && !self.is_overtaken();
+        let has_words = !self.ring.waiting.is_empty() && !self.must_be_silent();
         has_words || !self.entries.is_empty() || !self.diverged.is_empty()
     }
 
@@ -33,6 +34,11 @@ impl Core {
         }
         let has_come = self.entries.iter().any(|e| e.node.author() == self.me);
         has_come || self.claims.is_proven(self.me, self.next_seq(self.me))
+    }
+
+    /// Whether nothing may be signed now: others have more of the own log, or there is no key of this epoch.
+    fn must_be_silent(&self) -> bool {
+        self.is_overtaken() || self.lacks_key()
     }
 
     /// Stores blocks, then results, indexes and heads in one transaction, then publishes the own node and counts the
@@ -119,7 +125,7 @@ impl Core {
     }
 
     fn next_round(&mut self) -> Round {
-        match self.is_overtaken() {
+        match self.must_be_silent() {
             true => Round::default(),
             false => self.ring.waiting.take(),
         }
@@ -128,14 +134,14 @@ impl Core {
     /// Signs the round by the rules of the protocol's journal.
     fn prepare(&self, round: &Round) -> Result<Prepared, CoreError> {
         let journal = self.parts.state.journal()?;
-        Ok(prepare_round(
-            &journal,
-            round,
-            self.refs(),
-            clock::known_seconds(),
-            &self.parts.domain,
-            &self.parts.key,
-        )?)
+        let (form, epoch) = (self.parts.keys.form(), self.parts.member.epoch());
+        let sealing = match &*form {
+            LogForm::Open(domain) => Sealing::Open(domain),
+            LogForm::Private(keys) => Sealing::Private { keys, epoch },
+        };
+        let (refs, time) = (self.refs(), clock::known_seconds());
+        let key = &self.parts.key;
+        Ok(prepare_round(&journal, round, refs, time, sealing, key)?)
     }
 
     /// The heads of the other members' logs, sorted by their bytes as log nodes require.

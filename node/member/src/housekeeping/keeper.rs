@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use rings_api::{
     Archive, Checked, Collected, ImportedArchive, Repaired, StoreKeeper, StoreWorkError,
 };
+use rings_protocol::Address;
 use rings_store::{BlockSource, BlockStore, Inventory, StoreError};
 use std::{
     path::PathBuf,
@@ -35,12 +36,17 @@ pub struct Policy {
     pub logs: bool,
 }
 
+/// Gives the members that the ring has now.
+pub type ListMembers = Arc<dyn Fn() -> Vec<Address> + Send + Sync>;
+
 /// Works on one member's store. Only one piece of work is done at a time.
 pub struct Housekeeper {
     pub(super) store: Arc<dyn BlockStore>,
     pub(super) state: Arc<MemberState>,
     /// What is kept of client rings; nothing where there is no such database.
     pub(super) clients: Option<Arc<ClientState>>,
+    /// Gives the members of the ring; nothing where the member does not run.
+    pub(super) members: Option<ListMembers>,
     /// Where blocks come from that are damaged here or missing.
     pub(super) others: Arc<dyn BlockSource>,
     pub(super) policy: Policy,
@@ -64,6 +70,7 @@ impl Housekeeper {
             store,
             state,
             clients: None,
+            members: None,
             others,
             policy,
             place,
@@ -76,6 +83,15 @@ impl Housekeeper {
     #[must_use]
     pub fn with_clients(self, clients: Option<Arc<ClientState>>) -> Self {
         Self { clients, ..self }
+    }
+
+    /// Also knowing who is in the ring.
+    #[must_use]
+    pub fn with_members(self, members: ListMembers) -> Self {
+        Self {
+            members: Some(members),
+            ..self
+        }
     }
 
     /// By how many bytes what must be kept exceeds `[store] max_bytes`; 0 when all is well.

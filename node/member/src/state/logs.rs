@@ -11,11 +11,13 @@
 use super::{
     drafts::Drafts,
     error::StateError,
+    keys::Rotations,
     quota::{charge, count_duty},
     records::{Duty, Equivocations, ReceivedNode, Usage},
     requests::Petitions,
     tables::{
-        Account, Word, Work, DUTIES, JOURNAL, NODES, POSITIONS, REQUEST_JOURNAL, TIPS, USAGE,
+        Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, POSITIONS, REQUEST_JOURNAL, TIPS,
+        USAGE,
     },
     votes::Ballots,
     MemberState,
@@ -240,14 +242,18 @@ impl MemberState {
         })
     }
 
-    /// The digest of one node.
+    /// The digest of one node, which is held, or known because later nodes link to it.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn node_at(&self, author: Address, seq: u64) -> Result<Option<Digest>, StateError> {
         self.database.read(|transaction| {
-            let digest = transaction.open_table(NODES)?.get((author.0, seq))?;
-            Ok(digest.map(|digest| Digest(digest.value())))
+            let place = (author.0, seq);
+            if let Some(held) = transaction.open_table(NODES)?.get(place)? {
+                return Ok(Some(Digest(held.value())));
+            }
+            let earlier = transaction.open_table(EARLIER)?.get(place)?;
+            Ok(earlier.map(|digest| Digest(digest.value())))
         })
     }
 }
@@ -268,6 +274,7 @@ struct Index<'a> {
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
     drafts: Drafts<'a>,
+    rotations: Rotations<'a>,
 }
 
 impl<'a> Index<'a> {
@@ -282,6 +289,7 @@ impl<'a> Index<'a> {
             ballots: Ballots::open(transaction)?,
             petitions: Petitions::open(transaction, me)?,
             drafts: Drafts::open(transaction)?,
+            rotations: Rotations::open(transaction)?,
         })
     }
 
@@ -293,6 +301,7 @@ impl<'a> Index<'a> {
         self.positions.insert(node.digest().0, node.seq())?;
         self.petitions.add(node)?;
         self.drafts.add(node)?;
+        self.rotations.add(node)?;
         for vote in votes {
             self.ballots.add(author, vote)?;
         }

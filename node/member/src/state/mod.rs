@@ -11,6 +11,7 @@
 //! over, and the votes on them, are kept for the newest [`circuit::KEPT_GATES`]; older ones are forgotten, once they are
 //! deeper in the chain than any reorganisation that is followed.
 
+mod beginnings;
 mod circuit;
 mod clients;
 mod copying;
@@ -21,6 +22,7 @@ mod file;
 mod gates;
 mod kept;
 mod kept_from;
+mod keys;
 mod logs;
 mod open;
 mod quota;

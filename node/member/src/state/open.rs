@@ -13,10 +13,11 @@ use super::{
     error::StateError,
     file::{claim, explain, open_or_make},
     tables::{
-        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, ENDORSED, FORKS, GATES,
-        GATES_ASKED, JOURNAL, KEPT_FROM, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST,
-        POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS,
-        TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
+        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS,
+        GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LISTED, LISTED_BY, META, NODES,
+        OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
+        RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES,
+        WAITING,
     },
 };
 use redb::{
@@ -28,7 +29,8 @@ use std::{fmt, path::Path, str::FromStr};
 /// 2: computations are named by gate and inputs, and a member has votes in several epochs.
 /// 3: requests, ring nodes and the positions of log nodes have tables, and the directory names its version beside the
 /// database. A program of format 2 refuses both.
-const FORMAT: u32 = 3;
+/// 4: copies of logs may begin at a head on chain, and the keys of a private ring have tables.
+const FORMAT: u32 = 4;
 /// The earliest format that moves forward by itself. The votes of those before are for other contracts.
 const FORWARD_FROM: u32 = 2;
 const FORMAT_KEY: &str = "format";
@@ -160,6 +162,10 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(DIVERGED)?;
     transaction.open_table(FORKS)?;
     transaction.open_table(KEPT_FROM)?;
+    transaction.open_table(HELD_FROM)?;
+    transaction.open_table(KEYS)?;
+    transaction.open_table(ROTATIONS)?;
+    transaction.open_table(EARLIER)?;
     transaction.open_table(GATES)?;
     transaction.open_table(DEPENDANTS)?;
     transaction.open_table(CHANGED)?;

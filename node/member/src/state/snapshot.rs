@@ -9,10 +9,10 @@ use super::{
     error::StateError,
     open::{Identity, RESTORED_KEY},
     tables::{
-        ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, ENDORSED, FORKS, GATES, GATES_ASKED,
-        JOURNAL, KEPT_FROM, LISTED, LISTED_BY, META, NODES, OPEN, OVER, PAST, POSITIONS, PROPOSED,
-        QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, STRAY, TIPS, TRAIL, TRANSACTIONS,
-        UNASKED, UNLISTED, USAGE, VOTES, WAITING,
+        ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS, GATES,
+        GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LISTED, LISTED_BY, META, NODES, OPEN,
+        OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES,
+        ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
     MemberState,
 };
@@ -60,12 +60,15 @@ fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
     copying.table(DEPENDANTS)?;
     copying.table(DIVERGED)?;
     copying.table(DUTIES)?;
+    copying.table(EARLIER)?;
     copying.table(ENDORSED)?;
     copying.table(FORKS)?;
     copying.table(GATES)?;
     copying.table(GATES_ASKED)?;
+    copying.table(HELD_FROM)?;
     copying.table(JOURNAL)?;
     copying.table(KEPT_FROM)?;
+    copying.table(KEYS)?;
     copying.table(LISTED)?;
     copying.table(LISTED_BY)?;
     copying.table(META)?;
@@ -79,6 +82,7 @@ fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
     copying.table(REQUEST_JOURNAL)?;
     copying.table(REQUEST_VOTES)?;
     copying.table(RING_NODES)?;
+    copying.table(ROTATIONS)?;
     copying.table(STRAY)?;
     copying.table(TIPS)?;
     copying.table(TRAIL)?;

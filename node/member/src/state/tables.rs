@@ -35,6 +35,12 @@ pub(super) const UNASKED: TableDefinition<'_, (u64, Account), ()> = TableDefinit
 pub(super) const DIVERGED: TableDefinition<'_, (Account, Account), ()> =
     TableDefinition::new("diverged");
 /// Author → the first position of its log whose block must be here.
+/// Author → the first position of its log that is held, where the copy began at a head on chain. Before it, only what is in
+/// `earlier` is known.
+pub(super) const HELD_FROM: TableDefinition<'_, Account, u64> = TableDefinition::new("held_from");
+/// (author, position before the first that is held) → digest of the node: later nodes link to it, or somebody asked for it.
+pub(super) const EARLIER: TableDefinition<'_, (Account, u64), Word> =
+    TableDefinition::new("earlier");
 pub(super) const KEPT_FROM: TableDefinition<'_, Account, u64> = TableDefinition::new("kept_from");
 /// Author → two nodes that it signed for one position, DAG-CBOR.
 pub(super) const FORKS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("forks");
@@ -95,6 +101,11 @@ pub(super) const OVER: TableDefinition<'_, (u64, Word), ()> = TableDefinition::n
 /// read.
 pub(super) const UNLISTED: TableDefinition<'_, (u64, Account), u64> =
     TableDefinition::new("unlisted");
+/// Name of a read key of the ring → the epoch in which it was made, and the key, wrapped to this member's own account.
+pub(super) const KEYS: TableDefinition<'_, Word, (u64, &[u8])> = TableDefinition::new("keys");
+/// (epoch, name of a read key, author) → the name of its replica key: the author's log says that it seals in that epoch.
+pub(super) const ROTATIONS: TableDefinition<'_, (u64, Word, Account), Word> =
+    TableDefinition::new("rotations");
 /// Number of a ring node → its digest, and block and transaction of its registration.
 pub(super) const RING_NODES: TableDefinition<'_, u64, (Word, u64, Word)> =
     TableDefinition::new("ring_nodes");

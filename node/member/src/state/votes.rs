@@ -17,10 +17,10 @@ use super::{
 };
 use redb::{ReadableTable, Table, WriteTransaction};
 use rings_protocol::{
-    eip712::Domain,
     gate::Computation,
-    log::{ForkProof, LogNode},
+    log::ForkProof,
     message::{Outputs, Vote},
+    private::LogForm,
     Address,
 };
 use serde_bytes::ByteBuf;
@@ -108,11 +108,11 @@ impl MemberState {
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn fork_proofs(&self, domain: &Domain) -> Result<Vec<ForkProof>, StateError> {
+    pub fn fork_proofs(&self, form: &LogForm) -> Result<Vec<ForkProof>, StateError> {
         self.database.read(|transaction| {
             let mut proofs = Vec::new();
             for entry in transaction.open_table(FORKS)?.range::<Account>(..)? {
-                proofs.push(read_fork(entry?.1.value(), domain)?);
+                proofs.push(read_fork(entry?.1.value(), form)?);
             }
             Ok(proofs)
         })
@@ -215,11 +215,12 @@ fn of_member(member: Address) -> std::ops::RangeInclusive<(Account, Account)> {
     (member.0, [0; 20])..=(member.0, [0xff; 20])
 }
 
-fn read_fork(bytes: &[u8], domain: &Domain) -> Result<ForkProof, StateError> {
+fn read_fork(bytes: &[u8], form: &LogForm) -> Result<ForkProof, StateError> {
     let [one, other]: [ByteBuf; 2] =
         serde_ipld_dagcbor::from_slice(bytes).map_err(|error| StateError::Format(error.into()))?;
     let open = |node: &ByteBuf| {
-        LogNode::open(node, domain).map_err(|error| StateError::Format(error.into()))
+        form.open(node)
+            .map_err(|error| StateError::Format(error.into()))
     };
     ForkProof::new(open(&one)?, open(&other)?).map_err(|error| StateError::Format(error.into()))
 }

@@ -65,9 +65,9 @@ pub enum Refused {
         /// Their digests.
         missing: Vec<Digest>,
     },
-    /// The author signed two nodes for one position.
-    #[error("{author} signed another node for position {seq} of its log, which is held here: its log has forked")]
-    Fork {
+    /// Another node is held for this position.
+    #[error("another node is held here for position {seq} of the log of {author}: its author signed two, which is a fork, or sealed one under two keys; send the node that was sent before")]
+    Taken {
         /// The author.
         author: Address,
         /// The position.
@@ -213,7 +213,7 @@ impl Plan {
                     missing.extend(node.content().prev.and_then(|prev| digest_of(&prev).ok()));
                     return Ok(());
                 }
-                Offer::Fork { held } => return Err(Refused::Fork { author, seq, held }.into()),
+                Offer::Taken { held } => return Err(Refused::Taken { author, seq, held }.into()),
                 Offer::Unlinked => return Err(Refused::Unlinked { author, seq }.into()),
             }
         }

@@ -168,7 +168,7 @@ fn forks_and_foreign_links_are_refused() {
     }
     let author = key(1).address();
     let held_there = log.0[3].digest();
-    let fork = Refused::Fork {
+    let fork = Refused::Taken {
         author,
         seq: 3,
         held: held_there,

@@ -6,10 +6,12 @@
 //! [`skip_target`] is the rule for back links, by which any earlier node is a few steps away.
 
 mod anchored;
+mod beginning;
 mod content;
 mod fork;
 mod fork_claim;
 mod form;
+mod keepers;
 mod node;
 mod replica;
 mod seal;
@@ -17,10 +19,12 @@ mod skip;
 mod skip_proof;
 
 pub use anchored::{verify_anchored, AnchoredError};
+pub use beginning::{Beginning, BeginningError};
 pub use content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS};
 pub use fork::{ForkProof, ForkProofError, Forks};
 pub use fork_claim::{ForkClaim, ForkClaimError};
 pub(crate) use form::{read_messages, write_messages};
+pub use keepers::{keepers_needed, log_keepers};
 pub use node::{LogNode, NodeError, SignedNode, Tip};
 pub use replica::{Offer, Replica};
 pub use seal::{seal, OwnLog, SealError};

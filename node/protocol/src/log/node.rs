@@ -20,6 +20,7 @@ use crate::{
     cids::{digest_of, node_cid, sha256, CidError, DAG_CBOR},
     crypto::{CryptoError, SecretKey, Signature},
     eip712::Domain,
+    message::Message,
     Address, Digest,
 };
 use cid::Cid;
@@ -37,7 +38,7 @@ pub struct LogNode {
     digest: Digest,
     /// The bytes of that block; those of a node of a private ring are sealed.
     bytes: Vec<u8>,
-    /// What is in it.
+    /// What is in it; of a node of a private ring the messages, if it was opened by who has the read key.
     content: Content,
     signed: SignedNode,
 }
@@ -231,6 +232,17 @@ impl LogNode {
         }
     }
 
+    /// This node with its body as who has the read key sees it. Bytes, digest and signature stay those of the sealed node.
+    pub(crate) fn with_body(self, body: Vec<Message>) -> Self {
+        Self {
+            content: Content {
+                body,
+                ..self.content
+            },
+            ..self
+        }
+    }
+
     /// Who signed it.
     pub fn author(&self) -> Address {
         self.author
@@ -309,7 +321,6 @@ fn recover(read: &form::Read<'_>, domain: &Domain) -> Result<(Address, SignedNod
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::message::Message;
     use proptest::prelude::*;
 
     pub fn key(seed: u8) -> SecretKey {

@@ -6,8 +6,9 @@
 //! the copy never claims more than is on disk.
 //!
 //! The signature, and everything that a position fixes, was checked when the node was opened ([`LogNode::open`]). Here
-//! it is checked what only the holder of the log can know. An [`Offer::Fork`] is the beginning of a proof against the
-//! author.
+//! it is checked what only the holder of the log can know. An [`Offer::Taken`] is the beginning of a proof against the
+//! author, or another encoding of the node that is held: digests do not say which, and
+//! [`ForkProof::new`](super::ForkProof::new) decides with both nodes.
 
 use super::{
     node::{LogNode, Tip},
@@ -33,8 +34,9 @@ pub enum Offer {
         /// The first that is missing.
         from: u64,
     },
-    /// Another node at a position that is held: the author signed two. See [`ForkProof`](super::ForkProof).
-    Fork {
+    /// Other bytes at a position that is held. If the author signed another content, it is a fork; the same content sealed
+    /// under another key is the same node. See [`ForkProof`](super::ForkProof).
+    Taken {
         /// The node that is held at that position.
         held: Digest,
     },
@@ -68,7 +70,7 @@ impl Replica {
         if seq < next {
             return match digest_at(seq) {
                 Some(held) if held == node.digest() => Offer::Held,
-                Some(held) => Offer::Fork { held },
+                Some(held) => Offer::Taken { held },
                 // The index has lost a node that should be there, so the node is fetched again.
                 None => Offer::Gap { from: seq },
             };
@@ -76,26 +78,6 @@ impl Replica {
         match self.links_here(node, digest_at) {
             true => Offer::Next,
             false => Offer::Unlinked,
-        }
-    }
-
-    /// As [`Replica::offer`], with whole nodes that are held instead of their digests. Another encoding of a node that is
-    /// held is the same node ([`Offer::Held`]): the author signed position, predecessor and content, not the bytes around
-    /// them.
-    pub fn offer_node(
-        &self,
-        node: &LogNode,
-        mut node_at: impl FnMut(u64) -> Option<LogNode>,
-    ) -> Offer {
-        let offer = self.offer(node, |seq| node_at(seq).map(|held| held.digest()));
-        let Offer::Fork { .. } = offer else {
-            return offer;
-        };
-        let signed = |node: &LogNode| (node.signed().prev, node.signed().content);
-        let is_twin = node_at(node.seq()).is_some_and(|held| signed(&held) == signed(node));
-        match is_twin {
-            true => Offer::Held,
-            false => offer,
         }
     }
 
@@ -148,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_node_at_a_position_is_a_fork() {
+    fn a_second_node_finds_its_position_taken() {
         let (nodes, other) = (log(&key(1), 5, "x"), log(&key(1), 6, "y"));
         let (replica, digests) = replica_of(&nodes);
         let at = |seq: u64| digests.get(seq as usize).copied();
         assert_eq!(
             replica.offer(&other[3], at),
-            Offer::Fork {
+            Offer::Taken {
                 held: nodes[3].digest()
             }
         );

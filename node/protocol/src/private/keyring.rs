@@ -11,12 +11,13 @@ use super::{
     seal::{
         body_key, node_key, open_body, open_node, seal_body, seal_node, NodePlace, SealedError,
     },
+    unsealed::Unsealed,
     wrap::{unwrap, wrap, WrapError, WrappedKey},
 };
 use crate::{
     crypto::{PublicKey, SecretKey},
     eip712::Domain,
-    log::{seal, LogNode, NodeError, OwnLog, SealError},
+    log::{seal, write_messages, LogNode, NodeError, OwnLog, SealError},
     message::Message,
     Address, Digest,
 };
@@ -235,6 +236,44 @@ impl Keyring {
             .read
             .get(&name)
             .ok_or(PrivateSealError::NoKey { name })?;
+        self.seal_with(read, log, messages, (refs, time), key)
+    }
+
+    /// The read key that seals in an epoch, where every change of the membership makes a new one: of those that members' logs
+    /// announce for it and that are held, the one with the least name. So nobody can stop the others by announcing a key that
+    /// it gives to nobody, or one for an epoch that never comes.
+    pub fn of_epoch(&self, epoch: u64) -> Option<&ReadKey> {
+        let of_epoch = self.rotations.keys().filter(|(made, _)| *made == epoch);
+        let names = of_epoch.map(|(_, name)| name.0);
+        let held = names.filter(|name| self.read.contains_key(name));
+        self.read.get(&held.min()?)
+    }
+
+    /// As [`Keyring::seal`], with the key of this epoch and of no other ([`Keyring::of_epoch`]).
+    ///
+    /// # Errors
+    /// [`PrivateSealError`]; then nothing was signed that could be sent.
+    pub fn seal_in<L: OwnLog>(
+        &self,
+        log: &L,
+        epoch: u64,
+        messages: &[Message],
+        (refs, time): (Vec<Cid>, Option<u64>),
+        key: &SecretKey,
+    ) -> Result<LogNode, PrivateSealError<L::Error>> {
+        let read = self.of_epoch(epoch);
+        let read = read.ok_or(PrivateSealError::Rotate { epoch })?;
+        self.seal_with(read, log, messages, (refs, time), key)
+    }
+
+    fn seal_with<L: OwnLog>(
+        &self,
+        read: &ReadKey,
+        log: &L,
+        messages: &[Message],
+        (refs, time): (Vec<Cid>, Option<u64>),
+        key: &SecretKey,
+    ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let tip = log.tip().map_err(PrivateSealError::Log)?;
         let place = NodePlace {
             domain: self.domain,
@@ -261,6 +300,45 @@ impl Keyring {
         let plain = open_node(key, bytes).map_err(PrivateOpenError::Sealed)?;
         let node = LogNode::open(&plain, &self.domain).map_err(PrivateOpenError::Node)?;
         Ok(node.in_block(bytes.to_vec()))
+    }
+
+    /// What a sealed node is to a member: the signed node, and its messages.
+    ///
+    /// # Errors
+    /// [`PrivateOpenError`]; [`SealedError::Key`] in it when a key is not held.
+    pub fn unseal(&self, bytes: &[u8]) -> Result<Unsealed, PrivateOpenError> {
+        let node = self.open(bytes)?;
+        let body = self.read(&node).map_err(PrivateOpenError::Sealed)?;
+        let name = node_key(bytes).map_err(PrivateOpenError::Sealed)?;
+        let key = self.replica.get(&name);
+        let key = key.ok_or(PrivateOpenError::Sealed(SealedError::Key { name }))?;
+        Ok(Unsealed {
+            node: open_node(key, bytes).map_err(PrivateOpenError::Sealed)?,
+            body: write_messages(&body),
+        })
+    }
+
+    /// Whether the replica key of this name is held, so that what it seals can be opened.
+    pub fn opens(&self, name: Digest) -> bool {
+        self.replica.contains_key(&name)
+    }
+
+    /// The epoch for which a read key was announced; 0 if it was not.
+    pub fn epoch_of(&self, read: Digest) -> u64 {
+        let mut announced = self.rotations.keys().rev();
+        let found = announced.find(|(_, name)| name.0 == read);
+        found.map_or(0, |(epoch, _)| *epoch)
+    }
+
+    /// The read key whose replica key has this name.
+    pub fn read_key_of(&self, replica: Digest) -> Option<&ReadKey> {
+        let mut keys = self.read.values();
+        keys.find(|key| key.replica_key().name() == replica)
+    }
+
+    /// Chain and ring.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
     }
 
     /// Opens the body of a node as a member does.

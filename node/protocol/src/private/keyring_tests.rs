@@ -224,9 +224,11 @@ fn two_encodings_of_one_signed_node_are_one_node() {
     let proof = ForkProof::new(node.clone(), twin.clone());
     assert_eq!(proof, Err(ForkProofError::SameContent));
     let replica = Replica::new(Some(node.tip()));
+    let held = node.digest();
     assert_eq!(
-        replica.offer_node(&twin, |_| Some(node.clone())),
-        Offer::Held
+        replica.offer(&twin, |_| Some(held)),
+        Offer::Taken { held },
+        "the digests alone do not say what it is"
     );
 }
 
@@ -252,4 +254,36 @@ fn a_node_of_another_ring_does_not_open() {
     let mut other = Keyring::new(elsewhere);
     other.add_read(ReadKey::from_bytes([11; 32], &elsewhere));
     assert!(other.open(node.bytes()).is_err());
+}
+
+#[test]
+fn where_every_epoch_has_a_key_nobody_can_stop_the_others() {
+    let (mut one, first, _) = founder(&[1], &[]);
+    let log = Nodes::default();
+    let seal =
+        |keys: &Keyring, epoch| keys.seal_in(&log, epoch, &line("x"), (vec![], None), &account(1));
+    assert!(seal(&one, 1).is_ok());
+    assert!(matches!(
+        seal(&one, 2),
+        Err(PrivateSealError::Rotate { epoch: 2 })
+    ));
+    // Keys that nobody has, of this epoch with the least name, and of one that never comes.
+    for epoch in [1, u64::MAX] {
+        let rotation = Rotation {
+            epoch,
+            read: Digest::ZERO,
+            replica: Digest([1; 32]),
+            wraps: Digest::ZERO,
+        };
+        one.announced(&rotation, 0);
+    }
+    assert_eq!(one.of_epoch(1).unwrap().name(), first.read);
+    assert!(seal(&one, 1).is_ok() && seal(&one, u64::MAX).is_err());
+    assert_eq!(one.epoch_of(first.read), 1);
+    let (second, _) = one
+        .rotate(2, (&[public(1)], &[]), |bytes| *bytes = [2; 32])
+        .unwrap();
+    one.announced(&second, 0);
+    let node = seal(&one, 2).unwrap();
+    assert_eq!(node_key(node.bytes()), Ok(second.replica));
 }

@@ -389,7 +389,7 @@ impl World {
                 self.perform(peer, effects);
             }
             Offer::Held | Offer::Gap { .. } => {}
-            Offer::Fork { .. } | Offer::Unlinked => panic!("nobody forks here: {node:?}"),
+            Offer::Taken { .. } | Offer::Unlinked => panic!("nobody forks here: {node:?}"),
         }
     }
 

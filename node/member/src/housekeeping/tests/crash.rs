@@ -1,17 +1,25 @@
 //! The crash matrix: whatever fails at the k-th write or sync of either database, nothing that was acknowledged is lost.
 //!
-//! A scenario does what a member does: it signs and appends, takes in files, archives and pages of the chain, and collects.
+//! A scenario does what a member does: it signs and appends, takes in files, archives and pages of the chain, collects, takes
+//! over another member's log from its head on chain on, and makes the key of a new epoch of a private ring.
 //! In it the k-th operation on the disks fails, in one of four ways. If the machine dies there, the disks come back
 //! with what was synced and any part of the rest; otherwise the member goes on, or is started again. Then everything is
 //! looked at.
 
 use super::{
     disk::{Fault, Plan, SimulatedDisk, FAULTS},
+    others::{beginning, log_of, received},
     *,
 };
-use crate::core::CoreError;
+use crate::{
+    core::CoreError,
+    ring_keys::{KeyError, RingKeys},
+};
 use rings_api::StoreWorkError;
-use rings_protocol::log::LogNode;
+use rings_protocol::{
+    journal::{prepare_round, Round, Sealing},
+    private::LogForm,
+};
 use rings_store::{archive_of, import_car, open_on, read_small_file, Block, BlockKey, Pin};
 use std::collections::BTreeMap;
 
@@ -19,6 +27,11 @@ use std::collections::BTreeMap;
 const FAULT_COUNT: u64 = 320;
 /// Rounds of a scenario.
 const ROUNDS: u8 = 3;
+/// Steps of a round.
+const STEPS: u8 = 7;
+/// Where the copy of the other's log begins, and how many of its nodes come in a round.
+const HEAD: usize = 6;
+const RANGE: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -30,6 +43,8 @@ enum Failure {
     State(#[from] crate::state::StateError),
     #[error(transparent)]
     Work(#[from] StoreWorkError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 /// What somebody was told.
@@ -45,6 +60,8 @@ struct Told {
     blocks: Vec<Cid>,
     /// The last page of the chain.
     block: u64,
+    /// Nodes of the other's log that others were told are held here.
+    held: u64,
 }
 
 /// The two databases, open.
@@ -102,7 +119,9 @@ impl Machine {
             1 => self.add(n, told).await,
             2 => self.unpack(n, told).await,
             3 => self.page(n, told).await,
-            _ => self.collect(n).await,
+            4 => self.collect(n).await,
+            5 => self.take_over(n, told).await,
+            _ => self.rotate(n, told).await,
         }
     }
 
@@ -167,6 +186,57 @@ impl Machine {
         Ok(())
     }
 
+    /// Nodes of another member's log, from its head on chain on.
+    async fn take_over(&self, n: u8, told: &mut Told) -> Result<(), Failure> {
+        let nodes = log_of(&other(), HEAD + RANGE * usize::from(ROUNDS));
+        let author = other().address();
+        let begun = self.state.tip(author)?;
+        if begun.is_none() {
+            self.state.begin_log(&beginning(&nodes, HEAD))?;
+        }
+        let next = begun.map_or(HEAD, |tip| tip.seq as usize + 1);
+        let end = HEAD + RANGE * usize::from(n);
+        for node in nodes.get(next..end).unwrap_or_default() {
+            let block = Block::new(node.cid(), node.bytes().to_vec().into())?;
+            self.store.put(vec![block]).await?;
+            self.state.append(None, &[received(node)], &[])?;
+            told.held = told.held.max(node.seq());
+        }
+        Ok(())
+    }
+
+    /// The key of a new epoch, and the first node under it.
+    async fn rotate(&self, n: u8, told: &mut Told) -> Result<(), Failure> {
+        let (_lease, epoch) = (self.store.lease(), u64::from(n));
+        let keys = self.keys()?;
+        let (rotation, wraps) = keys.rotate(epoch, &[])?;
+        let LogForm::Private(keys) = &*keys.form() else {
+            panic!("it is a private ring");
+        };
+        let round = Round {
+            messages: vec![rotation.to_message()],
+            ..Round::default()
+        };
+        let prepared = {
+            let (journal, sealing) = (self.state.journal()?, Sealing::Private { keys, epoch });
+            prepare_round(&journal, &round, vec![], None, sealing, &key())
+        };
+        let prepared = prepared.map_err(CoreError::from)?;
+        let (node, _) = prepared.to_store().expect("there is a message");
+        let block = Block::new(node.cid(), node.bytes().to_vec().into())?;
+        self.store.put(vec![wraps, block]).await?;
+        self.state.append(Some(&prepared), &[], &[])?;
+        let (node, _) = prepared.committed().expect("there is a message");
+        told.sent.insert(node.seq(), node.digest());
+        Ok(())
+    }
+
+    /// The keys of the ring that are on disk.
+    fn keys(&self) -> Result<RingKeys, Failure> {
+        let (state, readers) = (Arc::clone(&self.state), [key().address()]);
+        Ok(RingKeys::open(domain(), key(), &readers, state)?)
+    }
+
     async fn collect(&self, n: u8) -> Result<(), Failure> {
         // Something that nobody needs.
         file(&self.store, 1_000, 1_000 + u64::from(n)).await?;
@@ -184,15 +254,17 @@ impl Machine {
             let held = self.state.node_at(me, *seq).unwrap();
             assert_eq!(held, Some(*digest), "{what}: node {seq}");
         }
-        let mut before = None;
+        let (mut before, form) = (None, self.keys().unwrap().form());
         for seq in 0..length {
             let digest = self.state.node_at(me, seq).unwrap();
             let cid = rings_protocol::cids::node_cid(digest.expect("there is no gap"));
             let found = self.store.get(&cid).await.unwrap();
-            let node = LogNode::open(&found.expect("its block is there"), &domain()).unwrap();
+            // Whatever was sealed can be opened with a key that is on disk.
+            let node = form.open(&found.expect("its block is there")).unwrap();
             assert_eq!((node.seq(), node.content().prev), (seq, before), "{what}");
             before = Some(cid);
         }
+        self.check_other(told, what).await;
         for (cid, content) in &told.files {
             let read = read_small_file(source(&self.store), *cid, 1 << 20).await;
             assert!(read.unwrap() == *content, "{what}: {cid}");
@@ -218,13 +290,37 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The part of the other's log that is held has no gap, and goes as far as others were told.
+    async fn check_other(&self, told: &Told, what: &str) {
+        let author = other().address();
+        let Some(tip) = self.state.tip(author).unwrap() else {
+            assert_eq!(told.held, 0, "{what}");
+            return;
+        };
+        assert!(tip.seq >= told.held, "{what}");
+        assert_eq!(self.state.held_from(author).unwrap(), HEAD as u64, "{what}");
+        let nodes = log_of(&other(), HEAD + RANGE * usize::from(ROUNDS));
+        for node in &nodes[HEAD..=tip.seq as usize] {
+            let held = self.state.node_at(author, node.seq()).unwrap();
+            assert_eq!(held, Some(node.digest()), "{what}: node {}", node.seq());
+            assert!(self.store.has(&node.cid()).await.unwrap(), "{what}");
+        }
+    }
+}
+
+/// The other member.
+fn other() -> SecretKey {
+    SecretKey::from_bytes(&[4; 32]).unwrap()
+}
+
 /// Does all steps; each that fails is tried again, after the databases were opened again if need be. Gives the disks and
 /// what was told.
 async fn run(plan: &Arc<Plan>) -> (Disks, Told) {
     let (mut disks, mut told) = (Disks::new(plan).await, Told::default());
     let mut machine = disks.open().await.ok();
     for round in 0..ROUNDS {
-        for step in 0..5 {
+        for step in 0..STEPS {
             let mut tries = 0;
             loop {
                 if machine.is_none() {
@@ -265,7 +361,8 @@ async fn nothing_acknowledged_is_lost_whatever_fails() {
     let count = harmless.done();
     let machine = disks.after_a_restart(&harmless).open().await.unwrap();
     machine.check(&told, "without a fault").await;
-    assert_eq!(told.sent.len(), usize::from(ROUNDS));
+    assert_eq!(told.sent.len(), 2 * usize::from(ROUNDS));
+    assert_eq!(told.held as usize, HEAD + RANGE * usize::from(ROUNDS) - 1);
     let wanted = std::env::var("RINGS_SEARCH_CRASHES").ok();
     let wanted = wanted.map_or(FAULT_COUNT, |text| text.parse().unwrap());
     let stride = (count * FAULTS.len() as u64 / wanted).max(1);

@@ -5,6 +5,7 @@ mod crash;
 mod disk;
 mod keeping;
 mod old_logs;
+mod others;
 
 use super::{Housekeeper, Policy};
 use crate::state::{GateFact, Identity, MemberState, Said};

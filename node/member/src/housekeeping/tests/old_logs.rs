@@ -1,18 +1,20 @@
 //! Nodes of other members' logs behind the checkpoint.
 
-use super::*;
+use super::{
+    others::{log_of, received},
+    *,
+};
 use crate::{
     serve::{LogShelf, ServeError},
-    state::{ReceivedNode, RingNodeFact, Usage},
+    state::RingNodeFact,
 };
 use rings_api::StoreKeeper;
 use rings_protocol::{
     cids::node_cid,
-    log::{seal, skip_target, LogNode, OwnLog, Tip},
+    log::{log_keepers, skip_target, LogNode},
     ringlog::{Head, Position, RingNode},
 };
 use rings_store::{Block, StoreConfig};
-use std::convert::Infallible;
 
 /// The newest archived ring node.
 const CHECKPOINT: u64 = 99;
@@ -20,37 +22,10 @@ const CHECKPOINT: u64 = 99;
 const HEAD: usize = 5;
 const LENGTH: usize = 9;
 
-struct Log(Vec<LogNode>);
-
-impl OwnLog for Log {
-    type Error = Infallible;
-    fn tip(&self) -> Result<Option<Tip>, Infallible> {
-        Ok(self.0.last().map(LogNode::tip))
-    }
-    fn digest_at(&self, seq: u64) -> Result<Option<Digest>, Infallible> {
-        Ok(self.0.get(seq as usize).map(LogNode::digest))
-    }
-}
-
-fn log_of(author: &SecretKey) -> Vec<LogNode> {
-    let mut log = Log(Vec::new());
-    for time in 0..LENGTH as u64 {
-        let node = seal(&log, vec![], vec![], Some(time), &domain(), author).unwrap();
-        log.0.push(node);
-    }
-    log.0
-}
-
 async fn hold(store: &Arc<dyn BlockStore>, state: &MemberState, nodes: &[LogNode]) {
     let block = |node: &LogNode| Block::new(node.cid(), node.bytes().to_vec().into()).unwrap();
     store.put(nodes.iter().map(block).collect()).await.unwrap();
-    let received = nodes.iter().map(|node| ReceivedNode {
-        node: node.clone(),
-        votes: vec![],
-        usage: Usage::default(),
-        duties: vec![],
-    });
-    let received: Vec<_> = received.collect();
+    let received: Vec<_> = nodes.iter().map(received).collect();
     state.append(None, &received, &[]).unwrap();
 }
 
@@ -102,6 +77,17 @@ async fn ring_log(store: &Arc<dyn BlockStore>, state: &MemberState, logs: &[&[Lo
     state.finalise(CHECKPOINT + 3, &[]).unwrap();
 }
 
+/// Five members, of whom this one keeps the log of `author` whole, or not.
+fn ring_of(author: Address, keeps: bool) -> Vec<Address> {
+    let me = key().address();
+    let rings = (0..u8::MAX).map(|n| {
+        let strangers = (1..=3).map(|k| Address([n.wrapping_mul(3).wrapping_add(k); 20]));
+        strangers.chain([me, author]).collect::<Vec<_>>()
+    });
+    let mut rings = rings.filter(|ring| log_keepers(RING, author, ring).contains(&me) == keeps);
+    rings.next().expect("there are many rings")
+}
+
 #[tokio::test]
 async fn old_nodes_of_others_go_where_that_is_wanted() {
     let directory = tempfile::tempdir().unwrap();
@@ -112,7 +98,7 @@ async fn old_nodes_of_others_go_where_that_is_wanted() {
     let state = MemberState::open(&directory.path().join("state.redb"), &identity()).unwrap();
     let state = Arc::new(state);
     let other = SecretKey::from_bytes(&[4; 32]).unwrap();
-    let (own, others) = (log_of(&key()), log_of(&other));
+    let (own, others) = (log_of(&key(), LENGTH), log_of(&other, LENGTH));
     hold(&store, &state, &own).await;
     hold(&store, &state, &others).await;
     ring_log(&store, &state, &[&own, &others]).await;
@@ -128,7 +114,17 @@ async fn old_nodes_of_others_go_where_that_is_wanted() {
         logs: true,
         ..NOTHING_OLD
     };
-    let keeper = keeper(&store, &state, logs);
+    // Nor where this member is one of those that keep that log whole, or does not know who is.
+    for members in [Some(ring_of(other.address(), true)), None] {
+        let keeper = keeper(&store, &state, logs);
+        let keeper = match members {
+            Some(members) => keeper.with_members(Arc::new(move || members.clone())),
+            None => keeper,
+        };
+        assert_eq!(keeper.collect().await.unwrap().removed_blocks, 0);
+    }
+    let members = ring_of(other.address(), false);
+    let keeper = keeper(&store, &state, logs).with_members(Arc::new(move || members.clone()));
     let collected = keeper.collect().await.unwrap();
     assert_eq!(collected.removed_blocks, HEAD as u64);
     for node in &own {
@@ -153,7 +149,7 @@ async fn old_nodes_of_others_go_where_that_is_wanted() {
         state: Arc::clone(&state),
     };
     let refused = shelf.nodes(other.address(), 0).await;
-    assert!(matches!(refused, Err(ServeError::Collected { .. })));
+    assert!(matches!(refused, Err(ServeError::NotKept { .. })));
     let nodes = shelf.nodes(other.address(), HEAD as u64).await.unwrap();
     assert_eq!(nodes.len(), LENGTH - HEAD);
     // What is lost without having been collected is still missed.

@@ -1,3 +1,4 @@
+mod beginnings;
 mod disk;
 mod opening;
 mod ring_log;

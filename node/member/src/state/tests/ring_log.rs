@@ -4,7 +4,7 @@ use super::*;
 use rings_protocol::{
     assembly::{Choice, Endorsement, Proposal, MAX_ENDORSEMENTS, MAX_PROPOSALS},
     cids::sha256,
-    journal::{prepare_round, RequestJournal, Round},
+    journal::{prepare_round, RequestJournal, Round, Sealing},
     request::{Request, RequestInput, RequestKey, RequestVote},
     ringlog::{gate_subject, Entry, Outcome, Position, RingNode},
 };
@@ -37,7 +37,15 @@ fn vote_on(request: &Request, result: u8) -> RequestVote {
 fn write(state: &MemberState, round: &Round) -> Prepared {
     let domain = Domain::new(31337, RING);
     let journal = state.journal().unwrap();
-    let prepared = prepare_round(&journal, round, vec![], None, &domain, &key()).unwrap();
+    let prepared = prepare_round(
+        &journal,
+        round,
+        vec![],
+        None,
+        Sealing::Open(&domain),
+        &key(),
+    )
+    .unwrap();
     state.append(Some(&prepared), &[], &[]).unwrap();
     prepared
 }
