@@ -317,8 +317,9 @@ impl Client {
             .post(self.url.clone())
             .json(&request)
             .timeout(CALL_TIMEOUT);
-        // Only the method that needs the token is sent with it.
-        if let Some(token) = self.token.as_ref().filter(|_| method == openrpc::REQUEST) {
+        // Only methods that need the token are sent with it.
+        let needs_token = openrpc::NEED_TOKEN.contains(&method);
+        if let Some(token) = self.token.as_ref().filter(|_| needs_token) {
             request = request.bearer_auth(token.expose());
         }
         let response = self.send(request).await?;

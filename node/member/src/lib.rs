@@ -57,6 +57,7 @@ mod metrics;
 mod opened;
 mod outputs;
 mod peers;
+mod processes;
 mod ring_status;
 mod run;
 mod running;

@@ -23,6 +23,7 @@ mod kept;
 mod kept_from;
 mod logs;
 mod open;
+mod processes;
 mod quota;
 mod records;
 mod request_work;
@@ -38,6 +39,10 @@ mod work;
 pub use clients::{ClientState, Flush, Place, Spent};
 pub use error::StateError;
 pub use open::Identity;
+pub use processes::{
+    Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd, RunKey,
+    RunRecord,
+};
 pub use records::{
     Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,
 };
