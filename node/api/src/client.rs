@@ -319,8 +319,8 @@ impl Client {
             .json(&request)
             .timeout(CALL_TIMEOUT);
         // Only methods that need the token are sent with it: of a private ring's logs more is shown then.
-        let needs = [openrpc::REQUEST, openrpc::GET_LOG].contains(&method);
-        if let Some(token) = self.token.as_ref().filter(|_| needs) {
+        let needs_token = openrpc::NEED_TOKEN.contains(&method) || method == openrpc::GET_LOG;
+        if let Some(token) = self.token.as_ref().filter(|_| needs_token) {
             request = request.bearer_auth(token.expose());
         }
         let response = self.send(request).await?;

@@ -6,13 +6,14 @@
 //!
 //! A request comes in through `server.rs` (sockets, timeouts) and `access.rs` (is it for this host, and not from a
 //! foreign web page?), and is given its handler by `routes.rs`. JSON-RPC and all of `GET` are open to whoever reaches the
-//! port: they only read, or carry signatures that say who may ask ([`client_rings`]). Adding files, and asking requests
-//! (`rings_request`), needs the member's [`Token`]. Every bound is in [`HttpLimits`].
+//! port: they only read, or carry signatures that say who may ask ([`client_rings`]). Adding files, asking requests
+//! (`rings_request`), and changing [`processes`] needs the member's [`Token`]. Every bound is in [`HttpLimits`].
 //!
 //! | path | answer |
 //! |---|---|
 //! | `POST /`, WebSocket `/` | JSON-RPC 2.0 (`rpc.discover` lists the methods) |
 //! | `POST /ipfs` | imports the body; needs the token |
+//! | `POST /events/{instance}/{event}` | takes an event down; needs the token, or a signature |
 //! | `GET /ipfs/{cid}` | the file; `?format=raw` one block, `?format=car` all below it |
 //! | `/store/…`, `GET /backup` | work on the store, and a copy of what must not be lost; needs the token |
 //! | `GET /health` | 200 while the member follows its chain, else 503 with the reason |
@@ -23,6 +24,7 @@ mod access;
 mod app;
 mod avatar_calls;
 mod bearer;
+mod calls;
 mod client;
 pub mod client_rings;
 mod client_store;
@@ -30,6 +32,8 @@ mod connections;
 mod error;
 mod format;
 mod gateway;
+mod hook_secret;
+mod hooks;
 mod housekeeping;
 mod io;
 mod json;
@@ -39,6 +43,9 @@ mod metrics_form;
 mod node_api;
 mod openrpc;
 mod params;
+mod process_calls;
+mod process_methods;
+pub mod processes;
 mod range;
 mod reply;
 mod routes;
@@ -59,9 +66,10 @@ pub mod views;
 pub use client::{shown_url, Client, ClientError};
 pub use client_store::Pieces;
 pub use error::{with_causes, HttpError};
+pub use hook_secret::HookSecret;
 pub use json::{HexBytes, Pin, Uint96};
 pub use limits::HttpLimits;
-pub use node_api::{code, ApiError, ClientRings, NodeApi};
+pub use node_api::{code, ApiError, ClientRings, NodeApi, ProcessKeeper};
 pub use params::RequestParams;
 pub use server::{bind, serve, Listener};
 pub use source::GatewaySource;

@@ -12,6 +12,10 @@ use super::{
         ReplicateParams,
     },
     params::RequestParams,
+    processes::{
+        CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
+        ProcessRunsView, ProcessState, ProcessView, ProcessesView,
+    },
     store_work::StoreKeeper,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
 };
@@ -63,6 +67,12 @@ pub trait NodeApi: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::Busy`] while the member starts.
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError>;
+
+    /// The processes that this member's ring runs.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] while the member starts.
+    async fn processes(&self) -> Result<Arc<dyn ProcessKeeper>, ApiError>;
 
     /// Asks a request of the ring: writes it into this member's log, unless it is there. It is on disk when this returns.
     /// The caller has shown the member's token.
@@ -152,6 +162,68 @@ pub trait ClientRings: Send + Sync + 'static {
         from: Option<u64>,
         limit: u32,
     ) -> Result<LogPage, ApiError>;
+}
+
+/// Runs processes. Whoever changes something has shown the member's token.
+#[async_trait]
+pub trait ProcessKeeper: Send + Sync + 'static {
+    /// Installs a process. That is on disk here when this returns, and the other members learn of it from the log.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFollowed`]; [`ApiError::InvalidParams`] when the process cannot be run.
+    async fn create(&self, asked: CreateProcessParams) -> Result<ProcessView, ApiError>;
+
+    /// Asks the ring to change what a process does. It does so when a ring node has decided it, and the number of changes
+    /// has risen.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidParams`] when there is no such process, [`ApiError::Refused`] when it cannot become this.
+    async fn change(&self, installation: Digest, to: ProcessState)
+        -> Result<ProcessView, ApiError>;
+
+    /// Takes an event down. It is on disk when this returns, and the same event again is the same one.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidParams`] when it starts nothing.
+    async fn emit(&self, event: EmitParams) -> Result<EmittedView, ApiError>;
+
+    /// Takes an event down that a webhook brings. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// As [`ProcessKeeper::emit`].
+    async fn hook(&self, event: HookedEvent) -> Result<EmittedView, ApiError>;
+
+    /// A page of the processes behind an installation.
+    ///
+    /// # Errors
+    /// When this member's disk cannot be read.
+    async fn list(&self, behind: Option<Digest>, limit: usize) -> Result<ProcessesView, ApiError>;
+
+    /// A process, and a page of its runs: those before a number, and how many.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidParams`] when there is no such process.
+    async fn get(
+        &self,
+        installation: Digest,
+        page: (Option<u64>, usize),
+    ) -> Result<ProcessRunsView, ApiError>;
+
+    /// The newest executions, of one event or of all.
+    ///
+    /// # Errors
+    /// When this member's disk cannot be read.
+    async fn executions(
+        &self,
+        event: Option<Cid>,
+        limit: usize,
+    ) -> Result<ExecutionsView, ApiError>;
+
+    /// An execution; nothing if this member does not know of it.
+    ///
+    /// # Errors
+    /// When this member's disk cannot be read.
+    async fn execution(&self, execution: Cid) -> Result<Option<ExecutionView>, ApiError>;
 }
 
 /// Why a call was not answered. [`ApiError::code`] is its number in JSON-RPC.

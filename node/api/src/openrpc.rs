@@ -10,6 +10,11 @@ use super::{
         MessageView, ReplicateParams,
     },
     params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
+    processes::{
+        CreateProcessParams, EmitParams, EmittedView, ExecutionParams, ExecutionView,
+        ExecutionsView, GetProcessParams, InstallationParams, ListExecutionsParams,
+        ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
+    },
     schema,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
 };
@@ -36,10 +41,29 @@ pub(super) const APPEND: &str = "AppendToRing";
 pub(super) const REPLICATE: &str = "ReplicateRing";
 pub(super) const GET_MESSAGE: &str = "rings_getMessage";
 pub(super) const GET_CLIENT_RINGS: &str = "rings_getClientRings";
+pub(super) const CREATE_PROCESS: &str = "rings_createProcess";
+pub(super) const PAUSE_PROCESS: &str = "rings_pauseProcess";
+pub(super) const RESUME_PROCESS: &str = "rings_resumeProcess";
+pub(super) const CANCEL_PROCESS: &str = "rings_cancelProcess";
+pub(super) const LIST_PROCESSES: &str = "rings_listProcesses";
+pub(super) const GET_PROCESS: &str = "rings_getProcess";
+pub(super) const EMIT: &str = "rings_emit";
+pub(super) const LIST_EXECUTIONS: &str = "rings_listExecutions";
+pub(super) const GET_EXECUTION: &str = "rings_getExecution";
 pub(super) const DISCOVER: &str = "rpc.discover";
 
-/// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and
-/// `ReplicateRing`.
+/// The methods that need the member's token.
+pub(super) const NEED_TOKEN: [&str; 6] = [
+    REQUEST,
+    CREATE_PROCESS,
+    PAUSE_PROCESS,
+    RESUME_PROCESS,
+    CANCEL_PROCESS,
+    EMIT,
+];
+
+/// The document. None of its methods changes anything, except `rings_request`, `rings_emit`, those that create, pause, resume
+/// and cancel processes, `FlushToRing`, `AppendToRing` and `ReplicateRing`.
 pub(super) fn document() -> Value {
     let mut document = Document::new();
     document.method::<NoParams, Status>(STATUS, "What this member is doing now");
@@ -80,8 +104,47 @@ pub(super) fn document() -> Value {
         GET_CLIENT_RINGS,
         "The client rings whose logs this member keeps, with the heads of their logs",
     );
+    processes(&mut document);
     document.method::<NoParams, schema::OpenRPC>(DISCOVER, "This document");
     document.finish()
+}
+
+/// The methods about processes.
+fn processes(document: &mut Document) {
+    document.method::<CreateProcessParams, ProcessView>(
+        CREATE_PROCESS,
+        "Have the ring run a process; needs the member's token",
+    );
+    document.method::<InstallationParams, ProcessView>(
+        PAUSE_PROCESS,
+        "Let a process wait, once the ring has decided it; needs the member's token",
+    );
+    document.method::<InstallationParams, ProcessView>(
+        RESUME_PROCESS,
+        "Let a process that waits go on, once the ring has decided it; needs the member's token",
+    );
+    document.method::<InstallationParams, ProcessView>(
+        CANCEL_PROCESS,
+        "End a process for good, once the ring has decided it; needs the member's token",
+    );
+    document.method::<ListProcessesParams, ProcessesView>(
+        LIST_PROCESSES,
+        "The processes that the ring runs",
+    );
+    document
+        .method::<GetProcessParams, ProcessRunsView>(GET_PROCESS, "A process and its newest runs");
+    document.method::<EmitParams, EmittedView>(
+        EMIT,
+        "Tell the ring of an event, which starts processes; needs the member's token",
+    );
+    document.method::<ListExecutionsParams, ExecutionsView>(
+        LIST_EXECUTIONS,
+        "The executions that are under way, and those that have ended last",
+    );
+    document.method::<ExecutionParams, Option<ExecutionView>>(
+        GET_EXECUTION,
+        "An execution; null if this member does not know of it",
+    );
 }
 
 /// The document while it is put together.

@@ -10,7 +10,7 @@
 use super::{
     access::{self, Access, Peer},
     app::App,
-    gateway, housekeeping,
+    gateway, hooks, housekeeping,
     metrics_form::MetricsForm,
     reply::{discard, Refusal},
     session, ui, upload,
@@ -46,6 +46,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/ipfs/{cid}", get(gateway::get))
         .route("/ipfs/{cid}/", get(gateway::no_paths))
         .route("/ipfs/{cid}/{*path}", get(gateway::no_paths))
+        .route("/events/{instance}/{event}", post(hooks::post))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .merge(housekeeping::routes())
@@ -97,7 +98,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 /// Any other path: says what there is.
 async fn nothing_here(uri: Uri) -> Refusal {
     let line = format!(
-        "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /store, /backup, /ui/, /health and /metrics",
+        "nothing is at {}; there are POST / (JSON-RPC), /ipfs, /events, /store, /backup, /ui/, /health and /metrics",
         uri.path()
     );
     Refusal::new(StatusCode::NOT_FOUND, line)

@@ -1,5 +1,5 @@
-//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and
-//! those of client rings, which carry signatures.
+//! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request` and those that change processes
+//! (`process_methods.rs`), which need the token, and those of client rings, which carry signatures.
 //!
 //! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
 //! gives back the answer, or nothing for notifications. A method is one function of the trait
@@ -8,6 +8,7 @@
 //! that the node is busy.
 
 use super::{
+    calls::{parse, token, Calls, TokenShown},
     client_rings::MessageParams,
     error::{with_causes, HttpError},
     limits::HttpLimits,
@@ -15,6 +16,7 @@ use super::{
     node_api::{ApiError, NodeApi},
     openrpc,
     params::{DigestParams, GateParams, LogParams, RequestParams, RingParams},
+    process_methods,
     token::Token,
 };
 use http::HeaderMap;
@@ -26,24 +28,15 @@ use jsonrpsee::{
         HttpResponse, Methods, RpcModule, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
         TowerServiceBuilder,
     },
-    types::{ErrorObjectOwned, Params},
 };
-use serde::Deserialize;
-use std::{future::Future, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 use tower::{layer::util::Identity, Service};
 
-/// What a caller is told to wait, in milliseconds, when all places are taken.
-const BUSY_MILLISECONDS: u64 = 100;
 /// What a session is told when an answer cannot be written.
 const INTERNAL: &str =
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#;
 
 type Services = TowerServiceBuilder<Identity, Identity>;
-
-/// The caller has shown the member's token: with the request, or when it opened the session.
-#[derive(Debug, Clone, Copy)]
-struct TokenShown;
 
 /// The JSON-RPC side. Single requests and sessions have a service each, so that neither can take all places of the other.
 pub(super) struct Rpc {
@@ -180,42 +173,6 @@ fn services(limits: &HttpLimits, connections: u32) -> Services {
     ServerBuilder::with_config(config).to_service_builder()
 }
 
-/// What the methods share.
-struct Calls {
-    api: Arc<dyn NodeApi>,
-    places: Semaphore,
-    timeout: Duration,
-}
-
-impl Calls {
-    fn new(api: Arc<dyn NodeApi>, limits: &HttpLimits) -> Self {
-        Self {
-            api,
-            places: Semaphore::new(limits.calls),
-            timeout: limits.call_timeout,
-        }
-    }
-
-    /// Runs one call, if there is a place, for a limited time.
-    async fn run<T>(
-        &self,
-        call: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<T, ErrorObjectOwned> {
-        let busy = ApiError::Busy {
-            milliseconds: BUSY_MILLISECONDS,
-        };
-        // Nobody waits for a place: a queue would only make all answers late.
-        let _place = self.places.try_acquire().map_err(|_| busy)?;
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => Ok(answer?),
-            Err(elapsed) => {
-                let what = format!("no answer within {} ms", self.timeout.as_millis());
-                Err(ApiError::internal(what, elapsed).into())
-            }
-        }
-    }
-}
-
 /// The methods that [`openrpc::document`] describes, each with the call behind it.
 fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
     let mut module = RpcModule::new(calls);
@@ -244,9 +201,7 @@ fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
     })?;
     module.register_async_method(openrpc::REQUEST, |params, calls, extensions| async move {
         let request: RequestParams = parse(&params)?;
-        if extensions.get::<TokenShown>().is_none() {
-            return Err(ApiError::NoToken.into());
-        }
+        token(&extensions)?;
         calls.run(calls.api.request(request)).await
     })?;
     module.register_async_method(openrpc::GET_REQUEST, |params, calls, _| async move {
@@ -258,6 +213,7 @@ fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
         calls.run(calls.api.proof(request)).await
     })?;
     client_ring_methods(&mut module)?;
+    process_methods::register(&mut module)?;
     let document = openrpc::document();
     module.register_method(openrpc::DISCOVER, move |_, _, _| document.clone())?;
     Ok(module)
@@ -291,27 +247,4 @@ fn client_ring_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMeth
         calls.run(call).await
     })?;
     Ok(())
-}
-
-fn parse<T: for<'a> Deserialize<'a>>(params: &Params<'_>) -> Result<T, ErrorObjectOwned> {
-    params.parse()
-}
-
-impl From<ApiError> for ErrorObjectOwned {
-    fn from(error: ApiError) -> Self {
-        let (code, message) = (error.code(), error.message());
-        match &error {
-            ApiError::Busy { milliseconds } => Self::owned(code, message, Some(milliseconds)),
-            ApiError::LogIncomplete { missing } => {
-                let cids: Vec<_> = missing.iter().map(ToString::to_string).collect();
-                Self::owned(code, message, Some(cids))
-            }
-            ApiError::StaleHead { head } => Self::owned(code, message, Some(head)),
-            ApiError::Internal { source, .. } => {
-                tracing::warn!(error = %error, cause = %with_causes(source.as_ref()), "a call failed");
-                Self::owned(code, message, Some(error.to_string()))
-            }
-            _ => Self::owned(code, message, Some(error.to_string())),
-        }
-    }
 }

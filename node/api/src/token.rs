@@ -4,9 +4,10 @@
 //! constant time, so that the time of a refusal says nothing about how much of a guess was right. Reading what is
 //! public needs none.
 
+use super::hook_secret::HookSecret;
 use http::{header::AUTHORIZATION, HeaderMap};
 use rand::RngCore;
-use rings_protocol::cids::sha256;
+use rings_protocol::{cids::sha256, Digest};
 use std::{
     fmt, fs, io,
     os::unix::fs::MetadataExt,
@@ -92,6 +93,12 @@ impl Token {
     /// The text, for a file of mode 0600 or an `Authorization` header and nothing else.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The secret for events of one instance, which a sender signs with.
+    pub fn hook_secret(&self, instance: Digest) -> HookSecret {
+        const KIND: &[u8] = b"rings webhook";
+        HookSecret::new(self.0.as_bytes(), &[KIND, &instance.0].concat())
     }
 
     /// Whether a request shows this token, as `Authorization: Bearer …`.

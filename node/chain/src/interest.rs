@@ -7,7 +7,7 @@
 
 use crate::{
     abi::{engine, ring},
-    convert::{h160, topic},
+    convert::{h160, h256, topic},
     raw_event::RawEvent,
 };
 use ethers_contract::EthEvent;
@@ -15,7 +15,7 @@ use ethers_core::{
     abi::ethereum_types::BloomInput,
     types::{Bloom, H160, H256, U64},
 };
-use rings_protocol::{flush::Uint, Address};
+use rings_protocol::{flush::Uint, Address, Digest};
 use serde_json::{json, Value};
 
 /// Topics by which events can be selected. The first is the kind of the event.
@@ -98,6 +98,19 @@ impl Interest {
         let mut interest = Self::about::<ring::FlushedFilter>(ring, avatar);
         interest.topics[2] = vec![H256(nonce.0)];
         interest
+    }
+
+    /// Logs of contracts of any kind, by their addresses and first topics. It may select more than these pairs.
+    pub(crate) fn logs(wanted: &[(Address, Digest)]) -> Self {
+        let distinct = |mut kinds: Vec<H256>| {
+            kinds.sort_unstable();
+            kinds.dedup();
+            kinds
+        };
+        let kinds = wanted.iter().map(|(_, kind)| h256(*kind)).collect();
+        let mut addresses: Vec<_> = wanted.iter().map(|(contract, _)| *contract).collect();
+        addresses.dedup();
+        Self::new(addresses, distinct(kinds))
     }
 
     /// Events of one kind by one contract.

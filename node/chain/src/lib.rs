@@ -37,6 +37,7 @@ mod backoff;
 pub mod calls;
 mod chain;
 mod condition;
+mod contract_logs;
 mod convert;
 mod deploy;
 mod error;
@@ -61,6 +62,7 @@ mod watch;
 pub use avatars::{AvatarState, Landed};
 pub use chain::Chain;
 pub use condition::Trouble;
+pub use contract_logs::ContractLog;
 pub use deploy::{create_ring, deploy, fund, Deployed, CREATE2_DEPLOYER};
 pub use error::{Cause, ChainError, Class};
 pub use rpc::{

@@ -16,7 +16,7 @@ use rings_api::{
     views::{
         GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
+    ApiError, ClientRings, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
 };
 use rings_network::Stats;
 use rings_protocol::{private::node_key, Address, Digest};
@@ -153,6 +153,10 @@ impl NodeApi for Entrance {
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {
         self.api().await?.client_rings().await
+    }
+
+    async fn processes(&self) -> Result<Arc<dyn ProcessKeeper>, ApiError> {
+        self.api().await?.processes().await
     }
 
     async fn request(&self, request: RequestParams) -> Result<RequestedView, ApiError> {

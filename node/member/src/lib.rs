@@ -58,6 +58,7 @@ mod opened;
 mod outputs;
 mod peers;
 mod ring_keys;
+mod processes;
 mod ring_status;
 mod run;
 mod running;

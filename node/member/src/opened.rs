@@ -27,6 +27,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 pub(super) const STATE: &str = "state.redb";
 /// The file of what is kept of client rings, below `[store] path`.
 pub(super) const CLIENTS: &str = "clients.redb";
+/// The file of what is kept of processes, below `[store] path`.
+pub(super) const PROCESSES: &str = "processes.redb";
 
 /// Everything that a member needs, open.
 pub(super) struct Opened {

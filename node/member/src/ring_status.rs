@@ -138,6 +138,11 @@ impl RingStatus {
         }
     }
 
+    /// The newest block that the chain has shown.
+    pub fn head(&self) -> u64 {
+        self.lock().head
+    }
+
     /// This member's account.
     pub fn me(&self) -> Address {
         self.me

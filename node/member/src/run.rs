@@ -20,11 +20,12 @@ use super::{
     housekeeping::{self, Holder, Housekeeper},
     keystore, layout,
     lock::DataLock,
-    opened::{store_config, Opened, CLIENTS},
+    opened::{store_config, Opened, CLIENTS, PROCESSES},
     peers::{answer_all, listen},
+    processes::{drive, find, ProcessParts, Processes},
     running::Running,
     serve::{LogShelf, Shelf},
-    state::{ClientState, Cost, Identity},
+    state::{ClientState, Cost, Identity, ProcessState},
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
@@ -39,8 +40,11 @@ use rings_protocol::{
 };
 use rings_store::BlockSource;
 use std::{fs, sync::Arc};
-use tokio::sync::{mpsc, Notify};
+use tokio::sync::{broadcast, mpsc, Notify};
 use tokio_util::sync::CancellationToken;
+
+/// Requests on which two thirds have agreed that wait for the processes. If more come, all executions are looked at.
+const AGREED: usize = 1_024;
 
 /// Runs one member until `shutdown`.
 ///
@@ -144,6 +148,8 @@ impl Opened {
         let (outbox, inbox) = mpsc::channel(INBOX);
         let announce = Arc::new(Notify::new());
         let heard = Arc::new(Notify::new());
+        let words = Arc::new(Notify::new());
+        let (agreed, new_agreed) = broadcast::channel(AGREED);
         let blocks = Arc::new(MemberBlocks::new(Arc::clone(&self.store), network.clone()));
         let core = self.core(
             &config,
@@ -154,12 +160,16 @@ impl Opened {
                 blocks: Arc::clone(&blocks),
                 announce: Arc::clone(&announce),
                 heard: Arc::clone(&heard),
+                words: Arc::clone(&words),
+                agreed,
                 outbox: outbox.clone(),
             },
         )?;
         let joined = (Arc::clone(&blocks), network.clone());
         let (clients, begun) = self.clients(&config, joined, heard, outbox.clone())?;
         let clients = Arc::new(clients);
+        let processes = self.processes(&config, Arc::clone(&blocks), words, &outbox)?;
+        let processes = Arc::new(processes);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
             Arc::clone(&self.state),
@@ -177,7 +187,7 @@ impl Opened {
         entrance.open(Api::new(
             &self,
             network.clone(),
-            (blocks, Arc::clone(&clients)),
+            (blocks, Arc::clone(&clients), Arc::clone(&processes)),
             keeper,
             outbox.clone(),
         ));
@@ -193,6 +203,9 @@ impl Opened {
         parts.run("other members' words", heard);
         let followed = follow_clients(Arc::clone(&clients), stop.clone());
         parts.run("logs of client rings", followed);
+        let driven = drive(Arc::clone(&processes), new_agreed, stop.clone());
+        parts.run("processes", driven);
+        parts.run("events of processes", find(processes, stop.clone()));
         let shelf = self.shelf(clients);
         parts.run("answers to peers", answer_all(requests, shelf));
         let announcer = self.announcer(network.clone(), policy, announce);
@@ -235,11 +248,7 @@ impl Opened {
         heard: Arc<Notify>,
         outbox: mpsc::Sender<Input>,
     ) -> Result<(Clients, mpsc::Receiver<Digest>), MemberError> {
-        let identity = Identity {
-            chain_id: self.domain.chain_id,
-            ring: self.domain.ring,
-            member: self.key.address(),
-        };
+        let identity = self.identity();
         let path = config.store.path.join(CLIENTS);
         let state = tokio::task::block_in_place(|| ClientState::open(&path, &identity))?;
         let shared = KeeperParts {
@@ -260,6 +269,40 @@ impl Opened {
             confirmations: self.confirmations,
         };
         Ok(Clients::new(shared, Arc::new(state), &config.clients)?)
+    }
+
+    /// The processes of this member.
+    fn processes(
+        &self,
+        config: &NodeConfig,
+        blocks: Arc<MemberBlocks>,
+        words: Arc<Notify>,
+        outbox: &mpsc::Sender<Input>,
+    ) -> Result<Processes, MemberError> {
+        let path = config.store.path.join(PROCESSES);
+        let identity = self.identity();
+        let state = tokio::task::block_in_place(|| ProcessState::open(&path, &identity))?;
+        let parts = ProcessParts {
+            me: self.key.address(),
+            domain: self.domain,
+            chain: self.chain.clone(),
+            store: Arc::clone(&self.store),
+            blocks,
+            logs: Arc::clone(&self.state),
+            ring: Arc::clone(&self.shared),
+            outbox: outbox.clone(),
+            words,
+            turn: self.turn,
+        };
+        Ok(Processes::new(parts, Arc::new(state)))
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            chain_id: self.domain.chain_id,
+            ring: self.domain.ring,
+            member: self.key.address(),
+        }
     }
 
     fn shelf(&self, clients: Arc<Clients>) -> Shelf {
@@ -313,6 +356,8 @@ impl Opened {
             shared: Arc::clone(&self.shared),
             announce: joined.announce,
             heard: joined.heard,
+            words: joined.words,
+            agreed: joined.agreed,
             faults,
             outbox: joined.outbox,
         })?)
@@ -358,6 +403,10 @@ struct Joined {
     announce: Arc<Notify>,
     /// Wakes the work for client rings when there are new nodes of other members.
     heard: Arc<Notify>,
+    /// Wakes the processes when a log has a word about them.
+    words: Arc<Notify>,
+    /// Tells the processes of requests on which two thirds have agreed.
+    agreed: broadcast::Sender<Digest>,
     /// Into the core's inbox.
     outbox: mpsc::Sender<Input>,
 }

@@ -96,6 +96,11 @@ fn encode<D: Document>(document: &D) -> Result<Vec<u8>, DocumentError> {
 
 /// The CID of a file of at most [`MAX_DOCUMENT_BYTES`] bytes, as `ipfs add` gives it.
 pub fn cid_of(bytes: &[u8]) -> Cid {
+    data_cid(sha256(&block_of(bytes)))
+}
+
+/// The one block of a file of at most [`MAX_DOCUMENT_BYTES`] bytes, as `ipfs add` makes it.
+pub fn block_of(bytes: &[u8]) -> Vec<u8> {
     /// Field 1 of UnixFS, the type: a file.
     const FILE: [u8; 2] = [0x08, 0x02];
     /// Field 2 of UnixFS: the bytes.
@@ -116,7 +121,7 @@ pub fn cid_of(bytes: &[u8]) -> Cid {
     let mut node = vec![DATA];
     varint(&mut node, unixfs.len());
     node.extend_from_slice(&unixfs);
-    data_cid(sha256(&node))
+    node
 }
 
 fn varint(to: &mut Vec<u8>, mut value: usize) {

@@ -55,6 +55,11 @@ pub enum Source {
         /// Tells events apart that say the same.
         nonce: u64,
     },
+    /// A webhook of a member.
+    Webhook {
+        /// The sender's name for it: the same again is the same event.
+        id: String,
+    },
     /// The schedule of the process.
     Schedule {
         /// The time that was due, in seconds since 1970.
@@ -116,6 +121,8 @@ mod tests {
             chain(2, 0),
             Source::Hand { nonce: 0 },
             Source::Hand { nonce: 1 },
+            Source::Webhook { id: "1".into() },
+            Source::Webhook { id: "2".into() },
         ];
         let mut ids: Vec<_> = sources
             .iter()

@@ -48,6 +48,16 @@ impl Document for Execution {
     const WHAT: &'static str = "an execution";
 }
 
+impl Execution {
+    /// The node, and of one with `each` the number of the element: `price`, or `price[3]`.
+    pub fn label(&self) -> String {
+        match self.each {
+            Some(number) => format!("{}[{number}]", self.node),
+            None => self.node.clone(),
+        }
+    }
+}
+
 /// What a program writes to standard output: one of the task's statuses, and the outputs of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,8 +10,13 @@
 //! be done; the caller has them computed, by a ring or on one machine, and tells the results, of which further executions
 //! follow. Filters, maps and texts are resolved here ([`formula`], [`template`]), as all members must find the same.
 //!
+//! On a ring, members write what happens into their logs ([`words`]), and each execution is a request ([`work`]). Events may be
+//! logs of contracts ([`origin`]).
+//!
 //! Nothing here reads a clock, a file or a socket. Everything that others write has a bound ([`bounds`]).
 
+pub mod abi;
+pub mod abi_value;
 pub mod bounds;
 pub mod data;
 pub mod document;
@@ -22,6 +27,7 @@ pub mod formula;
 pub mod graph;
 pub mod instance;
 pub mod mistake;
+pub mod origin;
 pub mod plan;
 pub mod process;
 pub mod process_file;
@@ -37,4 +43,6 @@ pub mod service_file;
 pub mod shape;
 pub mod template;
 pub mod trace;
+pub mod words;
+pub mod work;
 pub mod yaml;

@@ -3,6 +3,7 @@
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
     document::Document,
+    origin::Origin,
     shape::{Checker, Record, ShapeError},
 };
 use cid::Cid;
@@ -51,6 +52,9 @@ pub struct EventKind {
     /// The data that an event brings.
     #[serde(default)]
     pub data: Record,
+    /// The logs of a contract that are such events; without it, they come by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Origin>,
 }
 
 /// Something that a service can do: inputs, and several outcomes, of which one run gives one.
@@ -203,6 +207,11 @@ impl Service {
         for (name, kind) in &self.events {
             if let Err(error) = kind.data.checker() {
                 faults.push(Fault::of_shape(&["events", name, "data"], error));
+                continue;
+            }
+            let reader = kind.from.as_ref().map(|from| from.reader(&kind.data));
+            if let Some(Err((key, what))) = reader {
+                faults.push(Fault::new(&["events", name, "from", key], what));
             }
         }
         for (name, task) in &self.tasks {

@@ -6,6 +6,7 @@
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
     mistake::{At, Mistakes, Notes},
+    origin::Origin,
     reader::{name, named, number, text, texts, Keys},
     service::{EventKind, Fault, Service, Task, VERSION},
     shape::{Record, Shape},
@@ -144,8 +145,33 @@ fn event(yaml: &Yaml, notes: &mut Notes) -> Option<EventKind> {
     let mut keys = Keys::of(yaml, "an event", notes)?;
     let about = about(&mut keys, notes);
     let data = record(keys.maybe("data"), "data", notes);
+    let from = keys.maybe("from").and_then(|yaml| origin(yaml, notes));
     keys.end(notes);
-    Some(EventKind { about, data })
+    Some(EventKind { about, data, from })
+}
+
+/// The logs of a contract.
+fn origin(yaml: &Yaml, notes: &mut Notes) -> Option<Origin> {
+    let mut keys = Keys::of(yaml, "from", notes)?;
+    let contract = keys.must("contract", notes);
+    let contract = contract.and_then(|yaml| {
+        let address = text(yaml, "the contract", notes)?.parse();
+        let told = |error: rings_protocol::ParseIdError| notes.add(yaml.at, error.to_string());
+        address.map_err(told).ok()
+    });
+    let log = keys.must("log", notes);
+    let log = log.and_then(|yaml| text(yaml, "the log", notes));
+    let confirmations = keys.maybe("confirmations");
+    let confirmations = confirmations.and_then(|yaml| number(yaml, "confirmations", notes));
+    let choice = keys.maybe("where");
+    let choice = choice.and_then(|yaml| text(yaml, "where", notes));
+    keys.end(notes);
+    Some(Origin {
+        confirmations,
+        contract: contract?,
+        log: log?,
+        choice,
+    })
 }
 
 type Program = Option<(At, String)>;
@@ -320,6 +346,16 @@ tasks:
                 "a task has one at most",
             ),
             ("config: [tariff]", "config: 7", "service.yml:3:9"),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {contract: \"0x12\", log: \"C(uint256 kwh)\"}",
+                "service.yml:7:22: expected 0x and 40",
+            ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {contract: \"0x0101010101010101010101010101010101010101\", log: \"C(uint256 kwh)\"}",
+                "service.yml:7:73: the log has no parameter driver",
+            ),
         ] {
             let text = CAR.replace(from, to);
             assert_ne!(text, CAR, "{from}");

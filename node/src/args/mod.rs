@@ -35,9 +35,10 @@ pub use request::{RequestArgs, RequestCommand, RequestListArgs, RequestProofArgs
 use place::DirArg;
 pub use run::RunArgs;
 pub use service::{
-    CreateProcessArgs, DefinitionArgs, DeployServiceArgs, DevArgs, EmitArgs, ExecutionArgs,
-    ExecutionCommand, ExecutionListArgs, InitArgs, Language, ProcessCheckArgs, ProcessCommand,
-    ServiceCommand, TraceArgs,
+    ChangeProcessArgs, CreateProcessArgs, DefinitionArgs, DeployServiceArgs, DevArgs, EmitArgs,
+    ExecutionArgs, ExecutionCommand, ExecutionListArgs, InitArgs, InstallationId, Language,
+    ProcessCheckArgs, ProcessCommand, ProcessListArgs, ProcessShowArgs, ServiceCommand,
+    ServiceListArgs, TraceArgs,
 };
 pub use store::{
     BackupArgs, ExportStoreArgs, ImportStoreArgs, RestoreArgs, StoreArgs, StoreCommand, WhoArgs,
@@ -178,7 +179,7 @@ pub enum Command {
     /// Look at executions of processes on a ring
     #[command(subcommand)]
     Execution(ExecutionCommand),
-    /// Say that something happened, and run the processes that it starts on the ring in DIR
+    /// Tell the ring in DIR that something happened, and show what follows
     #[command(
         after_help = "The same event again finds the results that are there; it is another one with --again.\n\nExample: rings emit 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 charged '{\"kwh\": 7}'"
     )]

@@ -8,7 +8,7 @@ use super::{
 use cid::Cid;
 use clap::{Args, Subcommand, ValueEnum};
 use rings_protocol::Digest;
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 /// `rings service`
 #[derive(Debug, Subcommand)]
@@ -31,6 +31,9 @@ pub enum ServiceCommand {
         after_help = "The values of the configuration and the salt stay in DIR, and are not sent anywhere.\n\nExample: rings service deploy car/service.yml --config values.json"
     )]
     Deploy(DeployServiceArgs),
+    /// List the instances: those in DIR, and those of the processes that the ring runs
+    #[command(after_help = "Example: rings service list --json")]
+    List(ServiceListArgs),
 }
 
 /// `rings process`
@@ -44,9 +47,26 @@ pub enum ProcessCommand {
         after_help = "Each line of standard input, or of the files of --event, is an event: its data as JSON. A file is named as \"@PATH\". A line `time SECONDS` is the time of a block, for processes with a schedule.\n\nExample: echo '{\"kwh\": 7}' | rings process dev process.yml"
     )]
     Dev(DevArgs),
-    /// Put a process into the store of the ring in DIR, for the instances of its services; prints its CID
-    #[command(after_help = "Example: rings process create process.yml --instance car=0x…")]
+    /// Have the ring in DIR run a process, for the instances of its services; prints its CID
+    #[command(
+        after_help = "The members go on with it until it is cancelled, whether a command runs or not.\n\nExample: rings process create process.yml --instance car=0x…"
+    )]
     Create(CreateProcessArgs),
+    /// List the processes that the ring runs
+    #[command(after_help = "Example: rings process list --json")]
+    List(ProcessListArgs),
+    /// Show a process: its instances, its newest runs, and their executions
+    #[command(after_help = "Example: rings process show charging")]
+    Show(ProcessShowArgs),
+    /// Let a process wait: events are taken down, and nothing is asked of the ring until it goes on
+    #[command(after_help = "Example: rings process pause charging")]
+    Pause(ChangeProcessArgs),
+    /// Let a process that waits go on
+    #[command(after_help = "Example: rings process resume charging")]
+    Resume(ChangeProcessArgs),
+    /// End a process for good
+    #[command(after_help = "Example: rings process cancel charging")]
+    Cancel(ChangeProcessArgs),
 }
 
 /// `rings execution`
@@ -140,6 +160,92 @@ pub struct CreateProcessArgs {
     /// An instance for one of its services [default: the only instance of that service in DIR]
     #[arg(long = "instance", value_name = "SERVICE=INSTANCE")]
     pub instances: Vec<NamedInstance>,
+    /// Another one than that with the same instances that was there before
+    #[arg(long)]
+    pub again: bool,
+}
+
+/// Options of `service list`.
+#[derive(Debug, Args)]
+pub struct ServiceListArgs {
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `process list`.
+#[derive(Debug, Args)]
+pub struct ProcessListArgs {
+    /// Where and how
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// Options of `process show`.
+#[derive(Debug, Args)]
+pub struct ProcessShowArgs {
+    /// The process: its name, its CID, or its installation (0x and 64 hexadecimal digits)
+    pub process: InstallationId,
+    /// Where and how
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// Most runs that are shown
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub limit: u32,
+}
+
+/// Options of `process pause`, `resume` and `cancel`.
+#[derive(Debug, Args)]
+pub struct ChangeProcessArgs {
+    /// The process: its name, its CID, or its installation (0x and 64 hexadecimal digits)
+    pub process: InstallationId,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// How long to wait until a ring node has decided it: seconds, or such as 5m
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// How a process that a ring runs is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstallationId {
+    /// By its installation.
+    Installation(Digest),
+    /// By the CID of its definition.
+    Process(Cid),
+    /// By the name in its definition.
+    Name(String),
+}
+
+impl fmt::Display for InstallationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installation(digest) => digest.fmt(f),
+            Self::Process(cid) => cid.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl FromStr for InstallationId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let installation = text.parse().map(Self::Installation);
+        let process = || super::values::cid(text).map(Self::Process);
+        let is_name = text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        let name = || is_name.then(|| Self::Name(text.to_owned()));
+        let found = installation.or_else(|_| process()).ok().or_else(name);
+        found.ok_or_else(|| {
+            format!("expected the name of a process, its CID (Qm…), or an installation (0x and 64 hexadecimal digits), got {text:?}")
+        })
+    }
 }
 
 /// `SERVICE=INSTANCE`
@@ -180,6 +286,9 @@ pub struct EmitArgs {
     /// Another event than the one with the same data that was there before
     #[arg(long)]
     pub again: bool,
+    /// End when a member has taken the event down
+    #[arg(long)]
+    pub no_wait: bool,
     /// How long to wait until all has been done that follows: seconds, or such as 5m
     #[arg(long, value_name = "TIME", default_value = "60", value_parser = wait)]
     pub timeout: Duration,

@@ -1,11 +1,7 @@
-//! `rings service deploy` and `rings process create`: definitions and programs into the store of a ring.
+//! `rings service deploy` and `rings process create`: definitions and programs into the store of a ring, whose members run the
+//! process from then on.
 
-use super::{
-    instances::{self, Created},
-    load,
-    ring::Ring,
-    ring_desk::RingDesk,
-};
+use super::{instances, load, ring::Ring, ring_desk::RingDesk};
 use crate::{
     args::{CreateProcessArgs, DeployServiceArgs},
     exit::{Context, ExitError, ExitStatus},
@@ -16,6 +12,7 @@ use crate::{
 };
 use cid::Cid;
 use rand::RngCore;
+use rings_api::processes::{CreateProcessParams, ProcessState};
 use rings_process::{
     data::{Data, Fields},
     document::Document,
@@ -147,14 +144,22 @@ pub async fn process(args: CreateProcessArgs, out: Out) -> Result<(), ExitError>
         keep(&desk, service).await?;
     }
     let cid = keep(&desk, loaded.plan.process()).await?;
-    instances::create(
-        &dir,
-        &Created {
-            version: instances::VERSION,
-            process: cid.to_string(),
-            instances: chosen,
+    let created = CreateProcessParams {
+        ring: ring.place.file.ring,
+        process: cid,
+        instances: chosen,
+        nonce: match args.again {
+            true => u64::from(rand::rngs::OsRng.next_u32()),
+            false => 0,
         },
-    )?;
+    };
+    let created = desk.member()?.create_process(&created).await?;
+    if created.state == ProcessState::Cancelled {
+        return Err(ExitError::usage(format!(
+            "process {cid} was cancelled for these instances; create it with --again"
+        )));
+    }
+    out.note(format_args!("the ring runs it as {}", created.installation));
     out.line(cid)
 }
 

@@ -1,13 +1,10 @@
-//! `rings emit`: an event by hand, and all that follows from it on the ring.
+//! `rings emit`: tells a ring of an event, and shows what follows.
 //!
-//! This command drives the processes: it resolves what is to be done, brings each execution to the ring as a request, and goes
-//! on with what two thirds have agreed on. Given the same event again, it finds the same executions and the results that are
-//! there, so a command that was interrupted is run again.
+//! A member takes the event down in its log; from then on the members go on by themselves, whether this command runs or not.
+//! It follows the same process with the results that two thirds have agreed on, and shows them as they come.
 
 use super::{
-    deploy::keep,
     dev_input::{data, take_files},
-    instances::{self, Created},
     lines::Teller,
     local::Came,
     ring::Ring,
@@ -23,18 +20,19 @@ use crate::{
 use cid::Cid;
 use futures::{future::LocalBoxFuture, stream::FuturesUnordered, FutureExt, StreamExt};
 use rand::RngCore;
+use rings_api::processes::{EmitParams, ListProcessesParams, ProcessState, ProcessView};
 use rings_process::{
+    data::Data,
     document::Document,
     event::{Event, Source, VERSION},
-    execution::Execution,
-    plan::{Plan, StepKind},
+    plan::Plan,
     process::Process,
     run::Run,
-    service::{Service, Task},
+    service::Service,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-/// Executions that are brought to the ring at once.
+/// Executions that are waited for at once.
 const MAX_AT_ONCE: usize = 32;
 
 /// `rings emit`
@@ -45,19 +43,16 @@ pub async fn emit(args: EmitArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     tokio::select! {
         done = all(&args, out) => done,
-        () = signals.next() => Err(ExitError::internal("interrupted; emit the same event again, and it goes on")),
+        () = signals.next() => Err(ExitError::internal("interrupted; if the event was told, the ring goes on: see `rings execution list`")),
     }
 }
 
 async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let deadline = Instant::now() + args.timeout;
-    let dir = args.dir.dir();
-    let instance = instances::get(&dir, args.instance)?;
     let mut fields = data(&args.data).map_err(ExitError::usage)?;
-    let created = instances::created(&dir)?;
-    let ring = Ring::of(Place::of_dir(dir)?).await?;
+    let ring = Ring::of(Place::of_dir(args.dir.dir())?).await?;
     let desk = RingDesk::new(&ring, deadline, out).await?;
-    let plans = plans(&ring, &created, args, instance.service).await?;
+    let plans = plans(&ring, &desk, args).await?;
     let Some(first) = plans.first() else {
         return Err(ExitError::usage(format!(
             "no process starts with event {} of instance {}; `rings process create` makes one",
@@ -76,11 +71,11 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
         event: args.event.clone(),
         instance: Some(args.instance),
         process: None,
-        service: Some(instance.service),
+        service: first.event().map(|(service, _)| service),
         source: Source::Hand { nonce },
         version: VERSION,
     };
-    // Each is checked before the first begins.
+    // Each is checked before the event is told.
     let mut runs = Vec::with_capacity(plans.len());
     for plan in plans {
         let run = Run::new(plan, &event);
@@ -88,17 +83,20 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
             run.map_err(|error| ExitError::usage("the event starts nothing").because(error))?,
         );
     }
-    keep(&desk, &event).await?;
-    out.line(format_args!(
-        "event {}  {}",
-        event.event,
-        event
-            .cid()
-            .map_err(|error| ExitError::usage(error.to_string()))?
-    ))?;
+    let told = EmitParams {
+        instance: args.instance,
+        event: event.event.clone(),
+        data: Data::Map(event.data).to_json(),
+        nonce,
+    };
+    let emitted = desk.member()?.emit(&told).await?;
+    out.line(format_args!("event {}  {}", told.event, emitted.event))?;
+    if args.no_wait {
+        return Ok(());
+    }
     let mut is_good = true;
     for mut run in runs {
-        is_good &= drive(&desk, &mut run, out).await?;
+        is_good &= follow(&desk, &mut run, out).await?;
     }
     match is_good {
         true => Ok(()),
@@ -109,40 +107,36 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
 /// The processes that the event starts, from the ring's store.
 async fn plans(
     ring: &Ring,
-    created: &[Created],
+    desk: &RingDesk<'_>,
     args: &EmitArgs,
-    service: Cid,
 ) -> Result<Vec<Arc<Plan>>, ExitError> {
     let mut plans = Vec::new();
-    for created in created {
-        if !created
-            .instances
-            .values()
-            .any(|instance| *instance == args.instance)
-        {
-            continue;
+    let mut which = ListProcessesParams::default();
+    loop {
+        let page = desk.member()?.list_processes(&which).await?;
+        for process in page.processes {
+            if !concerns(&process, args) {
+                continue;
+            }
+            let plan = plan(ring, process.process).await?;
+            let service = plan.event_service();
+            let instance = service.and_then(|service| process.instances.get(service));
+            let event = plan.event().map(|(_, event)| event);
+            if instance == Some(&args.instance) && event == Some(args.event.as_str()) {
+                plans.push(plan);
+            }
         }
-        let cid = created.process.parse::<Cid>().map_err(|error| {
-            ExitError::usage(format!(
-                "{} is no process; create it again",
-                created.process
-            ))
-            .because(error)
-        })?;
-        let plan = plan(ring, cid).await?;
-        let started_by = plan
-            .process()
-            .on
-            .event
-            .as_deref()
-            .and_then(|event| event.split_once('.'));
-        let is_of_instance =
-            started_by.is_some_and(|(name, _)| created.instances.get(name) == Some(&args.instance));
-        if is_of_instance && plan.event() == Some((service, args.event.as_str())) {
-            plans.push(plan);
+        match page.next {
+            Some(next) => which.from = Some(next),
+            None => return Ok(plans),
         }
     }
-    Ok(plans)
+}
+
+/// Whether a process may be started by the event: it is not cancelled, and it is for the instance.
+fn concerns(process: &ProcessView, args: &EmitArgs) -> bool {
+    let mut instances = process.instances.values();
+    process.state != ProcessState::Cancelled && instances.any(|instance| *instance == args.instance)
 }
 
 async fn plan(ring: &Ring, cid: Cid) -> Result<Arc<Plan>, ExitError> {
@@ -166,29 +160,21 @@ async fn document<D: Document>(ring: &Ring, cid: &Cid) -> Result<D, ExitError> {
 
 type Ended = (Cid, Result<Came, NoResult>);
 
-/// Goes through a process to its end. Whether all went well.
-async fn drive(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, ExitError> {
+/// Follows a process to its end. Whether all went well.
+async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, ExitError> {
     let mut teller = Teller::default();
-    let mut asked: FuturesUnordered<LocalBoxFuture<'_, Ended>> = FuturesUnordered::new();
+    let mut waiting: FuturesUnordered<LocalBoxFuture<'_, Ended>> = FuturesUnordered::new();
     loop {
-        let room = MAX_AT_ONCE.saturating_sub(asked.len());
-        let created: Vec<(Cid, Execution)> = run
-            .created()
-            .take(room)
-            .map(|(id, execution)| (id, execution.clone()))
-            .collect();
-        for (id, execution) in created {
-            let task = match run.plan().step(&execution.node).map(|step| &step.kind) {
-                Some(StepKind::Task(task)) => task.task.clone(),
-                _ => continue,
-            };
+        let room = MAX_AT_ONCE.saturating_sub(waiting.len());
+        let created: Vec<Cid> = run.created().take(room).map(|(id, _)| id).collect();
+        for id in created {
             run.started(id).map_err(|error| {
                 ExitError::internal("an execution was started twice").because(error)
             })?;
-            asked.push(one(desk, id, task, execution).boxed_local());
+            waiting.push(async move { (id, desk.wait(id).await) }.boxed_local());
         }
         teller.tell(run, out)?;
-        let Some((id, came)) = asked.next().await else {
+        let Some((id, came)) = waiting.next().await else {
             break;
         };
         let told = match came {
@@ -207,10 +193,6 @@ fn too_late(id: Cid, request: Option<rings_protocol::Digest>) -> ExitError {
     let request = request.map_or_else(String::new, |request| format!(", request {request}"));
     ExitError::new(
         ExitStatus::NoQuorum,
-        format!("two thirds of the members have not agreed on execution {id}{request}, in time; it stays: emit the same event again, and it goes on"),
+        format!("two thirds of the members have not agreed on execution {id}{request}, in time; the ring goes on when it can: see `rings execution show {id}`"),
     )
-}
-
-async fn one(desk: &RingDesk<'_>, id: Cid, task: Task, execution: Execution) -> Ended {
-    (id, desk.run(&task, &execution).await)
 }

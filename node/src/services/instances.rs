@@ -1,5 +1,4 @@
-//! The instances and processes of a ring's directory: `instances/HASH.json` with the values of a configuration and the salt, for
-//! its owner only, and `processes/CID.json` with the instances that a process is for.
+//! The instances of a ring's directory: `instances/HASH.json` with the values of a configuration and the salt, for its owner only.
 
 use crate::{
     exit::{Context, ExitError, ExitStatus},
@@ -8,37 +7,16 @@ use crate::{
 use cid::Cid;
 use rings_process::{document::Document, instance::Instance};
 use rings_protocol::Digest;
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-/// Instances, or processes, of one directory at most.
+/// Instances of one directory at most.
 const MAX_FILES: usize = 10_000;
-
-/// A process that was created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Created {
-    /// Version of this file.
-    pub version: u32,
-    /// The process.
-    pub process: String,
-    /// The instance of each of its services.
-    pub instances: BTreeMap<String, Digest>,
-}
-
-/// Version of [`Created`].
-pub const VERSION: u32 = 1;
 
 fn instances(dir: &RingDir) -> PathBuf {
     dir.root().join("instances")
-}
-
-fn processes(dir: &RingDir) -> PathBuf {
-    dir.root().join("processes")
 }
 
 /// Keeps an instance, and gives its hash.
@@ -78,56 +56,24 @@ pub fn get(dir: &RingDir, hash: Digest) -> Result<Instance, ExitError> {
         })
 }
 
+/// All instances, in the order of their hashes.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn all(dir: &RingDir) -> Result<Vec<(Digest, Instance)>, ExitError> {
+    let names = names(&instances(dir))?;
+    let hashes = names.iter().filter_map(|name| name.parse::<Digest>().ok());
+    hashes.map(|hash| Ok((hash, get(dir, hash)?))).collect()
+}
+
 /// The hashes of the instances of a service.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn of_service(dir: &RingDir, service: Cid) -> Result<Vec<Digest>, ExitError> {
-    let mut found = Vec::new();
-    for name in names(&instances(dir))? {
-        let Ok(hash) = name.parse::<Digest>() else {
-            continue;
-        };
-        if get(dir, hash)?.service == service {
-            found.push(hash);
-        }
-    }
-    Ok(found)
-}
-
-/// Keeps that a process was created.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn create(dir: &RingDir, created: &Created) -> Result<(), ExitError> {
-    let text = serde_json::to_string(created);
-    let text =
-        text.map_err(|error| ExitError::internal("the process cannot be written").because(error))?;
-    private_directory(&processes(dir))?;
-    replace(
-        &processes(dir).join(format!("{}.json", created.process)),
-        text.as_bytes(),
-    )
-}
-
-/// The processes that were created, in the order of their names.
-///
-/// # Errors
-/// When one of the files is none.
-pub fn created(dir: &RingDir) -> Result<Vec<Created>, ExitError> {
-    let mut found = Vec::new();
-    for name in names(&processes(dir))? {
-        let path = processes(dir).join(format!("{name}.json"));
-        let wrong = format!(
-            "{} is no process; delete it, and create the process again",
-            path.display()
-        );
-        let bytes = fs::read(&path).context(ExitStatus::Usage, wrong.as_str())?;
-        let created: Created = serde_json::from_slice(&bytes)
-            .map_err(|error| ExitError::usage(wrong).because(error))?;
-        found.push(created);
-    }
-    Ok(found)
+    let all = all(dir)?.into_iter();
+    let of_service = all.filter(|(_, instance)| instance.service == service);
+    Ok(of_service.map(|(hash, _)| hash).collect())
 }
 
 /// The names of the JSON files in a directory, without their ends, in order; none where it is missing.

@@ -1,6 +1,6 @@
 //! Executions on this machine alone: in the same workers, with the same limits, as a member runs them.
 
-use super::operation::{file_of, head, operation};
+use super::operation::head;
 use crate::{
     exit::ExitError,
     run::content::{blocks, joined, Content},
@@ -11,17 +11,17 @@ use bytes::Bytes;
 use cid::Cid;
 use rings_compute::{OutputSink, Pools, Task as Computed};
 use rings_member::{execute::failure_record, task};
-use rings_process::{execution::Execution, service::Task};
+use rings_process::{
+    execution::Execution,
+    service::Task,
+    work::{external, file_of, operation, why},
+};
 use rings_protocol::{
     cids::sha256,
     gate::{inputs_hash, Computation},
-    operation::Reason,
     Address,
 };
 use std::{collections::BTreeMap, io, sync::Arc};
-
-/// Bytes of a failed program's standard error that are shown.
-const SHOWN_BYTES: usize = 512;
 
 /// Files by their CIDs.
 pub type Files = BTreeMap<Cid, Arc<Content>>;
@@ -60,11 +60,8 @@ impl LocalDesk {
         execution: &Execution,
         files: &Files,
     ) -> Result<Came, ExitError> {
-        let Some(operation) = operation(task) else {
-            let connector = task.external.as_deref().unwrap_or_default();
-            return Ok(Err(format!(
-                "its task is external (connector {connector}), which is not built yet"
-            )));
+        let Some(operation) = operation(task, &rings_compute::profile()) else {
+            return Ok(Err(external(task)));
         };
         let Some(program) = files.get(&operation.program) else {
             return Ok(Err(format!(
@@ -116,27 +113,8 @@ impl LocalDesk {
         })?;
         Ok(match outcome.result {
             Ok(()) => Ok(written.0),
-            Err(failure) => {
-                let record = failure_record(failure, None);
-                Err(why(record.reason, record.code, record.trap, &record.stderr))
-            }
+            Err(failure) => Err(why(&failure_record(failure, None))),
         })
-    }
-}
-
-/// Why a program failed, in words.
-pub fn why(reason: Reason, code: Option<u32>, trap: Option<String>, stderr: &[u8]) -> String {
-    let why = match reason {
-        Reason::Exit => format!("it ended with exit status {}", code.unwrap_or_default()),
-        Reason::Trap => format!("it trapped ({})", trap.unwrap_or_default()),
-        Reason::Fuel => "it used all its fuel; give the task more".into(),
-        Reason::Memory => "it needed more memory than it may have; give the task more".into(),
-        Reason::Input => "the program or an input is malformed".into(),
-    };
-    let said = String::from_utf8_lossy(&stderr[stderr.len().saturating_sub(SHOWN_BYTES)..]);
-    match said.trim() {
-        "" => why,
-        said => format!("{why}, and said: {said}"),
     }
 }
 

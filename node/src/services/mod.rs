@@ -3,9 +3,9 @@
 //! `load.rs` reads definitions and the programs beside them; what is right and wrong in them, the crate `rings-process` says.
 //! `check.rs` and `cases.rs` check and show, `init.rs` makes a beginning. `dev.rs` runs a process on this machine
 //! (`local.rs`), with events as `dev_input.rs` reads them, and keeps what `trace.rs` needs (`records.rs`). On a ring,
-//! `deploy.rs` puts definitions into its store (`instances.rs`), and `emit.rs` drives a process, whose executions are requests
-//! (`ring_desk.rs`); `list.rs` finds them in the logs, and `ring.rs` what two thirds agreed on. What an execution is for a
-//! machine or a ring, `operation.rs` says, and `lines.rs` how a run is told.
+//! `deploy.rs` puts definitions into its store (`instances.rs`) and has its members run a process; `processes.rs` shows and changes
+//! those that they run. `emit.rs` tells of an event and follows what comes of it (`ring_desk.rs`); `list.rs` finds executions in
+//! the logs, and `ring.rs` what two thirds agreed on. `operation.rs` has what a program reads, `lines.rs` how a run is told.
 
 mod cases;
 mod check;
@@ -20,6 +20,7 @@ mod list;
 mod load;
 mod local;
 mod operation;
+mod processes;
 mod records;
 mod ring;
 mod ring_desk;
@@ -34,6 +35,7 @@ use crate::{
     exit::ExitError,
     out::Out,
 };
+use rings_api::processes::ProcessState;
 
 /// `rings service`
 ///
@@ -45,6 +47,7 @@ pub async fn service(command: ServiceCommand, out: Out) -> Result<(), ExitError>
         ServiceCommand::Check(args) => check::service(args, out).await,
         ServiceCommand::Show(args) => check::show(args, out).await,
         ServiceCommand::Deploy(args) => deploy::service(args, out).await,
+        ServiceCommand::List(args) => processes::services(args, out).await,
     }
 }
 
@@ -57,6 +60,11 @@ pub async fn process(command: ProcessCommand, out: Out) -> Result<(), ExitError>
         ProcessCommand::Check(args) => check::process(args, out).await,
         ProcessCommand::Dev(args) => dev::dev(args, out).await,
         ProcessCommand::Create(args) => deploy::process(args, out).await,
+        ProcessCommand::List(args) => processes::list(args, out).await,
+        ProcessCommand::Show(args) => processes::show(args, out).await,
+        ProcessCommand::Pause(args) => processes::change(args, ProcessState::Paused, out).await,
+        ProcessCommand::Resume(args) => processes::change(args, ProcessState::Active, out).await,
+        ProcessCommand::Cancel(args) => processes::change(args, ProcessState::Cancelled, out).await,
     }
 }
 

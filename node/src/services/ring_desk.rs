@@ -1,29 +1,32 @@
-//! Executions on a ring: each is a request, brought to one member, on which two thirds agree.
+//! The members of a ring that run its processes: told of events, and asked what became of executions.
+//!
+//! What a member says of an execution only tells where to look: what it gave is read out of the members' signed votes, or out
+//! of a ring node that the chain confirms.
 
-use super::{
-    local::{why, Came},
-    operation::{file_of, head, operation},
-    ring::Ring,
-};
+use super::{local::Came, ring::Ring};
 use crate::{exit::ExitError, out::Out, process::Pauses, run::content::Content};
 use cid::Cid;
 use rings_api::{
-    views::{RequestInputView, RequestState},
-    Client, RequestParams,
+    processes::{ExecutionState, ExecutionView},
+    Client,
 };
-use rings_process::{execution::Execution, service::Task};
+use rings_process::work::why;
 use rings_protocol::{cids::data_cid, operation::FailureRecord, ringlog::Outcome, Digest};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
-/// Longest pause between two looks at a request.
+/// Longest pause between two looks at an execution.
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
 /// Time for a member to answer.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
-/// Brings executions to a ring, and waits for what it agrees on.
+/// Tells a ring of events, and waits for what it agrees on.
 pub struct RingDesk<'r> {
     ring: &'r Ring,
-    member: &'r Client,
+    /// The member that is asked now, in the order of the ring's file.
+    current: AtomicUsize,
     deadline: Instant,
     out: Out,
 }
@@ -46,20 +49,17 @@ impl From<ExitError> for NoResult {
 }
 
 impl<'r> RingDesk<'r> {
-    /// A desk that asks the first member that answers, in the order of the ring's file, so that the same execution is the same
-    /// request.
+    /// A desk that asks the first member that answers, in the order of the ring's file.
     ///
     /// # Errors
     /// Status 5 when none answers.
     pub async fn new(ring: &'r Ring, deadline: Instant, out: Out) -> Result<Self, ExitError> {
-        for member in &ring.place.clients {
-            if matches!(
-                tokio::time::timeout(ASK_LIMIT, member.status()).await,
-                Ok(Ok(_))
-            ) {
+        for (index, member) in ring.place.clients.iter().enumerate() {
+            let status = tokio::time::timeout(ASK_LIMIT, member.status()).await;
+            if matches!(status, Ok(Ok(_))) {
                 return Ok(Self {
                     ring,
-                    member,
+                    current: AtomicUsize::new(index),
                     deadline,
                     out,
                 });
@@ -72,78 +72,64 @@ impl<'r> RingDesk<'r> {
         ))
     }
 
+    /// The member that is asked now.
+    ///
+    /// # Errors
+    /// When the ring's file names none.
+    pub fn member(&self) -> Result<&'r Client, ExitError> {
+        let current = self.current.load(Ordering::Relaxed);
+        let members = &self.ring.place.clients;
+        let member = members.get(current % members.len().max(1));
+        member.ok_or_else(|| ExitError::usage("the ring's directory names no member"))
+    }
+
     /// Puts a file into the member's store, for good.
     ///
     /// # Errors
     /// When the member does not take it.
     pub async fn keep(&self, content: &Content) -> Result<(), ExitError> {
-        content.add_to(self.member, None, self.out).await
+        content.add_to(self.member()?, None, self.out).await
     }
 
-    /// Has the ring run an execution.
+    /// Waits until an execution has ended. A member that does not answer any more is left for the next one.
     ///
     /// # Errors
     /// [`NoResult`].
-    pub async fn run(&self, task: &Task, execution: &Execution) -> Result<Came, NoResult> {
-        let Some(operation) = operation(task) else {
-            let connector = task.external.as_deref().unwrap_or_default();
-            return Ok(Err(format!(
-                "its task is external (connector {connector}), which is not built yet"
-            )));
-        };
-        let file = match file_of(task, execution) {
-            Ok(file) => file,
-            Err(what) => return Ok(Err(what)),
-        };
-        let bytes = operation
-            .to_dag_json()
-            .map_err(|error| ExitError::usage(error.to_string()))?;
-        let operation = Content::memory("the operation", bytes).await?;
-        self.keep(&operation).await?;
-        let mut inputs = Vec::new();
-        for content in head(execution).await? {
-            self.keep(&content).await?;
-            inputs.push(content.cid());
-        }
-        inputs.extend(file);
-        let request = self.ask(operation.cid(), &inputs).await?;
-        self.wait(request).await
-    }
-
-    async fn ask(&self, operation: Cid, inputs: &[Cid]) -> Result<Digest, ExitError> {
-        let inputs = inputs
-            .iter()
-            .map(|cid| RequestInputView::Data { cid: *cid });
-        let params = RequestParams {
-            ring: self.ring.place.file.ring,
-            operation,
-            inputs: inputs.collect(),
-            nonce: 0,
-            until: None,
-        };
-        Ok(self.member.request(&params).await?.request)
-    }
-
-    /// Waits until two thirds have voted alike, by their signed logs. What the member says only tells when to look.
-    async fn wait(&self, request: Digest) -> Result<Came, NoResult> {
+    pub async fn wait(&self, execution: Cid) -> Result<Came, NoResult> {
         let mut pauses = Pauses::new(LONGEST_LOOK);
+        let mut request = None;
         loop {
-            let view = self
-                .member
-                .get_request(request)
-                .await
-                .map_err(ExitError::from)?;
-            if matches!(view.state, RequestState::Agreed | RequestState::Listed) {
-                if let Some(outcome) = self.ring.outcome(request).await? {
-                    return Ok(self.came(outcome).await?);
+            match self.member()?.get_execution(execution).await {
+                Ok(Some(view)) => {
+                    request = view.request.or(request);
+                    if let Some(came) = self.ended(&view).await? {
+                        return Ok(came);
+                    }
                 }
+                Ok(None) => {}
+                Err(_) => drop(self.current.fetch_add(1, Ordering::Relaxed)),
             }
             if Instant::now() >= self.deadline {
-                return Err(NoResult::TooLate {
-                    request: Some(request),
-                });
+                return Err(NoResult::TooLate { request });
             }
             pauses.next().await;
+        }
+    }
+
+    /// What an execution gave, once it has ended.
+    async fn ended(&self, view: &ExecutionView) -> Result<Option<Came>, NoResult> {
+        let has_ended = matches!(
+            view.state,
+            ExecutionState::Succeeded | ExecutionState::Failed
+        );
+        let Some(request) = view.request.filter(|_| has_ended) else {
+            // It failed before it could be asked: everybody finds the same reason.
+            let reason = view.reason.clone().filter(|_| has_ended);
+            return Ok(reason.map(Err));
+        };
+        match self.ring.outcome(request).await? {
+            Some(outcome) => Ok(Some(self.came(outcome).await?)),
+            None => Ok(None),
         }
     }
 
@@ -159,12 +145,7 @@ impl<'r> RingDesk<'r> {
                 let record = record.map_err(|error| {
                     ExitError::unavailable("the failure record cannot be read").because(error)
                 })?;
-                Ok(Err(why(
-                    record.reason,
-                    record.code,
-                    record.trap,
-                    &record.stderr,
-                )))
+                Ok(Err(why(&record)))
             }
         }
     }

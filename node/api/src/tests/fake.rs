@@ -1,7 +1,9 @@
 //! A member that answers with fixed values, and a store that can be broken on purpose.
 
-use super::super::{views::*, ApiError, ClientRings, HexBytes, NodeApi, Pin, RequestParams};
-use super::fake_client_rings::FakeClientRings;
+use super::super::{
+    views::*, ApiError, ClientRings, HexBytes, NodeApi, Pin, ProcessKeeper, RequestParams,
+};
+use super::{fake_client_rings::FakeClientRings, fake_processes::FakeProcesses};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
@@ -383,6 +385,10 @@ impl NodeApi for FakeNode {
             (RING, _) => Err(ApiError::NotAMember { ring, member }),
             _ => Err(ApiError::NotFollowed { ring }),
         }
+    }
+
+    async fn processes(&self) -> Result<Arc<dyn ProcessKeeper>, ApiError> {
+        Ok(Arc::new(FakeProcesses))
     }
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {

@@ -5,7 +5,9 @@ mod client;
 mod client_rings;
 mod fake;
 mod fake_client_rings;
+mod fake_processes;
 mod gateway;
+mod processes;
 mod rpc;
 mod tls;
 

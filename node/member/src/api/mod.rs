@@ -2,8 +2,8 @@
 //!
 //! [`Api`] reads from four places: the state database (gates, votes, logs), [`RingStatus`] (members, peers,
 //! heights), the chain (who keeps the ring, how a result was registered), and the core, which is asked through its
-//! inbox how far it is with a gate. It changes nothing, except that it gives requests to the core, and what avatars send to
-//! [`Clients`]. To add a method, add it to the trait in `rings-api` first.
+//! inbox how far it is with a gate. It changes nothing, except that it gives requests to the core, what avatars send to
+//! [`Clients`], and what people ask of processes to [`Processes`]. To add a method, add it to the trait in `rings-api` first.
 //!
 //! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot
 //! reach), `request` (the same for requests, and proofs), `log` and `older` (pages of a member's log), `views` (the parts of an
@@ -24,6 +24,7 @@ use crate::{
     housekeeping::Housekeeper,
     metrics::{self, Facts},
     opened::Opened,
+    processes::Processes,
     ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
     state::MemberState,
@@ -34,7 +35,7 @@ use rings_api::{
         ForkView, GateView, Head, LogPage, MemberView, ProofView, RequestView, RequestedView,
         RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
+    ApiError, ClientRings, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
 };
 use rings_chain::{Chain, RingState};
 use rings_network::Network;
@@ -62,6 +63,7 @@ pub struct Api {
     network: Network,
     blocks: Arc<MemberBlocks>,
     clients: Arc<Clients>,
+    processes: Arc<Processes>,
     keeper: Arc<Housekeeper>,
     outbox: mpsc::Sender<Input>,
     /// When this process began to run, in milliseconds since 1970.
@@ -72,7 +74,7 @@ impl Api {
     pub(crate) fn new(
         parts: &Opened,
         network: Network,
-        (blocks, clients): (Arc<MemberBlocks>, Arc<Clients>),
+        (blocks, clients, processes): (Arc<MemberBlocks>, Arc<Clients>, Arc<Processes>),
         keeper: Arc<Housekeeper>,
         outbox: mpsc::Sender<Input>,
     ) -> Self {
@@ -89,6 +91,7 @@ impl Api {
             network,
             blocks,
             clients,
+            processes,
             keeper,
             outbox,
             started: clock::milliseconds(),
@@ -247,6 +250,10 @@ impl NodeApi for Api {
 
     async fn client_rings(&self) -> Result<Arc<dyn ClientRings>, ApiError> {
         Ok(Arc::clone(&self.clients) as Arc<dyn ClientRings>)
+    }
+
+    async fn processes(&self) -> Result<Arc<dyn ProcessKeeper>, ApiError> {
+        Ok(Arc::clone(&self.processes) as Arc<dyn ProcessKeeper>)
     }
 
     async fn request(&self, request: RequestParams) -> Result<RequestedView, ApiError> {

@@ -11,10 +11,10 @@ use crate::{
 use rings_chain::{Chain, RingState, Submitter};
 use rings_compute::Pools;
 use rings_network::Network;
-use rings_protocol::{crypto::SecretKey, eip712::Domain, member::Member};
+use rings_protocol::{crypto::SecretKey, eip712::Domain, member::Member, Digest};
 use rings_store::{BlockSource, BlockStore};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, Notify};
+use tokio::sync::{broadcast, mpsc, Notify};
 
 /// What the core works with.
 pub struct CoreParts {
@@ -62,6 +62,10 @@ pub struct CoreParts {
     pub announce: Arc<Notify>,
     /// Notified when nodes of other members' logs are on disk.
     pub heard: Arc<Notify>,
+    /// Notified when a log has a new word about processes, on disk.
+    pub words: Arc<Notify>,
+    /// Told of each request on which two thirds have agreed.
+    pub agreed: broadcast::Sender<Digest>,
     /// Faults to make, in tests.
     pub faults: Faults,
     /// The inbox, for tasks that report back.

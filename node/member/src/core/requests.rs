@@ -13,6 +13,7 @@ use super::{
 };
 use crate::execute::Execution;
 use rings_api::with_causes;
+use rings_process::words::Word;
 use rings_protocol::{
     assembly::{Choice, Endorsement, Proposal},
     gate::Computation,
@@ -63,6 +64,9 @@ impl Core {
     pub(super) fn hear(&mut self, node: &LogNode) -> Result<(), CoreError> {
         self.hear_of_keys(node);
         let (author, now) = (node.author(), self.now());
+        if node.content().body.iter().any(Word::is_one) {
+            self.parts.words.notify_one();
+        }
         for message in &node.content().body {
             let said = match said(message) {
                 Ok(said) => said,
@@ -98,7 +102,13 @@ impl Core {
     fn note_agreed(&mut self, request: Digest, now: u64) {
         let standing = self.ring.assembler.book().standing(request);
         if standing.is_some_and(|standing| standing.agreed.is_some()) {
-            self.ring.times(request).agreed.get_or_insert(now);
+            let agreed = &mut self.ring.times(request).agreed;
+            if agreed.is_none() {
+                *agreed = Some(now);
+                // Nobody listens while the member starts; whoever begins later looks for itself.
+                let listeners = self.parts.agreed.send(request).unwrap_or(0);
+                tracing::trace!(%request, listeners, "two thirds have agreed");
+            }
         }
     }
 

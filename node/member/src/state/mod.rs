@@ -25,6 +25,7 @@ mod kept_from;
 mod keys;
 mod logs;
 mod open;
+mod processes;
 mod quota;
 mod records;
 mod request_work;
@@ -40,6 +41,10 @@ mod work;
 pub use clients::{ClientState, Flush, Place, Spent};
 pub use error::StateError;
 pub use open::Identity;
+pub use processes::{
+    Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd, RunKey,
+    RunRecord,
+};
 pub use records::{
     Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,
 };

@@ -16,6 +16,7 @@ pub use step::{Step, StepKind, TaskStep, DONE, NO, VALUE, YES};
 use crate::{
     bounds::{MAX_NODES, MAX_SERVICES},
     document::Document,
+    origin::LogReader,
     process::{Process, VERSION},
     schedule::Schedule,
     service::{Fault, Service},
@@ -95,6 +96,20 @@ impl Plan {
     pub fn event(&self) -> Option<(Cid, &str)> {
         let (service, event) = self.started.event.as_ref()?;
         Some((*self.process.services.get(service)?, event))
+    }
+
+    /// The process's name for the service whose event starts it, unless it is a schedule.
+    pub fn event_service(&self) -> Option<&str> {
+        let (service, _) = self.started.event.as_ref()?;
+        Some(service)
+    }
+
+    /// What reads the events that start it, if they are logs of a contract.
+    pub fn log_reader(&self) -> Option<LogReader> {
+        let (service, event) = self.started.event.as_ref()?;
+        let kind = self.services.get(service)?.events.get(event)?;
+        // It was read without a fault when the plan was made.
+        kind.from.as_ref()?.reader(&kind.data).ok()
     }
 
     /// The fields of the event that starts it.

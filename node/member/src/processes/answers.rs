@@ -1,0 +1,286 @@
+//! Answers the HTTP side what changes processes: to install one, to take an event down, to pause, resume and cancel.
+
+use super::{error::ProcessError, keeper::Processes};
+use crate::state::Installed;
+use async_trait::async_trait;
+use cid::Cid;
+use rings_api::{
+    processes::{
+        CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
+        ProcessRunsView, ProcessState, ProcessView, ProcessesView,
+    },
+    ApiError, ProcessKeeper,
+};
+use rings_process::{
+    data::{Data, Fields},
+    document::{cid_of, Document},
+    event::{Event, Source, VERSION as EVENT_VERSION},
+    plan::Plan,
+    run::Run,
+    words::{Activity, Change, Happened, Installation, Word, VERSION},
+};
+use rings_protocol::{cids::digest_of, Digest};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Installations that are read from the disk at once.
+const PAGE: usize = 1_024;
+
+#[async_trait]
+impl ProcessKeeper for Processes {
+    async fn create(&self, asked: CreateProcessParams) -> Result<ProcessView, ApiError> {
+        if asked.ring != self.parts.domain.ring {
+            return Err(ApiError::NotFollowed { ring: asked.ring });
+        }
+        let plan = self.plan(asked.process).await?;
+        check_instances(&plan, &asked)?;
+        // What happened before it was installed does not start it.
+        let head = self.parts.chain.block_number().await;
+        let head = head.map_err(ProcessError::Chain)?;
+        let installation = Installation {
+            instances: asked.instances,
+            nonce: asked.nonce,
+            process: asked.process,
+            since: head.saturating_add(1),
+            version: VERSION,
+        };
+        let id = installation.id().map_err(ProcessError::Document)?;
+        if let Some(installed) = self.held(id)? {
+            return self.view(id, &installed).await;
+        }
+        self.say(&[Word::Installation(installation)]).await?;
+        let installed = self.until_installed(id).await?;
+        self.view(id, &installed).await
+    }
+
+    async fn change(
+        &self,
+        installation: Digest,
+        to: ProcessState,
+    ) -> Result<ProcessView, ApiError> {
+        let installed = self.must_hold(installation)?;
+        let (now, to) = (installed.activity, activity(to));
+        if !now.may_become(to) {
+            let reason = format!("the process is {now}, and cannot become {to}");
+            return Err(ApiError::Refused { reason });
+        }
+        let change = Change {
+            installation,
+            number: installed.changes + 1,
+            to,
+            version: VERSION,
+        };
+        self.say(&[Word::Change(change)]).await?;
+        self.view(installation, &installed).await
+    }
+
+    async fn emit(&self, asked: EmitParams) -> Result<EmittedView, ApiError> {
+        let source = Source::Hand { nonce: asked.nonce };
+        let what = (asked.instance, asked.event);
+        self.take_event(what, asked.data, source).await
+    }
+
+    async fn hook(&self, event: HookedEvent) -> Result<EmittedView, ApiError> {
+        let source = Source::Webhook { id: event.id };
+        let what = (event.instance, event.event);
+        self.take_event(what, event.data, source).await
+    }
+
+    async fn list(&self, behind: Option<Digest>, limit: usize) -> Result<ProcessesView, ApiError> {
+        self.show_list(behind, limit).await
+    }
+
+    async fn get(
+        &self,
+        installation: Digest,
+        page: (Option<u64>, usize),
+    ) -> Result<ProcessRunsView, ApiError> {
+        let installed = self.must_hold(installation)?;
+        self.show_runs((installation, &installed), page).await
+    }
+
+    async fn executions(
+        &self,
+        event: Option<Cid>,
+        limit: usize,
+    ) -> Result<ExecutionsView, ApiError> {
+        self.show_executions(event, limit).await
+    }
+
+    async fn execution(&self, execution: Cid) -> Result<Option<ExecutionView>, ApiError> {
+        self.show_execution(execution).await
+    }
+}
+
+impl Processes {
+    fn held(&self, id: Digest) -> Result<Option<Installed>, ApiError> {
+        Ok(self.state.installed(id).map_err(ProcessError::State)?)
+    }
+
+    fn must_hold(&self, id: Digest) -> Result<Installed, ApiError> {
+        self.held(id)?.ok_or_else(|| {
+            invalid(format!(
+                "there is no process {id} in this ring; `rings process list` shows those that there are"
+            ))
+        })
+    }
+
+    /// Waits until the word in the own log was taken in.
+    async fn until_installed(&self, id: Digest) -> Result<Installed, ApiError> {
+        let mut taken = self.taken.subscribe();
+        loop {
+            taken.borrow_and_update();
+            if let Some(installed) = self.held(id)? {
+                return Ok(installed);
+            }
+            let changed = taken.changed().await;
+            changed.map_err(|_| ProcessError::Stopping)?;
+        }
+    }
+
+    /// Takes an event down, if it starts something.
+    async fn take_event(
+        &self,
+        (instance, name): (Digest, String),
+        data: serde_json::Value,
+        source: Source,
+    ) -> Result<EmittedView, ApiError> {
+        let (plans, starts) = self.started_by((instance, &name)).await?;
+        let Some(first) = plans.first() else {
+            return Err(invalid(format!(
+                "no process starts with event {name} of instance {instance}; `rings process create` makes one"
+            )));
+        };
+        let event = Event {
+            data: fields(data)?,
+            event: name,
+            instance: Some(instance),
+            process: None,
+            service: first.event().map(|(service, _)| service),
+            source,
+            version: EVENT_VERSION,
+        };
+        for plan in &plans {
+            Run::new(Arc::clone(plan), &event).map_err(|error| {
+                let cause = rings_api::with_causes(&error);
+                invalid(format!("the event starts nothing: {cause}"))
+            })?;
+        }
+        self.take_down(event, starts).await
+    }
+
+    /// The processes that an event starts, and their installations. Those that are paused take it down too.
+    async fn started_by(
+        &self,
+        (instance, event): (Digest, &str),
+    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ApiError> {
+        let (mut plans, mut starts, mut after) = (Vec::new(), BTreeSet::new(), None);
+        loop {
+            let page = self.state.all_installed(after, PAGE);
+            let page = page.map_err(ProcessError::State)?;
+            let count = page.len();
+            for (id, installed) in page {
+                after = Some(id);
+                let installation = &installed.installation;
+                let has_instance = installation
+                    .instances
+                    .values()
+                    .any(|other| *other == instance);
+                if !has_instance || installed.activity == Activity::Cancelled {
+                    continue;
+                }
+                let plan = self.plan(installation.process).await?;
+                if is_started(&plan, installation, (instance, event)) {
+                    starts.insert(id);
+                    plans.push(plan);
+                }
+            }
+            if count < PAGE {
+                return Ok((plans, starts));
+            }
+        }
+    }
+
+    /// Writes an event into the own log, unless all that it starts was started before.
+    async fn take_down(
+        &self,
+        event: Event,
+        starts: BTreeSet<Digest>,
+    ) -> Result<EmittedView, ApiError> {
+        let bytes = event.to_bytes().map_err(ProcessError::Document)?;
+        let cid = cid_of(&bytes);
+        let name = digest_of(&cid).unwrap_or_default();
+        let mut is_known = true;
+        for id in &starts {
+            let run = self.state.run((*id, name)).map_err(ProcessError::State)?;
+            is_known &= run.is_some_and(|run| run.by.is_some());
+        }
+        if !is_known {
+            self.keep(&[bytes]).await.map_err(ProcessError::Store)?;
+            let happened = Happened {
+                event,
+                starts: starts.clone(),
+                version: VERSION,
+            };
+            self.say(&[Word::Happened(happened)]).await?;
+        }
+        Ok(EmittedView {
+            event: cid,
+            starts: starts.into_iter().collect(),
+            fresh: !is_known,
+        })
+    }
+}
+
+fn invalid(reason: String) -> ApiError {
+    ApiError::InvalidParams { reason }
+}
+
+fn activity(state: ProcessState) -> Activity {
+    match state {
+        ProcessState::Active => Activity::Active,
+        ProcessState::Paused => Activity::Paused,
+        ProcessState::Cancelled => Activity::Cancelled,
+    }
+}
+
+/// Each service of the process has an instance, and nothing else has one.
+fn check_instances(plan: &Plan, asked: &CreateProcessParams) -> Result<(), ApiError> {
+    let services = &plan.process().services;
+    if let Some(missing) = services
+        .keys()
+        .find(|name| !asked.instances.contains_key(*name))
+    {
+        return Err(invalid(format!(
+            "the process uses service {missing}; name the instance of it"
+        )));
+    }
+    match asked
+        .instances
+        .keys()
+        .find(|name| !services.contains_key(*name))
+    {
+        Some(other) => Err(invalid(format!("the process has no service {other}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a process starts with this event of this instance.
+fn is_started(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
+    let service = plan.event_service();
+    let its_instance = service.and_then(|service| installation.instances.get(service));
+    let its_event = plan.event().map(|(_, event)| event);
+    its_instance == Some(&instance) && its_event == Some(event)
+}
+
+fn fields(data: serde_json::Value) -> Result<Fields, ApiError> {
+    let data = serde_json::from_value::<Data>(data);
+    match data {
+        Ok(Data::Map(fields)) if Data::Map(fields.clone()).is_within_bounds() => Ok(fields),
+        Ok(Data::Map(_)) => Err(invalid("the data are nested too deep, or too many".into())),
+        Ok(other) => Err(invalid(format!(
+            "the data are {}; give an object",
+            other.kind()
+        ))),
+        Err(error) => Err(invalid(format!("the data cannot be taken: {error}"))),
+    }
+}

@@ -1,0 +1,360 @@
+//! The task that goes on with all runs that are open.
+//!
+//! A step reads what is new in the logs, takes up runs as far as there is room, and starts looks at executions. What comes of a
+//! look makes further executions. What has ended is on disk before it is told. A failure of the disk, the store or the chain
+//! is told, and the step is done again after a turn.
+
+use super::{
+    error::ProcessError,
+    hear::Places,
+    job::{progress, Look, Seen},
+    keeper::Processes,
+    runs::{Runs, Told},
+};
+use crate::state::{Opening, RunKey, StateError};
+use cid::Cid;
+use rings_api::with_causes;
+use rings_process::{
+    document::Document,
+    event::Event,
+    plan::Plan,
+    run::Run,
+    words::{Activity, Change, Word, VERSION},
+};
+use rings_protocol::{assembly::Choice, ringlog::Entry, Digest};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+use tokio::{
+    sync::broadcast::{error::RecvError, Receiver},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Runs in memory at once.
+const MAX_RUNS: usize = 512;
+/// Runs of one installation in memory at once.
+const MAX_RUNS_EACH: usize = 64;
+/// Looks at executions under way at once.
+const MAX_LOOKS: usize = 64;
+/// Agreed requests that are taken at once.
+const MAX_AGREED: usize = 256;
+
+/// Goes on with all runs until `stop`.
+///
+/// # Errors
+/// [`StateError`] when the database cannot be used and waiting does not help.
+pub async fn drive(
+    shared: Arc<Processes>,
+    mut agreed: Receiver<Digest>,
+    stop: CancellationToken,
+) -> Result<(), StateError> {
+    let mut driver = Driver::new(shared);
+    while !stop.is_cancelled() {
+        match driver.step().await {
+            Ok(()) => driver.paused = None,
+            Err(ProcessError::State(error)) if !error.is_transient() => return Err(error),
+            Err(ProcessError::Stopping) => break,
+            Err(error) => {
+                let cause = with_causes(&error);
+                tracing::warn!(cause, "processes cannot be gone on with now; trying again");
+                driver.paused = Some(Instant::now() + driver.shared.parts.turn);
+            }
+        }
+        let wake = driver.wake();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep_until(wake.into()), if driver.paused.is_some() => {}
+            () = driver.shared.parts.words.notified() => {}
+            request = agreed.recv() => match request {
+                // The core has ended, and with it the member.
+                Err(RecvError::Closed) => break,
+                request => driver.on_agreed(request.ok(), &mut agreed),
+            },
+            Some(done) = driver.tasks.join_next() => match done {
+                Ok(done) => driver.on_done(done),
+                Err(error) => tracing::warn!(%error, "a look at an execution was cut short"),
+            },
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// How a task of the driver has ended.
+enum Done {
+    Looked(Look, Result<Seen, ProcessError>),
+    Planned(Cid, Result<(), ProcessError>),
+}
+
+struct Driver {
+    shared: Arc<Processes>,
+    places: Places,
+    runs: Runs,
+    tasks: JoinSet<Done>,
+    looks: usize,
+    /// Processes whose definitions are being read, or could not be read until then.
+    planning: BTreeMap<Cid, Option<Instant>>,
+    /// What came of looks, to be taken in by the next step.
+    seen: Vec<(Look, Result<Seen, ProcessError>)>,
+    /// The events of runs that were taken up, which are to be kept in the own store.
+    events: Vec<Vec<u8>>,
+    /// When it is looked around without a reason.
+    around: Instant,
+    /// Until when nothing is tried, because a step has failed.
+    paused: Option<Instant>,
+}
+
+impl Driver {
+    fn new(shared: Arc<Processes>) -> Self {
+        Self {
+            shared,
+            places: Places::new(),
+            runs: Runs::default(),
+            tasks: JoinSet::new(),
+            looks: 0,
+            planning: BTreeMap::new(),
+            seen: Vec::new(),
+            events: Vec::new(),
+            around: Instant::now(),
+            paused: None,
+        }
+    }
+
+    fn wake(&self) -> Instant {
+        let due = self.runs.next_due();
+        let wake = due.map_or(self.around, |due| due.min(self.around));
+        self.paused.unwrap_or(wake)
+    }
+
+    fn on_agreed(&mut self, request: Option<Digest>, agreed: &mut Receiver<Digest>) {
+        match request {
+            Some(request) => self.runs.agreed(&request),
+            // Some were missed.
+            None => self.runs.wake_all(),
+        }
+        for _ in 0..MAX_AGREED {
+            match agreed.try_recv() {
+                Ok(request) => self.runs.agreed(&request),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Looked(look, seen) => {
+                self.looks -= 1;
+                self.seen.push((look, seen));
+            }
+            Done::Planned(process, Ok(())) => drop(self.planning.remove(&process)),
+            Done::Planned(process, Err(error)) => {
+                let cause = with_causes(&error);
+                tracing::warn!(%process, cause, "a process cannot be read now; trying again");
+                let again = Instant::now() + self.shared.parts.turn;
+                self.planning.insert(process, Some(again));
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), ProcessError> {
+        while let Some(Ok(done)) = self.tasks.try_join_next() {
+            self.on_done(done);
+        }
+        let now = Instant::now();
+        if now >= self.around {
+            self.around = now + self.shared.parts.turn;
+        }
+        let shared = Arc::clone(&self.shared);
+        let news = shared.hear(&mut self.places).await?;
+        self.choose(news.choices).await?;
+        self.decide()?;
+        self.take_seen().await?;
+        self.take_up()?;
+        if !self.events.is_empty() {
+            // Whoever traces a result finds them with any member.
+            shared.keep(&self.events).await?;
+            self.events.clear();
+        }
+        self.runs.fill(&shared)?;
+        self.runs.wake_due(now);
+        self.look(now);
+        Ok(())
+    }
+
+    /// Says what this member would choose.
+    async fn choose(&mut self, choices: Vec<Choice>) -> Result<(), ProcessError> {
+        if choices.is_empty() {
+            return Ok(());
+        }
+        self.shared.choose(&choices).await?;
+        tokio::task::block_in_place(|| self.shared.state.chosen(&choices))?;
+        Ok(())
+    }
+
+    /// Takes in the changes that the ring has decided.
+    fn decide(&mut self) -> Result<(), ProcessError> {
+        let decided = self.shared.decide()?;
+        if !decided.is_empty() {
+            self.shared.taken.send_modify(|taken| *taken += 1);
+        }
+        for (installation, activity) in decided {
+            if activity != Activity::Active {
+                self.runs.forget(&self.shared, installation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what came of looks, writes what has ended, and tells of what this member had asked.
+    async fn take_seen(&mut self) -> Result<(), ProcessError> {
+        let mut told = Vec::new();
+        for (look, seen) in std::mem::take(&mut self.seen) {
+            let id = look.execution;
+            match seen {
+                Ok(Seen::Ended {
+                    request,
+                    answer,
+                    result,
+                    is_kept,
+                }) => {
+                    let what = (request, &answer, result);
+                    told.extend(self.runs.end(&self.shared, id, what, is_kept)?);
+                }
+                Ok(Seen::Open { asked }) => {
+                    self.runs.still_open(&self.shared, id, asked, look.may_ask);
+                }
+                Err(error) => {
+                    let cause = with_causes(&error);
+                    tracing::warn!(execution = %id, cause, "an execution cannot be gone on with now; trying again");
+                    self.runs.still_open(&self.shared, id, None, true);
+                }
+            }
+        }
+        let (ended, finished) = self.runs.take_written();
+        let written = tokio::task::block_in_place(|| self.shared.state.end(&ended, &finished));
+        if let Err(error) = written {
+            self.runs.put_back((ended, finished));
+            return Err(error.into());
+        }
+        self.tell(told).await
+    }
+
+    async fn tell(&self, told: Vec<Told>) -> Result<(), ProcessError> {
+        if told.is_empty() {
+            return Ok(());
+        }
+        let words = told.into_iter().map(|told| {
+            Word::Progress(progress(told.execution, told.run, told.request, told.stage))
+        });
+        // Nothing waits for it.
+        drop(self.shared.tell(&words.collect::<Vec<_>>()).await?);
+        Ok(())
+    }
+
+    /// Takes up runs that are open, as far as there is room.
+    fn take_up(&mut self) -> Result<(), ProcessError> {
+        let room = MAX_RUNS.saturating_sub(self.runs.len());
+        if room == 0 {
+            return Ok(());
+        }
+        let known = |key: &RunKey| self.runs.has(key);
+        let openings = self.shared.state.openings(known, (room, MAX_RUNS_EACH))?;
+        let mut wanted = BTreeSet::new();
+        for Opening { key, event } in openings {
+            let Some(installed) = self.shared.state.installed(key.0)? else {
+                continue;
+            };
+            let process = installed.installation.process;
+            match self.shared.plans.known(&process) {
+                Some(plan) => self.begin(key, &event, plan)?,
+                None => drop(wanted.insert(process)),
+            }
+        }
+        wanted
+            .into_iter()
+            .for_each(|process| self.want_plan(process));
+        Ok(())
+    }
+
+    fn begin(&mut self, key: RunKey, bytes: &[u8], plan: Arc<Plan>) -> Result<(), ProcessError> {
+        let event = Event::from_bytes(bytes)?;
+        self.events.push(bytes.to_vec());
+        match Run::new(plan, &event) {
+            Ok(run) => self.runs.open(&self.shared, key, run)?,
+            Err(error) => self.runs.refuse(key, &error),
+        }
+        Ok(())
+    }
+
+    fn want_plan(&mut self, process: Cid) {
+        let now = Instant::now();
+        match self.planning.get(&process) {
+            Some(None) => return,
+            Some(Some(again)) if *again > now => return,
+            _ => {}
+        }
+        self.planning.insert(process, None);
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let read = shared.plan(process).await.map(drop);
+            Done::Planned(process, read)
+        });
+    }
+
+    fn look(&mut self, now: Instant) {
+        while self.looks < MAX_LOOKS {
+            let Some(look) = self.runs.next_look(now) else {
+                break;
+            };
+            self.looks += 1;
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move {
+                let seen = shared.look(&look).await;
+                Done::Looked(look, seen)
+            });
+        }
+    }
+}
+
+impl Processes {
+    /// Writes what this member would choose into its log.
+    async fn choose(&self, choices: &[Choice]) -> Result<(), ProcessError> {
+        let messages = choices.iter().map(Choice::to_message).collect();
+        let (done, written) = tokio::sync::oneshot::channel();
+        let saying = crate::core::Saying { messages, done };
+        self.send(crate::core::Input::Say(saying)).await?;
+        written.await.map_err(|_| ProcessError::Stopping)
+    }
+
+    /// Takes in what ring nodes have decided about changes. Returns what has changed, and to what.
+    fn decide(&self) -> Result<Vec<(Digest, Activity)>, ProcessError> {
+        let mut changed = Vec::new();
+        for (installation, number, wanted) in self.state.wanted_changes()? {
+            // The slot depends on the number alone, and not on what is wanted.
+            let slot = Change {
+                installation,
+                number,
+                to: Activity::Active,
+                version: VERSION,
+            }
+            .slot();
+            let choice = match self.parts.logs.listed(slot)? {
+                Some((_, Entry::Decision { choice, .. })) if choice == wanted => choice,
+                _ => continue,
+            };
+            let decided = || self.state.decided(installation, number, choice);
+            if !tokio::task::block_in_place(decided)? {
+                continue;
+            }
+            if let Some(installed) = self.state.installed(installation)? {
+                let activity = installed.activity;
+                tracing::info!(%installation, number, %activity, "the ring has decided how a process goes on");
+                changed.push((installation, activity));
+            }
+        }
+        Ok(changed)
+    }
+}

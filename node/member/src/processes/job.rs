@@ -1,0 +1,161 @@
+//! One execution that is under way: looking what the ring agreed on, and asking it when it is this member's turn.
+//!
+//! A look is a task of its own, so that one that waits for blocks of others delays none. It looks at the results on disk, then
+//! at all requests that are known for the execution, and asks at last, if it may. Before the request the own log says that the
+//! execution has started, with the request's digest: a member that comes later finds the result by it.
+
+use super::{
+    error::ProcessError,
+    keeper::{Answer, Processes},
+};
+use crate::state::{Ended, RunKey};
+use bytes::Bytes;
+use cid::Cid;
+use rings_process::{
+    execution::Execution,
+    words::{Progress, Stage, Word, VERSION},
+    work::Work,
+};
+use rings_protocol::{cids::data_cid, Digest};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+/// An execution that is under way.
+pub(super) struct Job {
+    pub execution: Execution,
+    pub work: Arc<Work>,
+    /// The runs that wait for it.
+    pub runs: BTreeSet<RunKey>,
+    /// The requests that may give its result.
+    pub requests: BTreeSet<Digest>,
+    /// When this member may ask it.
+    pub due: Instant,
+    /// A look is under way.
+    pub is_busy: bool,
+    /// Something came while a look was under way.
+    pub look_again: bool,
+    /// Whether this member has asked it.
+    pub has_asked: bool,
+}
+
+/// What a look may do.
+pub(super) struct Look {
+    pub execution: Cid,
+    pub work: Arc<Work>,
+    /// The run for which it is asked.
+    pub run: RunKey,
+    pub requests: BTreeSet<Digest>,
+    /// Whether it is this member's turn to ask.
+    pub may_ask: bool,
+    /// Whether this member has asked before.
+    pub has_asked: bool,
+}
+
+/// What came of a look.
+pub(super) enum Seen {
+    /// The execution has ended.
+    Ended {
+        request: Option<Digest>,
+        answer: Answer,
+        result: Option<Cid>,
+        /// Whether that is on disk already.
+        is_kept: bool,
+    },
+    /// It has not; `asked` says whether this member has asked it now, and as what.
+    Open { asked: Option<Digest> },
+}
+
+impl Processes {
+    /// Looks, and asks if it may.
+    ///
+    /// # Errors
+    /// [`ProcessError`]: it is looked again later.
+    pub(super) async fn look(&self, look: &Look) -> Result<Seen, ProcessError> {
+        if let Some(ended) = self.state.ended(&look.execution)? {
+            return self.kept(ended).await;
+        }
+        let mut requests = look.requests.clone();
+        requests.extend(self.state.requests(&look.execution)?);
+        for request in requests {
+            let Some(outcome) = self.outcome(request).await? else {
+                continue;
+            };
+            let (answer, result) = self.answer(&outcome).await?;
+            return Ok(Seen::Ended {
+                request: Some(request),
+                answer,
+                result,
+                is_kept: false,
+            });
+        }
+        match look.may_ask {
+            true => self.ask_job(look).await,
+            false => Ok(Seen::Open { asked: None }),
+        }
+    }
+
+    /// What is on disk of an execution that has ended.
+    async fn kept(&self, ended: Ended) -> Result<Seen, ProcessError> {
+        let answer = match ended.result {
+            Some(result) => Answer::Output(self.file(&result).await?),
+            None => Answer::Failed(ended.reason.unwrap_or_default()),
+        };
+        Ok(Seen::Ended {
+            request: ended.request,
+            answer,
+            result: ended.result,
+            is_kept: true,
+        })
+    }
+
+    async fn ask_job(&self, look: &Look) -> Result<Seen, ProcessError> {
+        let next = self.parts.logs.ring_node_count()?;
+        let request = look.work.request(&self.parts.domain, next);
+        // An input that names no file is found when the job is made.
+        let request = request.map_err(ProcessError::Node)?;
+        let digest = request
+            .digest()
+            .map_err(|error| ProcessError::Node(error.to_string()))?;
+        if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
+            // Others fetch the documents from here.
+            self.keep(&look.work.documents).await?;
+            let started =
+                Word::Progress(progress(look.execution, look.run, digest, Stage::Started));
+            // The request goes to the log behind it.
+            drop(self.tell(&[started]).await?);
+        }
+        match self.ask(request).await? {
+            None => Ok(Seen::Open {
+                asked: Some(digest),
+            }),
+            Some(reason) => {
+                tracing::warn!(execution = %look.execution, reason, "an execution cannot be asked now; trying again");
+                Ok(Seen::Open { asked: None })
+            }
+        }
+    }
+}
+
+/// The word about an execution.
+pub(super) fn progress(
+    execution: Cid,
+    (installation, event): RunKey,
+    request: Digest,
+    state: Stage,
+) -> Progress {
+    Progress {
+        event: data_cid(event),
+        execution,
+        installation,
+        request,
+        state,
+        version: VERSION,
+    }
+}
+
+/// The bytes of an answer, if it is an output.
+pub(super) fn output(answer: &Answer) -> Result<&Bytes, &str> {
+    match answer {
+        Answer::Output(bytes) => Ok(bytes),
+        Answer::Failed(reason) => Err(reason),
+    }
+}

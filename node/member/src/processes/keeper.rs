@@ -1,0 +1,254 @@
+//! What the parts of the work for processes share: the parts of the member that it rests on, writing words into the own log,
+//! asking requests, and what the ring agreed on.
+
+use super::{error::ProcessError, live::Live, plan_cache::Plans};
+use crate::{
+    blocks::MemberBlocks,
+    core::{Input, NotAsked, RequestProgress, Saying},
+    ring_status::RingStatus,
+    state::{MemberState, ProcessState},
+};
+use bytes::Bytes;
+use cid::Cid;
+use rings_chain::Chain;
+use rings_process::{bounds::MAX_DOCUMENT_BYTES, document::block_of, words::Word, work::why};
+use rings_protocol::{
+    cids::{data_cid, sha256},
+    eip712::Domain,
+    flush::relayers,
+    operation::FailureRecord,
+    request::Request,
+    ringlog::{Entry, Outcome},
+    Address, Digest,
+};
+use rings_store::{read_small_file, Block, BlockKey, BlockSource, BlockStore, Pin, StoreError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot, watch, Notify};
+
+/// The parts of the member that the work for processes rests on.
+pub struct ProcessParts {
+    /// This member's account.
+    pub me: Address,
+    /// Chain and ring.
+    pub domain: Domain,
+    /// The chain.
+    pub chain: Chain,
+    /// The block store.
+    pub store: Arc<dyn BlockStore>,
+    /// Blocks of the own store and of the other members.
+    pub blocks: Arc<MemberBlocks>,
+    /// The logs of this member's ring, its requests and its ring nodes.
+    pub logs: Arc<MemberState>,
+    /// The ring as this member sees it.
+    pub ring: Arc<RingStatus>,
+    /// The core, which writes the own log.
+    pub outbox: mpsc::Sender<Input>,
+    /// Notified when a log has a new word about processes, on disk.
+    pub words: Arc<Notify>,
+    /// How long the next in line waits.
+    pub turn: Duration,
+}
+
+/// The processes of a member.
+pub struct Processes {
+    pub(super) parts: ProcessParts,
+    pub(super) state: Arc<ProcessState>,
+    pub(super) plans: Plans,
+    /// The executions that are under way here.
+    live: Mutex<BTreeMap<Cid, Live>>,
+    /// How often members' words, or decisions of the ring, were taken in.
+    pub(super) taken: watch::Sender<u64>,
+}
+
+/// What an execution gave, as two thirds agreed.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    /// What its program wrote.
+    Output(Bytes),
+    /// Why its program failed.
+    Failed(String),
+}
+
+impl Processes {
+    /// The processes of a member, from its database.
+    pub fn new(parts: ProcessParts, state: Arc<ProcessState>) -> Self {
+        Self {
+            parts,
+            state,
+            plans: Plans::default(),
+            live: Mutex::default(),
+            taken: watch::Sender::new(0),
+        }
+    }
+
+    /// The executions that are under way here.
+    pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<Cid, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives words to the own log. What is returned ends when they are on disk.
+    ///
+    /// # Errors
+    /// [`ProcessError::Word`], [`ProcessError::Stopping`].
+    pub(super) async fn tell(&self, words: &[Word]) -> Result<oneshot::Receiver<()>, ProcessError> {
+        let messages = words.iter().map(Word::to_message);
+        let messages = messages.collect::<Result<Vec<_>, _>>()?;
+        let (done, written) = oneshot::channel();
+        self.send(Input::Say(Saying { messages, done })).await?;
+        Ok(written)
+    }
+
+    /// Writes words into the own log. They are on disk when this returns.
+    ///
+    /// # Errors
+    /// As [`Processes::tell`].
+    pub(super) async fn say(&self, words: &[Word]) -> Result<(), ProcessError> {
+        let written = self.tell(words).await?;
+        written.await.map_err(|_| ProcessError::Stopping)
+    }
+
+    pub(super) async fn send(&self, input: Input) -> Result<(), ProcessError> {
+        let sent = self.parts.outbox.send(input).await;
+        sent.map_err(|_| ProcessError::Stopping)
+    }
+
+    /// Asks a request of the ring, unless somebody has asked it. Nothing if it is on disk, else why it was not asked.
+    ///
+    /// # Errors
+    /// [`ProcessError::Stopping`].
+    pub(super) async fn ask(&self, request: Request) -> Result<Option<String>, ProcessError> {
+        let until = Some(request.until);
+        let (reply, answer) = oneshot::channel();
+        let request = Box::new(request);
+        self.send(Input::Ask {
+            request,
+            until,
+            reply,
+        })
+        .await?;
+        match answer.await.map_err(|_| ProcessError::Stopping)? {
+            Ok(_) => Ok(None),
+            Err(NotAsked::Refused(reason) | NotAsked::Invalid(reason)) => Ok(Some(reason)),
+        }
+    }
+
+    /// What two thirds have agreed that a request gives.
+    ///
+    /// # Errors
+    /// [`ProcessError`].
+    pub(super) async fn outcome(&self, request: Digest) -> Result<Option<Outcome>, ProcessError> {
+        let outcome = |entry| match entry {
+            Entry::Result { outcome, .. } => Some(outcome),
+            Entry::Decision { .. } => None,
+        };
+        if let Some((_, entry)) = self.parts.logs.listed(request)? {
+            return Ok(outcome(entry));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::InspectRequest { request, reply }).await?;
+        let RequestProgress { agreed, .. } = answer.await.map_err(|_| ProcessError::Stopping)?;
+        Ok(agreed.and_then(outcome))
+    }
+
+    /// Reads what an outcome names.
+    ///
+    /// # Errors
+    /// [`ProcessError::Store`] when its blocks cannot be had now.
+    pub(super) async fn answer(
+        &self,
+        outcome: &Outcome,
+    ) -> Result<(Answer, Option<Cid>), ProcessError> {
+        Ok(match outcome {
+            Outcome::Outputs(outputs) => match outputs.first() {
+                Some(output) => {
+                    let cid = data_cid(*output);
+                    (Answer::Output(self.file(&cid).await?), Some(cid))
+                }
+                None => (Answer::Failed("the ring agreed on no output".into()), None),
+            },
+            Outcome::Failure(record) => {
+                let bytes = self.file(&data_cid(*record)).await?;
+                let reason = match FailureRecord::from_dag_json(&bytes) {
+                    Ok(record) => why(&record),
+                    Err(_) => "the record of the failure cannot be read".into(),
+                };
+                (Answer::Failed(reason), None)
+            }
+        })
+    }
+
+    /// A small file, from the own store or another member's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn file(&self, cid: &Cid) -> Result<Bytes, StoreError> {
+        let blocks = Arc::clone(&self.parts.blocks) as Arc<dyn BlockSource>;
+        let read = read_small_file(blocks, *cid, MAX_DOCUMENT_BYTES as u32).await?;
+        Ok(read.into())
+    }
+
+    /// Keeps documents in the own store for good.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn keep(&self, documents: &[Vec<u8>]) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _lease = store.lease();
+        let block = |document: &Vec<u8>| {
+            let bytes = block_of(document);
+            Block::new(data_cid(sha256(&bytes)), bytes.into())
+        };
+        let blocks = documents.iter().map(block);
+        let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
+        let cids: Vec<_> = blocks.iter().map(|block| *block.cid()).collect();
+        store.put(blocks).await?;
+        self.pin(&cids).await
+    }
+
+    /// Keeps files that are in the own store from being collected.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn pin(&self, cids: &[Cid]) -> Result<(), StoreError> {
+        let Some(inventory) = self.parts.store.inventory() else {
+            return Ok(());
+        };
+        let pins = cids.iter().map(|cid| {
+            Ok(Pin {
+                key: BlockKey::of(cid)?,
+                below: true,
+                until: Pin::ALWAYS,
+            })
+        });
+        inventory
+            .pin(pins.collect::<Result<_, StoreError>>()?)
+            .await
+    }
+
+    /// This member's place among those that are to do something: the members in an order that `seed` gives, without those
+    /// that are not connected here.
+    pub(super) fn place(&self, seed: Digest) -> u32 {
+        let snapshot = self.parts.ring.snapshot();
+        let is_here = |member: &Address| {
+            let contact = snapshot.contacts.get(member);
+            *member == self.parts.me
+                || contact.is_some_and(|contact| snapshot.connected.contains(&contact.peer))
+        };
+        let here = relayers(seed, &snapshot.members)
+            .into_iter()
+            .filter(is_here);
+        let order: Vec<_> = here.collect();
+        let place = order.iter().position(|member| *member == self.parts.me);
+        place.unwrap_or(order.len()) as u32
+    }
+
+    /// How long it takes until all members have had their turns.
+    pub(super) fn round(&self) -> Duration {
+        let members = self.parts.ring.snapshot().members.len().max(1);
+        self.parts.turn * members as u32
+    }
+}

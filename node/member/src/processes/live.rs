@@ -1,0 +1,20 @@
+//! Executions that are under way here, as they are shown.
+
+use rings_protocol::Digest;
+
+/// An execution that is under way, as it is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    /// The installation.
+    pub installation: Digest,
+    /// The event.
+    pub event: Digest,
+    /// The node, and the number of the element.
+    pub node: String,
+    /// The task.
+    pub task: String,
+    /// The request, as it would be asked now.
+    pub request: Option<Digest>,
+    /// Whether somebody has asked it.
+    pub is_started: bool,
+}

@@ -1,0 +1,30 @@
+//! Processes: the members run them, with no command line open.
+//!
+//! What happens is written into the members' logs first (`rings_process::words`): that a process is installed, that an event has
+//! happened. `hear` reads all logs for it, and writes what it finds into `processes.redb` (`state/processes`), together with how far
+//! it has read. `sources` finds events that need nobody to tell them, in logs of contracts and by schedules, again after any
+//! time of being away; the members have their turns to write each into a log.
+//!
+//! `drive` goes on with all runs that are open. Every member does so, from the same events and the same results, so each
+//! knows which executions are to be done. Each execution (`job`) is a request whose digest follows from the execution, and the
+//! members have their turns to ask it: who comes later finds that it was asked. What two thirds have voted for is what it gave.
+//! So a member may be killed at any moment: another one asks, and the same follows.
+//!
+//! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`).
+
+mod answers;
+mod drive;
+mod error;
+mod hear;
+mod job;
+mod keeper;
+mod live;
+mod plan_cache;
+mod plans;
+mod runs;
+mod sources;
+mod views;
+
+pub use drive::drive;
+pub use keeper::{ProcessParts, Processes};
+pub use sources::find;

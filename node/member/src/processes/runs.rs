@@ -1,0 +1,385 @@
+//! The runs and executions that this member has in memory, and what follows when one ends. Nothing here waits for anything.
+
+use super::{
+    job::{output, Job, Look},
+    keeper::{Answer, Processes},
+    live::Live,
+};
+use crate::{
+    clock,
+    state::{Ended, Finished, RunEnd, RunKey, StateError},
+};
+use cid::Cid;
+use rings_process::{
+    execution::{Execution, State},
+    plan::StepKind,
+    run::{Run, RunError},
+    words::Stage,
+    work::Work,
+};
+use rings_protocol::{cids::digest_of, Digest};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+/// Executions that are under way here at once.
+pub(super) const MAX_JOBS: usize = 1_024;
+
+/// What this member has in memory.
+#[derive(Default)]
+pub(super) struct Runs {
+    runs: BTreeMap<RunKey, Run>,
+    jobs: BTreeMap<Cid, Job>,
+    by_request: HashMap<Digest, Cid>,
+    /// Executions at which somebody has to look.
+    ready: VecDeque<Cid>,
+    /// What is to be written.
+    ended: Vec<(Cid, Ended)>,
+    finished: Vec<Finished>,
+}
+
+/// An execution that this member had asked, and that has ended.
+pub(super) struct Told {
+    pub execution: Cid,
+    pub run: RunKey,
+    pub request: Digest,
+    pub stage: Stage,
+}
+
+impl Runs {
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub fn has(&self, key: &RunKey) -> bool {
+        self.runs.contains_key(key)
+    }
+
+    /// Takes up a run, and makes the executions that are to be done now.
+    pub fn open(&mut self, shared: &Processes, key: RunKey, run: Run) -> Result<(), StateError> {
+        self.runs.insert(key, run);
+        self.advance(shared, key)
+    }
+
+    /// A run cannot be gone on with: its event does not start the process.
+    pub fn refuse(&mut self, key: RunKey, error: &RunError) {
+        tracing::warn!(installation = %key.0, event = %key.1, %error, "an event starts nothing");
+        self.finished.push((key, RunEnd::Failed));
+    }
+
+    /// Forgets the runs of an installation. What is asked stays asked; its results are found when the runs go on.
+    pub fn forget(&mut self, shared: &Processes, installation: Digest) {
+        self.runs.retain(|key, _| key.0 != installation);
+        let mut live = shared.live();
+        self.jobs.retain(|id, job| {
+            job.runs.retain(|key| key.0 != installation);
+            if job.runs.is_empty() {
+                live.remove(id);
+                for request in &job.requests {
+                    self.by_request.remove(request);
+                }
+            }
+            !job.runs.is_empty()
+        });
+    }
+
+    /// Two thirds have agreed on a request.
+    pub fn agreed(&mut self, request: &Digest) {
+        if let Some(id) = self.by_request.get(request).copied() {
+            self.wake(id);
+        }
+    }
+
+    /// Somebody has to look at all of them.
+    pub fn wake_all(&mut self) {
+        let all: Vec<_> = self.jobs.keys().copied().collect();
+        all.into_iter().for_each(|id| self.wake(id));
+    }
+
+    /// Somebody has to look at those whose turn has come.
+    pub fn wake_due(&mut self, now: Instant) {
+        let due = self.jobs.iter();
+        let due = due.filter(|(_, job)| !job.is_busy && job.due <= now);
+        let due: Vec<_> = due.map(|(id, _)| *id).collect();
+        due.into_iter().for_each(|id| self.wake(id));
+    }
+
+    /// When the next turn comes.
+    pub fn next_due(&self) -> Option<Instant> {
+        let waiting = self.jobs.values().filter(|job| !job.is_busy);
+        waiting.map(|job| job.due).min()
+    }
+
+    fn wake(&mut self, id: Cid) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.is_busy {
+            job.look_again = true;
+            return;
+        }
+        job.is_busy = true;
+        self.ready.push_back(id);
+    }
+
+    /// The next execution at which somebody has to look.
+    pub fn next_look(&mut self, now: Instant) -> Option<Look> {
+        loop {
+            let id = self.ready.pop_front()?;
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            let Some(run) = job.runs.first().copied() else {
+                continue;
+            };
+            job.look_again = false;
+            return Some(Look {
+                execution: id,
+                work: Arc::clone(&job.work),
+                run,
+                requests: job.requests.clone(),
+                may_ask: job.due <= now,
+                has_asked: job.has_asked,
+            });
+        }
+    }
+
+    /// A look has found nothing. If it asked, the next one comes when all others have had their turns.
+    pub fn still_open(
+        &mut self,
+        shared: &Processes,
+        id: Cid,
+        asked: Option<Digest>,
+        may_ask: bool,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.is_busy = false;
+        if let Some(request) = asked {
+            job.has_asked = true;
+            job.requests.insert(request);
+            self.by_request.insert(request, id);
+            if let Some(live) = shared.live().get_mut(&id) {
+                live.request = Some(request);
+                live.is_started = true;
+            }
+        }
+        if may_ask {
+            job.due = Instant::now() + shared.round();
+        }
+        if job.look_again {
+            self.wake(id);
+        }
+    }
+
+    /// An execution has ended: whoever waits for it goes on. Returns what this member has to say about it.
+    pub fn end(
+        &mut self,
+        shared: &Processes,
+        id: Cid,
+        (request, answer, result): (Option<Digest>, &Answer, Option<Cid>),
+        is_kept: bool,
+    ) -> Result<Option<Told>, StateError> {
+        let Some(job) = self.jobs.remove(&id) else {
+            return Ok(None);
+        };
+        for request in &job.requests {
+            self.by_request.remove(request);
+        }
+        shared.live().remove(&id);
+        let mut stage = Stage::Failed;
+        for key in &job.runs {
+            let Some(run) = self.runs.get_mut(key) else {
+                continue;
+            };
+            let told = match output(answer) {
+                Ok(bytes) => run.answered(id, bytes),
+                Err(reason) => run.failed(id, reason),
+            };
+            if let Err(error) = told {
+                tracing::error!(execution = %id, %error, "an execution has ended twice");
+                continue;
+            }
+            if let Some(State::Succeeded(_)) = run.job(&id).map(|job| &job.state) {
+                stage = Stage::Succeeded;
+            }
+        }
+        let first = job.runs.first().copied();
+        if let Some(run) = first.filter(|_| !is_kept) {
+            let reason = output(answer).err().map(str::to_owned);
+            let ended = Ended {
+                installation: run.0,
+                event: run.1,
+                request,
+                stage,
+                result,
+                reason,
+                time: clock::milliseconds(),
+            };
+            tracing::info!(execution = %id, node = %job.execution.node, state = stage.name(), "an execution has ended");
+            self.ended.push((id, ended));
+        }
+        for key in &job.runs {
+            self.advance(shared, *key)?;
+        }
+        let told = first
+            .zip(request)
+            .filter(|_| job.has_asked && !is_kept)
+            .map(|(run, request)| Told {
+                execution: id,
+                run,
+                request,
+                stage,
+            });
+        Ok(told)
+    }
+
+    /// What is to be written now.
+    pub fn take_written(&mut self) -> (Vec<(Cid, Ended)>, Vec<Finished>) {
+        (
+            std::mem::take(&mut self.ended),
+            std::mem::take(&mut self.finished),
+        )
+    }
+
+    /// Gives back what could not be written.
+    pub fn put_back(&mut self, (ended, finished): (Vec<(Cid, Ended)>, Vec<Finished>)) {
+        self.ended.extend(ended);
+        self.finished.extend(finished);
+    }
+
+    /// Makes the executions for which there was no room.
+    pub fn fill(&mut self, shared: &Processes) -> Result<(), StateError> {
+        if self.jobs.len() >= MAX_JOBS {
+            return Ok(());
+        }
+        let waiting: Vec<_> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.created().next().is_some())
+            .map(|(key, _)| *key)
+            .collect();
+        for key in waiting {
+            self.advance(shared, key)?;
+        }
+        Ok(())
+    }
+
+    /// Makes jobs of the executions that a run has created, as long as there is room, and ends the run when it is over.
+    fn advance(&mut self, shared: &Processes, key: RunKey) -> Result<(), StateError> {
+        while let Some(run) = self.runs.get_mut(&key) {
+            let room = MAX_JOBS.saturating_sub(self.jobs.len());
+            let created = run.created().take(room);
+            let created: Vec<_> = created
+                .map(|(id, execution)| (id, execution.clone()))
+                .collect();
+            if created.is_empty() {
+                break;
+            }
+            for (id, execution) in created {
+                self.begin(shared, key, id, execution)?;
+            }
+        }
+        let Some(run) = self.runs.get(&key).filter(|run| run.is_over()) else {
+            return Ok(());
+        };
+        let end = match run.is_good() {
+            true => RunEnd::Done,
+            false => RunEnd::Failed,
+        };
+        tracing::info!(installation = %key.0, event = %run.event(), good = run.is_good(), "a process is over");
+        self.runs.remove(&key);
+        self.finished.push((key, end));
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        shared: &Processes,
+        key: RunKey,
+        id: Cid,
+        execution: Execution,
+    ) -> Result<(), StateError> {
+        let Some(run) = self.runs.get_mut(&key) else {
+            return Ok(());
+        };
+        let work = match run.plan().step(&execution.node).map(|step| &step.kind) {
+            Some(StepKind::Task(task)) => {
+                Work::of(&task.task, &execution, &rings_compute::profile())
+            }
+            _ => Err("its node is no task".into()),
+        };
+        let next = shared.parts.logs.ring_node_count()?;
+        let request = work.and_then(|work| {
+            let request = work.request(&shared.parts.domain, next)?;
+            let digest = request.digest().map_err(|error| error.to_string())?;
+            Ok((work, digest))
+        });
+        let started = run.started(id);
+        if let Err(error) = started {
+            tracing::error!(execution = %id, %error, "an execution was started twice");
+            return Ok(());
+        }
+        match request {
+            Ok((work, request)) => self.add(shared, key, (id, execution), (work, request)),
+            Err(reason) => self.fail(key, id, reason),
+        }
+        Ok(())
+    }
+
+    /// Nothing can be computed: everybody finds the same.
+    fn fail(&mut self, key: RunKey, id: Cid, reason: String) {
+        if let Some(Err(error)) = self.runs.get_mut(&key).map(|run| run.failed(id, &*reason)) {
+            tracing::error!(execution = %id, %error, "an execution has ended twice");
+        }
+        let ended = Ended {
+            installation: key.0,
+            event: key.1,
+            request: None,
+            stage: Stage::Failed,
+            result: None,
+            reason: Some(reason),
+            time: clock::milliseconds(),
+        };
+        self.ended.push((id, ended));
+    }
+
+    fn add(
+        &mut self,
+        shared: &Processes,
+        key: RunKey,
+        (id, execution): (Cid, Execution),
+        (work, request): (Work, Digest),
+    ) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.runs.insert(key);
+            return;
+        }
+        let live = Live {
+            installation: key.0,
+            event: key.1,
+            node: execution.label(),
+            task: execution.task.clone(),
+            request: Some(request),
+            is_started: false,
+        };
+        shared.live().insert(id, live);
+        let seed = digest_of(&id).unwrap_or_default();
+        let job = Job {
+            execution,
+            work: Arc::new(work),
+            runs: BTreeSet::from([key]),
+            requests: BTreeSet::from([request]),
+            due: Instant::now() + shared.parts.turn * shared.place(seed),
+            is_busy: false,
+            look_again: false,
+            has_asked: false,
+        };
+        self.jobs.insert(id, job);
+        self.by_request.insert(request, id);
+        self.wake(id);
+    }
+}

@@ -1,0 +1,201 @@
+//! What is shown of processes, runs and executions.
+
+use super::{error::ProcessError, keeper::Processes, live::Live};
+use crate::state::{Ended, Installed, RunEnd, RunRecord};
+use cid::Cid;
+use rings_api::{
+    processes::{
+        ExecutionState, ExecutionView, ExecutionsView, ProcessRunsView, ProcessState, ProcessView,
+        ProcessesView, RunState, RunView,
+    },
+    ApiError,
+};
+use rings_process::{
+    document::Document,
+    execution::Execution,
+    process::Trigger,
+    words::{Activity, Stage},
+};
+use rings_protocol::{
+    cids::{data_cid, digest_of},
+    Digest,
+};
+use std::time::Duration;
+
+/// Time to read a definition that is shown.
+const READ_LIMIT: Duration = Duration::from_millis(250);
+
+impl Processes {
+    /// A process.
+    pub(super) async fn view(
+        &self,
+        id: Digest,
+        installed: &Installed,
+    ) -> Result<ProcessView, ApiError> {
+        let installation = &installed.installation;
+        // Where its definition cannot be had at once, the rest is shown all the same.
+        let read = tokio::time::timeout(READ_LIMIT, self.plan(installation.process)).await;
+        let plan = read.ok().and_then(Result::ok);
+        let definition = plan.as_ref().map(|plan| plan.process());
+        let (runs, open) = self.state.run_counts(id).map_err(ProcessError::State)?;
+        Ok(ProcessView {
+            installation: id,
+            process: installation.process,
+            name: definition.map(|definition| definition.process.clone()),
+            on: definition.map(|definition| starts_with(&definition.on)),
+            instances: installation.instances.clone(),
+            services: definition.map_or_else(Default::default, |found| found.services.clone()),
+            since: installation.since,
+            by: installed.by,
+            state: match installed.activity {
+                Activity::Active => ProcessState::Active,
+                Activity::Paused => ProcessState::Paused,
+                Activity::Cancelled => ProcessState::Cancelled,
+            },
+            changes: installed.changes,
+            runs,
+            open,
+        })
+    }
+
+    /// A page of all processes.
+    pub(super) async fn show_list(
+        &self,
+        behind: Option<Digest>,
+        limit: usize,
+    ) -> Result<ProcessesView, ApiError> {
+        let page = self.state.all_installed(behind, limit + 1);
+        let mut page = page.map_err(ProcessError::State)?;
+        let has_more = page.len() > limit;
+        page.truncate(limit);
+        let next = page.last().map(|(id, _)| *id).filter(|_| has_more);
+        let mut processes = Vec::with_capacity(page.len());
+        for (id, installed) in &page {
+            processes.push(self.view(*id, installed).await?);
+        }
+        Ok(ProcessesView { processes, next })
+    }
+
+    /// A process, and a page of its runs.
+    pub(super) async fn show_runs(
+        &self,
+        (id, installed): (Digest, &Installed),
+        (before, limit): (Option<u64>, usize),
+    ) -> Result<ProcessRunsView, ApiError> {
+        let runs = self.state.newest_runs(id, before, limit);
+        let runs = runs.map_err(ProcessError::State)?;
+        let last = runs.last().map(|(number, ..)| *number);
+        let runs: Vec<_> = runs
+            .into_iter()
+            .map(|(number, event, record)| run_view(number, event, &record))
+            .collect();
+        Ok(ProcessRunsView {
+            process: self.view(id, installed).await?,
+            next: last.filter(|number| *number > 0 && runs.len() == limit),
+            runs,
+        })
+    }
+
+    /// Executions that are under way, then those that have ended.
+    pub(super) async fn show_executions(
+        &self,
+        event: Option<Cid>,
+        limit: usize,
+    ) -> Result<ExecutionsView, ApiError> {
+        let event = event.map(|event| {
+            digest_of(&event).map_err(|_| ApiError::InvalidParams {
+                reason: format!("{event} is no event"),
+            })
+        });
+        let event = event.transpose()?;
+        let is_wanted = |live: &Live| event.is_none_or(|event| event == live.event);
+        let mut executions: Vec<_> = self
+            .live()
+            .iter()
+            .filter(|(_, live)| is_wanted(live))
+            .take(limit)
+            .map(|(id, live)| self.live_view(*id, live))
+            .collect();
+        let rest = limit.saturating_sub(executions.len());
+        let ended = self.state.newest_ended(event, rest);
+        for (id, ended) in ended.map_err(ProcessError::State)? {
+            executions.push(self.ended_view(id, ended).await);
+        }
+        Ok(ExecutionsView { executions })
+    }
+
+    /// An execution; nothing if this member does not know of it.
+    pub(super) async fn show_execution(&self, id: Cid) -> Result<Option<ExecutionView>, ApiError> {
+        if let Some(ended) = self.state.ended(&id).map_err(ProcessError::State)? {
+            return Ok(Some(self.ended_view(id, ended).await));
+        }
+        Ok(self.live().get(&id).map(|live| self.live_view(id, live)))
+    }
+
+    fn live_view(&self, execution: Cid, live: &Live) -> ExecutionView {
+        // Where the disk cannot be read now, it is shown as what this member knows by itself.
+        let asked = |request| matches!(self.parts.logs.asked(request), Ok(Some(_)));
+        ExecutionView {
+            execution,
+            state: match live.is_started || live.request.is_some_and(asked) {
+                true => ExecutionState::Started,
+                false => ExecutionState::Created,
+            },
+            installation: live.installation,
+            event: data_cid(live.event),
+            node: Some(live.node.clone()),
+            task: Some(live.task.clone()),
+            request: live.request,
+            result: None,
+            reason: None,
+            time: None,
+        }
+    }
+
+    async fn ended_view(&self, execution: Cid, ended: Ended) -> ExecutionView {
+        // Where its document is gone, the rest is shown all the same.
+        let document = self.file(&execution).await.ok();
+        let document = document.and_then(|bytes| Execution::from_bytes(&bytes).ok());
+        ExecutionView {
+            execution,
+            state: match ended.stage {
+                Stage::Started => ExecutionState::Started,
+                Stage::Succeeded => ExecutionState::Succeeded,
+                Stage::Failed => ExecutionState::Failed,
+            },
+            installation: ended.installation,
+            event: data_cid(ended.event),
+            node: document.as_ref().map(Execution::label),
+            task: document.map(|document| document.task),
+            request: ended.request,
+            result: ended.result,
+            reason: ended.reason,
+            time: Some(ended.time),
+        }
+    }
+}
+
+fn run_view(number: u64, event: Digest, record: &RunRecord) -> RunView {
+    RunView {
+        number,
+        event: data_cid(event),
+        by: record.by,
+        state: match record.end {
+            Some(RunEnd::Done) => RunState::Done,
+            Some(RunEnd::Failed) => RunState::Failed,
+            None if record.may_begin() => RunState::Open,
+            None => RunState::Waiting,
+        },
+        since: record.since,
+    }
+}
+
+/// What starts a process, in words.
+fn starts_with(trigger: &Trigger) -> String {
+    match (&trigger.event, &trigger.every, &trigger.cron) {
+        (Some(event), ..) => event.clone(),
+        (_, Some(seconds), _) => format!("every {seconds} seconds"),
+        (_, _, Some(pattern)) => format!("cron {pattern}"),
+        _ => String::new(),
+    }
+}

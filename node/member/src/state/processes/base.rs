@@ -1,0 +1,221 @@
+//! The database of processes and its tables; what is installed, and how far was read.
+
+use super::records::Installed;
+use crate::state::{
+    database::Durable,
+    error::StateError,
+    file::{claim, open_or_make},
+    open::Identity,
+    tables::{decode, encode, Account, Word},
+};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use rings_protocol::{Address, Digest};
+use std::path::Path;
+
+/// 1: the first one.
+const FORMAT: &str = "1";
+const IDENTITY: &str = "processes of";
+
+/// Installation → record, JSON.
+pub(super) const INSTALLED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("installed");
+/// (installation, number, digest of the word) → a change that somebody wants.
+pub(super) const CHANGES: TableDefinition<'_, (Word, u64, Word), &[u8]> =
+    TableDefinition::new("changes");
+/// Slots for which this member has said what it would choose.
+pub(super) const CHOSEN: TableDefinition<'_, Word, ()> = TableDefinition::new("chosen");
+/// Event → its bytes.
+pub(super) const EVENTS: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("events");
+/// (installation, event) → record of the run, JSON.
+pub(super) const RUNS: TableDefinition<'_, (Word, Word), &[u8]> = TableDefinition::new("runs");
+/// Runs that have begun and are not over.
+pub(super) const OPEN: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("open");
+/// Runs whose event this member has found, and no log names yet.
+pub(super) const UNWRITTEN: TableDefinition<'_, (Word, Word), ()> =
+    TableDefinition::new("unwritten");
+/// (installation, number of the run at this member) → event.
+pub(super) const RUN_ORDER: TableDefinition<'_, (Word, u64), Word> =
+    TableDefinition::new("run_order");
+/// Execution → record of what it gave, JSON.
+pub(super) const ENDED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("ended");
+/// Number of the execution at this member → execution.
+pub(super) const END_ORDER: TableDefinition<'_, u64, Word> = TableDefinition::new("end_order");
+/// (event, execution): it has ended.
+pub(super) const OF_EVENT: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("of_event");
+/// (execution, request): with which it was asked, as a member says.
+pub(super) const REQUESTS: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("requests");
+/// Member → the first node of its log that was not read for words about processes.
+pub(super) const CURSORS: TableDefinition<'_, Account, u64> = TableDefinition::new("cursors");
+/// Blocks on top of a log before it is an event → the first block whose logs for that were not read.
+pub(super) const CHAIN: TableDefinition<'_, u64, u64> = TableDefinition::new("chain");
+/// Installation → the time up to which its schedule was followed, in seconds since 1970.
+pub(super) const TIMES: TableDefinition<'_, Word, u64> = TableDefinition::new("times");
+
+/// The first and the last key of 32 bytes.
+pub(super) const FIRST: Word = [0; 32];
+pub(super) const LAST: Word = [0xff; 32];
+
+/// The database of processes.
+pub struct ProcessState {
+    pub(super) database: Durable,
+}
+
+impl ProcessState {
+    /// Opens or makes the database at `path` for one member.
+    ///
+    /// # Errors
+    /// [`StateError`]: locked by another process, damaged, of another version, or another member's.
+    pub fn open(path: &Path, identity: &Identity) -> Result<Self, StateError> {
+        let wanted = format!("{identity}, format {FORMAT}");
+        let database = open_or_make(path, |transaction| {
+            claim(transaction, path, IDENTITY, wanted.clone())?;
+            create(transaction)
+        })?;
+        Ok(Self { database })
+    }
+
+    /// An installation.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn installed(&self, id: Digest) -> Result<Option<Installed>, StateError> {
+        self.database.read(|transaction| {
+            let record = transaction.open_table(INSTALLED)?.get(id.0)?;
+            record.map(|record| decode(record.value())).transpose()
+        })
+    }
+
+    /// All installations, in the order of their names, behind `after`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn all_installed(
+        &self,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<(Digest, Installed)>, StateError> {
+        self.database.read(|transaction| {
+            let table = transaction.open_table(INSTALLED)?;
+            let from = after.map_or(FIRST, |after| after.0);
+            let behind = table.range(from..)?.filter(|entry| {
+                entry.as_ref().map_or(true, |(id, _)| {
+                    after.is_none_or(|after| id.value() > after.0)
+                })
+            });
+            behind
+                .take(limit)
+                .map(|entry| {
+                    let (id, record) = entry?;
+                    Ok((Digest(id.value()), decode(record.value())?))
+                })
+                .collect()
+        })
+    }
+
+    /// The first node of a member's log that was not read.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn cursor(&self, member: Address) -> Result<u64, StateError> {
+        self.database.read(|transaction| {
+            let cursor = transaction.open_table(CURSORS)?.get(member.0)?;
+            Ok(cursor.map_or(0, |cursor| cursor.value()))
+        })
+    }
+
+    /// The first block whose logs were not read, for events with so many blocks on top; nothing before the first.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn next_block(&self, confirmations: u64) -> Result<Option<u64>, StateError> {
+        self.database.read(|transaction| {
+            let next = transaction.open_table(CHAIN)?.get(confirmations)?;
+            Ok(next.map(|next| next.value()))
+        })
+    }
+
+    /// The time up to which the schedule of an installation was followed.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn followed(&self, id: Digest) -> Result<Option<u64>, StateError> {
+        self.database.read(|transaction| {
+            let time = transaction.open_table(TIMES)?.get(id.0)?;
+            Ok(time.map(|time| time.value()))
+        })
+    }
+
+    /// A change was decided: the installation becomes what it says, if that is its next change.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn decided(&self, id: Digest, number: u64, choice: Digest) -> Result<bool, StateError> {
+        self.database.write(|transaction| {
+            let mut table = transaction.open_table(INSTALLED)?;
+            let Some(mut installed) = read::<Installed>(&table, id)? else {
+                return Ok(false);
+            };
+            let change = transaction.open_table(CHANGES)?;
+            let change = change.get((id.0, number, choice.0))?;
+            let Some(change) = change.filter(|_| installed.changes + 1 == number) else {
+                return Ok(false);
+            };
+            let change: rings_process::words::Change = decode(change.value())?;
+            installed.changes = number;
+            if installed.activity.may_become(change.to) {
+                installed.activity = change.to;
+            }
+            table.insert(id.0, encode(&installed)?.as_slice())?;
+            Ok(true)
+        })
+    }
+
+    /// The changes that somebody wants next, each with its number and the digest that the ring would decide for.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn wanted_changes(&self) -> Result<Vec<(Digest, u64, Digest)>, StateError> {
+        self.database.read(|transaction| {
+            let installed = transaction.open_table(INSTALLED)?;
+            let mut wanted = Vec::new();
+            for entry in transaction
+                .open_table(CHANGES)?
+                .range::<(Word, u64, Word)>(..)?
+            {
+                let (id, number, choice) = entry?.0.value();
+                let record = read::<Installed>(&installed, Digest(id))?;
+                if record.is_some_and(|record| number > record.changes) {
+                    wanted.push((Digest(id), number, Digest(choice)));
+                }
+            }
+            Ok(wanted)
+        })
+    }
+}
+
+/// A record of a table of digests.
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    table: &impl ReadableTable<Word, &'static [u8]>,
+    key: Digest,
+) -> Result<Option<T>, StateError> {
+    let record = table.get(key.0)?;
+    record.map(|record| decode(record.value())).transpose()
+}
+
+fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
+    transaction.open_table(INSTALLED)?;
+    transaction.open_table(CHANGES)?;
+    transaction.open_table(CHOSEN)?;
+    transaction.open_table(EVENTS)?;
+    transaction.open_table(RUNS)?;
+    transaction.open_table(OPEN)?;
+    transaction.open_table(UNWRITTEN)?;
+    transaction.open_table(RUN_ORDER)?;
+    transaction.open_table(ENDED)?;
+    transaction.open_table(END_ORDER)?;
+    transaction.open_table(OF_EVENT)?;
+    transaction.open_table(REQUESTS)?;
+    transaction.open_table(CURSORS)?;
+    transaction.open_table(CHAIN)?;
+    transaction.open_table(TIMES)?;
+    Ok(())
+}

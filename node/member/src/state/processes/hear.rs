@@ -1,0 +1,226 @@
+//! What members have written about processes, taken in together with how far each log was read.
+
+use super::{
+    base::{read, ProcessState, CHAIN, CHANGES, CHOSEN, CURSORS, FIRST, INSTALLED, LAST, REQUESTS},
+    records::{Installed, RunRecord},
+    runs::write_run,
+};
+use crate::state::{
+    error::StateError,
+    tables::{decode, encode, Word as Key},
+};
+use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
+use rings_process::{
+    document::{Document, DocumentError},
+    event::Source,
+    words::{Change, Happened, Installation, Progress, Word},
+};
+use rings_protocol::{assembly::Choice, cids::digest_of, Address, Digest};
+
+/// Most processes that one ring has installed.
+pub const MAX_INSTALLED: u64 = 20_000;
+/// Most requests that are remembered for one execution.
+const MAX_REQUESTS: usize = 8;
+/// Most changes of one installation that are remembered and not decided.
+const MAX_CHANGES: usize = 64;
+
+/// What was read of a member's log.
+#[derive(Debug)]
+pub struct Heard {
+    /// Whose log.
+    pub author: Address,
+    /// The first node that was not read.
+    pub next: u64,
+    /// The words.
+    pub words: Vec<Word>,
+}
+
+/// What followed.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What this member would choose, for slots for which it has not said so yet.
+    pub choices: Vec<Choice>,
+    /// Installations that are new, or reach further back.
+    pub installed: Vec<Digest>,
+}
+
+impl ProcessState {
+    /// Takes in what was read, in one durable transaction. `now` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing is written.
+    pub fn hear(&self, heard: &[Heard], now: u64) -> Result<News, StateError> {
+        self.database.write(|transaction| {
+            let mut news = News::default();
+            for Heard {
+                author,
+                next,
+                words,
+            } in heard
+            {
+                for word in words {
+                    take(transaction, (*author, now), word, &mut news)?;
+                }
+                transaction.open_table(CURSORS)?.insert(author.0, next)?;
+            }
+            news.choices = choices(transaction)?;
+            Ok(news)
+        })
+    }
+
+    /// This member has said what it would choose for these slots.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn chosen(&self, slots: &[Choice]) -> Result<(), StateError> {
+        self.database.write(|transaction| {
+            let mut chosen = transaction.open_table(CHOSEN)?;
+            for choice in slots {
+                chosen.insert(choice.slot.0, ())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn take(
+    transaction: &WriteTransaction,
+    (author, now): (Address, u64),
+    word: &Word,
+    news: &mut News,
+) -> Result<(), StateError> {
+    match word {
+        Word::Installation(installation) => install(transaction, author, installation, news),
+        Word::Happened(happened) => happen(transaction, (author, now), happened),
+        Word::Progress(progress) => ask(transaction, progress),
+        Word::Change(change) => want(transaction, change),
+    }
+}
+
+/// The first block from which somebody installed it counts, so the order in which members hear of it means nothing.
+fn install(
+    transaction: &WriteTransaction,
+    author: Address,
+    installation: &Installation,
+    news: &mut News,
+) -> Result<(), StateError> {
+    let id = installation.id().map_err(format)?;
+    let mut table = transaction.open_table(INSTALLED)?;
+    let installed = match read::<Installed>(&table, id)? {
+        Some(held) if held.installation.since <= installation.since => return Ok(()),
+        Some(held) => Installed {
+            installation: installation.clone(),
+            ..held
+        },
+        None if table.len()? >= MAX_INSTALLED => {
+            tracing::warn!(%id, member = %author, "a process is not taken up: {MAX_INSTALLED} are installed");
+            return Ok(());
+        }
+        None => Installed {
+            installation: installation.clone(),
+            by: author,
+            activity: Default::default(),
+            changes: 0,
+        },
+    };
+    table.insert(id.0, encode(&installed)?.as_slice())?;
+    // Logs of contracts are read again from there; what was found before is found to be known.
+    let mut chain = transaction.open_table(CHAIN)?;
+    let mut behind = Vec::new();
+    for entry in chain.range::<u64>(..)? {
+        let (confirmations, next) = entry?;
+        if next.value() > installation.since {
+            behind.push(confirmations.value());
+        }
+    }
+    for confirmations in behind {
+        chain.insert(confirmations, installation.since)?;
+    }
+    news.installed.push(id);
+    Ok(())
+}
+
+/// An event stands in a log. If it is one that every member can find itself, the word of one is not enough.
+fn happen(
+    transaction: &WriteTransaction,
+    (author, now): (Address, u64),
+    happened: &Happened,
+) -> Result<(), StateError> {
+    let event = &happened.event;
+    let must_find = matches!(event.source, Source::Chain { .. } | Source::Schedule { .. });
+    let bytes = event.to_bytes().map_err(format)?;
+    for id in &happened.starts {
+        write_run(transaction, *id, &bytes, |record| {
+            let first = record.unwrap_or(RunRecord {
+                must_find,
+                since: now,
+                ..RunRecord::default()
+            });
+            RunRecord {
+                by: first.by.or(Some(author)),
+                ..first
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn ask(transaction: &WriteTransaction, progress: &Progress) -> Result<(), StateError> {
+    let Ok(execution) = digest_of(&progress.execution) else {
+        return Ok(());
+    };
+    let mut table = transaction.open_table(REQUESTS)?;
+    let of_execution = (execution.0, FIRST)..=(execution.0, LAST);
+    if table.range(of_execution)?.count() < MAX_REQUESTS {
+        table.insert((execution.0, progress.request.0), ())?;
+    }
+    Ok(())
+}
+
+fn want(transaction: &WriteTransaction, change: &Change) -> Result<(), StateError> {
+    let (id, number) = (change.installation.0, change.number);
+    let choice = change.choice().map_err(format)?;
+    let mut table = transaction.open_table(CHANGES)?;
+    let of_installation = (id, 0, FIRST)..=(id, u64::MAX, LAST);
+    if table.range(of_installation)?.count() >= MAX_CHANGES {
+        // Those that were decided go first; if none was, one more would not be heard of.
+        let decided = read::<Installed>(&transaction.open_table(INSTALLED)?, Digest(id))?
+            .map_or(0, |installed| installed.changes);
+        table.retain_in((id, 0, FIRST)..=(id, decided, LAST), |_, _| false)?;
+        let of_installation = (id, 0, FIRST)..=(id, u64::MAX, LAST);
+        if table.range(of_installation)?.count() >= MAX_CHANGES {
+            return Ok(());
+        }
+    }
+    table.insert((id, number, choice.choice.0), encode(change)?.as_slice())?;
+    Ok(())
+}
+
+/// What this member would choose now, for each installation's next change: the first that it heard, for it says so once.
+fn choices(transaction: &WriteTransaction) -> Result<Vec<Choice>, StateError> {
+    let installed = transaction.open_table(INSTALLED)?;
+    let chosen = transaction.open_table(CHOSEN)?;
+    let mut choices: Vec<Choice> = Vec::new();
+    for entry in transaction
+        .open_table(CHANGES)?
+        .range::<(Key, u64, Key)>(..)?
+    {
+        let (key, change) = entry?;
+        let (id, number, _) = key.value();
+        let record = read::<Installed>(&installed, Digest(id))?;
+        if record.is_none_or(|record| record.changes + 1 != number) {
+            continue;
+        }
+        let change: Change = decode(change.value())?;
+        let choice = change.choice().map_err(format)?;
+        let is_known = choices.iter().any(|other| other.slot == choice.slot);
+        if !is_known && chosen.get(choice.slot.0)?.is_none() {
+            choices.push(choice);
+        }
+    }
+    Ok(choices)
+}
+
+fn format(error: DocumentError) -> StateError {
+    StateError::Format(error.into())
+}

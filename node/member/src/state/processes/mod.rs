@@ -1,0 +1,19 @@
+//! What a member keeps of processes: which are installed, which events have happened, how far each run of a process is, and
+//! what its executions gave.
+//!
+//! [`ProcessState`] is a redb database of its own beside the member's (`processes.redb`). All of it can be read again out of the
+//! members' logs and the chain, so it is in no backup. `hear.rs` takes in what members have written, and with it how far each
+//! log was read, in one transaction. `runs.rs` has the runs: which are open, and how they end. `look.rs` reads for the HTTP side.
+
+mod base;
+mod hear;
+mod look;
+mod records;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+pub use base::ProcessState;
+pub use hear::{Heard, News};
+pub use records::{Ended, Installed, RunEnd, RunKey, RunRecord};
+pub use runs::{Finished, Found, Opening, ReadTo};

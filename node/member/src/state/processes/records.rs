@@ -1,0 +1,76 @@
+//! The records of the database of processes.
+
+use cid::Cid;
+use rings_process::words::{Activity, Installation, Stage};
+use rings_protocol::{Address, Digest};
+use serde::{Deserialize, Serialize};
+
+/// A run of a process: the installation, and the digest of the event that started it.
+pub type RunKey = (Digest, Digest);
+
+/// A process that is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Installed {
+    /// What it joins.
+    pub installation: Installation,
+    /// Who installed it first, as this member heard.
+    pub by: Address,
+    /// What it does with what happens.
+    pub activity: Activity,
+    /// How many changes of it were decided.
+    pub changes: u64,
+}
+
+/// A run of a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// In whose log the event stands, of the first that this member heard.
+    pub by: Option<Address>,
+    /// Whether this member has found the event itself, on the chain.
+    pub found: bool,
+    /// Whether it may only begin when this member has found the event itself.
+    pub must_find: bool,
+    /// When this member knew of it, in milliseconds since 1970.
+    pub since: u64,
+    /// How it ended.
+    pub end: Option<RunEnd>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunEnd {
+    /// All nodes have ended, or were skipped.
+    Done,
+    /// At least one node failed.
+    Failed,
+}
+
+impl RunRecord {
+    /// Whether it may begin: its event stands in a log, and was found where it has to be.
+    pub fn may_begin(&self) -> bool {
+        self.by.is_some() && (self.found || !self.must_find)
+    }
+}
+
+/// What an execution gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// The installation in whose run it was asked.
+    pub installation: Digest,
+    /// The event.
+    pub event: Digest,
+    /// The request on which two thirds agreed; nothing where it failed before it could be asked.
+    pub request: Option<Digest>,
+    /// Whether it gave one of the task's statuses.
+    pub stage: Stage,
+    /// What its program wrote.
+    pub result: Option<Cid>,
+    /// Why its program failed, in words.
+    pub reason: Option<String>,
+    /// When this member knew of it, in milliseconds since 1970.
+    pub time: u64,
+}

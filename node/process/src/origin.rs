@@ -1,0 +1,237 @@
+//! Events that are logs of contracts: which logs they are, and how their data are read.
+//!
+//! A service names the contract, the log as Solidity declares it, and a formula that chooses among them. Everybody reads the
+//! same data out of the same log: each parameter that the event's `data` name, by its kind. A number is an integer, or, where
+//! the shape of the field is a text, a text in decimal; addresses have their checksums; bytes are hexadecimal.
+
+use crate::{
+    abi::{Declaration, Kind},
+    data::{Data, Fields},
+    formula::Formula,
+    reference::EVENT,
+    shape::{Checker, Record},
+};
+use rings_protocol::{Address, Digest};
+use serde::{Deserialize, Serialize};
+
+/// Blocks on top of a log before it is an event, unless the service says otherwise.
+pub const CONFIRMATIONS: u64 = 12;
+/// Most blocks that a service can wait for.
+pub const MAX_CONFIRMATIONS: u64 = 10_000;
+
+/// Where the events of a kind come from: the logs of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Blocks on top of a log before it is an event; [`CONFIRMATIONS`] without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmations: Option<u64>,
+    /// The contract that emits it.
+    pub contract: Address,
+    /// The log, as Solidity declares it, such as `Paid(address indexed by, uint256 cents)`.
+    pub log: String,
+    /// A formula over `event` that is true for those that count.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
+}
+
+/// What reads the events of a kind from logs.
+#[derive(Debug)]
+pub struct LogReader {
+    /// The contract.
+    pub contract: Address,
+    /// The first topic of its logs.
+    pub topic: Digest,
+    /// Blocks on top.
+    pub confirmations: u64,
+    declaration: Declaration,
+    /// The fields that are read, and whether each is a text.
+    fields: Vec<(String, bool)>,
+    checker: Checker,
+    choice: Option<Formula>,
+}
+
+/// What is wrong with an origin: the key, and what to do.
+pub type OriginFault = (&'static str, String);
+
+impl Origin {
+    /// What reads the logs, for events with these data.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reader(&self, data: &Record) -> Result<LogReader, OriginFault> {
+        let declaration = Declaration::read(&self.log).map_err(|what| ("log", what))?;
+        let mut fields = Vec::new();
+        for (name, shape) in data.iter() {
+            let parameter = declaration.parameter(name).ok_or_else(|| {
+                let what = format!(
+                    "the log has no parameter {name}, which the data name; it has {}",
+                    declaration.names()
+                );
+                ("log", what)
+            })?;
+            if parameter.is_hashed() {
+                let what = format!("{name} is indexed and of variable length, so the chain has its hash only; leave it out of the data");
+                return Err(("log", what));
+            }
+            let kinds = shape.kinds();
+            let fitting: &[&str] = match parameter.kind {
+                Kind::Uint | Kind::Int => &["integer", "string"],
+                Kind::Bool => &["boolean"],
+                Kind::Address | Kind::Fixed(_) | Kind::Bytes | Kind::Text => &["string"],
+            };
+            let fits = fitting.iter().find(|kind| kinds.contains(*kind));
+            let fits = fits.ok_or_else(|| {
+                let what = format!(
+                    "{name} of the log is {}, so its shape in the data has to be {}",
+                    parameter.kind,
+                    fitting.join(" or ")
+                );
+                ("log", what)
+            })?;
+            fields.push((name.to_owned(), *fits == "string"));
+        }
+        let confirmations = self.confirmations.unwrap_or(CONFIRMATIONS);
+        if confirmations > MAX_CONFIRMATIONS {
+            let what =
+                format!("{confirmations} blocks; at most {MAX_CONFIRMATIONS} are waited for");
+            return Err(("confirmations", what));
+        }
+        let checker = data.checker().map_err(|error| ("log", error.what))?;
+        Ok(LogReader {
+            contract: self.contract,
+            topic: declaration.topic(),
+            confirmations,
+            choice: self.formula()?,
+            declaration,
+            fields,
+            checker,
+        })
+    }
+
+    fn formula(&self) -> Result<Option<Formula>, OriginFault> {
+        let Some(text) = &self.choice else {
+            return Ok(None);
+        };
+        let formula = Formula::compile(text).map_err(|error| ("where", error.to_string()))?;
+        let strange = formula.references().iter();
+        let strange = strange
+            .map(ToString::to_string)
+            .find(|name| name != EVENT && !name.starts_with("event."));
+        match strange {
+            Some(name) => Err(("where", format!("{name} is not known here; only event is"))),
+            None => Ok(Some(formula)),
+        }
+    }
+}
+
+impl LogReader {
+    /// The data of the event that a log is; nothing if it is not chosen.
+    ///
+    /// # Errors
+    /// Why the log is none, in words: it is left out, for everybody alike.
+    pub fn read(&self, topics: &[Digest], data: &[u8]) -> Result<Option<Fields>, String> {
+        let values = self.declaration.decode(topics, data)?;
+        let mut fields = Fields::new();
+        for (name, as_text) in &self.fields {
+            let Some(value) = values.get(name) else {
+                return Err(format!("it has no {name}"));
+            };
+            let value = value.to_data(*as_text);
+            let value = value.ok_or_else(|| {
+                format!("{name} is beyond 64 bits; make its shape a text (string)")
+            })?;
+            fields.insert(name.clone(), value);
+        }
+        self.checker
+            .check(&fields)
+            .map_err(|misfit| misfit.to_string())?;
+        let Some(choice) = &self.choice else {
+            return Ok(Some(fields));
+        };
+        let known = Fields::from([(EVENT.to_owned(), Data::Map(fields.clone()))]);
+        match choice.evaluate(&known) {
+            Ok(Data::Bool(true)) => Ok(Some(fields)),
+            Ok(Data::Bool(false)) => Ok(None),
+            Ok(other) => Err(format!(
+                "where gives {}, and not true or false",
+                other.kind()
+            )),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Shape;
+    use std::collections::BTreeMap;
+
+    fn record(fields: &[(&str, &str)]) -> Record {
+        let shape = |kind: &str| {
+            Shape::new(Fields::from([("type".into(), Data::from(kind))]).into()).unwrap()
+        };
+        let fields = fields
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), shape(kind)));
+        Record::new(fields.collect::<BTreeMap<_, _>>())
+    }
+
+    fn origin(choice: Option<&str>) -> Origin {
+        Origin {
+            confirmations: Some(0),
+            contract: Address([1; 20]),
+            log: "Paid(address indexed by, uint256 cents)".into(),
+            choice: choice.map(Into::into),
+        }
+    }
+
+    fn word(last: u8) -> Digest {
+        let mut word = [0; 32];
+        word[31] = last;
+        Digest(word)
+    }
+
+    #[test]
+    fn a_log_is_read_as_the_data_say_and_the_formula_chooses() {
+        let data = record(&[("by", "string"), ("cents", "integer")]);
+        let reader = origin(Some("event.cents > 100")).reader(&data).unwrap();
+        let topics = [reader.topic, word(7)];
+        let read = reader.read(&topics, &word(200).0).unwrap().unwrap();
+        assert_eq!(read["cents"], Data::Int(200));
+        assert_eq!(
+            read["by"],
+            Data::from("0x0000000000000000000000000000000000000007")
+        );
+        assert_eq!(reader.read(&topics, &word(100).0).unwrap(), None);
+        let huge = [0xff; 32];
+        assert!(reader.read(&topics, &huge).unwrap_err().contains("64 bits"));
+        let text = record(&[("cents", "string")]);
+        let reader = origin(None).reader(&text).unwrap();
+        let read = reader.read(&topics, &huge).unwrap().unwrap();
+        assert_eq!(
+            read["cents"],
+            Data::from(
+                "115792089237316195423570985008687907853269984665640564039457584007913129639935"
+            )
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_when_the_service_is_made() {
+        for (fields, choice, told) in [
+            (
+                &[("amount", "integer")][..],
+                None,
+                "no parameter amount; it has by, cents",
+            ),
+            (&[("by", "integer")], None, "has to be string"),
+            (&[("cents", "integer")], Some("price > 1"), "only event is"),
+            (&[("cents", "integer")], Some("event.cents >"), ""),
+        ] {
+            let fault = origin(choice).reader(&record(fields)).unwrap_err();
+            assert!(fault.1.contains(told), "{fault:?}");
+        }
+    }
+}
