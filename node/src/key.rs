@@ -44,10 +44,12 @@ fn imported(args: &ImportArgs) -> Result<SecretKey, ExitError> {
 }
 
 fn show(args: &KeyArgs, out: Out) -> Result<(), ExitError> {
-    out.line(keystore::address(
-        &args.file,
-        args.password_file.as_deref(),
-    )?)
+    // Whoever gives the password wants to know that the file's account is that of its key.
+    let address = match args.password_file.as_deref() {
+        Some(password) => keystore::load(&args.file, Some(password))?.address(),
+        None => keystore::address(&args.file, None)?,
+    };
+    out.line(address)
 }
 
 fn export(args: &ExportArgs, out: Out) -> Result<(), ExitError> {
@@ -68,7 +70,7 @@ fn export(args: &ExportArgs, out: Out) -> Result<(), ExitError> {
 mod tests {
     use super::*;
     use crate::exit::ExitStatus;
-    use std::fs;
+    use std::{fs, path::PathBuf};
 
     #[test]
     fn a_key_survives_export_and_import() {
@@ -99,6 +101,22 @@ mod tests {
         let address = |name| keystore::address(&file(name), None).unwrap();
         assert_eq!(address("a.json"), address("b.json"));
         assert_eq!(address("a.json"), address("a.hex"));
+        let show = |password: Option<PathBuf>| {
+            key(
+                KeyCommand::Show(KeyArgs {
+                    file: file("a.json"),
+                    password_file: password,
+                }),
+                out,
+            )
+        };
+        keystore::write_secret(&file("wrong"), b"wrong").unwrap();
+        show(None).unwrap();
+        show(password_file.clone()).unwrap();
+        assert_eq!(
+            show(Some(file("wrong"))).unwrap_err().status(),
+            ExitStatus::Usage
+        );
         let again = key(KeyCommand::New(new("a.json")), out).unwrap_err();
         assert_eq!(again.status(), ExitStatus::Usage);
         assert_ne!(

@@ -8,7 +8,9 @@
 
 mod error;
 mod keys;
+mod load;
 mod node_config;
+mod resolve;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -1,6 +1,6 @@
 //! Why a key cannot be read or written. No message ever contains a part of a key or of a password.
 
-use rings_protocol::crypto::CryptoError;
+use rings_protocol::{crypto::CryptoError, Address};
 use std::{
     error::Error,
     io,
@@ -55,6 +55,16 @@ pub enum KeystoreError {
     Password {
         /// The file.
         path: PathBuf,
+    },
+    /// It names another account than that of its key, as only a file that was changed does.
+    #[error("{} names the account {named}, but its key is that of {actual}; do not send anything to {named}, and get the file again from where it was made", path.display())]
+    OtherAccount {
+        /// The file.
+        path: PathBuf,
+        /// What it names.
+        named: Address,
+        /// What its key gives.
+        actual: Address,
     },
     /// The keystore could not be decrypted or encrypted.
     #[error("the keystore {} cannot be used", path.display())]

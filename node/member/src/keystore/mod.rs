@@ -44,11 +44,22 @@ pub fn load(path: &Path, password_file: Option<&Path>) -> Result<SecretKey, Keys
     let content = read_secret(path)?;
     match parse(path, &content)? {
         Content::Hex(key) => Ok(key),
-        Content::Keystore { plain, .. } => decrypt(path, &plain, &password(path, password_file)?),
+        Content::Keystore { address, plain } => {
+            let key = decrypt(path, &plain, &password(path, password_file)?)?;
+            match address.filter(|named| *named != key.address()) {
+                Some(named) => Err(KeystoreError::OtherAccount {
+                    path: path.into(),
+                    named,
+                    actual: key.address(),
+                }),
+                None => Ok(key),
+            }
+        }
     }
 }
 
-/// The account of the key in `path`. Needs no password when the keystore names the account.
+/// The account of the key in `path`. Needs no password when the keystore names the account, which is believed then: [`load`]
+/// compares it with the key.
 ///
 /// # Errors
 /// As [`load`].

@@ -137,6 +137,24 @@ fn a_key_comes_back_with_its_password_only() {
     assert!(!text.contains(&hex::encode(*key.to_bytes())));
 }
 
+/// A stranger who changes the account in the file would have ether sent to an account that nobody has the key of.
+#[test]
+fn a_keystore_that_names_another_account_is_refused() {
+    let files = Files::new();
+    let (path, key) = (files.0.path().join("key.json"), generate());
+    store(&path, &key, "right", Strength::Light).unwrap();
+    let named = hex::encode(key.address().0);
+    let text = fs::read_to_string(&path).unwrap().to_lowercase();
+    assert!(text.contains(&named), "{text}");
+    let other = files.write("other.json", &text.replace(&named, &"0".repeat(40)));
+    let right = files.write("right", "right");
+    let refused = load(&other, Some(&right)).unwrap_err();
+    assert!(
+        matches!(&refused, KeystoreError::OtherAccount { actual, .. } if *actual == key.address()),
+        "{refused}"
+    );
+}
+
 #[test]
 fn hex_files_need_no_password() {
     let files = Files::new();
