@@ -117,6 +117,17 @@ pub enum ClientError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// There is no live session with the member, or it has ended.
+    #[error(
+        "the member at {url} tells nothing by itself now; ask it now and then, or subscribe again"
+    )]
+    NotLive {
+        /// The member.
+        url: String,
+        /// What the session said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The file to add cannot be read.
     #[error("the file to add cannot be read")]
     Input(#[source] io::Error),
@@ -399,6 +410,20 @@ impl Client {
             what: what.to_owned(),
             source: source.into(),
         }
+    }
+
+    /// The address of a WebSocket session.
+    pub(super) fn session_url(&self) -> String {
+        let url = self.url.as_str();
+        match url.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => url.to_owned(),
+        }
+    }
+
+    pub(super) fn not_live(&self, source: impl Error + Send + Sync + 'static) -> ClientError {
+        let (url, source) = (self.url(), Box::new(source));
+        ClientError::NotLive { url, source }
     }
 
     fn path(&self, path: &str) -> String {

@@ -11,7 +11,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `POST /`, WebSocket `/` | JSON-RPC 2.0 (`rpc.discover` lists the methods) |
+//! | `POST /`, WebSocket `/` | JSON-RPC 2.0 (`rpc.discover` lists the methods; a session may subscribe to [`notices`]) |
 //! | `POST /ipfs` | imports the body; needs the token |
 //! | `GET /ipfs/{cid}` | the file; `?format=raw` one block, `?format=car` all below it |
 //! | `/store/…`, `GET /backup` | work on the store, and a copy of what must not be lost; needs the token |
@@ -34,9 +34,12 @@ mod housekeeping;
 mod io;
 mod json;
 mod limits;
+mod live;
 mod message;
 mod metrics_form;
+mod news;
 mod node_api;
+pub mod notices;
 mod openrpc;
 mod params;
 mod range;
@@ -48,6 +51,7 @@ mod server;
 mod session;
 mod source;
 mod store_work;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -61,6 +65,8 @@ pub use client_store::Pieces;
 pub use error::{with_causes, HttpError};
 pub use json::{HexBytes, Pin, Uint96};
 pub use limits::HttpLimits;
+pub use live::Notices;
+pub use news::News;
 pub use node_api::{code, ApiError, ClientRings, NodeApi};
 pub use params::RequestParams;
 pub use server::{bind, serve, Listener};

@@ -9,6 +9,7 @@ use super::{
         AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageParams,
         MessageView, ReplicateParams,
     },
+    notices::{Notice, SubscribeParams, UnsubscribeParams},
     params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
     schema,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
@@ -36,7 +37,11 @@ pub(super) const APPEND: &str = "AppendToRing";
 pub(super) const REPLICATE: &str = "ReplicateRing";
 pub(super) const GET_MESSAGE: &str = "rings_getMessage";
 pub(super) const GET_CLIENT_RINGS: &str = "rings_getClientRings";
+pub(super) const SUBSCRIBE: &str = "rings_subscribe";
+pub(super) const UNSUBSCRIBE: &str = "rings_unsubscribe";
 pub(super) const DISCOVER: &str = "rpc.discover";
+/// The method of the notifications that a subscription sends.
+pub(super) const NOTIFICATION: &str = "rings_subscription";
 
 /// The document. None of its methods changes anything, except `rings_request`, `FlushToRing`, `AppendToRing` and
 /// `ReplicateRing`.
@@ -80,6 +85,15 @@ pub(super) fn document() -> Value {
         GET_CLIENT_RINGS,
         "The client rings whose logs this member keeps, with the heads of their logs",
     );
+    document.method::<SubscribeParams, u64>(
+        SUBSCRIBE,
+        "Be told of heads, gates or messages by notifications rings_subscription {subscription, result}, each result a Notice; in a WebSocket session only",
+    );
+    document.method::<UnsubscribeParams, bool>(
+        UNSUBSCRIBE,
+        "End a subscription; false if this session has none of that number",
+    );
+    document.result::<Notice>();
     document.method::<NoParams, schema::OpenRPC>(DISCOVER, "This document");
     document.finish()
 }
@@ -111,6 +125,11 @@ impl Document {
             "params": params(&schema),
             "result": { "name": "result", "schema": result },
         }));
+    }
+
+    /// Adds the schema of something that is sent without being the answer of a method.
+    fn result<R: JsonSchema>(&mut self) {
+        self.results.subschema_for::<R>();
     }
 
     fn finish(mut self) -> Value {

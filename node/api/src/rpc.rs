@@ -1,5 +1,5 @@
 //! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request`, which needs the token, and
-//! those of client rings, which carry signatures.
+//! those of client rings, which carry signatures. Those of subscriptions belong to a session.
 //!
 //! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
 //! gives back the answer, or nothing for notifications. A method is one function of the trait
@@ -12,9 +12,12 @@ use super::{
     error::{with_causes, HttpError},
     limits::HttpLimits,
     message::Message,
+    news::{News, NewsReader},
     node_api::{ApiError, NodeApi},
+    notices::UnsubscribeParams,
     openrpc,
     params::{DigestParams, GateParams, LogParams, RequestParams, RingParams},
+    subscriptions::Subscriptions,
     token::Token,
 };
 use http::HeaderMap;
@@ -58,6 +61,10 @@ pub(super) struct Rpc {
     batch: usize,
     /// Most bytes of a message.
     request_bytes: usize,
+    /// Most subscriptions of a session.
+    subscriptions: usize,
+    /// What sessions are told.
+    news: News,
 }
 
 impl Rpc {
@@ -69,6 +76,8 @@ impl Rpc {
     ) -> Result<(Self, ServerHandle), HttpError> {
         let (stop, handle) = stop_channel();
         let rpc = Self {
+            news: api.news(),
+            subscriptions: limits.subscriptions,
             requests: services(limits, limits.connections as u32),
             sessions: services(limits, limits.sessions),
             methods: methods(Calls::new(api, limits))
@@ -85,6 +94,12 @@ impl Rpc {
     /// Bytes in one message.
     pub(super) fn request_bytes(&self) -> usize {
         self.request_bytes
+    }
+
+    /// What a session needs for its subscriptions: their list, and what is told from now on.
+    pub(super) fn listen(&self) -> (Arc<Subscriptions>, NewsReader) {
+        let subscriptions = Subscriptions::new(self.subscriptions);
+        (Arc::new(subscriptions), self.news.listen())
     }
 
     /// Answers one request, whose whole body is `body`. The answer to notifications is empty.
@@ -110,7 +125,11 @@ impl Rpc {
     }
 
     /// Answers one message of a session; `None` when it asks nothing.
-    pub(super) async fn message(&self, message: &[u8], headers: &HeaderMap) -> Option<String> {
+    pub(super) async fn message(
+        &self,
+        message: &[u8],
+        (headers, subscriptions): (&HeaderMap, &Arc<Subscriptions>),
+    ) -> Option<String> {
         let answered = async {
             let (body, numbered) = match Message::read(message, self.batch) {
                 Message::AsItIs => (String::from_utf8_lossy(message).into_owned(), None),
@@ -119,6 +138,7 @@ impl Rpc {
                 Message::Calls(numbered) => (numbered.body.clone(), Some(numbered)),
             };
             let mut request = as_post(headers, body);
+            request.extensions_mut().insert(Arc::clone(subscriptions));
             if self.token.is_shown(headers) {
                 request.extensions_mut().insert(TokenShown);
             }
@@ -168,7 +188,7 @@ fn no_content() -> HttpResponse {
     response
 }
 
-/// jsonrpsee with the bounds of this server. Subscriptions are off: there is nothing to subscribe to.
+/// jsonrpsee with the bounds of this server. Its own subscriptions are off: ours are methods (`subscriptions.rs`).
 fn services(limits: &HttpLimits, connections: u32) -> Services {
     let config = ServerConfig::builder()
         .max_connections(connections)
@@ -255,6 +275,7 @@ fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
         calls.run(calls.api.proof(request)).await
     })?;
     client_ring_methods(&mut module)?;
+    subscription_methods(&mut module)?;
     let document = openrpc::document();
     module.register_method(openrpc::DISCOVER, move |_, _, _| document.clone())?;
     Ok(module)
@@ -288,6 +309,28 @@ fn client_ring_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMeth
         calls.run(call).await
     })?;
     Ok(())
+}
+
+/// The methods of sessions.
+fn subscription_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMethodError> {
+    module.register_method(openrpc::SUBSCRIBE, |params, _, extensions| {
+        let params = parse(&params)?;
+        let begun = session(extensions)?.begin(params);
+        begun.map_err(ErrorObjectOwned::from)
+    })?;
+    module.register_method(openrpc::UNSUBSCRIBE, |params, _, extensions| {
+        let UnsubscribeParams { subscription } = parse(&params)?;
+        Ok::<_, ErrorObjectOwned>(session(extensions)?.end(subscription))
+    })?;
+    Ok(())
+}
+
+/// The subscriptions of the session in which a method is called.
+fn session(extensions: &http::Extensions) -> Result<&Subscriptions, ApiError> {
+    let session = extensions.get::<Arc<Subscriptions>>();
+    session.map(Arc::as_ref).ok_or_else(|| ApiError::Refused {
+        reason: "subscriptions belong to a WebSocket session; open one at the same address".into(),
+    })
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(params: &Params<'_>) -> Result<T, ErrorObjectOwned> {

@@ -16,7 +16,7 @@ use rings_api::{
     views::{
         GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
+    ApiError, ClientRings, News, NodeApi, RequestParams, StoreKeeper,
 };
 use rings_network::Stats;
 use rings_protocol::{Address, Digest};
@@ -41,6 +41,8 @@ pub struct Starting {
     pub store: Arc<dyn BlockStore>,
     /// What it waits for.
     pub waiting: Arc<Waiting>,
+    /// Where it tells what happens.
+    pub news: News,
 }
 
 /// A member that starts, and then the member that runs.
@@ -178,6 +180,10 @@ impl NodeApi for Entrance {
         self.running().and_then(|api| api.keeper())
     }
 
+    fn news(&self) -> News {
+        self.starting.news.clone()
+    }
+
     fn following(&self) -> bool {
         self.running().is_some_and(|api| api.following())
     }
@@ -232,6 +238,7 @@ mod tests {
             ring: Address([2; 20]),
             store: store.unwrap(),
             waiting: Arc::clone(&waiting),
+            news: News::default(),
         });
         let trouble = || entrance.trouble().unwrap();
         assert_eq!(trouble(), "the member is starting");

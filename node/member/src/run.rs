@@ -10,7 +10,7 @@ use super::{
     announce::Policy,
     api::Api,
     blocks::MemberBlocks,
-    clients::{follow as follow_clients, hear, relay, Clients, KeeperParts},
+    clients::{follow as follow_clients, hear, prove, relay, Clients, KeeperParts},
     config::{NodeConfig, TlsFiles},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
@@ -28,7 +28,7 @@ use super::{
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
-use rings_api::{HttpLimits, Tls, Token};
+use rings_api::{HttpLimits, News, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
 use rings_protocol::{
@@ -68,12 +68,14 @@ pub async fn run(
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
     let waiting = Arc::new(Waiting::default());
+    let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
         me: key.address(),
         peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
         ring: config.ring.address,
         store: Arc::clone(&store),
         waiting: Arc::clone(&waiting),
+        news: news.clone(),
     }));
     // The parts stop when this token is cancelled: by the shutdown of the process, or when one of them has failed.
     let stop = shutdown.child_token();
@@ -95,7 +97,7 @@ pub async fn run(
     match opened {
         Ok(Some(opened)) => {
             opened
-                .run(config, (policy, faults), &entrance, (parts, stop))
+                .run(config, (policy, faults), (&entrance, news), (parts, stop))
                 .await
         }
         ended => {
@@ -127,7 +129,7 @@ impl Opened {
         self,
         config: NodeConfig,
         (policy, faults): (Policy, Faults),
-        entrance: &Entrance,
+        (entrance, news): (&Entrance, News),
         (mut parts, stop): (Running, CancellationToken),
     ) -> Result<(), MemberError> {
         let pools = Pools::start(pool_config(&config.compute), &config.compute.profiles).await?;
@@ -153,11 +155,13 @@ impl Opened {
                 blocks: Arc::clone(&blocks),
                 announce: Arc::clone(&announce),
                 heard: Arc::clone(&heard),
+                news: news.clone(),
                 outbox: outbox.clone(),
             },
         )?;
         let joined = (Arc::clone(&blocks), network.clone());
-        let (clients, begun) = self.clients(&config, joined, heard, outbox.clone())?;
+        let (clients, begun) =
+            self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -176,7 +180,7 @@ impl Opened {
             network.clone(),
             (blocks, Arc::clone(&clients)),
             keeper,
-            outbox.clone(),
+            (outbox.clone(), news),
         ));
 
         // The core comes first, because all other parts send their inputs to it.
@@ -190,6 +194,8 @@ impl Opened {
         parts.run("other members' words", heard);
         let followed = follow_clients(Arc::clone(&clients), stop.clone());
         parts.run("logs of client rings", followed);
+        let proved = prove(Arc::clone(&clients), stop.clone());
+        parts.run("forks of avatars", proved);
         let shelf = self.shelf(clients);
         parts.run("answers to peers", answer_all(requests, shelf));
         let announcer = self.announcer(network.clone(), policy, announce);
@@ -230,7 +236,7 @@ impl Opened {
         config: &NodeConfig,
         (blocks, network): (Arc<MemberBlocks>, Network),
         heard: Arc<Notify>,
-        outbox: mpsc::Sender<Input>,
+        (outbox, news): (mpsc::Sender<Input>, News),
     ) -> Result<(Clients, mpsc::Receiver<Digest>), MemberError> {
         let identity = Identity {
             chain_id: self.domain.chain_id,
@@ -252,6 +258,7 @@ impl Opened {
             ring: Arc::clone(&self.shared),
             outbox,
             heard,
+            news,
             turn: self.turn,
             confirmations: self.confirmations,
         };
@@ -305,6 +312,7 @@ impl Opened {
             shared: Arc::clone(&self.shared),
             announce: joined.announce,
             heard: joined.heard,
+            news: joined.news,
             faults,
             outbox: joined.outbox,
         })?)
@@ -350,6 +358,8 @@ struct Joined {
     announce: Arc<Notify>,
     /// Wakes the work for client rings when there are new nodes of other members.
     heard: Arc<Notify>,
+    /// For those who subscribe at the HTTP side.
+    news: News,
     /// Into the core's inbox.
     outbox: mpsc::Sender<Input>,
 }

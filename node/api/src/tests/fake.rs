@@ -1,6 +1,6 @@
 //! A member that answers with fixed values, and a store that can be broken on purpose.
 
-use super::super::{views::*, ApiError, ClientRings, HexBytes, NodeApi, Pin, RequestParams};
+use super::super::{views::*, ApiError, ClientRings, HexBytes, News, NodeApi, Pin, RequestParams};
 use super::fake_client_rings::FakeClientRings;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +32,8 @@ pub(super) struct FakeNode {
     pub(super) gates: Semaphore,
     /// Calls that have come for it.
     pub(super) waiting: AtomicUsize,
+    /// What the node tells.
+    pub(super) news: News,
     pub(super) store: Arc<dyn BlockStore>,
     source: Arc<dyn BlockSource>,
     _dir: TempDir,
@@ -48,6 +50,7 @@ impl FakeNode {
             following: true.into(),
             gates: Semaphore::new(0),
             waiting: 0.into(),
+            news: News::default(),
             source: rings_store::source(&store),
             store,
             _dir: dir,
@@ -409,6 +412,10 @@ impl NodeApi for FakeNode {
                 reason: "no ring node lists it".into(),
             }),
         }
+    }
+
+    fn news(&self) -> News {
+        self.news.clone()
     }
 
     fn source(&self) -> Arc<dyn BlockSource> {

@@ -7,6 +7,7 @@ mod fake;
 mod fake_client_rings;
 mod gateway;
 mod rpc;
+mod subscriptions;
 mod tls;
 
 use super::{serve, HttpLimits, Tls, Token};

@@ -32,7 +32,7 @@ use rings_api::{
         ForkView, GateView, Head, LogPage, MemberView, ProofView, RequestView, RequestedView,
         RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, RequestParams, StoreKeeper,
+    ApiError, ClientRings, News, NodeApi, RequestParams, StoreKeeper,
 };
 use rings_chain::{Chain, RingState};
 use rings_network::Network;
@@ -60,6 +60,8 @@ pub struct Api {
     clients: Arc<Clients>,
     keeper: Arc<Housekeeper>,
     outbox: mpsc::Sender<Input>,
+    /// Where the parts of this member tell what happens.
+    news: News,
     /// When this process began to run, in milliseconds since 1970.
     started: u64,
 }
@@ -70,7 +72,7 @@ impl Api {
         network: Network,
         (blocks, clients): (Arc<MemberBlocks>, Arc<Clients>),
         keeper: Arc<Housekeeper>,
-        outbox: mpsc::Sender<Input>,
+        (outbox, news): (mpsc::Sender<Input>, News),
     ) -> Self {
         Self {
             me: parts.key.address(),
@@ -86,6 +88,7 @@ impl Api {
             clients,
             keeper,
             outbox,
+            news,
             started: clock::milliseconds(),
         }
     }
@@ -261,6 +264,10 @@ impl NodeApi for Api {
 
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         Some(Arc::clone(&self.keeper) as Arc<dyn StoreKeeper>)
+    }
+
+    fn news(&self) -> News {
+        self.news.clone()
     }
 
     fn following(&self) -> bool {

@@ -7,6 +7,7 @@ use crate::{
     ring_status::RingStatus,
     state::{Cost, MemberState},
 };
+use rings_api::News;
 use rings_chain::{Chain, RingState, Submitter};
 use rings_compute::Pools;
 use rings_network::Network;
@@ -57,6 +58,8 @@ pub struct CoreParts {
     pub announce: Arc<Notify>,
     /// Notified when nodes of other members' logs are on disk.
     pub heard: Arc<Notify>,
+    /// For those who subscribe at the HTTP side.
+    pub news: News,
     /// Faults to make, in tests.
     pub faults: Faults,
     /// The inbox, for tasks that report back.

@@ -12,6 +12,7 @@
 //! deeper in the chain than any reorganisation that is followed.
 
 mod circuit;
+mod client_forks;
 mod clients;
 mod copying;
 mod database;
@@ -35,7 +36,8 @@ mod tests;
 mod votes;
 mod work;
 
-pub use clients::{ClientState, Flush, Place, Spent};
+pub use client_forks::ClientFork;
+pub use clients::{ClientState, Flush, Keeping, Place, Spent};
 pub use error::StateError;
 pub use open::Identity;
 pub use records::{
