@@ -9,7 +9,11 @@ use rings_api::{
 use rings_member::clock;
 use rings_protocol::{Address, Digest};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 /// Time for a member to answer.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -27,6 +31,12 @@ pub(super) struct KeptRing {
     bytes: u64,
     /// Where its logs end, at the member that has most.
     heads: Vec<KeptLog>,
+    /// Whether a former member has its replica key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rotate: bool,
+    /// Avatars that signed two histories, as a member has evidence of.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    forked: BTreeSet<Address>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,6 +99,12 @@ fn joined(ring: Address, views: &[(usize, ClientRingView)]) -> KeptRing {
         members: views.iter().map(|(member, _)| *member).collect(),
         bytes: views.iter().map(|(_, view)| view.bytes).max().unwrap_or(0),
         heads: heads.into_values().collect(),
+        rotate: views.iter().any(|(_, view)| view.rotate),
+        forked: views
+            .iter()
+            .flat_map(|(_, view)| &view.forks)
+            .map(|fork| fork.avatar)
+            .collect(),
     }
 }
 
@@ -101,6 +117,9 @@ impl fmt::Display for KeptRing {
             places(&self.members),
             self.bytes
         )?;
+        if self.rotate {
+            write!(f, ", A FORMER MEMBER HAS ITS REPLICA KEY")?;
+        }
         let now = clock::seconds();
         for head in &self.heads {
             let nodes = usize::try_from(head.seq.saturating_add(1)).unwrap_or(usize::MAX);
@@ -113,6 +132,9 @@ impl fmt::Display for KeptRing {
             )?;
             if !head.behind.is_empty() {
                 write!(f, ", NOT ALL HELD by member {}", places(&head.behind))?;
+            }
+            if self.forked.contains(&head.avatar) {
+                write!(f, ", FORKED: it signed two histories")?;
             }
         }
         Ok(())
@@ -127,7 +149,10 @@ fn places(members: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rings_api::client_rings::ClientHeadView;
+    use rings_api::{
+        client_rings::{ClientForkView, ClientHeadView},
+        HexBytes,
+    };
 
     #[test]
     fn the_newest_head_is_shown_and_who_is_behind() {
@@ -144,6 +169,8 @@ mod tests {
                 })
                 .into_iter()
                 .collect(),
+            rotate: false,
+            forks: vec![],
         };
         let views = [
             (0, view(Some(4), 9)),
@@ -159,5 +186,14 @@ mod tests {
         let text = kept.to_string();
         assert!(text.contains("6 log nodes"), "{text}");
         assert!(text.ends_with("NOT ALL HELD by member 0, 2"), "{text}");
+        let mut views = views;
+        views[1].1.forks = vec![ClientForkView {
+            avatar,
+            seq: 5,
+            proven: false,
+            claim: HexBytes(vec![]),
+        }];
+        let text = joined(ring, &views).to_string();
+        assert!(text.ends_with("FORKED: it signed two histories"), "{text}");
     }
 }

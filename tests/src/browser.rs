@@ -42,11 +42,10 @@ pub fn browse(name: &str, given: &Value) -> String {
     call.limit(12 * LONG).text()
 }
 
-/// Makes the chat, which is one file, at this path.
-pub fn build_chat(path: &Path) {
-    let source = repository().join("clients/js");
+/// Makes a page of this source tree, which is one file, at this path: the chat (`clients/js/chat`), or an example.
+pub fn build_page(path: &Path, source: &str) {
     let call: Call = script("clients/js", "build.mjs");
-    call.arg(path).arg(source.join("chat")).ok();
+    call.arg(path).arg(repository().join(source)).ok();
 }
 
 /// A page on an origin of its own, as any web server has it. It is there as long as the process.

@@ -4,11 +4,15 @@ import { privateKeyToAddress } from 'viem/accounts'
 import { decryptKey, encryptKey, newKey, readRecoveryLine, writeRecoveryLine, ReadKey, Member, Chain } from '../src/index.js'
 import encodeQR from 'qr'
 import { h, part, show, svg } from '../../../node/ui/dom.js'
+import { Listener } from './listener.js'
 import { Room } from './room.js'
 import { Storage, openText, sealText } from './storage.js'
 
-/** Between two looks, in milliseconds. */
+/** Between two looks, in milliseconds: while no replica tells of new nodes, and while one does. */
 const PERIOD = 1000
+const SELDOM = 5000
+/** The most that a person on a slow machine gets between two looks, in milliseconds, when replicas tell without end. */
+const BREATH = 250
 const SHORTEST_PASSWORD = 8
 /** Lines that are shown. */
 const SHOWN = 300
@@ -169,6 +173,7 @@ async function openRoom(line) {
 // ---- The chat
 
 async function watch(watched) {
+  const listener = new Listener(watched.ring.replicas, watched.recovery.ring)
   while (room === watched) {
     const began = performance.now()
     try {
@@ -181,8 +186,11 @@ async function watch(watched) {
     }
     if (room === watched) draw()
     // A slow machine has as much time for the person as for the ring.
-    await new Promise(resolve => setTimeout(resolve, Math.max(PERIOD, performance.now() - began)))
+    const took = performance.now() - began
+    await new Promise(resolve => setTimeout(resolve, Math.min(BREATH, took)))
+    await listener.next(Math.max(listener.isLive ? SELDOM : PERIOD, took))
   }
+  listener.close()
 }
 
 /** How far a message is, in words; of another's only what the chain says. */

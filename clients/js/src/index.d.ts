@@ -185,7 +185,11 @@ export interface Held { status: 'held', head: Hex, held: { replica: Hex, signatu
 export interface LogPage { nodes: { cid: string, seq: number, bytes: Hex, node: unknown }[], next: number | null }
 /** What a member keeps of client rings. */
 export interface ClientRings {
-  rings: { ring: Hex, bytes: number, heads: { avatar: Hex, seq: number, head: Hex, since: number }[] }[], next?: Hex
+  rings: { ring: Hex, bytes: number, heads: { avatar: Hex, seq: number, head: Hex, since: number }[],
+    /** A former member of the keeper has the newest replica key: hand over a new one. */
+    rotate?: boolean,
+    /** Avatars that signed two histories; `claim` has both signatures (docs/log-format.md). */
+    forks?: { avatar: Hex, seq: number, proven: boolean, claim: Hex }[] }[], next?: Hex
 }
 /** A member's address and its methods. `rpc.discover` describes the answers that are `any` here. */
 export class Member {
@@ -215,14 +219,27 @@ export class Member {
   /** Opens a WebSocket session. */
   connect(): Promise<Session>
 }
+/** What to be told of. `heads`: logs that grow, of a ring, of a member or avatar. `gates`: of one, or of all. `messages`: actions, of
+ *  a ring, an avatar, or one by its name. */
+export type SubscribeParams =
+  { kind: 'heads', ring?: Hex, member?: Hex } | { kind: 'gates', gate?: Hex } |
+  { kind: 'messages', ring?: Hex, member?: Hex, msg_hash?: Hex }
+/** What a subscription tells. It says where to look; nothing in it is proven. */
+export type Notice =
+  { kind: 'heads', ring: Hex, member: Hex, seq: number, head: Hex, since: number } |
+  { kind: 'gates', gate: Hex, change: 'made' | 'voted' | 'resolved' | 'failed', member?: Hex } |
+  { kind: 'messages', ring: Hex, avatar: Hex, message: Relay } |
+  /** The session was read too slowly: so many notices were passed over. Look again. */
+  { kind: 'missed', count: number }
 /** A WebSocket session with a member. */
 export class Session {
   static open(url: string): Promise<Session>
   /** Settles when the session has ended. */
   readonly closed: Promise<unknown>
   call(method: string, params?: object): Promise<any>
-  /** Calls `listener` with each notification; gives a function that ends the subscription. */
-  subscribe(params: object, listener: (result: any) => void): Promise<() => Promise<void>>
+  /** Calls `listener` with each notice; gives a function that ends the subscription. What happens after it has settled is told:
+   *  look once then for what was before. */
+  subscribe(params: SubscribeParams, listener: (notice: Notice) => void): Promise<() => Promise<void>>
   close(): void
 }
 

@@ -114,7 +114,7 @@ export class Member {
   connect() { return Session.open(this.url.replace(/^http/, 'ws') + '/') }
 }
 
-/** A WebSocket session with a member: calls, and subscriptions where the member has them. */
+/** A WebSocket session with a member: calls and subscriptions. */
 export class Session {
   #socket
   #waiting = new Map()
@@ -163,7 +163,7 @@ export class Session {
     })
   }
 
-  /** Calls `listener` with each notification. Gives a function that ends the subscription. */
+  /** Calls `listener` with each notice of `rings_subscribe`. Gives a function that ends the subscription. */
   async subscribe(params, listener) {
     const subscription = await this.call('rings_subscribe', params)
     this.#listeners.set(subscription, listener)

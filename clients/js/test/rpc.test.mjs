@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
 import { WebSocketServer } from 'ws'
+import { Listener } from '../chat/listener.js'
 import { Chain, InvalidError, Member, RpcError, cidOf, digestOf } from '../src/index.js'
 
 const BLOCK = new TextEncoder().encode('a block')
@@ -104,4 +105,22 @@ test('a session has calls and subscriptions, and says when it ends', async () =>
   await assert.rejects(waiting, /the session has ended/)
   await session.closed
   await assert.rejects(new Member('http://127.0.0.1:1').connect(), /does not open a session/)
+})
+
+test('a chat is told by the replicas that tell, and waits no longer than it wants for the others', async () => {
+  const gone = new Member('http://127.0.0.1:1')
+  const listener = new Listener([gone, member], '0x11')
+  await listener.next(10_000)
+  while (!listener.isLive) await listener.next(10)
+  for (const socket of sockets.clients) {
+    socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'rings_subscription', params: { subscription: 7, result: { kind: 'heads' } } }))
+  }
+  const began = performance.now()
+  await listener.next(10_000)
+  assert.ok(performance.now() - began < 5_000)
+  listener.close()
+  const silent = new Listener([gone], '0x11')
+  await silent.next(10)
+  assert.equal(silent.isLive, false)
+  silent.close()
 })

@@ -25,6 +25,19 @@ export async function talk(text: string, keystore: object, password: string, blo
   return (await restore({ ...options, privateKey: newKey() })).problems
 }
 
+export async function listen(member: Member, ring: Hex): Promise<number> {
+  const session = await member.connect()
+  let newest = 0
+  const end = await session.subscribe({ kind: 'heads', ring }, notice => {
+    if (notice.kind === 'heads') newest = notice.seq
+    else if (notice.kind === 'missed') newest += notice.count
+  })
+  // @ts-expect-error gates have no member to ask for
+  await session.subscribe({ kind: 'gates', member: ring }, () => {})
+  await end()
+  return newest
+}
+
 const log = new Log({ chainId: 1, ring: '0x' }, newKey())
 const action: Action = log.action({ head: log.head, nonce: 0 }, registerRing('0x', '0x', log.avatar))
 export const signature: Promise<Hex> = log.sign(action)

@@ -9,7 +9,10 @@
 //! pass, without the headers that would let the page see the answer. Allowed pages get the CORS headers, and preflight
 //! requests are answered here. [`admit`] is put around all paths by `routes.rs`.
 
-use super::{connections::Connection, reply::Refusal};
+use super::{
+    connections::{Connection, Connections},
+    reply::Refusal,
+};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -32,6 +35,8 @@ pub(super) struct Peer {
     /// The address on this side.
     pub(super) local: Option<IpAddr>,
     pub(super) connection: Arc<Connection>,
+    /// All connections of the server.
+    pub(super) connections: Arc<Connections>,
 }
 
 /// Hosts and origins that are let in.

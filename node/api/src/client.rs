@@ -117,6 +117,17 @@ pub enum ClientError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// There is no live session with the member, or it has ended.
+    #[error(
+        "the member at {url} tells nothing by itself now; ask it now and then, or subscribe again"
+    )]
+    NotLive {
+        /// The member.
+        url: String,
+        /// What the session said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The file to add cannot be read.
     #[error("the file to add cannot be read")]
     Input(#[source] io::Error),
@@ -403,6 +414,20 @@ impl Client {
         }
     }
 
+    /// The address of a WebSocket session.
+    pub(super) fn session_url(&self) -> String {
+        let url = self.url.as_str();
+        match url.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => url.to_owned(),
+        }
+    }
+
+    pub(super) fn not_live(&self, source: impl Error + Send + Sync + 'static) -> ClientError {
+        let (url, source) = (self.url(), Box::new(source));
+        ClientError::NotLive { url, source }
+    }
+
     fn path(&self, path: &str) -> String {
         format!("{}/{path}", self.url.as_str().trim_end_matches('/'))
     }
@@ -434,15 +459,19 @@ fn base(text: &str) -> Result<Url, ClientError> {
     })
 }
 
-/// A URL as it may be shown: scheme, host and port, without user, password, path and query, which may be secret.
+/// A URL as it may be shown: scheme, host and port, without user, password, path and query, which may be secret. Where the
+/// text is no URL, and a password may stand in front of the host (one with a `/` in it, say), neither is shown.
 pub fn shown_url(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}{host}")
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{host}"),
+        None if rest.contains('@') => format!("{scheme}…"),
+        None => format!("{scheme}{authority}"),
+    }
 }
 
 /// Proxies from the environment are not used for this machine itself.
@@ -473,6 +502,9 @@ mod tests {
             ("http://user:secret@h:1/KEY?k=KEY", "http://h:1"),
             ("http://user:se%40cret@h/x@y", "http://h"),
             ("user:secret@h", "h"),
+            ("http://user:secret/x@h:1/KEY", "http://…"),
+            ("http://user:1#x@h:1/KEY", "http://…"),
+            ("user:secret?x@h", "…"),
             ("http://127.0.0.1:7545", "http://127.0.0.1:7545"),
         ] {
             assert_eq!(shown_url(url), shown);

@@ -125,6 +125,27 @@ pub struct ClientRingView {
     pub bytes: u64,
     /// Where its logs end here.
     pub heads: Vec<ClientHeadView>,
+    /// A former member of the ring that keeps it has its newest replica key: hand over a new one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotate: bool,
+    /// Its avatars that signed two histories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forks: Vec<ClientForkView>,
+}
+
+/// An avatar that signed two nodes for one position of its log.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "ClientFork")]
+pub struct ClientForkView {
+    /// Who it is.
+    #[schemars(with = "schema::Address")]
+    pub avatar: Address,
+    /// The position.
+    pub seq: u64,
+    /// Whether its log is frozen on chain, or it has left, and that is final.
+    pub proven: bool,
+    /// What both signatures are for, as docs/log-format.md says: anybody can check it.
+    pub claim: HexBytes,
 }
 
 /// Where an avatar's log ends at a member.

@@ -177,7 +177,7 @@ mod tests {
 
     fn guarded(capacity: usize) -> (GuardedIo<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(capacity);
-        let slot = Connections::new(1).admit().unwrap();
+        let slot = Connections::new(1, 1).admit(None).unwrap();
         (GuardedIo::new(ours, slot, IDLE), theirs)
     }
 

@@ -11,7 +11,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `POST /`, WebSocket `/` | JSON-RPC 2.0 (`rpc.discover` lists the methods) |
+//! | `POST /`, WebSocket `/` | JSON-RPC 2.0 (`rpc.discover` lists the methods; a session may subscribe to [`notices`]) |
 //! | `POST /ipfs` | imports the body; needs the token |
 //! | `POST /events/{instance}/{event}` | takes an event down; needs the token, or a signature |
 //! | `GET /ipfs/{cid}` | the file; `?format=raw` one block, `?format=car` all below it |
@@ -38,9 +38,12 @@ mod housekeeping;
 mod io;
 mod json;
 mod limits;
+mod live;
 mod message;
 mod metrics_form;
+mod news;
 mod node_api;
+pub mod notices;
 mod openrpc;
 mod params;
 mod process_calls;
@@ -55,6 +58,7 @@ mod server;
 mod session;
 mod source;
 mod store_work;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -69,6 +73,8 @@ pub use error::{with_causes, HttpError};
 pub use hook_secret::HookSecret;
 pub use json::{HexBytes, Pin, Uint96};
 pub use limits::HttpLimits;
+pub use live::Notices;
+pub use news::News;
 pub use node_api::{code, ApiError, ClientRings, NodeApi, ProcessKeeper};
 pub use params::RequestParams;
 pub use server::{bind, serve, Listener};

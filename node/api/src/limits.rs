@@ -9,8 +9,14 @@ use std::time::Duration;
 pub struct HttpLimits {
     /// Open connections. Beyond it the oldest one that has no complete request is closed for the new one.
     pub connections: usize,
+    /// Open connections of one address (of IPv6: of one network of 64 bits). Beyond it the oldest of that address makes room.
+    pub connections_per_address: usize,
     /// WebSocket sessions, a part of `connections`; further ones get 429.
     pub sessions: u32,
+    /// WebSocket sessions of one address; further ones get 429.
+    pub sessions_per_address: usize,
+    /// Subscriptions of one session; further ones are refused.
+    pub subscriptions: usize,
     /// JSON-RPC calls at work at one moment; further ones are answered with `busy`.
     pub calls: usize,
     /// Time for one JSON-RPC call, and time to send its whole body.
@@ -45,7 +51,10 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections: 512,
-            sessions: 32,
+            connections_per_address: 384,
+            sessions: 128,
+            sessions_per_address: 64,
+            subscriptions: 16,
             calls: 64,
             call_timeout: Duration::from_secs(10),
             rpc_request_bytes: 1 << 20,

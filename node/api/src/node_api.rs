@@ -11,6 +11,7 @@ use super::{
         AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageView,
         ReplicateParams,
     },
+    news::News,
     params::RequestParams,
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
@@ -101,6 +102,9 @@ pub trait NodeApi: Send + Sync + 'static {
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         None
     }
+
+    /// Where this member tells what happens, for the sessions that subscribe.
+    fn news(&self) -> News;
 
     /// Whether the member keeps up with its chain (`/health` answers 200) or not (503).
     fn following(&self) -> bool;

@@ -9,6 +9,7 @@ use super::{
         AppendParams, ClientRingsParams, ClientRingsView, FlushParams, HeldView, MessageParams,
         MessageView, ReplicateParams,
     },
+    notices::{Notice, SubscribeParams, UnsubscribeParams},
     params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionParams, ExecutionView,
@@ -50,7 +51,11 @@ pub(super) const GET_PROCESS: &str = "rings_getProcess";
 pub(super) const EMIT: &str = "rings_emit";
 pub(super) const LIST_EXECUTIONS: &str = "rings_listExecutions";
 pub(super) const GET_EXECUTION: &str = "rings_getExecution";
+pub(super) const SUBSCRIBE: &str = "rings_subscribe";
+pub(super) const UNSUBSCRIBE: &str = "rings_unsubscribe";
 pub(super) const DISCOVER: &str = "rpc.discover";
+/// The method of the notifications that a subscription sends.
+pub(super) const NOTIFICATION: &str = "rings_subscription";
 
 /// The methods that need the member's token.
 pub(super) const NEED_TOKEN: [&str; 6] = [
@@ -105,6 +110,15 @@ pub(super) fn document() -> Value {
         "The client rings whose logs this member keeps, with the heads of their logs",
     );
     processes(&mut document);
+    document.method::<SubscribeParams, u64>(
+        SUBSCRIBE,
+        "Be told of heads, gates or messages by notifications rings_subscription {subscription, result}, each result a Notice; in a WebSocket session only",
+    );
+    document.method::<UnsubscribeParams, bool>(
+        UNSUBSCRIBE,
+        "End a subscription; false if this session has none of that number",
+    );
+    document.result::<Notice>();
     document.method::<NoParams, schema::OpenRPC>(DISCOVER, "This document");
     document.finish()
 }
@@ -174,6 +188,11 @@ impl Document {
             "params": params(&schema),
             "result": { "name": "result", "schema": result },
         }));
+    }
+
+    /// Adds the schema of something that is sent without being the answer of a method.
+    fn result<R: JsonSchema>(&mut self) {
+        self.results.subschema_for::<R>();
     }
 
     fn finish(mut self) -> Value {

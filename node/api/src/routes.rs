@@ -127,11 +127,17 @@ async fn session(app: &App, peer: &Peer, request: Request) -> HttpResponse {
     let Ok(place) = app.sessions.clone().try_acquire_owned() else {
         return rpc_response::too_many_requests();
     };
+    let per_address = app.limits.sessions_per_address;
     let mut server = soketto::handshake::http::Server::new();
     let Ok(response) = server.receive_request(&request) else {
         return rpc_response::denied();
     };
-    peer.connection.begin();
+    if !peer
+        .connections
+        .begin_session(&peer.connection, per_address)
+    {
+        return rpc_response::too_many_requests();
+    }
     let (rpc, stop) = (app.rpc.clone(), app.stop.clone());
     tokio::spawn(async move {
         session::converse(rpc, request.map(HttpBody::new), server, stop).await;

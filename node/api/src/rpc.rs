@@ -1,5 +1,6 @@
 //! JSON-RPC 2.0 over POST and WebSocket. Every method here only reads, except `rings_request` and those that change processes
-//! (`process_methods.rs`), which need the token, and those of client rings, which carry signatures.
+//! (`process_methods.rs`), which need the token, and those of client rings, which carry signatures. Those of subscriptions
+//! belong to a session.
 //!
 //! [`Rpc`] takes the bytes of one message (a call or a batch, `message.rs`), calls the methods through jsonrpsee, and
 //! gives back the answer, or nothing for notifications. A method is one function of the trait
@@ -13,10 +14,13 @@ use super::{
     error::{with_causes, HttpError},
     limits::HttpLimits,
     message::Message,
+    news::{News, NewsReader},
     node_api::{ApiError, NodeApi},
+    notices::UnsubscribeParams,
     openrpc,
     params::{DigestParams, GateParams, LogParams, RequestParams, RingParams},
     process_methods,
+    subscriptions::Subscriptions,
     token::Token,
 };
 use http::HeaderMap;
@@ -28,6 +32,7 @@ use jsonrpsee::{
         HttpResponse, Methods, RpcModule, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
         TowerServiceBuilder,
     },
+    types::ErrorObjectOwned,
 };
 use std::sync::Arc;
 use tower::{layer::util::Identity, Service};
@@ -51,6 +56,10 @@ pub(super) struct Rpc {
     batch: usize,
     /// Most bytes of a message.
     request_bytes: usize,
+    /// Most subscriptions of a session.
+    subscriptions: usize,
+    /// What sessions are told.
+    news: News,
 }
 
 impl Rpc {
@@ -62,6 +71,8 @@ impl Rpc {
     ) -> Result<(Self, ServerHandle), HttpError> {
         let (stop, handle) = stop_channel();
         let rpc = Self {
+            news: api.news(),
+            subscriptions: limits.subscriptions,
             requests: services(limits, limits.connections as u32),
             sessions: services(limits, limits.sessions),
             methods: methods(Calls::new(api, limits))
@@ -78,6 +89,12 @@ impl Rpc {
     /// Bytes in one message.
     pub(super) fn request_bytes(&self) -> usize {
         self.request_bytes
+    }
+
+    /// What a session needs for its subscriptions: their list, and what is told from now on.
+    pub(super) fn listen(&self) -> (Arc<Subscriptions>, NewsReader) {
+        let subscriptions = Subscriptions::new(self.subscriptions);
+        (Arc::new(subscriptions), self.news.listen())
     }
 
     /// Answers one request, whose whole body is `body`. The answer to notifications is empty.
@@ -103,7 +120,11 @@ impl Rpc {
     }
 
     /// Answers one message of a session; `None` when it asks nothing.
-    pub(super) async fn message(&self, message: &[u8], headers: &HeaderMap) -> Option<String> {
+    pub(super) async fn message(
+        &self,
+        message: &[u8],
+        (headers, subscriptions): (&HeaderMap, &Arc<Subscriptions>),
+    ) -> Option<String> {
         let answered = async {
             let (body, numbered) = match Message::read(message, self.batch) {
                 Message::AsItIs => (String::from_utf8_lossy(message).into_owned(), None),
@@ -112,6 +133,7 @@ impl Rpc {
                 Message::Calls(numbered) => (numbered.body.clone(), Some(numbered)),
             };
             let mut request = as_post(headers, body);
+            request.extensions_mut().insert(Arc::clone(subscriptions));
             if self.token.is_shown(headers) {
                 request.extensions_mut().insert(TokenShown);
             }
@@ -161,7 +183,7 @@ fn no_content() -> HttpResponse {
     response
 }
 
-/// jsonrpsee with the bounds of this server. Subscriptions are off: there is nothing to subscribe to.
+/// jsonrpsee with the bounds of this server. Its own subscriptions are off: ours are methods (`subscriptions.rs`).
 fn services(limits: &HttpLimits, connections: u32) -> Services {
     let config = ServerConfig::builder()
         .max_connections(connections)
@@ -214,6 +236,7 @@ fn methods(calls: Calls) -> Result<RpcModule<Calls>, RegisterMethodError> {
     })?;
     client_ring_methods(&mut module)?;
     process_methods::register(&mut module)?;
+    subscription_methods(&mut module)?;
     let document = openrpc::document();
     module.register_method(openrpc::DISCOVER, move |_, _, _| document.clone())?;
     Ok(module)
@@ -247,4 +270,26 @@ fn client_ring_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMeth
         calls.run(call).await
     })?;
     Ok(())
+}
+
+/// The methods of sessions.
+fn subscription_methods(module: &mut RpcModule<Calls>) -> Result<(), RegisterMethodError> {
+    module.register_method(openrpc::SUBSCRIBE, |params, _, extensions| {
+        let params = parse(&params)?;
+        let begun = session(extensions)?.begin(params);
+        begun.map_err(ErrorObjectOwned::from)
+    })?;
+    module.register_method(openrpc::UNSUBSCRIBE, |params, _, extensions| {
+        let UnsubscribeParams { subscription } = parse(&params)?;
+        Ok::<_, ErrorObjectOwned>(session(extensions)?.end(subscription))
+    })?;
+    Ok(())
+}
+
+/// The subscriptions of the session in which a method is called.
+fn session(extensions: &http::Extensions) -> Result<&Subscriptions, ApiError> {
+    let session = extensions.get::<Arc<Subscriptions>>();
+    session.map(Arc::as_ref).ok_or_else(|| ApiError::Refused {
+        reason: "subscriptions belong to a WebSocket session; open one at the same address".into(),
+    })
 }

@@ -24,7 +24,13 @@ use super::{
 use axum::{extract::Request, Router};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -104,7 +110,7 @@ impl Server {
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(BUFFER_BYTES);
         Self {
-            connections: Connections::new(limits.connections),
+            connections: Connections::new(limits.connections, limits.connections_per_address),
             protocol,
             tls,
             handshake: limits.header_timeout,
@@ -124,16 +130,18 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => self.admit(stream),
+                Ok((stream, from)) => self.admit(stream, from.ip()),
                 Err(error) => self.pause(error).await,
             }
         }
     }
 
     /// Gives a connection a place and a task. If all places are taken by connections at work, it is closed at once.
-    fn admit(&self, stream: TcpStream) {
-        let Some(slot) = self.connections.admit() else {
-            tracing::debug!("all HTTP connections are at work; a new one was refused");
+    fn admit(&self, stream: TcpStream, from: IpAddr) {
+        let Some(slot) = self.connections.admit(Some(from)) else {
+            tracing::debug!(
+                "all HTTP connections (of that address) are at work; a new one was refused"
+            );
             return;
         };
         if let Err(error) = stream.set_nodelay(true) {
@@ -165,6 +173,7 @@ impl Server {
                 .ok()
                 .map(|address| address.ip().to_canonical()),
             connection: slot.connection().clone(),
+            connections: Arc::clone(&self.connections),
         };
         let stream = GuardedIo::new(stream, slot, self.idle);
         let Some(tls) = &self.tls else {

@@ -2,11 +2,18 @@
 //! answered and its answer is written. So a client that sends faster than it reads fills its own buffers, not our
 //! memory.
 //!
+//! What the session has subscribed to is told as it happens, while a call is being answered too. A client that does not
+//! read makes the session fall behind; then it is told how many notices it has missed (`news.rs`), and one that reads
+//! nothing at all is cut off (`io.rs`).
+//!
 //! The session has its own limit of idle time, kept by pings, and ends with the server's shutdown. What a message may
 //! say is the same as over POST (`rpc.rs`).
 
 use super::rpc::Rpc;
-use futures::{stream, Stream, StreamExt};
+use futures::{
+    future::{BoxFuture, OptionFuture},
+    stream, FutureExt, Stream, StreamExt,
+};
 use http::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use jsonrpsee::server::HttpBody;
@@ -68,27 +75,41 @@ fn open(
     builder.finish()
 }
 
-/// One session: messages are answered one after the other, and pings notice a client that has gone.
+/// One session: messages are answered one after the other, subscriptions are told, and pings notice a client that has gone.
 async fn talk(
     rpc: &Rpc,
     headers: &HeaderMap,
     (mut sender, receiver): (soketto::Sender<Socket>, soketto::Receiver<Socket>),
 ) {
+    let (subscriptions, mut news) = rpc.listen();
     let mut heard = pin!(incoming(receiver));
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     let mut last = Instant::now();
+    let mut answering = OptionFuture::<BoxFuture<'_, _>>::from(None);
+    let mut is_answering = false;
     loop {
         let sent = tokio::select! {
-            next = heard.next() => {
+            next = heard.next(), if !is_answering => {
                 last = Instant::now();
-                let answer = match next {
+                match next {
                     None => return,
-                    Some(Heard::Pong) => None,
-                    Some(Heard::TooBig) => Some(TOO_BIG.to_owned()),
-                    Some(Heard::Message(message)) => rpc.message(&message, headers).await,
-                };
-                say(&mut sender, answer).await
+                    Some(Heard::Pong) => Ok(()),
+                    Some(Heard::TooBig) => say(&mut sender, [TOO_BIG.to_owned()]).await,
+                    Some(Heard::Message(message)) => {
+                        let subscriptions = &subscriptions;
+                        let answer = async move { rpc.message(&message, (headers, subscriptions)).await };
+                        (answering, is_answering) = (Some(answer.boxed()).into(), true);
+                        Ok(())
+                    }
+                }
             }
+            answer = &mut answering, if is_answering => {
+                (answering, is_answering) = (None.into(), false);
+                let sent = say(&mut sender, answer.flatten()).await;
+                subscriptions.answered();
+                sent
+            }
+            notice = news.next() => say(&mut sender, subscriptions.notifications(&notice)).await,
             _ = pings.tick() => match last.elapsed() < PING_LIMIT {
                 true => ping(&mut sender).await,
                 false => return,
@@ -116,12 +137,20 @@ fn incoming(receiver: soketto::Receiver<Socket>) -> impl Stream<Item = Heard> {
     .fuse()
 }
 
-async fn say(sender: &mut soketto::Sender<Socket>, answer: Option<String>) -> Result<(), Error> {
-    let Some(answer) = answer else {
-        return Ok(());
-    };
-    sender.send_text_owned(answer).await?;
-    sender.flush().await
+/// Sends messages, if there are any.
+async fn say(
+    sender: &mut soketto::Sender<Socket>,
+    messages: impl IntoIterator<Item = String>,
+) -> Result<(), Error> {
+    let mut is_silent = true;
+    for message in messages {
+        sender.send_text_owned(message).await?;
+        is_silent = false;
+    }
+    match is_silent {
+        true => Ok(()),
+        false => sender.flush().await,
+    }
 }
 
 async fn ping(sender: &mut soketto::Sender<Socket>) -> Result<(), Error> {

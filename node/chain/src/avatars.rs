@@ -79,6 +79,23 @@ impl Chain {
         self.view("ring", keeper, call, At::Block(block)).await
     }
 
+    /// Whether an account is a member of a ring whose log is not frozen: now, or as of a block in the past.
+    ///
+    /// # Errors
+    /// As [`Chain::is_client`]; also when the endpoint does not know that block's state any more.
+    pub async fn may_append(
+        &self,
+        ring: Address,
+        account: Address,
+        block: Option<u64>,
+    ) -> Result<bool, ChainError> {
+        let (at, account) = (block.map_or(At::Latest, At::Block), h160(account));
+        let is_member = self.view("ring", ring, ring::IsMemberCall { account }, at);
+        let is_frozen = self.view("ring", ring, ring::IsFrozenCall { avatar: account }, at);
+        let (is_member, is_frozen): (bool, bool) = tokio::try_join!(is_member, is_frozen)?;
+        Ok(is_member && !is_frozen)
+    }
+
     /// Whether the engine made the ring at `account`.
     ///
     /// # Errors

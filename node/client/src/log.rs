@@ -96,7 +96,7 @@ impl Secrecy {
     ///
     /// # Errors
     /// When it is no node, or is sealed with a key that is not held.
-    pub(crate) fn open(
+    pub fn open(
         &self,
         domain: &Domain,
         bytes: &[u8],

@@ -16,7 +16,7 @@ use rings_api::{
     views::{
         GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
+    ApiError, ClientRings, News, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
 };
 use rings_network::Stats;
 use rings_protocol::{private::node_key, Address, Digest};
@@ -43,6 +43,8 @@ pub struct Starting {
     pub store: Arc<dyn BlockStore>,
     /// What it waits for.
     pub waiting: Arc<Waiting>,
+    /// Where it tells what happens.
+    pub news: News,
 }
 
 /// A member that starts, and then the member that runs.
@@ -194,6 +196,10 @@ impl NodeApi for Entrance {
         self.running().and_then(|api| api.keeper())
     }
 
+    fn news(&self) -> News {
+        self.starting.news.clone()
+    }
+
     fn following(&self) -> bool {
         self.running().is_some_and(|api| api.following())
     }
@@ -249,6 +255,7 @@ mod tests {
             is_private: false,
             store: store.unwrap(),
             waiting: Arc::clone(&waiting),
+            news: News::default(),
         });
         let trouble = || entrance.trouble().unwrap();
         assert_eq!(trouble(), "the member is starting");

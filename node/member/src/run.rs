@@ -10,7 +10,7 @@ use super::{
     announce::Policy,
     api::Api,
     blocks::MemberBlocks,
-    clients::{follow as follow_clients, hear, relay, Clients, KeeperParts},
+    clients::{follow as follow_clients, hear, prove, relay, Clients, KeeperParts},
     config::{NodeConfig, TlsFiles},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
@@ -29,7 +29,7 @@ use super::{
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
-use rings_api::{HttpLimits, Tls, Token};
+use rings_api::{HttpLimits, News, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
 use rings_protocol::{
@@ -72,6 +72,7 @@ pub async fn run(
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
     let waiting = Arc::new(Waiting::default());
+    let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
         me: key.address(),
         peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
@@ -79,6 +80,7 @@ pub async fn run(
         is_private: !config.ring.readers.is_empty(),
         store: Arc::clone(&store),
         waiting: Arc::clone(&waiting),
+        news: news.clone(),
     }));
     // The parts stop when this token is cancelled: by the shutdown of the process, or when one of them has failed.
     let stop = shutdown.child_token();
@@ -100,7 +102,7 @@ pub async fn run(
     match opened {
         Ok(Some(opened)) => {
             opened
-                .run(config, (policy, faults), &entrance, (parts, stop))
+                .run(config, (policy, faults), (&entrance, news), (parts, stop))
                 .await
         }
         ended => {
@@ -132,7 +134,7 @@ impl Opened {
         self,
         config: NodeConfig,
         (policy, faults): (Policy, Faults),
-        entrance: &Entrance,
+        (entrance, news): (&Entrance, News),
         (mut parts, stop): (Running, CancellationToken),
     ) -> Result<(), MemberError> {
         let pools = Pools::start(pool_config(&config.compute), &config.compute.profiles).await?;
@@ -162,11 +164,13 @@ impl Opened {
                 heard: Arc::clone(&heard),
                 words: Arc::clone(&words),
                 agreed,
+                news: news.clone(),
                 outbox: outbox.clone(),
             },
         )?;
         let joined = (Arc::clone(&blocks), network.clone());
-        let (clients, begun) = self.clients(&config, joined, heard, outbox.clone())?;
+        let (clients, begun) =
+            self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
         let processes = self.processes(&config, Arc::clone(&blocks), words, &outbox)?;
         let processes = Arc::new(processes);
@@ -189,7 +193,7 @@ impl Opened {
             network.clone(),
             (blocks, Arc::clone(&clients), Arc::clone(&processes)),
             keeper,
-            outbox.clone(),
+            (outbox.clone(), news),
         ));
 
         // The core comes first, because all other parts send their inputs to it.
@@ -206,6 +210,8 @@ impl Opened {
         let driven = drive(Arc::clone(&processes), new_agreed, stop.clone());
         parts.run("processes", driven);
         parts.run("events of processes", find(processes, stop.clone()));
+        let proved = prove(Arc::clone(&clients), stop.clone());
+        parts.run("forks of avatars", proved);
         let shelf = self.shelf(clients);
         parts.run("answers to peers", answer_all(requests, shelf));
         let announcer = self.announcer(network.clone(), policy, announce);
@@ -246,7 +252,7 @@ impl Opened {
         config: &NodeConfig,
         (blocks, network): (Arc<MemberBlocks>, Network),
         heard: Arc<Notify>,
-        outbox: mpsc::Sender<Input>,
+        (outbox, news): (mpsc::Sender<Input>, News),
     ) -> Result<(Clients, mpsc::Receiver<Digest>), MemberError> {
         let identity = self.identity();
         let path = config.store.path.join(CLIENTS);
@@ -265,6 +271,7 @@ impl Opened {
             ring: Arc::clone(&self.shared),
             outbox,
             heard,
+            news,
             turn: self.turn,
             confirmations: self.confirmations,
         };
@@ -358,6 +365,7 @@ impl Opened {
             heard: joined.heard,
             words: joined.words,
             agreed: joined.agreed,
+            news: joined.news,
             faults,
             outbox: joined.outbox,
         })?)
@@ -407,6 +415,8 @@ struct Joined {
     words: Arc<Notify>,
     /// Tells the processes of requests on which two thirds have agreed.
     agreed: broadcast::Sender<Digest>,
+    /// For those who subscribe at the HTTP side.
+    news: News,
     /// Into the core's inbox.
     outbox: mpsc::Sender<Input>,
 }

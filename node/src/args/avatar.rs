@@ -5,6 +5,9 @@ use clap::{Args, Subcommand};
 use rings_protocol::Address;
 use std::{path::PathBuf, time::Duration};
 
+/// Nodes that are not on chain after which the head of a log is brought there.
+const FLUSH_EACH: u64 = 100;
+
 /// `rings avatar`
 #[derive(Debug, Subcommand)]
 pub enum AvatarCommand {
@@ -99,6 +102,9 @@ pub struct AppendArgs {
     /// How long to wait for them, in seconds, at most 5
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = short_wait)]
     pub wait: Duration,
+    /// So many nodes that are not on chain bring the head of the log there with this one; 0: none do
+    #[arg(long, value_name = "N", default_value_t = FLUSH_EACH)]
+    pub flush_each: u64,
     /// The message; - is standard input
     pub text: String,
 }
@@ -166,6 +172,9 @@ pub struct ChatArgs {
     /// How long what was said may stay off the chain, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = wait)]
     pub flush_after: Duration,
+    /// So many nodes that are not on chain bring the head of the log there; 0: none do
+    #[arg(long, value_name = "N", default_value_t = FLUSH_EACH)]
+    pub flush_each: u64,
 }
 
 /// Options of `replicate`.

@@ -17,7 +17,7 @@ pub enum LogCommand {
         after_help = "Example: rings log show 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --limit 5"
     )]
     Show(LogArgs),
-    /// Show a member's new log nodes as they come, until Ctrl-C
+    /// Show the new log nodes of a member, or of an avatar, as they come, until Ctrl-C
     #[command(
         after_help = "With --json each line is a node as DAG-JSON, as `ipfs dag get` shows it.\n\nExample: rings log follow 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --json | jq .content.seq"
     )]
@@ -64,9 +64,13 @@ pub struct LogArgs {
 /// Options of `log follow`.
 #[derive(Debug, Args)]
 pub struct FollowArgs {
-    /// Account of the member
+    /// Account of the member, or with --client of an avatar
     #[arg(value_name = "MEMBER")]
     pub author: Address,
+    /// Client ring of the avatar, whose logs this ring keeps; what is said in a private one is shown where its recovery line is
+    /// kept in the directory
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<Address>,
     /// Which ring
     #[command(flatten)]
     pub place: PlaceArgs,

@@ -163,6 +163,23 @@ pub enum BenchCommand {
     /// What logs and requests cost: writing, opening and syncing logs, and results without gates
     #[command(after_help = "Example: rings bench logs --nodes 10000")]
     Logs(BenchLogsArgs),
+    /// What client rings cost: holding and flushing, alone and of a hundred avatars at once, being told, and getting a log back
+    #[command(after_help = "Example: rings bench clients --nodes 100000")]
+    Clients(BenchClientsArgs),
+}
+
+/// Options of `bench clients`.
+#[derive(Debug, Args)]
+pub struct BenchClientsArgs {
+    /// Nodes of the log that is got back
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub nodes: u64,
+    /// Number of members of the throw-away ring that keeps the logs
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
+    pub members: u16,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `bench logs`.

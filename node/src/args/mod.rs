@@ -28,7 +28,10 @@ pub use keep::{
 pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};
 pub use look::{GateArgs, GateCommand, GateListArgs, ListedState, VerifyArgs};
-pub use make::{BenchArgs, BenchCommand, BenchLogsArgs, DeployArgs, DownArgs, JoinArgs, UpArgs};
+pub use make::{
+    BenchArgs, BenchClientsArgs, BenchCommand, BenchLogsArgs, DeployArgs, DownArgs, JoinArgs,
+    UpArgs,
+};
 pub use place::{PlaceArgs, ShowArgs};
 pub use request::{RequestArgs, RequestCommand, RequestListArgs, RequestProofArgs};
 

@@ -61,6 +61,15 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
             held.head
         )));
     }
+    let ahead = avatar.log.log().since(avatar.on_chain.head).len() as u64;
+    if args.flush_each > 0 && ahead >= args.flush_each {
+        // It goes on without this command: the members relay it.
+        let (_, message) = send(&mut avatar, Action::default()).await?;
+        out.note(format_args!(
+            "{ahead} nodes on their way to the chain: {}",
+            message.msg_hash
+        ));
+    }
     if args.avatar.json {
         return out.json(&held);
     }

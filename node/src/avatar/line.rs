@@ -1,11 +1,12 @@
 //! Recovery lines: in files, and shown to people.
 
+use super::log_file::DIRECTORY;
 use crate::{
     exit::{Context, ExitError, ExitStatus},
     out::Out,
 };
 use qrcode::{render::unicode::Dense1x2, QrCode};
-use rings_client::RecoveryLine;
+use rings_client::{Domain, RecoveryLine, Secrecy};
 use rings_member::keystore::{read_secret, write_secret};
 use rings_protocol::Address;
 use std::{
@@ -41,6 +42,19 @@ pub(super) fn kept(files: &Path, ring: Address) -> Result<Option<RecoveryLine>, 
         true => read_line(&path).map(Some),
         false => Ok(None),
     }
+}
+
+/// Who can read the logs of a client ring: whoever has its recovery line in the directory of the ring that keeps them.
+///
+/// # Errors
+/// Status 2 when the file cannot be used.
+pub fn secrecy(root: Option<&Path>, domain: &Domain) -> Result<Secrecy, ExitError> {
+    let line = match root {
+        Some(root) => kept(&root.join(DIRECTORY), domain.ring)?,
+        None => None,
+    };
+    let key = line.as_ref().and_then(|line| line.key.as_ref());
+    Ok(Secrecy::of(domain, key))
 }
 
 /// Keeps a line, unless there is one of this ring.

@@ -16,6 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where the files of avatars are, in the directory of the ring that keeps their logs.
+pub(super) const DIRECTORY: &str = "avatars";
 /// Bytes of a length.
 const LENGTH: usize = 4;
 /// The extension of the file that marks a log as restored.
@@ -173,7 +175,7 @@ fn split(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
 /// # Errors
 /// Status 2 when the directory cannot be made.
 pub(super) fn directory(root: &Path) -> Result<PathBuf, ExitError> {
-    let path = root.join("avatars");
+    let path = root.join(DIRECTORY);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
     let what = format!("cannot make {}; check its parent", path.display());
     made.context(ExitStatus::Usage, what).map(|()| path)

@@ -22,4 +22,5 @@ mod words;
 pub use act::{append, flush, replicate};
 pub use chat::chat;
 pub use create::create;
+pub use line::secrecy;
 pub use show::avatar;

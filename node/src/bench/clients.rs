@@ -26,30 +26,30 @@ const FLUSHES: usize = 20;
 /// Nodes of each avatar when all append at once.
 const EACH: usize = 10;
 /// Requests that wait for an answer at one time.
-const IN_FLIGHT: usize = 32;
+pub(super) const IN_FLIGHT: usize = 32;
 /// Nodes that are flushed at once.
 const MANY: usize = 1_000;
 /// Round trips that are measured.
 const ROUND_TRIPS: usize = 100;
 /// How long an action may take to be on chain.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Milliseconds for all members to sign.
 const WAIT: u64 = 5_000;
 
 /// An avatar with its log.
-struct Writer {
-    key: SecretKey,
-    log: Log,
+pub(super) struct Writer {
+    pub(super) key: SecretKey,
+    pub(super) log: Log,
     /// The newest node that the member holds.
-    known: Digest,
+    pub(super) known: Digest,
 }
 
 /// A client ring, and the member that is asked.
-struct ClientRing {
-    ring: Address,
-    client: Client,
+pub(super) struct ClientRing {
+    pub(super) ring: Address,
+    pub(super) client: Client,
     members: u32,
-    writers: Vec<Writer>,
+    pub(super) writers: Vec<Writer>,
 }
 
 /// Measures, and gives the rows.
@@ -58,49 +58,64 @@ struct ClientRing {
 /// When a member or the chain refuses something.
 pub(super) async fn measure(stage: &Stage, bounds: &Bounds) -> Result<Vec<Row>, ExitError> {
     let mut clients = ClientRing::new(stage).await?;
-    let trip = clients.round_trip().await?;
-    let bound = milliseconds(trip) + milliseconds(bounds.write);
-    let append = clients.appends(1).await?;
-    let by_all = clients.appends(clients.members).await?;
-    let rate = clients.appends_of_all().await?;
-    let (flush, relayed) = clients.flushes(stage).await?;
-    let many = clients.many(stage).await?;
-    let in_bounds = |time| milliseconds(time) / bound;
-    let bounds = "in bounds (durable write + round trip)";
-    Ok(vec![
-        Row::time("HTTP round trip to a member", trip, None),
-        Row::time("AppendToRing of one log node, median", append, Some(15.0)),
-        Row::number(
-            format!("the same {bounds}"),
-            in_bounds(append),
-            "times",
-            Some(3.0),
-        ),
-        Row::time("the same, signed for by all members", by_all, None),
-        Row::at_least(
-            format!("AppendToRing of {AVATARS} avatars, {IN_FLIGHT} in flight"),
-            rate,
-            "a second",
-            1_000.0,
-        ),
-        Row::time("FlushToRing to the answer, median", flush, Some(15.0)),
-        Row::number(
-            format!("the same {bounds}"),
-            in_bounds(flush),
-            "times",
-            Some(3.0),
-        ),
-        Row::time("the same, until it is relayed", relayed, Some(100.0)),
-        Row::time(
-            format!("{MANY} log nodes in one FlushToRing"),
-            many,
-            Some(300.0),
-        ),
-    ])
+    clients.basics(stage, bounds).await
+}
+
+impl ClientRing {
+    /// Holding a node, flushing one, and many at once.
+    ///
+    /// # Errors
+    /// As [`measure`].
+    pub(super) async fn basics(
+        &mut self,
+        stage: &Stage,
+        bounds: &Bounds,
+    ) -> Result<Vec<Row>, ExitError> {
+        let clients = self;
+        let trip = clients.round_trip().await?;
+        let bound = milliseconds(trip) + milliseconds(bounds.write);
+        let append = clients.appends(1).await?;
+        let by_all = clients.appends(clients.members).await?;
+        let rate = clients.appends_of_all().await?;
+        let (flush, relayed) = clients.flushes(stage).await?;
+        let many = clients.many(stage).await?;
+        let in_bounds = |time| milliseconds(time) / bound;
+        let bounds = "in bounds (durable write + round trip)";
+        Ok(vec![
+            Row::time("HTTP round trip to a member", trip, None),
+            Row::time("AppendToRing of one log node, median", append, Some(15.0)),
+            Row::number(
+                format!("the same {bounds}"),
+                in_bounds(append),
+                "times",
+                Some(3.0),
+            ),
+            Row::time("the same, signed for by all members", by_all, None),
+            Row::at_least(
+                format!("AppendToRing of {AVATARS} avatars, {IN_FLIGHT} in flight"),
+                rate,
+                "a second",
+                1_000.0,
+            ),
+            Row::time("FlushToRing to the answer, median", flush, Some(15.0)),
+            Row::number(
+                format!("the same {bounds}"),
+                in_bounds(flush),
+                "times",
+                Some(3.0),
+            ),
+            Row::time("the same, until it is relayed", relayed, Some(100.0)),
+            Row::time(
+                format!("{MANY} log nodes in one FlushToRing"),
+                many,
+                Some(300.0),
+            ),
+        ])
+    }
 }
 
 impl Writer {
-    fn say(&mut self, text: &str) -> Result<(), ExitError> {
+    pub(super) fn say(&mut self, text: &str) -> Result<(), ExitError> {
         let line = vec![Said::line(text).to_message()];
         let said = self.log.append(&self.key, line, &[], None);
         said.context(ExitStatus::Internal, "a log node cannot be made")
@@ -116,7 +131,7 @@ impl Writer {
             .collect()
     }
 
-    fn append(&self, ring: Address, replicas: u32) -> AppendParams {
+    pub(super) fn append(&self, ring: Address, replicas: u32) -> AppendParams {
         AppendParams {
             avatar: self.key.address(),
             ring,
@@ -129,7 +144,7 @@ impl Writer {
 
 impl ClientRing {
     /// Makes a ring and registers it with the one of the stage.
-    async fn new(stage: &Stage) -> Result<Self, ExitError> {
+    pub(super) async fn new(stage: &Stage) -> Result<Self, ExitError> {
         let keys = (1..=AVATARS).map(|n| {
             let seed = keccak256(&n.to_be_bytes());
             SecretKey::from_bytes(&seed.0).context(ExitStatus::Internal, "a key cannot be made")
@@ -173,7 +188,7 @@ impl ClientRing {
     }
 
     /// An action of an avatar, signed, as it is flushed.
-    async fn signed(
+    pub(super) async fn signed(
         &self,
         writer: usize,
         call: Action,
@@ -198,7 +213,7 @@ impl ClientRing {
         })
     }
 
-    async fn relayed(&self, name: Digest) -> Result<(), ExitError> {
+    pub(super) async fn relayed(&self, name: Digest) -> Result<(), ExitError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let message = self.client.message(name).await?;

@@ -3,13 +3,14 @@
 //! The bound of a result's latency is the sum of one bare transaction, one bare durable write and one bare run of the
 //! same program, each measured on this machine in the same run: times differ from machine to machine, ratios hardly do.
 //! `stage` makes the ring and the gates that are measured, `bounds` measures what a result rests on, `idle` measures a
-//! member that has nothing to do, `clients` what people without a node ask for, and `figures` holds the rows, as a table for people and as JSON for programs.
+//! member that has nothing to do, `clients` and `people` what people without a node ask for, and `figures` holds the rows, as a table for people and as JSON for programs.
 
 mod bounds;
 mod clients;
 mod figures;
 mod idle;
 mod logs;
+mod people;
 mod stage;
 
 use super::{
@@ -42,8 +43,10 @@ const HELPS: usize = 5;
 /// # Errors
 /// When the ring does not start, or a part of it fails.
 pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
-    if let Some(BenchCommand::Logs(args)) = args.command {
-        return logs::bench(args, out).await;
+    match args.command {
+        Some(BenchCommand::Logs(args)) => return logs::bench(args, out).await,
+        Some(BenchCommand::Clients(args)) => return people::bench(args, out).await,
+        None => {}
     }
     let mut signals = Signals::new()?;
     let directory =

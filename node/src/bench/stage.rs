@@ -234,6 +234,15 @@ impl Stage {
         first.ok_or_else(|| ExitError::internal("the ring has no members"))
     }
 
+    /// A client of the last member.
+    ///
+    /// # Errors
+    /// When the ring has none.
+    pub fn last_member(&self) -> Result<&Client, ExitError> {
+        let last = self.clients.last();
+        last.ok_or_else(|| ExitError::internal("the ring has no members"))
+    }
+
     /// Makes a further ring on the engine, which keeps itself.
     ///
     /// # Errors

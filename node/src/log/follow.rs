@@ -1,34 +1,44 @@
 //! `rings log follow`: a member's new nodes as they come.
 //!
-//! The next nodes are asked for again and again, oldest first, so that a long absence costs pages and no memory. Each
-//! node must link to the one shown before it. A member that does not answer is waited for.
+//! The next nodes are asked for, oldest first, so that a long absence costs pages and no memory, and again when a member tells
+//! that the log has grown. While no member tells, they are asked for again and again. Each node must link to the one shown
+//! before it. A member that does not answer is waited for.
 //!
 //! If a member gives other nodes than the chain of links allows, the command ends and says whether the author has
 //! written another history or the member gives something else; another member is asked when one does not answer.
 
 use super::{
-    node_text::NodeText,
-    reading::{domain, holders, open_entry, page},
+    node_text::{written, NodeText},
+    reading::{holders, open_entry, page},
 };
 use crate::{
     args::FollowArgs,
+    avatar::secrecy,
     exit::{ExitError, ExitStatus},
     out::Out,
     place::Place,
     process::Pauses,
+    ringdir::RingDir,
     signals::Signals,
 };
 use ipld_core::ipld::Ipld;
-use rings_api::Client;
+use rings_api::{
+    notices::{SubscribeParams, Topic},
+    views::LogEntry,
+    Client, Notices,
+};
+use rings_client::{Said, Secrecy};
 use rings_protocol::{
     eip712::Domain,
     log::{Links, LogNode},
     Address, Digest,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Longest pause between two looks.
+/// Longest pause between two looks while no member tells of new nodes.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// Longest pause while one does, and between two attempts to have one tell.
+const SELDOM: Duration = Duration::from_secs(10);
 /// Most nodes that one look brings.
 const NODES_AT_ONCE: u32 = 16;
 
@@ -54,8 +64,12 @@ struct Follower<'a> {
     place: &'a Place,
     members: Vec<&'a Client>,
     domain: Domain,
+    /// Who can read the log.
+    secrecy: Secrecy,
     author: Address,
     json: bool,
+    /// It is the log of an avatar.
+    is_client: bool,
     out: Out,
     /// The position of the next node.
     next: u64,
@@ -63,13 +77,31 @@ struct Follower<'a> {
     before: Option<Digest>,
     /// How many nodes the next look asks for.
     limit: u32,
+    /// What a member tells of this log.
+    notices: Option<Notices>,
+    /// When a member is asked to tell.
+    listen_due: Instant,
 }
 
 impl<'a> Follower<'a> {
     async fn new(args: &FollowArgs, place: &'a Place, out: Out) -> Result<Self, ExitError> {
-        let (domain, author) = (domain(place), args.author);
+        let (author, ring) = (args.author, args.client.unwrap_or(place.file.ring));
+        let domain = Domain::new(place.file.chain_id, ring);
+        let root = place
+            .dir
+            .as_ref()
+            .map(RingDir::root)
+            .filter(|_| args.client.is_some());
+        let secrecy = secrecy(root, &domain)?;
         let members = holders(place, author).await?;
-        let newest = super::reading::newest(&members, &domain, author).await?;
+        let newest = page(&members, ring, author, None, 1).await?;
+        let newest = newest.nodes.first();
+        let is_client = args.client.is_some();
+        let newest = newest.map(|entry| match is_client {
+            true => opened(&secrecy, &domain, author, &entry.bytes.0),
+            false => open_entry(entry, &domain, author),
+        });
+        let newest = newest.transpose()?;
         let end = newest.as_ref().map_or(0, |node| node.seq() + 1);
         let next = args.from.unwrap_or(end);
         let before = newest.filter(|_| next == end).map(|node| node.digest());
@@ -80,12 +112,16 @@ impl<'a> Follower<'a> {
             place,
             members,
             domain,
+            secrecy,
             author,
             json: args.json,
+            is_client,
             out,
             next,
             before,
             limit: 1,
+            notices: None,
+            listen_due: Instant::now(),
         })
     }
 
@@ -95,7 +131,7 @@ impl<'a> Follower<'a> {
         let mut told = false;
         loop {
             match self.look().await {
-                Ok(0) => pauses.next().await,
+                Ok(0) => self.wait(&mut pauses).await,
                 Ok(_) => {
                     (pauses, told) = (Pauses::new(LONGEST_LOOK), false);
                 }
@@ -109,6 +145,40 @@ impl<'a> Follower<'a> {
                     self.ask_others().await;
                 }
                 Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Waits until a member tells that the log has grown, or for a while.
+    async fn wait(&mut self, pauses: &mut Pauses) {
+        let Some(notices) = &mut self.notices else {
+            // The next look finds what came before the member tells.
+            match Instant::now() >= self.listen_due {
+                true => self.listen().await,
+                false => pauses.next().await,
+            }
+            return;
+        };
+        tokio::select! {
+            told = notices.next() => if told.is_err() {
+                self.notices = None;
+            },
+            () = tokio::time::sleep(SELDOM) => {}
+        }
+    }
+
+    /// Asks the first member that can to tell of this log.
+    async fn listen(&mut self) {
+        let what = SubscribeParams {
+            ring: Some(self.domain.ring),
+            member: Some(self.author),
+            ..SubscribeParams::all(Topic::Heads)
+        };
+        self.listen_due = Instant::now() + SELDOM;
+        for member in &self.members {
+            if let Ok(notices) = member.subscribe(&what).await {
+                self.notices = Some(notices);
+                return;
             }
         }
     }
@@ -129,7 +199,7 @@ impl<'a> Follower<'a> {
         let fresh = page.nodes.iter().rev();
         let fresh: Vec<_> = fresh.filter(|entry| entry.seq >= self.next).collect();
         for entry in &fresh {
-            let node = open_entry(entry, &self.domain, author)?;
+            let node = self.open(entry)?;
             self.show(&node)?;
         }
         self.limit = match fresh.len() as u32 >= self.limit {
@@ -137,6 +207,33 @@ impl<'a> Follower<'a> {
             false => 1,
         };
         Ok(fresh.len())
+    }
+
+    /// A node as a member shows it: an avatar's is opened here, for no member can read it.
+    fn open(&self, entry: &LogEntry) -> Result<LogNode, ExitError> {
+        match self.is_client {
+            true => opened(&self.secrecy, &self.domain, self.author, &entry.bytes.0),
+            false => open_entry(entry, &self.domain, self.author),
+        }
+    }
+
+    /// What an avatar's node says, as text.
+    fn said(&self, node: &LogNode) -> String {
+        let mut text = format!("{}  {}  {}", node.seq(), written(node), node.author());
+        for message in self.secrecy.messages(node).unwrap_or_default() {
+            let line = match Said::from_message(&message) {
+                Some(Said::Line(line)) => line,
+                _ => format!(
+                    "{} {}: {} bytes",
+                    message.domain,
+                    message.kind,
+                    message.payload.len()
+                ),
+            };
+            text.push_str("\n    ");
+            text.extend(line.chars().filter(|c| !c.is_control()));
+        }
+        text
     }
 
     /// Shows the next node. That it follows the one before is checked here, since different members may give the two.
@@ -159,10 +256,31 @@ impl<'a> Follower<'a> {
         }
         match self.json {
             true => self.out.bytes(&dag_json(node)?)?,
+            false if self.is_client => self.out.line(self.said(node))?,
             false => self.out.line(NodeText(node))?,
         }
         (self.next, self.before) = (node.seq() + 1, Some(node.digest()));
         Ok(())
+    }
+}
+
+/// A node of this avatar's log, sealed or not. Its signature is checked.
+fn opened(
+    secrecy: &Secrecy,
+    domain: &Domain,
+    author: Address,
+    bytes: &[u8],
+) -> Result<LogNode, ExitError> {
+    let node = secrecy.open(domain, bytes).map_err(|error| {
+        let what = format!("what a member gives as a node of the log of {author} cannot be read; its ring may be private, and its recovery line not be here");
+        ExitError::unavailable(what).because(error)
+    })?;
+    match node.author() == author {
+        true => Ok(node),
+        false => Err(ExitError::unavailable(format!(
+            "a member gives a node of {} for one of the log of {author}; ask another member",
+            node.author()
+        ))),
     }
 }
 

@@ -13,9 +13,14 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
+/// Lines whose way from one terminal to another is timed.
+const LINES: usize = 20;
+/// The most that half of them may take, on a machine that is busy with other tests.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// The page.
 const PAGE: &str = "docs/chat.md";
 
@@ -188,6 +193,31 @@ fn two_terminals_talk_through_four_replicas() {
         let found = finds(&replicas.member_dir(member), b"A canary");
         assert_eq!(found, None);
     }
+}
+
+#[test]
+fn a_line_is_shown_to_the_others_at_once() {
+    let replicas = Ring::up(4);
+    let room = Room::new(&replicas, 2);
+    let mut one = room.enters(0, "a", "alice");
+    let mut two = room.enters(1, "b", "bob");
+    one.types("Do you hear me?");
+    hears(&mut two, "Do you hear me?");
+    let mut waits: Vec<_> = (0..LINES)
+        .map(|number| {
+            let line = format!("line {number}");
+            let began = Instant::now();
+            one.types(&line);
+            hears(&mut two, &line);
+            began.elapsed()
+        })
+        .collect();
+    assert!(one.ends().success() && two.ends().success());
+    waits.sort_unstable();
+    let (median, slowest) = (waits[LINES / 2], waits[LINES - 1]);
+    println!("from typed to shown: median {median:?}, the slowest {slowest:?}");
+    // On a quiet machine it is below 100 ms; while it was looked for, it was more than that.
+    assert!(median < AT_ONCE, "{waits:?}");
 }
 
 /// A file below a directory that holds these bytes.

@@ -8,8 +8,10 @@
     reason = "helpers of tests may panic and print as the tests do"
 )]
 
+mod abuse;
 mod accusations;
 mod attacks;
+mod avatar_forks;
 mod bounds;
 mod chains;
 mod chat;
@@ -31,6 +33,7 @@ mod liars;
 mod logs;
 mod machines;
 mod memory;
+mod newcomers;
 mod no_gate;
 mod operate;
 mod pages;
@@ -45,6 +48,7 @@ mod processes;
 mod programs;
 mod proofs;
 mod quick;
+mod quotas;
 mod refusals;
 mod requests;
 mod service;
@@ -55,3 +59,4 @@ mod structure;
 mod terminal;
 mod tls;
 mod upgrades;
+mod wallet;

@@ -1,7 +1,7 @@
 //! The web pages, in a browser: the one that every member serves, and the chat.
 
 use super::no_gate::{offline, place, run};
-use rings_tests::{browse, build_chat, until, Page, Program, Ring, LONG};
+use rings_tests::{browse, build_page, until, Page, Program, Ring, LONG};
 use serde_json::{json, Value};
 use std::{fs, path::Path};
 
@@ -40,7 +40,7 @@ fn a_member_shows_its_ring_gates_requests_and_proofs_in_a_browser() {
 fn two_browsers_chat_through_four_replicas() {
     let replicas = Ring::up(4);
     let path = replicas.file("chat.html");
-    build_chat(&path);
+    build_page(&path, "clients/js/chat");
     let page = Page::serve(fs::read(&path).unwrap());
     allow(&replicas, &page.origin());
     let json = replicas.json();
@@ -67,7 +67,7 @@ fn two_browsers_chat_through_four_replicas() {
 }
 
 /// Starts all members anew, so that pages of this origin may call them.
-fn allow(ring: &Ring, origin: &str) {
+pub fn allow(ring: &Ring, origin: &str) {
     let all: Vec<_> = (0..ring.json().count()).collect();
     ring.terminate(&all);
     for index in &all {

@@ -1,7 +1,7 @@
 //! A member that answers with fixed values, and a store that can be broken on purpose.
 
 use super::super::{
-    views::*, ApiError, ClientRings, HexBytes, NodeApi, Pin, ProcessKeeper, RequestParams,
+    views::*, ApiError, ClientRings, HexBytes, News, NodeApi, Pin, ProcessKeeper, RequestParams,
 };
 use super::{fake_client_rings::FakeClientRings, fake_processes::FakeProcesses};
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ pub(super) struct FakeNode {
     pub(super) gates: Semaphore,
     /// Calls that have come for it.
     pub(super) waiting: AtomicUsize,
+    /// What the node tells.
+    pub(super) news: News,
     pub(super) store: Arc<dyn BlockStore>,
     source: Arc<dyn BlockSource>,
     _dir: TempDir,
@@ -50,6 +52,7 @@ impl FakeNode {
             following: true.into(),
             gates: Semaphore::new(0),
             waiting: 0.into(),
+            news: News::default(),
             source: rings_store::source(&store),
             store,
             _dir: dir,
@@ -418,6 +421,10 @@ impl NodeApi for FakeNode {
                 reason: "no ring node lists it".into(),
             }),
         }
+    }
+
+    fn news(&self) -> News {
+        self.news.clone()
     }
 
     fn source(&self) -> Arc<dyn BlockSource> {

@@ -87,6 +87,8 @@ impl ClientRings for FakeClientRings {
 pub(super) fn rings(from: Option<Address>) -> ClientRingsView {
     ClientRingsView {
         rings: vec![ClientRingView {
+            rotate: false,
+            forks: vec![],
             ring: GOOD,
             bytes: 12,
             heads: vec![ClientHeadView {

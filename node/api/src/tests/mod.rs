@@ -9,6 +9,7 @@ mod fake_processes;
 mod gateway;
 mod processes;
 mod rpc;
+mod subscriptions;
 mod tls;
 
 use super::{serve, HttpLimits, Tls, Token};

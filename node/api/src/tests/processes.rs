@@ -72,7 +72,8 @@ async fn the_client_reads_what_the_server_writes() {
     };
     let emitted = client.emit(&event).await.unwrap();
     assert_eq!((emitted.starts, emitted.fresh), (vec![INSTALLED], false));
-    let listed = client.list_processes(&ListProcessesParams::default());
+    let all = ListProcessesParams::default();
+    let listed = client.list_processes(&all);
     assert_eq!(listed.await.unwrap().processes, [active]);
     let which = GetProcessParams {
         installation: INSTALLED,

@@ -1,7 +1,7 @@
 //! JSON-RPC: methods, errors, limits, WebSocket, and the document that describes them.
 
 use super::{
-    super::{openrpc, HttpLimits},
+    super::{notices::Notice, openrpc, HttpLimits},
     fake::{self, BROKEN_GATE, MEMBER, RING, SECRET, SLOW_GATE},
     TestServer,
 };
@@ -388,7 +388,7 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 /// All methods, in the document's order.
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 15] = [
     openrpc::STATUS,
     openrpc::GET_RING,
     openrpc::GET_GATE,
@@ -401,6 +401,8 @@ const METHODS: [&str; 13] = [
     openrpc::REPLICATE,
     openrpc::GET_MESSAGE,
     openrpc::GET_CLIENT_RINGS,
+    openrpc::SUBSCRIBE,
+    openrpc::UNSUBSCRIBE,
     openrpc::DISCOVER,
 ];
 
@@ -419,6 +421,9 @@ fn answers_have_the_shapes_that_the_document_gives() {
         ("Requested", json!(fake::requested(true))),
         ("Requested", json!(fake::requested(false))),
         ("Proof", json!(fake::proof(fake::REQUEST))),
+        ("Notice", json!(super::subscriptions::head(1))),
+        ("Notice", json!(super::subscriptions::relayed_message())),
+        ("Notice", json!(Notice::Missed { count: 3 })),
     ] {
         let fits = fits(
             &document,

@@ -74,12 +74,16 @@ fn basic(url: &Url) -> Result<Option<HeaderValue>, String> {
     Ok(Some(value))
 }
 
-/// Scheme, host and port of a URL, without what may hold a secret: user, path and query.
+/// Scheme, host and port of a URL, without what may hold a secret: user, path and query. Where the text is no URL, and a
+/// password may stand in front of the host (one with a `/` in it, say), neither is shown.
 pub(super) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}")
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}"),
+        None if rest.contains('@') => format!("{scheme}://…"),
+        None => format!("{scheme}://{authority}"),
+    }
 }
 
 /// Whether a URL names this machine itself, so that the chain behind it may be of this machine alone.
@@ -109,6 +113,8 @@ mod tests {
             ),
             ("http://user:p%40ss@h:1/x@y", "http://h:1"),
             ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+            ("http://user:secret/x@h:1/KEY", "http://…"),
+            ("ws://user:1#x@h:1/KEY", "ws://…"),
         ] {
             assert_eq!(redact(url), shown);
         }

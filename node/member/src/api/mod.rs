@@ -35,7 +35,7 @@ use rings_api::{
         ForkView, GateView, Head, LogPage, MemberView, ProofView, RequestView, RequestedView,
         RingView, Status, StoreStatus,
     },
-    ApiError, ClientRings, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
+    ApiError, ClientRings, News, NodeApi, ProcessKeeper, RequestParams, StoreKeeper,
 };
 use rings_chain::{Chain, RingState};
 use rings_network::Network;
@@ -66,6 +66,8 @@ pub struct Api {
     processes: Arc<Processes>,
     keeper: Arc<Housekeeper>,
     outbox: mpsc::Sender<Input>,
+    /// Where the parts of this member tell what happens.
+    news: News,
     /// When this process began to run, in milliseconds since 1970.
     started: u64,
 }
@@ -76,7 +78,7 @@ impl Api {
         network: Network,
         (blocks, clients, processes): (Arc<MemberBlocks>, Arc<Clients>, Arc<Processes>),
         keeper: Arc<Housekeeper>,
-        outbox: mpsc::Sender<Input>,
+        (outbox, news): (mpsc::Sender<Input>, News),
     ) -> Self {
         Self {
             me: parts.key.address(),
@@ -94,6 +96,7 @@ impl Api {
             processes,
             keeper,
             outbox,
+            news,
             started: clock::milliseconds(),
         }
     }
@@ -278,6 +281,10 @@ impl NodeApi for Api {
 
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         Some(Arc::clone(&self.keeper) as Arc<dyn StoreKeeper>)
+    }
+
+    fn news(&self) -> News {
+        self.news.clone()
     }
 
     fn following(&self) -> bool {

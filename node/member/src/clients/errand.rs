@@ -283,8 +283,10 @@ impl Errand {
         let spent = self.clients.purse.settle(msg_hash, place, paid, now);
         let spent = (paid > 0).then_some(spent);
         let state = &self.clients.state;
-        let written = tokio::task::block_in_place(|| state.end(msg_hash, status, spent));
-        written.map(|()| None).map_err(of_state)
+        tokio::task::block_in_place(|| state.end(msg_hash, status.clone(), spent))
+            .map_err(of_state)?;
+        self.clients.tell_message(place, msg_hash, &status);
+        Ok(None)
     }
 }
 

@@ -67,6 +67,7 @@ pub async fn follow(clients: Arc<Clients>, stop: CancellationToken) -> Result<()
         };
         if tidy {
             clients.tidy().await;
+            clients.share_with_newcomers().await;
             tidied = Instant::now();
         }
     }
@@ -107,14 +108,13 @@ impl Clients {
 
     /// Fetches one log up to the head that a member has.
     async fn follow_log(&self, peer: PeerId, head: ClientHead) -> Result<(), ApiError> {
-        let (ring, author, seq, _) = head;
+        let (ring, author, seq, digest) = head;
         let held = self.state.held(ring);
-        if held
-            .tip(author)
-            .map_err(of_state)?
-            .is_some_and(|tip| tip.seq >= seq)
-        {
-            return Ok(());
+        let known = held.digest_at(author, seq).map_err(of_state)?;
+        match known {
+            Some(known) if known == digest => return Ok(()),
+            Some(_) => return self.compare(peer, (ring, author), seq).await,
+            None => {}
         }
         match self.keeps_now(ring).await {
             Ok(()) => {}
@@ -139,7 +139,13 @@ impl Clients {
                     let nodes = nodes.iter().map(|node| opener.open(node));
                     nodes.collect::<Result<Vec<_>, _>>()
                 })?;
-                self.continue_log((ring, author), opened).await?;
+                if let Err(error) = self.continue_log((ring, author), opened).await {
+                    // It may not link because the histories differ before.
+                    if let Some(tip) = tip {
+                        self.compare(peer, (ring, author), tip.seq).await?;
+                    }
+                    return Err(error);
+                }
             }
             if held.tip(author).map_err(of_state)? == tip {
                 return Err(ApiError::internal(
@@ -158,7 +164,9 @@ impl Clients {
     ) -> Result<(), ApiError> {
         let _turn = self.locks.wait((ring, author)).await;
         let held = self.state.held(ring);
+        let offered = nodes.clone();
         let plan = tokio::task::block_in_place(|| continuation(&held, author, nodes));
+        self.note_fork(ring, plan.as_ref().err(), &offered).await;
         let plan = plan.map_err(of_plan)?;
         self.has_space(ring, &plan)?;
         self.store_blocks(&plan).await?;

@@ -134,7 +134,7 @@ async fn take(clients: &Clients, author: Address, message: &Message) -> Result<b
             tracing::warn!(member = %author, cause, "a message about a client ring is malformed");
             Ok(true)
         }
-        (_, Ok(Some(share))) => clients.take_key(&share).map(|()| true),
+        (_, Ok(Some(share))) => clients.take_key(author, &share).map(|()| true),
         (Ok(Some(message)), _) => take_action(clients, author, message).await.map(|()| true),
     }
 }

@@ -27,7 +27,7 @@ use rings_api::{
         ReplicateParams,
     },
     views::LogPage,
-    ApiError, ClientRings,
+    ApiError, ClientRings, News,
 };
 use rings_chain::{Chain, Submitter};
 use rings_network::Network;
@@ -75,6 +75,8 @@ pub struct KeeperParts {
     pub outbox: mpsc::Sender<Input>,
     /// Notified when nodes of other members' logs are on disk.
     pub heard: Arc<Notify>,
+    /// For those who subscribe at the HTTP side.
+    pub news: News,
     /// How long the next in line waits for a relayer.
     pub turn: Duration,
     /// Blocks on top of a transaction before it is called final.
@@ -94,6 +96,8 @@ pub struct Clients {
     pub(super) offers: Arc<Semaphore>,
     /// Notified when the registration of a ring may have ended.
     pub(super) ended: Notify,
+    /// Notified when there is new evidence against an avatar.
+    pub(super) forked: Notify,
     /// Most bytes of log nodes that are kept of a ring.
     pub(super) space: u64,
     /// Names of actions that are open, or about which there is news.
@@ -118,6 +122,7 @@ impl Clients {
             known: RecentFacts::default(),
             offers: Arc::new(Semaphore::new(OFFERS)),
             ended: Notify::new(),
+            forked: Notify::new(),
             space: config.bytes_per_ring,
             state,
             begun,

@@ -1,9 +1,9 @@
 //! What is shown of client rings: which are kept, where their logs end, and pages of those logs.
 
-use super::{keeper::Clients, refusal::of_state};
-use crate::dag_json::as_dag_json;
+use super::{keeper::Clients, newcomers::must_rotate, refusal::of_state};
+use crate::{dag_json::as_dag_json, state::ClientFork};
 use rings_api::{
-    client_rings::{ClientHeadView, ClientRingView, ClientRingsView},
+    client_rings::{ClientForkView, ClientHeadView, ClientRingView, ClientRingsView},
     views::{LogEntry, LogPage},
     ApiError, HexBytes,
 };
@@ -36,14 +36,18 @@ impl Clients {
             }
         };
         let mut shown = Vec::with_capacity(rings.len());
+        let members = self.parts.ring.snapshot().members;
         for ring in rings {
             let heads = self.state.heads_of(ring, HEADS_SHOWN).map_err(of_state)?;
-            if heads.is_empty() && self.state.keeping(ring).map_err(of_state)?.is_none() {
+            let forks = self.state.forks_of(ring).map_err(of_state)?;
+            let keeping = self.state.keeping(ring).map_err(of_state)?;
+            if heads.is_empty() && keeping.is_none() {
                 continue;
             }
             shown.push(ClientRingView {
                 ring,
                 bytes: self.state.size(ring).map_err(of_state)?,
+                rotate: keeping.is_some_and(|keeping| must_rotate(&keeping, &members)),
                 heads: heads
                     .into_iter()
                     .map(|head| ClientHeadView {
@@ -53,6 +57,10 @@ impl Clients {
                         since: head.since,
                     })
                     .collect(),
+                forks: forks
+                    .into_iter()
+                    .map(|(avatar, fork)| fork_view(avatar, &fork))
+                    .collect::<Result<_, _>>()?,
             });
         }
         Ok(ClientRingsView { rings: shown, next })
@@ -111,4 +119,14 @@ impl Clients {
             held_from: None,
         })
     }
+}
+
+fn fork_view(avatar: Address, fork: &ClientFork) -> Result<ClientForkView, ApiError> {
+    let claim = fork.claim().map_err(of_state)?;
+    Ok(ClientForkView {
+        avatar,
+        seq: fork.seq,
+        proven: fork.is_proven,
+        claim: HexBytes(claim.to_bytes()),
+    })
 }

@@ -8,12 +8,14 @@
 //! over an action whose relayer is gone.
 //!
 //! New log nodes are offered to the other members (`spread`), which hold and sign them (`hold`, with what `others` asks). What
-//! somebody has missed, [`follow`] fetches; it also lets go of rings that are not registered any more (`forget`). `look` shows
-//! what is kept. What must survive a restart is in `clients.redb` (`state/clients.rs`).
+//! somebody has missed, [`follow`] fetches; it also lets go of rings that are not registered any more (`forget`). `newcomers` hands keys to
+//! members that come later. `forks` keeps evidence against avatars that sign two histories, and brings it to their contract. `look` shows
+//! what is kept, and `tell` says what is new to those who subscribe. What must survive a restart is in `clients.redb` (`state/clients.rs`).
 
 mod errand;
 mod follow;
 mod forget;
+mod forks;
 mod hear;
 mod hold;
 mod intake;
@@ -21,6 +23,7 @@ mod keeper;
 mod known;
 mod locks;
 mod look;
+mod newcomers;
 mod nodes;
 mod others;
 mod purse;
@@ -28,8 +31,10 @@ mod refusal;
 mod relay;
 mod replicate;
 mod spread;
+mod tell;
 
 pub use follow::follow;
+pub use forks::prove;
 pub use hear::hear;
 pub use keeper::{Clients, KeeperParts};
 pub use relay::relay;

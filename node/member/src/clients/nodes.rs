@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use rings_api::{ApiError, HexBytes};
 use rings_protocol::{
-    flush::{plan, Plan, MAX_OFFERED_NODES},
+    flush::{plan, Plan, PlanError, Refused, MAX_OFFERED_NODES},
     log::LogNode,
     private::{node_key, unwrap, Keyring, PrivateOpenError, SealedError, WrappedKey},
     Address, Digest,
@@ -60,7 +60,28 @@ impl Clients {
         }
         let held = self.state.held(ring);
         let is_member = |author| members.contains(&author);
-        tokio::task::block_in_place(|| plan(&held, avatar, is_member, nodes)).map_err(of_plan)
+        let offered = nodes.clone();
+        let planned = tokio::task::block_in_place(|| plan(&held, avatar, is_member, nodes));
+        self.note_fork(ring, planned.as_ref().err(), &offered).await;
+        planned.map_err(of_plan)
+    }
+
+    /// Keeps the evidence, if nodes were refused because their author has forked its log.
+    pub(super) async fn note_fork(
+        &self,
+        ring: Address,
+        refused: Option<&PlanError<StateError>>,
+        offered: &[LogNode],
+    ) {
+        let Some(PlanError::Refused(Refused::Taken { author, seq, held })) = refused else {
+            return;
+        };
+        let is_other = |node: &&LogNode| {
+            node.author() == *author && node.seq() == *seq && node.digest() != *held
+        };
+        if let Some(other) = offered.iter().find(is_other) {
+            self.convict(ring, *held, other).await;
+        }
     }
 
     /// Whether there is space for new nodes of a ring.
@@ -99,8 +120,12 @@ impl Clients {
     ) -> Result<(), ApiError> {
         let now = clock::milliseconds();
         let take = || self.state.take(ring, plan.nodes(), flush, now);
-        let written = tokio::task::block_in_place(take);
-        written.map_err(of_state)
+        tokio::task::block_in_place(take).map_err(of_state)?;
+        self.tell_heads(ring, plan.nodes(), now);
+        if let Some((msg_hash, flush)) = flush {
+            self.tell_message((ring, flush.avatar), msg_hash, &flush.status);
+        }
+        Ok(())
     }
 }
 

@@ -55,8 +55,9 @@ impl Clients {
         self.member(ring, avatar).await?;
         if let Some((epoch, key)) = &key {
             if !Opener::new(self, ring)?.has_key(key.name()) {
-                self.share(ring, *epoch, key).await?;
+                let shared = self.share(ring, *epoch, key).await?;
                 self.keep(ring, Some(&wrapped), None)?;
+                self.note_shared(ring, shared)?;
             }
         }
         self.keep(ring, None, Some(signed.msg_hash()))?;
@@ -106,8 +107,13 @@ impl Clients {
         }
     }
 
-    /// Hands a replica key to the other members, wrapped to each of them, through the own log.
-    async fn share(&self, ring: Address, epoch: u64, key: &ReplicaKey) -> Result<(), ApiError> {
+    /// Hands a replica key to the other members, wrapped to each of them, through the own log. Returns who they are.
+    pub(super) async fn share(
+        &self,
+        ring: Address,
+        epoch: u64,
+        key: &ReplicaKey,
+    ) -> Result<Vec<Address>, ApiError> {
         let mut keys = Keyring::new(self.domain(ring));
         let (key, keeper) = (WrappedKey::Replica(key.clone()), self.parts.domain.ring);
         let mut wraps = Vec::new();
@@ -122,25 +128,55 @@ impl Clients {
             let failed = |error| ApiError::internal("a replica key cannot be wrapped", error);
             wraps.push(wrapped.map_err(failed)?);
         }
+        let shared = wraps.iter().map(|(member, _)| *member).collect();
         let wraps = Wraps::new(wraps);
-        self.say(KeyShare { ring, wraps }.to_message()).await
+        self.say(KeyShare { ring, wraps }.to_message()).await?;
+        Ok(shared)
     }
 
     /// Takes a replica key that another member has wrapped for this one.
-    pub(super) fn take_key(&self, share: &KeyShare) -> Result<(), ApiError> {
+    pub(super) fn take_key(&self, author: Address, share: &KeyShare) -> Result<(), ApiError> {
         let Some(wrapped) = share.wraps.of(self.me) else {
             return Ok(());
         };
         match self.unwrapped(share.ring, wrapped) {
-            Ok(Some((_, key))) if !Opener::new(self, share.ring)?.has_key(key.name()) => {
-                self.keep(share.ring, Some(wrapped), None)
+            Ok(Some((_, key))) => {
+                if !Opener::new(self, share.ring)?.has_key(key.name()) {
+                    self.keep(share.ring, Some(wrapped), None)?;
+                }
+                self.note_holders(author, share, &key)
             }
-            Ok(_) => Ok(()),
+            Ok(None) => Ok(()),
             Err(error) => {
                 tracing::warn!(ring = %share.ring, %error, "a shared replica key cannot be used");
                 Ok(())
             }
         }
+    }
+
+    /// Notes who else has the newest key of a ring, if it is that one which was shared.
+    fn note_holders(
+        &self,
+        author: Address,
+        share: &KeyShare,
+        key: &ReplicaKey,
+    ) -> Result<(), ApiError> {
+        let keeping = self.state.keeping(share.ring).map_err(of_state)?;
+        let newest = keeping.unwrap_or_default().keys.pop().unwrap_or_default();
+        let newest = hex::decode(newest).unwrap_or_default();
+        let is_newest = match self.unwrapped(share.ring, &newest) {
+            Ok(Some((_, newest))) => newest.name() == key.name(),
+            _ => false,
+        };
+        if !is_newest {
+            return Ok(());
+        }
+        let members = self.parts.ring.snapshot().members.into_iter();
+        let has_it = |member: &Address| *member == author || share.wraps.of(*member).is_some();
+        self.note_shared(
+            share.ring,
+            members.filter(has_it).filter(|member| *member != self.me),
+        )
     }
 
     /// Whether the action calls `registerRing(ring, avatar)` of this member's ring.
@@ -160,7 +196,7 @@ impl Clients {
 
     /// The replica key in a wrapping for this member, and its epoch; nothing where there is none. A read key is refused: this
     /// member must not have one.
-    fn unwrapped(
+    pub(super) fn unwrapped(
         &self,
         ring: Address,
         wrapped: &[u8],

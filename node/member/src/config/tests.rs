@@ -364,3 +364,26 @@ fn a_written_file_reads_back() {
     assert_eq!(toml::from_str::<ConfigFile>(&text).unwrap(), file);
     assert_eq!(parse(&text).unwrap().ring.address, Address([1; 20]));
 }
+
+/// What is printed goes to logs, and from there to whoever collects them.
+#[test]
+fn the_error_about_a_url_does_not_show_its_credentials() {
+    for url in [
+        "htps://user:SECRET@127.0.0.1:1/APIKEY",
+        "user:SECRET@127.0.0.1:1/APIKEY",
+        "http:/user:SECRET@127.0.0.1:1/APIKEY",
+        "htp://user:SECRET/x@127.0.0.1:1/APIKEY",
+    ] {
+        let in_file = message(&format!("[chain]\nrpc = {url:?}\n"));
+        let variable = |name: &str| (name == "RINGS_CHAIN_RPC").then(|| url.to_owned());
+        let in_variable = NodeConfig::parse("", Path::new("c.toml"), variable).unwrap_err();
+        let in_store = message(&format!("[store]\nurl = {url:?}\n"));
+        for error in [in_file, in_variable.to_string(), in_store] {
+            assert!(error.contains("expected a URL"), "{error}");
+            assert!(
+                !error.contains("SECRET") && !error.contains("APIKEY"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! Lists are arrays in the file and separated by commas in the environment ([`List`]). What is bounded below and above
 //! (sizes, workers, percents) has its bounds here too.
 
+use rings_api::shown_url;
 use rings_chain::MAX_PROVIDERS;
 use serde::{Deserialize, Serialize};
 use std::{num::NonZeroUsize, str::FromStr};
@@ -73,7 +74,7 @@ impl FromStr for LogLevel {
 
 /// A text that is checked when it is read.
 macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $check:expr, $wanted:literal) => {
+    ($(#[$doc:meta])* $name:ident, $check:expr, $wanted:literal, $shown:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -86,7 +87,7 @@ macro_rules! checked_text {
                 if $check(&text) {
                     return Ok(Self(text));
                 }
-                Err(format!(concat!("expected ", $wanted, ", got {:?}"), text))
+                Err(format!(concat!("expected ", $wanted, ", got {:?}"), $shown(&text)))
             }
         }
 
@@ -110,7 +111,8 @@ checked_text!(
     /// URL of a chain's provider.
     ChainUrl,
     |text: &str| has_scheme(text, &["http", "https", "ws", "wss"]),
-    "a URL that begins with http://, https://, ws:// or wss://"
+    "a URL that begins with http://, https://, ws:// or wss://",
+    shown_url
 );
 /// URLs of a chain's providers: one text, or a list of them; separated by commas in the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,21 +179,24 @@ checked_text!(
     /// URL of a Kubo RPC.
     HttpUrl,
     |text: &str| has_scheme(text, &["http", "https"]),
-    "a URL that begins with http:// or https://"
+    "a URL that begins with http:// or https://",
+    shown_url
 );
 
 checked_text!(
     /// Name of a host, without scheme and port.
     HostName,
     |text: &str| !text.is_empty() && !text.contains(['/', ' ', ',', '@', '*']) && is_host(text),
-    "the name of a host without scheme and port, such as ring.example.org"
+    "the name of a host without scheme and port, such as ring.example.org",
+    ToOwned::to_owned
 );
 checked_text!(
     /// Origin of a web page: scheme, host and perhaps a port.
     Origin,
     |text: &str| has_scheme(text, &["http", "https"])
         && text.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', ' ', ',', '@', '*'])),
-    "the origin of a web page, such as https://app.example.org"
+    "the origin of a web page, such as https://app.example.org",
+    ToOwned::to_owned
 );
 
 /// A name, or an address; a colon is only in an IPv6 address in brackets.

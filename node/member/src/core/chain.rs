@@ -78,6 +78,7 @@ impl Core {
         // While far behind, no work is begun: others may have done it since. What is open is taken up at the end, below.
         self.was_behind |= is_behind;
         for located in events {
+            self.tell_event(&located.event);
             self.on_event(&located.event, located.block.number);
         }
         for signal in signals {

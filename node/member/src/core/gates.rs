@@ -159,6 +159,7 @@ impl Core {
     pub(super) fn count(&mut self, member: Address, votes: Vec<Vote>) -> Result<(), CoreError> {
         for vote in votes {
             let computation = vote.computation();
+            self.tell_vote(vote.gate, member);
             if self.parts.member.computation(vote.gate) == Some(computation) {
                 let effects = self.parts.member.vote(member, vote, self.now());
                 self.effects.extend(effects);

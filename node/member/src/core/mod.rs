@@ -10,7 +10,7 @@
 //! (from work to votes), `logs`, `begin`, `sync`, `admit`, `forks` and `fork_claims` (other members' logs), `keys` (of a private ring), `recover` (after a
 //! backup was put back), `write` (to disk, then to the network), `say` (messages of other parts), `submit` and `funds`
 //! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
-//! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
+//! and `register` (what the ring as a whole agrees on), `tell` (what is new, for those who subscribe). The other files know nothing of `Core`: `input` (the inbox),
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
 //! what comes before its time), `onchain_head` (where a log
 //! begins), `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
@@ -71,6 +71,7 @@ mod say;
 mod submit;
 mod suspect;
 mod sync;
+mod tell;
 mod terms;
 mod view;
 mod write;

@@ -8,6 +8,7 @@ use crate::{
     ring_status::RingStatus,
     state::{Cost, MemberState},
 };
+use rings_api::News;
 use rings_chain::{Chain, RingState, Submitter};
 use rings_compute::Pools;
 use rings_network::Network;
@@ -66,6 +67,8 @@ pub struct CoreParts {
     pub words: Arc<Notify>,
     /// Told of each request on which two thirds have agreed.
     pub agreed: broadcast::Sender<Digest>,
+    /// For those who subscribe at the HTTP side.
+    pub news: News,
     /// Faults to make, in tests.
     pub faults: Faults,
     /// The inbox, for tasks that report back.

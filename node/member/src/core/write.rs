@@ -60,6 +60,8 @@ impl Core {
         self.quotas.written();
         self.diverged.clear();
         self.waiting_bytes = 0;
+        let own = prepared.as_ref().and_then(Prepared::to_store);
+        self.tell_heads(own.map(|(node, _)| node), &entries);
         if let Some(prepared) = prepared {
             self.speak(prepared).await?;
         }

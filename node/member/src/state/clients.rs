@@ -21,7 +21,7 @@ use rings_protocol::{
     Address, Digest,
 };
 use serde::{Deserialize, Serialize};
-use std::{ops::Bound, path::Path};
+use std::{collections::BTreeSet, ops::Bound, path::Path};
 
 /// A node of a client ring's logs: ring, author and position.
 pub type Place = (Address, Address, u64);
@@ -56,6 +56,9 @@ const OPEN: TableDefinition<'_, Word, ()> = TableDefinition::new("open");
 const CURSORS: TableDefinition<'_, Account, u64> = TableDefinition::new("cursors");
 /// (ring, avatar) → (day, gas that was paid on it).
 const SPENT: TableDefinition<'_, (Account, Account), (u64, u64)> = TableDefinition::new("spent");
+/// (ring, avatar) → evidence that it forked its log, JSON.
+pub(super) const FORKS: TableDefinition<'_, (Account, Account), &[u8]> =
+    TableDefinition::new("forks");
 
 /// An action of an avatar, as this member has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +88,9 @@ pub struct Keeping {
     pub registered_by: Option<Digest>,
     /// Its replica keys, wrapped to this member, in hexadecimal.
     pub keys: Vec<String>,
+    /// Members of this ring to which the newest key was wrapped, by whomever.
+    #[serde(default)]
+    pub shared: BTreeSet<Address>,
 }
 
 /// What was paid for an avatar on a day.
@@ -246,6 +252,18 @@ impl ClientState {
         })
     }
 
+    /// Writes what was paid for an avatar today, beside its actions.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing is written.
+    pub fn paid(&self, spent: Spent) -> Result<(), StateError> {
+        self.database.write(|transaction| {
+            let mut paid = transaction.open_table(SPENT)?;
+            paid.insert((spent.ring.0, spent.avatar.0), (spent.day, spent.gas))?;
+            Ok(())
+        })
+    }
+
     /// An action by its name.
     ///
     /// # Errors
@@ -345,10 +363,32 @@ impl ClientState {
                     return Ok(false);
                 }
                 keeping.keys.push(key.to_owned());
+                keeping.shared.clear();
             }
             keeping.registered_by = registered_by.or(keeping.registered_by);
             rings.insert(ring.0, encode(&keeping)?.as_slice())?;
             Ok(true)
+        })
+    }
+
+    /// The newest replica key of a ring was wrapped to these members.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing is written.
+    pub fn shared(
+        &self,
+        ring: Address,
+        members: impl IntoIterator<Item = Address>,
+    ) -> Result<(), StateError> {
+        self.database.write(|transaction| {
+            let mut rings = transaction.open_table(RINGS)?;
+            let record = rings.get(ring.0)?.map(|record| decode(record.value()));
+            let keeping: Option<Keeping> = record.transpose()?;
+            if let Some(mut keeping) = keeping {
+                keeping.shared.extend(members);
+                rings.insert(ring.0, encode(&keeping)?.as_slice())?;
+            }
+            Ok(())
         })
     }
 }
@@ -370,7 +410,8 @@ impl ClientState {
             copying.table(FLUSHES)?;
             copying.table(OPEN)?;
             copying.table(CURSORS)?;
-            copying.table(SPENT)
+            copying.table(SPENT)?;
+            copying.table(FORKS)
         })
     }
 
@@ -451,6 +492,7 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(OPEN)?;
     transaction.open_table(CURSORS)?;
     transaction.open_table(SPENT)?;
+    transaction.open_table(FORKS)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Which client rings are kept, where their logs end, which nodes those have, and how a ring is forgotten.
 
 use super::{
+    client_forks,
     clients::{ClientState, NODES, PLACES, RINGS, SINCE, SIZES, TIPS},
     error::StateError,
 };
@@ -163,7 +164,7 @@ impl ClientState {
             tips.retain_in(of_ring(), |_, _| false)?;
             let mut since = transaction.open_table(SINCE)?;
             since.retain_in(of_ring(), |_, _| false)?;
-            Ok(())
+            client_forks::forget(transaction, ring)
         })
     }
 }

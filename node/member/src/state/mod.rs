@@ -13,6 +13,7 @@
 
 mod beginnings;
 mod circuit;
+mod client_forks;
 mod clients;
 mod copying;
 mod database;
@@ -38,7 +39,8 @@ mod tests;
 mod votes;
 mod work;
 
-pub use clients::{ClientState, Flush, Place, Spent};
+pub use client_forks::ClientFork;
+pub use clients::{ClientState, Flush, Keeping, Place, Spent};
 pub use error::StateError;
 pub use open::Identity;
 pub use processes::{

@@ -1,7 +1,8 @@
 //! `rings chat`: people talk in a ring, each from a terminal, with no server but the members that keep the ring's logs.
 //!
 //! A [`ChatSession`] is the conversation: it says lines into the avatar's own log, has them held by members, and looks for what
-//! others have said. What happens is an [`ChatEvent`]; a [`ChatView`] shows it. `lines.rs` writes a line for each, for pipes and scripts;
+//! others have said. What happens is an [`ChatEvent`]; a [`ChatView`] shows it. `watch.rs` has members
+//! tell when a log grows. `lines.rs` writes a line for each, for pipes and scripts;
 //! `screen.rs` draws a terminal. What is typed is read by `typed.rs`. The format of messages is that of `rings_client::Said`.
 
 mod event;
@@ -10,6 +11,7 @@ mod live;
 mod screen;
 mod session;
 mod typed;
+mod watch;
 
 use super::place::Avatar;
 use crate::{args::ChatArgs, exit::ExitError, out::Out, signals::Signals};
@@ -28,7 +30,7 @@ use tokio::{
 };
 use typed::{ChatCommand, Typed};
 
-/// How often it is looked for what others have said.
+/// How often it is seen to what is due, and looked for what others have said while no member tells of it.
 const LOOK: Duration = Duration::from_millis(100);
 /// Lines that were typed and not said yet.
 const TYPED: usize = 64;
@@ -43,7 +45,7 @@ pub async fn chat(args: ChatArgs, out: Out) -> Result<(), ExitError> {
     let mut signals = Signals::new()?;
     let avatar = Avatar::open(&args.avatar).await?;
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let mut session = ChatSession::open(avatar, args.flush_after).await?;
+    let mut session = ChatSession::open(avatar, (args.flush_after, args.flush_each)).await?;
     let (sender, typed) = mpsc::channel(TYPED);
     let view: Box<dyn ChatView> = match is_terminal && !args.lines && !args.avatar.json {
         true => Box::new(Screen::new(sender)),
@@ -72,6 +74,7 @@ async fn talk(
     if let Some(name) = name {
         session.call_myself(name, live).await?;
     }
+    let mut watch = session.watch();
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut end: Option<Instant> = None;
@@ -88,7 +91,8 @@ async fn talk(
                 Some(Typed::Draft(draft)) => live.show(&ChatEvent::Draft(draft)),
                 None => end = Some(Instant::now() + LAST_WORDS),
             },
-            _ = looks.tick() => session.look(live).await?,
+            told = watch.next() => session.hear(told, live).await?,
+            _ = looks.tick() => session.tick(watch.is_live(), live).await?,
         }
     }
 }

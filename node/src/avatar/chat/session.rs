@@ -1,13 +1,15 @@
 //! A conversation: the avatar's own log, checked copies of the others', and how far each line is.
 //!
 //! What is said becomes a node on this disk first. Then a member is asked to hold it, and passes it on; the members' signatures
-//! are collected and kept (`words.rs`). [`ChatSession::look`] asks one member where the logs end with it, and gets what is new. If
-//! that member does not answer, the next one is asked. The heads on chain are looked at now and then, and the own one is moved
-//! there each [`FLUSH_EACH`] nodes, when [`ChatSession::flush`] is asked for, or when something has waited too long.
+//! are collected and kept (`words.rs`). A member that tells of a new node is asked for it ([`ChatSession::hear`]). While none
+//! tells anything, and now and then in any case, [`ChatSession::look`] asks one member where the logs end with it, and gets what is
+//! new. If that member does not answer, the next one is asked. The heads on chain are looked at now and then, and the own one is moved
+//! there each hundred nodes (or as set), when [`ChatSession::flush`] is asked for, or when something has waited too long.
 
 use super::{
     event::{ChatEvent, ChatLine, LineState, Person},
     live::Live,
+    watch::{LogWatch, TellingMember},
 };
 use crate::{
     avatar::{
@@ -20,22 +22,26 @@ use crate::{
     },
     exit::{ExitError, ExitStatus},
 };
-use rings_api::{client_rings::ClientRingsParams, Client};
+use rings_api::{
+    client_rings::{ClientForkView, ClientRingsParams},
+    notices::HeadNotice,
+    Client,
+};
 use rings_client::{in_order, Action, Digest, LogCopies, LogNode, People, Said};
 use rings_member::clock;
-use rings_protocol::Address;
+use rings_protocol::{log::ForkClaim, Address};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
 
-/// So many nodes that are not on chain bring the head there.
-const FLUSH_EACH: u64 = 100;
 /// Time for a member to answer before the next one is asked.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// How often the chain is looked at.
 const CHAIN_LOOK: Duration = Duration::from_secs(2);
+/// How often it is looked for what is new although members tell of it.
+const SELDOM: Duration = Duration::from_secs(2);
 /// Milliseconds for further members to sign that they hold a line.
 const GATHER: u64 = 250;
 /// Between two attempts to have more members sign, at first and at most.
@@ -62,13 +68,18 @@ pub(super) struct ChatSession {
     /// When the newest node of each log came to the members, in milliseconds since 1970.
     since: BTreeMap<Address, u64>,
     members: BTreeSet<Address>,
+    /// Who signed two histories.
+    forked: BTreeSet<Address>,
     recent: VecDeque<LogNode>,
+    look_due: Instant,
     chain_due: Instant,
     gather_due: Instant,
     gather_pause: Duration,
     /// Since when something own is not on chain.
     waiting: Option<Instant>,
     flush_after: Duration,
+    /// So many nodes that are not on chain bring the head there; 0: none do.
+    flush_each: u64,
     /// Whether nobody answered when it was asked last.
     alone: bool,
     shown: Vec<Person>,
@@ -79,7 +90,10 @@ impl ChatSession {
     ///
     /// # Errors
     /// Status 2 when a file cannot be used.
-    pub(super) async fn open(avatar: Avatar, flush_after: Duration) -> Result<Self, ExitError> {
+    pub(super) async fn open(
+        avatar: Avatar,
+        (flush_after, flush_each): (Duration, u64),
+    ) -> Result<Self, ExitError> {
         let (me, now) = (avatar.address(), Instant::now());
         let mut copies = LogCopies::new(avatar.home.domain, avatar.home.secrecy.clone());
         let mut history = Vec::new();
@@ -104,12 +118,15 @@ impl ChatSession {
             on_chain: BTreeMap::new(),
             since: BTreeMap::new(),
             members: BTreeSet::new(),
+            forked: BTreeSet::new(),
             recent: VecDeque::new(),
+            look_due: now,
             chain_due: now,
             gather_due: now,
             gather_pause: AGAIN,
             waiting: None,
             flush_after,
+            flush_each,
             alone: false,
             shown: Vec::new(),
             avatar,
@@ -309,11 +326,62 @@ impl ChatSession {
         self.alone = true;
     }
 
+    /// Has the members tell of what is new.
+    pub(super) fn watch(&self) -> LogWatch {
+        LogWatch::new(&self.avatar.home.clients, self.avatar.ring)
+    }
+
+    /// A member tells of something new.
+    ///
+    /// # Errors
+    /// As [`ChatSession::look`].
+    pub(super) async fn hear(
+        &mut self,
+        told: TellingMember,
+        live: &mut Live,
+    ) -> Result<(), ExitError> {
+        let client = self.avatar.home.clients[told.at].clone();
+        match told.head {
+            None => {
+                self.look_at(&client, live).await?;
+            }
+            Some(head) => {
+                let fresh = self.take_head(&client, head).await?;
+                self.take_in(in_order(fresh), live);
+            }
+        }
+        self.show_people(false, live);
+        Ok(())
+    }
+
     /// Looks for what is new.
     ///
     /// # Errors
     /// When the avatar's key is used elsewhere too.
     pub(super) async fn look(&mut self, live: &mut Live) -> Result<(), ExitError> {
+        self.tick(false, live).await
+    }
+
+    /// Sees to what is due. While members tell of what is new, it is looked for seldom.
+    ///
+    /// # Errors
+    /// As [`ChatSession::look`].
+    pub(super) async fn tick(&mut self, is_told: bool, live: &mut Live) -> Result<(), ExitError> {
+        if !is_told || Instant::now() >= self.look_due {
+            self.look_around(live).await?;
+            self.look_due = Instant::now() + SELDOM;
+        }
+        self.gather_more(live).await;
+        if Instant::now() >= self.chain_due {
+            self.look_at_chain(live).await?;
+            self.chain_due = Instant::now() + CHAIN_LOOK;
+        }
+        self.show_people(false, live);
+        Ok(())
+    }
+
+    /// Asks the members, one after the other, until one answers.
+    async fn look_around(&mut self, live: &mut Live) -> Result<(), ExitError> {
         let clients = self.avatar.home.clients.len();
         for _ in 0..clients {
             let client = self.avatar.home.clients[self.at % clients].clone();
@@ -322,12 +390,6 @@ impl ChatSession {
             }
             self.at += 1;
         }
-        self.gather_more(live).await;
-        if Instant::now() >= self.chain_due {
-            self.look_at_chain(live).await?;
-            self.chain_due = Instant::now() + CHAIN_LOOK;
-        }
-        self.show_people(false, live);
         Ok(())
     }
 
@@ -341,46 +403,80 @@ impl ChatSession {
         let Ok(Ok(answer)) = timeout(ASK_LIMIT, client.client_rings(&which)).await else {
             return Ok(false);
         };
+        for fork in answer.rings.iter().flat_map(|ring| &ring.forks) {
+            self.tell_fork(fork, live);
+        }
         let heads = answer.rings.into_iter().flat_map(|ring| ring.heads);
         let mut fresh = Vec::new();
         for head in heads {
-            let author = head.avatar;
-            let is_mine = author == self.me();
-            if is_mine && head.seq >= self.copies.next_seq(author) && !self.avatar.log.is_restored()
-            {
-                return Err(ExitError::usage(format!(
-                    "the key of {author} has written on another device: two devices with one key would fork its log; go on there, and make a fresh avatar for this device"
-                )));
-            }
-            if !is_mine && !self.is_known(author).await {
-                continue;
-            }
-            while self.copies.next_seq(author) <= head.seq {
-                let first = self.copies.next_seq(author);
-                let page = timeout(ASK_LIMIT, range(client, (ring, author), (first, head.seq)));
-                let Ok(Ok(page)) = page.await else {
-                    break;
-                };
-                let before = fresh.len();
-                for bytes in page {
-                    // What does not come next is served by somebody who is at fault; another member is asked later.
-                    let Ok(node) = self.copies.add(author, &bytes) else {
-                        break;
-                    };
-                    fresh.push(node);
-                }
-                if fresh.len() == before {
-                    self.at += 1;
-                    break;
-                }
-            }
-            let since = self.since.entry(author).or_default();
-            *since = (*since).max(head.since);
+            let head = HeadNotice {
+                ring,
+                member: head.avatar,
+                seq: head.seq,
+                head: head.head,
+                since: head.since,
+            };
+            fresh.append(&mut self.take_head(client, head).await?);
         }
         self.alone = false;
         fresh.append(&mut self.history);
         self.take_in(in_order(fresh), live);
         Ok(true)
+    }
+
+    /// Says once that somebody signed two histories, if the evidence of it holds.
+    fn tell_fork(&mut self, fork: &ClientForkView, live: &mut Live) {
+        let claim = ForkClaim::from_bytes(&fork.claim.0);
+        let author = claim.and_then(|claim| claim.verify(self.copies.domain()));
+        if author == Ok(fork.avatar) && self.forked.insert(fork.avatar) {
+            let name = self.people.name(fork.avatar);
+            live.note(format!(
+                "{name} ({}) signed two histories, as two devices with one key do: its log is being frozen; what was said stays, and it goes on with a fresh avatar",
+                fork.avatar
+            ));
+        }
+    }
+
+    /// Gets what a member has of a log and is not here.
+    async fn take_head(
+        &mut self,
+        client: &Client,
+        head: HeadNotice,
+    ) -> Result<Vec<LogNode>, ExitError> {
+        let (author, mut fresh) = (head.member, Vec::new());
+        let is_new = head.seq >= self.copies.next_seq(author);
+        let is_mine = author == self.me();
+        if is_mine && is_new && !self.avatar.log.is_restored() {
+            return Err(ExitError::usage(format!(
+                "the key of {author} has written on another device: two devices with one key would fork its log; go on there, and make a fresh avatar for this device"
+            )));
+        }
+        if !is_mine && !self.is_known(author).await {
+            return Ok(fresh);
+        }
+        while self.copies.next_seq(author) <= head.seq {
+            let first = self.copies.next_seq(author);
+            let ring = self.avatar.ring;
+            let page = timeout(ASK_LIMIT, range(client, (ring, author), (first, head.seq)));
+            let Ok(Ok(page)) = page.await else {
+                break;
+            };
+            let before = fresh.len();
+            for bytes in page {
+                // What does not come next is served by somebody who is at fault; another member is asked later.
+                let Ok(node) = self.copies.add(author, &bytes) else {
+                    break;
+                };
+                fresh.push(node);
+            }
+            if fresh.len() == before {
+                self.at += 1;
+                break;
+            }
+        }
+        let since = self.since.entry(author).or_default();
+        *since = (*since).max(head.since);
+        Ok(fresh)
     }
 
     /// Whether an account is a member of the ring, or was one.
@@ -458,7 +554,8 @@ impl ChatSession {
             self.waiting = None;
         }
         let next = on_chain.map_or(0, |seq| seq + 1);
-        let is_long = end.is_some_and(|end| end + 1 >= next + FLUSH_EACH);
+        let is_long =
+            self.flush_each > 0 && end.is_some_and(|end| end + 1 >= next + self.flush_each);
         let is_late = self
             .waiting
             .is_some_and(|since| since.elapsed() >= self.flush_after);
