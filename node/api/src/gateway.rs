@@ -66,10 +66,14 @@ pub(super) async fn get(
         headers,
         tag,
     };
-    let mut response = match is_known(&asked.headers, &asked.tag) {
-        true => asked.not_modified(&app).await?,
-        false => asked.send(&app, hold).await?,
+    let answered = match is_known(&asked.headers, &asked.tag) {
+        true => asked.not_modified(&app).await,
+        false => asked.send(&app, hold).await,
     };
+    let mut response = answered.map_err(|refusal| match is_only_if_cached(&asked.headers) {
+        true => refusal.absent_here(),
+        false => refusal,
+    })?;
     response.headers_mut().extend(common(&name, &asked.tag)?);
     Ok(response)
 }
@@ -82,6 +86,15 @@ struct Asked {
     headers: HeaderMap,
     /// The tag of what is asked for.
     tag: String,
+}
+
+/// Whether the caller only wants what is here already (RFC 9111, section 5.2.1.7).
+fn is_only_if_cached(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts
+        .flat_map(|text| text.split(','))
+        .any(|directive| directive.trim().eq_ignore_ascii_case("only-if-cached"))
 }
 
 /// Paths below a CID: there are no directories here.

@@ -350,6 +350,8 @@ impl ApiError {
 
 /// Error numbers of JSON-RPC 2.0 and of this interface.
 pub mod code {
+    /// JSON-RPC 2.0: what was sent is no request, or more than one may have.
+    pub const INVALID_REQUEST: i32 = -32600;
     /// JSON-RPC 2.0: a parameter is missing or wrong.
     pub const INVALID_PARAMS: i32 = -32602;
     /// JSON-RPC 2.0: a fault of the server.

@@ -13,6 +13,7 @@ use super::{
     gateway, hooks, housekeeping,
     metrics_form::MetricsForm,
     reply::{discard, Refusal},
+    rpc::too_large_answer,
     session, ui, upload,
     views::Health,
 };
@@ -21,7 +22,7 @@ use axum::{
     extract::{Request, State},
     middleware,
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{get, post},
     Extension, Json, Router,
 };
 use bytes::{Bytes, BytesMut};
@@ -41,7 +42,7 @@ const SMALL_BODY_BYTES: usize = 64 * 1024;
 pub(super) fn router(app: App) -> Router {
     let access = Arc::new(Access::new(&app.limits.hosts, &app.limits.origins));
     Router::new()
-        .route("/", any(json_rpc))
+        .route("/", get(json_rpc).post(json_rpc))
         .route("/ipfs", post(upload::post))
         .route("/ipfs/{cid}", get(gateway::get))
         .route("/ipfs/{cid}/", get(gateway::no_paths))
@@ -183,10 +184,17 @@ async fn collect(app: &App, body: Body) -> Result<Bytes, HttpResponse> {
         if bytes.len() > limit as usize {
             // Read to its end, within bounds, so that the client gets the answer and not a connection that was cut.
             discard(chunks).await;
-            return Err(rpc_response::too_large(limit));
+            return Err(too_large(limit));
         }
     }
     Ok(bytes.freeze())
+}
+
+/// Code and text are those of JSON-RPC: the library's own code for it stands for `busy` here, which asks to try again.
+fn too_large(limit: u32) -> HttpResponse {
+    let mut response = rpc_response::ok_response(too_large_answer(limit as usize));
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
 }
 
 fn too_slow() -> HttpResponse {

@@ -15,7 +15,7 @@ use super::{
     limits::HttpLimits,
     message::Message,
     news::{News, NewsReader},
-    node_api::{ApiError, NodeApi},
+    node_api::{code, ApiError, NodeApi},
     notices::UnsubscribeParams,
     openrpc,
     params::{DigestParams, GateParams, LogParams, RequestParams, RingParams},
@@ -40,6 +40,13 @@ use tower::{layer::util::Identity, Service};
 /// What a session is told when an answer cannot be written.
 const INTERNAL: &str =
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#;
+
+/// How jsonrpsee says that an answer has more bytes than [`HttpLimits`] allow, and how this server says it: the code of the
+/// former is `token needed` here.
+const OVERSIZED: (&str, &str) = (
+    r#""code":-32008,"message":"Response is too big""#,
+    r#""code":-32603,"message":"Response is too big""#,
+);
 
 type Services = TowerServiceBuilder<Identity, Identity>;
 
@@ -114,9 +121,10 @@ impl Rpc {
             Message::Calls(numbered) => numbered,
         };
         let request = request(numbered.body.clone().into_bytes());
-        let response = self.ask(&self.requests, request).await?;
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok(http_response::ok_response(numbered.answer(&body)?))
+        let body = text(self.ask(&self.requests, request).await?).await?;
+        Ok(http_response::ok_response(
+            numbered.answer(body.as_bytes())?,
+        ))
     }
 
     /// Answers one message of a session; `None` when it asks nothing.
@@ -137,11 +145,10 @@ impl Rpc {
             if self.token.is_shown(headers) {
                 request.extensions_mut().insert(TokenShown);
             }
-            let response = self.ask(&self.sessions, request).await?;
-            let body = response.into_body().collect().await?.to_bytes();
+            let body = text(self.ask(&self.sessions, request).await?).await?;
             let answer = match numbered {
-                Some(numbered) => numbered.answer(&body)?,
-                None => String::from_utf8(body.to_vec())?,
+                Some(numbered) => numbered.answer(body.as_bytes())?,
+                None => body,
             };
             Ok::<_, BoxError>(Some(answer))
         };
@@ -162,6 +169,26 @@ impl Rpc {
             .build(self.methods.clone(), self.stop.clone());
         service.call(request).await
     }
+}
+
+/// The answer of jsonrpsee, with the codes of this server.
+async fn text(response: HttpResponse) -> Result<String, BoxError> {
+    let bytes = response.into_body().collect().await?.to_bytes();
+    let text = String::from_utf8(bytes.into())?;
+    let (theirs, ours) = OVERSIZED;
+    Ok(match text.contains(theirs) {
+        true => text.replace(theirs, ours),
+        false => text,
+    })
+}
+
+/// What a caller is told whose message has more bytes than this. The library has a code for it that is `busy` here, which
+/// asks to send the same again.
+pub(super) fn too_large_answer(limit: usize) -> String {
+    let (code, reason) = (code::INVALID_REQUEST, "Invalid Request");
+    format!(
+        r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"{reason}","data":"the message has more than {limit} bytes"}}}}"#
+    )
 }
 
 /// The request that stands for a message of a session.

@@ -9,7 +9,7 @@
 //! The session has its own limit of idle time, kept by pings, and ends with the server's shutdown. What a message may
 //! say is the same as over POST (`rpc.rs`).
 
-use super::rpc::Rpc;
+use super::rpc::{too_large_answer, Rpc};
 use futures::{
     future::{BoxFuture, OptionFuture},
     stream, FutureExt, Stream, StreamExt,
@@ -29,10 +29,6 @@ use tokio_util::{
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may say nothing, not even answer a ping.
 const PING_LIMIT: Duration = Duration::from_secs(45);
-/// What a client is told whose message is too long.
-const TOO_BIG: &str =
-    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32007,"message":"Request is too big"}}"#;
-
 type Socket =
     futures::io::BufReader<futures::io::BufWriter<Compat<TokioIo<hyper::upgrade::Upgraded>>>>;
 
@@ -94,7 +90,7 @@ async fn talk(
                 match next {
                     None => return,
                     Some(Heard::Pong) => Ok(()),
-                    Some(Heard::TooBig) => say(&mut sender, [TOO_BIG.to_owned()]).await,
+                    Some(Heard::TooBig) => say(&mut sender, [too_large_answer(rpc.request_bytes())]).await,
                     Some(Heard::Message(message)) => {
                         let subscriptions = &subscriptions;
                         let answer = async move { rpc.message(&message, (headers, subscriptions)).await };

@@ -310,6 +310,25 @@ async fn adding_needs_the_token() {
 }
 
 #[tokio::test]
+async fn who_wants_only_what_is_here_is_told_what_is_not() {
+    let server = TestServer::start().await;
+    let absent = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+    for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+        for (cid, status) in [(absent, 412), ("bafkqaaa", 200)] {
+            let url = server.url(&format!("/ipfs/{cid}?format=raw"));
+            let asked = server.http.request(method.clone(), url);
+            let asked = asked.header("cache-control", "no-transform, only-if-cached");
+            assert_eq!(
+                asked.send().await.unwrap().status(),
+                status,
+                "{method} {cid}"
+            );
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_above_the_limit_is_refused_announced_or_not() {
     let limits = HttpLimits {
         upload_bytes: 1000,

@@ -289,7 +289,11 @@ async fn a_body_above_the_limit_is_refused_announced_or_not() {
         format!("{call}{}", " ".repeat(length - call.len()))
     };
     assert_eq!(server.post(padded(limit)).await.status(), 200);
-    assert_eq!(server.post(padded(limit + 1)).await.status(), 413);
+    let refused = server.post(padded(limit + 1)).await;
+    assert_eq!(refused.status(), 413);
+    // Not the code of `busy`, which asks to send the same again.
+    let told: Value = refused.json().await.unwrap();
+    assert_eq!(told["error"]["code"], -32600, "{told}");
     let chunks = futures::stream::iter(
         [64 * 1024; 32].map(|length| Ok::<_, std::io::Error>(vec![b' '; length])),
     );
@@ -300,6 +304,42 @@ async fn a_body_above_the_limit_is_refused_announced_or_not() {
             .status(),
         413
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_not_a_missing_token() {
+    let limits = HttpLimits {
+        rpc_response_bytes: 100,
+        ..HttpLimits::default()
+    };
+    let server = TestServer::with(limits).await;
+    let told = server.call("rings_status", json!({})).await;
+    assert_eq!(told["error"]["code"], -32603, "{told}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn other_methods_of_http_are_not_answered_at_the_root() {
+    let server = TestServer::start().await;
+    let url = format!("http://{}/", server.address);
+    let client = reqwest::Client::new();
+    for method in [
+        reqwest::Method::PUT,
+        reqwest::Method::DELETE,
+        reqwest::Method::PATCH,
+    ] {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "rings_status" });
+        let answer = client
+            .request(method.clone(), &url)
+            .json(&call)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 405, "{method}");
+        let allowed = answer.headers()["allow"].to_str().unwrap().to_owned();
+        assert!(allowed.contains("POST"), "{method}: {allowed}");
+    }
     server.stop().await;
 }
 
