@@ -105,10 +105,10 @@ pub enum PrepareError<E> {
     Seal(#[source] SealError<E>),
     /// The same, in a private ring.
     #[error("the votes cannot be sealed into the own log")]
-    Private(#[source] PrivateSealError<E>),
+    Private(#[source] Box<PrivateSealError<E>>),
     /// What was sealed cannot be read again.
     #[error("the own log node cannot be read after it was sealed")]
-    Reread(#[source] SealedError),
+    Reread(#[source] Box<SealedError>),
 }
 
 impl Round {
@@ -373,9 +373,11 @@ impl Prepared {
             }
             Sealing::Private { keys, epoch } => {
                 let node = keys.seal_in(journal, epoch, &body, (refs, time), key);
-                let node = node.map_err(PrepareError::Private)?;
+                let node = node.map_err(|error| PrepareError::Private(Box::new(error)))?;
                 // As every other member sees it, its messages are readable.
-                let body = keys.read(&node).map_err(PrepareError::Reread)?;
+                let body = keys
+                    .read(&node)
+                    .map_err(|error| PrepareError::Reread(Box::new(error)))?;
                 node.with_body(body)
             }
         });

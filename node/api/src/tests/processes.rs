@@ -157,16 +157,20 @@ async fn a_webhook_needs_the_token_or_a_signature_that_is_new() {
         let (got, text) = post(&server, "charged", &headers, body).await;
         assert_eq!(got, status, "{headers:?}: {text}");
     }
-    let unknown = post(&server, "parked", &[bearer.clone()], body).await;
+    let unknown = post(&server, "parked", std::slice::from_ref(&bearer), body).await;
     assert_eq!(unknown.0, 400);
     assert!(unknown.1.contains("no process starts"), "{}", unknown.1);
     assert_eq!(
-        post(&server, "charged", &[bearer.clone()], "{").await.0,
+        post(&server, "charged", std::slice::from_ref(&bearer), "{")
+            .await
+            .0,
         400
     );
     let large = "x".repeat(64 * 1024 + 1);
     assert_eq!(
-        post(&server, "charged", &[bearer.clone()], &large).await.0,
+        post(&server, "charged", std::slice::from_ref(&bearer), &large)
+            .await
+            .0,
         413
     );
     // The same is the same event, unless the sender names it otherwise.

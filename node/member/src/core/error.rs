@@ -31,12 +31,14 @@ impl CoreError {
         match self {
             Self::State(error)
             | Self::Prepare(
-                PrepareError::Journal(error)
-                | PrepareError::Seal(SealError::Log(error))
-                | PrepareError::Private(
-                    PrivateSealError::Log(error) | PrivateSealError::Node(SealError::Log(error)),
-                ),
+                PrepareError::Journal(error) | PrepareError::Seal(SealError::Log(error)),
             ) => error.is_transient(),
+            Self::Prepare(PrepareError::Private(error)) => match &**error {
+                PrivateSealError::Log(error) | PrivateSealError::Node(SealError::Log(error)) => {
+                    error.is_transient()
+                }
+                _ => false,
+            },
             Self::Store(error) => error.class() == ErrorClass::Transient,
             Self::Prepare(_) | Self::Wire(_) | Self::Chain(_) => false,
         }

@@ -56,6 +56,9 @@ fn of_ring(ring: Address) -> RangeInclusive<(Account, Account)> {
     (ring.0, [0; 20])..=(ring.0, [u8::MAX; 20])
 }
 
+/// A client ring, and an avatar of it.
+type RingAndAvatar = (Address, Address);
+
 impl ClientState {
     /// Keeps evidence against an avatar, if there is none yet. Says whether it is the first. Its bytes count as those of the
     /// ring's logs.
@@ -135,10 +138,7 @@ impl ClientState {
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn open_forks(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<((Address, Address), ClientFork)>, StateError> {
+    pub fn open_forks(&self, limit: usize) -> Result<Vec<(RingAndAvatar, ClientFork)>, StateError> {
         self.database.read(|transaction| {
             let forks = transaction.open_table(FORKS)?;
             let mut open = Vec::new();

@@ -232,9 +232,9 @@ impl Machine {
     }
 
     /// The keys of the ring that are on disk.
-    fn keys(&self) -> Result<RingKeys, Failure> {
+    fn keys(&self) -> Result<RingKeys, crate::state::StateError> {
         let (state, readers) = (Arc::clone(&self.state), [key().address()]);
-        Ok(RingKeys::open(domain(), key(), &readers, state)?)
+        RingKeys::open(domain(), key(), &readers, state)
     }
 
     async fn collect(&self, n: u8) -> Result<(), Failure> {
