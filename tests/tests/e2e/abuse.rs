@@ -27,7 +27,7 @@ const GOOD: Duration = Duration::from_secs(1);
 /// Requests that are malformed.
 const REQUESTS: u64 = 10_000;
 /// The same ones each time.
-const SEED: u64 = 20_15;
+const SEED: u64 = 2015;
 /// Clients that send them side by side.
 const SENDERS: u64 = 8;
 /// Connections that are slow on purpose.

@@ -227,7 +227,12 @@ impl Errand {
         match submitter.submit(purpose(self.msg_hash), call).await {
             Ok(Submitted::Mined { .. }) => Attempt::Sent,
             Ok(Submitted::Reverted { reason, .. }) => Attempt::Refused(reason),
-            Err(error) => Attempt::Passed(with_causes(&error)),
+            Err(error) => {
+                if matches!(error, ChainError::InsufficientFunds { .. }) {
+                    self.clients.cannot_pay().await;
+                }
+                Attempt::Passed(with_causes(&error))
+            }
         }
     }
 

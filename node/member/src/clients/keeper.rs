@@ -175,6 +175,13 @@ impl Clients {
         written.await.map_err(|_| ended(()))
     }
 
+    /// The own account could not pay: the core has status and metrics say so.
+    pub(super) async fn cannot_pay(&self) {
+        if self.parts.outbox.send(Input::Unpaid).await.is_err() {
+            tracing::debug!("the core has ended");
+        }
+    }
+
     /// An action is to be relayed, or there is news about it.
     pub(super) async fn begin(&self, msg_hash: Digest) {
         if self.begun.send(msg_hash).await.is_err() {

@@ -89,6 +89,8 @@ pub enum Input {
     Say(Saying),
     /// What members' accounts hold was read from the chain.
     Funds(Balances),
+    /// The own account could not pay for a transaction of another part.
+    Unpaid,
     /// The fork of this author is proven on chain, or there is nothing to prove any more.
     ForkClaimed(Address),
     /// Fetching the pages of a ring node that is proposed has ended.

@@ -379,6 +379,7 @@ impl Core {
             Input::Submitted { computation, ended } => self.on_submitted(computation, ended),
             Input::Say(saying) => self.on_say(saying),
             Input::Funds(balances) => self.on_funds(&balances),
+            Input::Unpaid => self.found_poor(),
             Input::Inspect { gate, reply } => self.on_inspect(gate, reply),
             Input::ForkClaimed(author) => self.on_fork_claimed(author),
             Input::Pages { author, pages } => self.on_pages(author, pages),
