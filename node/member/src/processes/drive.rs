@@ -329,6 +329,14 @@ impl Processes {
         written.await.map_err(|_| ProcessError::Stopping)
     }
 
+    /// Whether a ring node is so deep in the chain that it counts.
+    fn is_deep(&self, number: u64) -> Result<bool, ProcessError> {
+        let node = self.parts.logs.ring_node(number)?;
+        let confirmations = self.parts.confirmations;
+        let head = self.parts.ring.head();
+        Ok(node.is_some_and(|node| node.block.saturating_add(confirmations) <= head))
+    }
+
     /// Takes in what ring nodes have decided about changes. Returns what has changed, and to what.
     fn decide(&self) -> Result<Vec<(Digest, Activity)>, ProcessError> {
         let mut changed = Vec::new();
@@ -342,7 +350,11 @@ impl Processes {
             }
             .slot();
             let choice = match self.parts.logs.listed(slot)? {
-                Some((_, Entry::Decision { choice, .. })) if choice == wanted => choice,
+                Some((node, Entry::Decision { choice, .. }))
+                    if choice == wanted && self.is_deep(node)? =>
+                {
+                    choice
+                }
                 _ => continue,
             };
             let decided = || self.state.decided(installation, number, choice);
