@@ -304,6 +304,7 @@ impl Traced {
 fn cause(source: &Cause) -> String {
     match source {
         Cause::Hand { .. } => "by hand".into(),
+        Cause::Task { execution, .. } => format!("by execution {execution}"),
         Cause::Webhook { id } => format!("by webhook, {id}"),
         Cause::Schedule { time } => format!("by schedule, {time}"),
         Cause::Chain {

@@ -36,6 +36,7 @@ mod operate;
 mod pages;
 mod perturb;
 mod process_chain;
+mod process_emits;
 mod process_members;
 mod process_page;
 mod process_ring;

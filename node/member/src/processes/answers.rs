@@ -175,11 +175,10 @@ impl Processes {
     async fn started_by(
         &self,
         (instance, event): (Digest, &str),
-    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ApiError> {
+    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ProcessError> {
         let (mut plans, mut starts, mut after) = (Vec::new(), BTreeSet::new(), None);
         loop {
-            let page = self.state.all_installed(after, PAGE);
-            let page = page.map_err(ProcessError::State)?;
+            let page = self.state.all_installed(after, PAGE)?;
             let count = page.len();
             for (id, installed) in page {
                 after = Some(id);
@@ -201,6 +200,16 @@ impl Processes {
                 return Ok((plans, starts));
             }
         }
+    }
+
+    /// The installations that start with an event that a task has emitted.
+    pub(super) async fn started_by_task(
+        &self,
+        event: &Event,
+    ) -> Result<BTreeSet<Digest>, ProcessError> {
+        let instance = event.instance.unwrap_or_default();
+        let (_, starts) = self.started_by((instance, &event.event)).await?;
+        Ok(starts)
     }
 
     /// Writes an event into the own log, unless all that it starts was started before.
