@@ -5,7 +5,7 @@
 
 use crate::{
     chain::Chain,
-    convert::{address, digest},
+    convert::{address, digest, h256},
     error::ChainError,
     fetch::{page, PageSize},
     interest::Interest,
@@ -96,6 +96,34 @@ impl Chain {
             });
         }
         Ok((last, logs))
+    }
+}
+
+impl Chain {
+    /// The log at a place of a transaction that is mined; nothing if there is none.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub async fn log_of(
+        &self,
+        transaction: Digest,
+        index: u64,
+    ) -> Result<Option<ContractLog>, ChainError> {
+        let receipt = self.receipt(h256(transaction)).await?;
+        let Some(receipt) = receipt else {
+            return Ok(None);
+        };
+        let block = receipt.block_number.as_u64();
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        let log = receipt.logs.into_iter().nth(place);
+        Ok(log.map(|event| ContractLog {
+            contract: address(event.address),
+            topics: event.topics.into_iter().map(digest).collect(),
+            data: event.data.to_vec(),
+            block,
+            transaction,
+            index,
+        }))
     }
 }
 

@@ -300,6 +300,7 @@ impl Opened {
             outbox: outbox.clone(),
             words,
             turn: self.turn,
+            confirmations: self.confirmations,
         };
         Ok(Processes::new(parts, Arc::new(state)))
     }

@@ -34,6 +34,8 @@ pub const LOOP_DEPTH: usize = 3;
 pub const MAX_FORMULA_COST: u64 = 1_000_000;
 /// Bytes of a text that a template gives.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// Events that tasks emit in a row, each by a process that the one before has started: a process cannot start itself for ever.
+pub const MAX_EMITTED: u64 = 16;
 /// Shortest interval of a schedule, in seconds.
 pub const MIN_INTERVAL_SECONDS: u64 = 1;
 /// Scheduled events that are caught up at most after a time without blocks; older ones are left out, and counted.

@@ -55,6 +55,15 @@ pub enum Source {
         /// Tells events apart that say the same.
         nonce: u64,
     },
+    /// A task that ended with a status for which the service has an event.
+    Task {
+        /// How many tasks have emitted events in a row up to this one.
+        depth: u64,
+        /// The execution.
+        execution: Cid,
+        /// What it gave.
+        result: Cid,
+    },
     /// A webhook of a member.
     Webhook {
         /// The sender's name for it: the same again is the same event.
@@ -69,6 +78,24 @@ pub enum Source {
 
 impl Document for Event {
     const WHAT: &'static str = "an event";
+}
+
+impl Source {
+    /// How many tasks have emitted events in a row up to this one.
+    pub fn depth(&self) -> u64 {
+        match self {
+            Self::Task { depth, .. } => *depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether every member can find such an event itself, so that the word of one is not enough.
+    pub fn is_found(&self) -> bool {
+        match self {
+            Self::Chain { .. } | Self::Schedule { .. } | Self::Task { .. } => true,
+            Self::Hand { .. } | Self::Webhook { .. } => false,
+        }
+    }
 }
 
 impl Event {
@@ -121,6 +148,11 @@ mod tests {
             chain(2, 0),
             Source::Hand { nonce: 0 },
             Source::Hand { nonce: 1 },
+            Source::Task {
+                depth: 1,
+                execution: cid_of(b"execution"),
+                result: cid_of(b"result"),
+            },
             Source::Webhook { id: "1".into() },
             Source::Webhook { id: "2".into() },
         ];

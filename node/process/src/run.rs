@@ -6,16 +6,17 @@
 //! goes the whole way again from the event, with results that are already there.
 
 use crate::{
-    bounds::MAX_EACH,
+    bounds::{MAX_EACH, MAX_EMITTED},
     data::{Data, Fields},
     document::{cid_of, Document, DocumentError},
-    event::Event,
+    event::{Event, Source},
     execution::{Answer, Execution, Parent, State, VERSION},
     plan::{Plan, Step, StepKind, TaskStep},
     reference::{EVENT, ITEM},
     shape::Misfit,
 };
 use cid::Cid;
+use rings_protocol::Digest;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -38,6 +39,14 @@ pub enum RunError {
     /// A document is too long.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// Tasks have emitted too many events in a row.
+    #[error("event {event} of execution {execution} is left out: tasks have emitted {MAX_EMITTED} events in a row, which is the most; does a process start itself?")]
+    Depth {
+        /// The event.
+        event: String,
+        /// The execution that emits it.
+        execution: Cid,
+    },
     /// There is no such execution.
     #[error("there is no execution {0} in this run")]
     Unknown(Cid),
@@ -209,6 +218,55 @@ impl Run {
                 .nodes
                 .values()
                 .any(|state| matches!(state, NodeState::Failed(_)))
+    }
+
+    /// The event that an execution of this run emits, if its task says so for the status with which it has ended: in the
+    /// instance of its service. `depth` is that of the event of this run.
+    ///
+    /// # Errors
+    /// [`RunError::Depth`] when too many such events are in a row.
+    pub fn emitted(
+        &self,
+        id: &Cid,
+        instances: &BTreeMap<String, Digest>,
+        depth: u64,
+    ) -> Result<Option<Event>, RunError> {
+        let found = || {
+            let job = self.jobs.get(id)?;
+            let (State::Succeeded(status), Some(result)) = (&job.state, job.result) else {
+                return None;
+            };
+            let StepKind::Task(task) = &self.plan.step(&job.execution.node)?.kind else {
+                return None;
+            };
+            let name = task.task.emits.get(status)?;
+            let service = self.plan.services().get(&task.service_name)?;
+            let wanted = &service.events.get(name)?.data;
+            let outputs = job.outputs.iter();
+            let data = outputs.filter(|(field, _)| wanted.get(field).is_some());
+            Some(Event {
+                data: data
+                    .map(|(field, value)| (field.clone(), value.clone()))
+                    .collect(),
+                event: name.clone(),
+                instance: Some(*instances.get(&task.service_name)?),
+                process: None,
+                service: Some(task.service),
+                source: Source::Task {
+                    depth: depth + 1,
+                    execution: *id,
+                    result,
+                },
+                version: crate::event::VERSION,
+            })
+        };
+        match found() {
+            Some(event) if event.source.depth() > MAX_EMITTED => Err(RunError::Depth {
+                event: event.event,
+                execution: *id,
+            }),
+            event => Ok(event),
+        }
     }
 
     /// Says that an execution runs.

@@ -1,6 +1,7 @@
 //! A process is run to its end, with results in every order.
 
 use crate::{
+    bounds::MAX_EMITTED,
     data::{Data, Fields},
     document::{cid_of, Document},
     event::{Event, Source, VERSION},
@@ -23,6 +24,16 @@ tasks:
   add: {program: p, inputs: {all: {type: array, items: {type: object}}, more: integer, text: string}, statuses: {done: {n: integer}}}
 ";
 
+const EMITTING: &str = "\
+service: s
+events:
+  came: {data: {n: integer, list: {type: array, items: {type: integer}}}}
+  halved: {data: {n: integer}}
+tasks:
+  double: {program: p, inputs: {n: integer}, emits: {even: halved}, statuses: {even: {n: integer}, odd: {n: integer}}}
+  add: {program: p, inputs: {all: {type: array, items: {type: object}}, more: integer, text: string}, statuses: {done: {n: integer}}}
+";
+
 const PROCESS: &str = "\
 process: p
 services: {s: s}
@@ -38,7 +49,11 @@ nodes:
 ";
 
 fn plan() -> Arc<Plan> {
-    let service = ServiceDraft::read("s", SERVICE).unwrap();
+    plan_of(SERVICE)
+}
+
+fn plan_of(service: &str) -> Arc<Plan> {
+    let service = ServiceDraft::read("s", service).unwrap();
     let service = service.finish(|_| Ok(cid_of(b"program"))).unwrap();
     let draft = ProcessDraft::read("p", PROCESS).unwrap();
     Arc::new(draft.finish(|_| Ok(service.clone())).unwrap())
@@ -295,4 +310,39 @@ proptest! {
             prop_assert!(!without.is_over());
         }
     }
+}
+
+#[test]
+fn a_task_emits_an_event_with_its_outputs_and_not_for_ever() {
+    let plan = plan_of(EMITTING);
+    let mut run = Run::new(Arc::clone(&plan), &event(&plan, 6, &[3])).unwrap();
+    let results = to_the_end(&mut run, |_| 0);
+    let instance = rings_protocol::Digest([4; 32]);
+    let instances = BTreeMap::from([("s".to_owned(), instance)]);
+    let mut emitted = 0;
+    for (id, bytes) in &results {
+        let job = run.job(id).unwrap();
+        let event = run.emitted(id, &instances, 3).unwrap();
+        assert_eq!(
+            event.is_some(),
+            job.state == State::Succeeded("even".into())
+        );
+        let Some(event) = event else { continue };
+        emitted += 1;
+        assert_eq!(
+            (event.event.as_str(), event.instance),
+            ("halved", Some(instance))
+        );
+        assert_eq!(event.data, Fields::from([("n".to_owned(), Data::Int(12))]));
+        let source = Source::Task {
+            depth: 4,
+            execution: *id,
+            result: cid_of(bytes),
+        };
+        assert_eq!(event.source, source);
+        let last = run.emitted(id, &instances, MAX_EMITTED).unwrap_err();
+        assert!(matches!(last, RunError::Depth { .. }), "{last}");
+        assert_eq!(run.emitted(id, &BTreeMap::new(), 0).unwrap(), None);
+    }
+    assert_eq!(emitted, 1);
 }

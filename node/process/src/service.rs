@@ -67,6 +67,9 @@ pub struct Task {
     /// Arguments of the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// The events of the same service that happen when it ends, by its statuses; their data are the outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emits: BTreeMap<String, String>,
     /// The connector that does it, where no ring can repeat it: see [`Task::program`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<String>,
@@ -176,6 +179,28 @@ impl Task {
 }
 
 impl Service {
+    /// What is wrong with an event that a task emits with a status.
+    fn emit_fault(&self, task: &Task, status: &str, event: &str) -> Option<String> {
+        let Some(outputs) = task.statuses.get(status) else {
+            return Some(format!("the task has no status {status}"));
+        };
+        let Some(kind) = self.events.get(event) else {
+            return Some(format!("the service has no event {event}"));
+        };
+        if kind.from.is_some() {
+            return Some(format!(
+                "event {event} is a log of a contract; name another one"
+            ));
+        }
+        let missing = kind
+            .data
+            .iter()
+            .find(|(field, shape)| outputs.get(field) != Some(shape));
+        missing.map(|(field, _)| {
+            format!("the data of event {event} have {field}, which is no output of status {status} of the same shape")
+        })
+    }
+
     /// Everything that is wrong with it.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -216,6 +241,10 @@ impl Service {
         }
         for (name, task) in &self.tasks {
             task.faults(&["tasks", name], &mut faults);
+            for (status, event) in &task.emits {
+                let told = self.emit_fault(task, status, event);
+                faults.extend(told.map(|what| Fault::new(&["tasks", name, "emits", status], what)));
+            }
         }
         faults
     }

@@ -194,6 +194,11 @@ fn task(yaml: &Yaml, notes: &mut Notes) -> Option<(Task, Program)> {
         .maybe("memory")
         .and_then(|yaml| number(yaml, "memory", notes));
     let inputs = record(keys.maybe("inputs"), "inputs", notes);
+    let mut emits = BTreeMap::new();
+    for (key, value) in named(keys.maybe("emits"), ("emits", MAX_STATUSES), notes) {
+        let event = text(value, "the event", notes);
+        emits.extend(event.map(|event| (key.text.clone(), event)));
+    }
     let mut statuses = BTreeMap::new();
     let written = keys.must("statuses", notes);
     for (key, value) in named(written, ("statuses", MAX_STATUSES), notes) {
@@ -206,6 +211,7 @@ fn task(yaml: &Yaml, notes: &mut Notes) -> Option<(Task, Program)> {
     let task = Task {
         about,
         args: args.into_iter().map(|(_, text)| text.to_owned()).collect(),
+        emits,
         external,
         fuel,
         inputs,
@@ -346,6 +352,16 @@ tasks:
                 "a task has one at most",
             ),
             ("config: [tariff]", "config: 7", "service.yml:3:9"),
+            (
+                "  tell:",
+                "    emits: {priced: charged}\n  tell:",
+                "service.yml:15:21: the data of event charged have driver",
+            ),
+            (
+                "  tell:",
+                "    emits: {prised: charged}\n  tell:",
+                "service.yml:15:21: the task has no status prised",
+            ),
             (
                 "driver: string}",
                 "driver: string}\n    from: {contract: \"0x12\", log: \"C(uint256 kwh)\"}",

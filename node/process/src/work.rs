@@ -170,6 +170,7 @@ mod tests {
         Task {
             about: String::new(),
             args: vec!["--fast".into()],
+            emits: BTreeMap::new(),
             external: None,
             fuel: Some(7),
             inputs: Record::default(),

@@ -39,8 +39,8 @@ use place::DirArg;
 pub use run::RunArgs;
 pub use service::{
     ChangeProcessArgs, CreateProcessArgs, DefinitionArgs, DeployServiceArgs, DevArgs, EmitArgs,
-    ExecutionArgs, ExecutionCommand, ExecutionListArgs, InitArgs, InstallationId, Language,
-    ProcessCheckArgs, ProcessCommand, ProcessListArgs, ProcessShowArgs, ServiceCommand,
+    ExecutionArgs, ExecutionCommand, ExecutionListArgs, HookArgs, InitArgs, InstallationId,
+    Language, ProcessCheckArgs, ProcessCommand, ProcessListArgs, ProcessShowArgs, ServiceCommand,
     ServiceListArgs, TraceArgs,
 };
 pub use store::{

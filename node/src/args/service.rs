@@ -34,6 +34,11 @@ pub enum ServiceCommand {
     /// List the instances: those in DIR, and those of the processes that the ring runs
     #[command(after_help = "Example: rings service list --json")]
     List(ServiceListArgs),
+    /// Show where a webhook sends events of an instance, and the secret with which it signs them
+    #[command(
+        after_help = "A sender posts the data as JSON to URL/EVENT, with Rings-Signature: t=SECONDS,v1=HEX; HEX is the HMAC-SHA256 of SECONDS.BODY under the secret.\n\nExample: rings service hook 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
+    Hook(HookArgs),
 }
 
 /// `rings process`
@@ -174,6 +179,16 @@ pub struct ServiceListArgs {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `service hook`.
+#[derive(Debug, Args)]
+pub struct HookArgs {
+    /// The instance: 0x and 64 hexadecimal digits
+    pub instance: Digest,
+    /// Directory of the ring
+    #[command(flatten)]
+    pub dir: DirArg,
 }
 
 /// Options of `process list`.

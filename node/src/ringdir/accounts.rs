@@ -64,13 +64,21 @@ impl RingDir {
         if member.rpc_url.is_empty() {
             return Ok(None);
         }
+        let token = self.member_token(member)?;
+        Ok(Some(Client::new(&member.rpc_url, token)?))
+    }
+
+    /// The token of a member, if it is there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be used.
+    pub fn member_token(&self, member: &MemberEntry) -> Result<Option<Token>, ExitError> {
         let own = self.token_of(member.address);
         let path = if own.exists() { own } else { self.token() };
-        let token = match path.exists() {
-            true => Some(Token::read(&path)?),
-            false => None,
-        };
-        Ok(Some(Client::new(&member.rpc_url, token)?))
+        match path.exists() {
+            true => Ok(Some(Token::read(&path)?)),
+            false => Ok(None),
+        }
     }
 
     /// The bearer token of one member, where members have different ones.

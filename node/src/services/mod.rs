@@ -48,6 +48,7 @@ pub async fn service(command: ServiceCommand, out: Out) -> Result<(), ExitError>
         ServiceCommand::Show(args) => check::show(args, out).await,
         ServiceCommand::Deploy(args) => deploy::service(args, out).await,
         ServiceCommand::List(args) => processes::services(args, out).await,
+        ServiceCommand::Hook(args) => processes::hook(&args, out),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::instances;
 use crate::{
-    args::{ChangeProcessArgs, InstallationId, ProcessListArgs, ProcessShowArgs, ServiceListArgs},
+    args::{
+        ChangeProcessArgs, HookArgs, InstallationId, ProcessListArgs, ProcessShowArgs,
+        ServiceListArgs,
+    },
     exit::{ExitError, ExitStatus},
     out::{count, Out},
     place::Place,
@@ -212,6 +215,31 @@ fn refused(error: ClientError) -> ExitError {
         }
         error => error.into(),
     }
+}
+
+/// `rings service hook`
+///
+/// # Errors
+/// Status 2 when the directory has no token.
+pub fn hook(args: &HookArgs, out: Out) -> Result<(), ExitError> {
+    let dir = args.dir.dir();
+    let place = Place::of_dir(dir.clone())?;
+    for member in &place.file.members {
+        let token = dir.member_token(member)?.ok_or_else(|| {
+            ExitError::usage(format!(
+                "{} has no token of member {}; ask whoever runs it for the secret",
+                dir.root().display(),
+                member.address
+            ))
+        })?;
+        let (url, secret) = (
+            member.rpc_url.trim_end_matches('/'),
+            token.hook_secret(args.instance),
+        );
+        let instance = args.instance;
+        out.line(format_args!("{url}/events/{instance}  {}", secret.expose()))?;
+    }
+    Ok(())
 }
 
 /// An instance, as it is listed; also the JSON.

@@ -10,7 +10,7 @@ use crate::{
 };
 use cid::Cid;
 use rings_api::{Client, GatewaySource};
-use rings_chain::{Chain, RingState};
+use rings_chain::{Chain, ContractLog, RingState};
 use rings_process::bounds::MAX_DOCUMENT_BYTES;
 use rings_protocol::{
     cids::{data_cid, digest_of},
@@ -77,6 +77,18 @@ impl Ring {
             Some(outcome) => Ok(Some(outcome)),
             None => Ok(self.listed(request).await),
         }
+    }
+
+    /// The log of a contract at a place of a transaction; nothing if the chain has none there.
+    ///
+    /// # Errors
+    /// Status 5 when the chain does not answer.
+    pub async fn log_of(
+        &self,
+        transaction: Digest,
+        index: u64,
+    ) -> Result<Option<ContractLog>, ExitError> {
+        Ok(self.chain.log_of(transaction, index).await?)
     }
 
     /// By a proof that the chain confirms.
@@ -159,6 +171,18 @@ impl RingRecords {
             ring: Ring::of(place).await?,
             asked: OnceCell::new(),
         })
+    }
+
+    /// As [`Ring::log_of`].
+    ///
+    /// # Errors
+    /// Status 5 when the chain does not answer.
+    pub async fn log_of(
+        &self,
+        transaction: Digest,
+        index: u64,
+    ) -> Result<Option<ContractLog>, ExitError> {
+        self.ring.log_of(transaction, index).await
     }
 
     /// A document.

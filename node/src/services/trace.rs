@@ -2,7 +2,8 @@
 //!
 //! An execution names its event, its process and its parents by hashes. All of these are fetched, and the process is gone
 //! through again from the event with the parents' results ([`Run::follow`]). If the execution comes out of that byte for
-//! byte, then its inputs are what event, process and results make of them, whoever has computed it.
+//! byte, then its inputs are what event, process and results make of them, whoever has computed it. An event that is a log of a
+//! contract is looked up on the chain.
 
 use super::{
     records::Records,
@@ -114,6 +115,9 @@ pub async fn trace(args: TraceArgs, out: Out) -> Result<(), ExitError> {
             .ok_or_else(|| ExitError::usage("name an execution or a request"))?,
     };
     let traced = Traced::read(&source, id).await?;
+    if let Source::Ring(ring) = &source {
+        traced.check_log(ring).await?;
+    }
     let run = traced.follow()?;
     let lines = trace::of(&run, id).ok_or_else(|| {
         ExitError::internal(format!(
@@ -203,6 +207,32 @@ impl Traced {
         Ok(())
     }
 
+    /// If the event is a log of a contract, the chain has that log, with the data of the event.
+    async fn check_log(&self, ring: &RingRecords) -> Result<(), ExitError> {
+        let Cause::Chain {
+            contract,
+            index,
+            transaction,
+            ..
+        } = &self.event.source
+        else {
+            return Ok(());
+        };
+        let log = ring.log_of(*transaction, *index).await?;
+        let reader = self.plan.log_reader();
+        let read = log.zip(reader).and_then(|(log, reader)| {
+            let is_its = log.contract == reader.contract && log.contract.to_string() == *contract;
+            reader.read(&log.topics, &log.data).ok()?.filter(|_| is_its)
+        });
+        match read.as_ref() == Some(&self.event.data) {
+            true => Ok(()),
+            false => Err(ExitError::internal(format!(
+                "event {} is not on the chain: log {index} of transaction {transaction} is not there, or says something else; a reorganisation may have taken it away",
+                self.target.event
+            ))),
+        }
+    }
+
     fn follow(&self) -> Result<Run, ExitError> {
         let run = Run::follow(Arc::clone(&self.plan), &self.event, |id| {
             self.answers.get(id).cloned()
@@ -274,6 +304,7 @@ impl Traced {
 fn cause(source: &Cause) -> String {
     match source {
         Cause::Hand { .. } => "by hand".into(),
+        Cause::Task { execution, .. } => format!("by execution {execution}"),
         Cause::Webhook { id } => format!("by webhook, {id}"),
         Cause::Schedule { time } => format!("by schedule, {time}"),
         Cause::Chain {

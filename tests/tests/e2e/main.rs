@@ -41,6 +41,7 @@ mod partial_logs;
 mod perturb;
 mod private_ring;
 mod process_chain;
+mod process_emits;
 mod process_members;
 mod process_page;
 mod process_ring;

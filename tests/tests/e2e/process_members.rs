@@ -2,8 +2,10 @@
 //! was down.
 
 use super::processes::example;
-use rings_api::processes::{ExecutionState, ListExecutionsParams, ListProcessesParams, RunState};
-use rings_api::processes::{ExecutionView, GetProcessParams, ProcessView};
+use rings_api::processes::{
+    ExecutionState, ExecutionView, GetProcessParams, ListExecutionsParams, ListProcessesParams,
+    ProcessState, ProcessView, RunState,
+};
 use rings_tests::{block_on, until, Program, Ring, LONG};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
@@ -191,17 +193,19 @@ fn a_process_is_paused_goes_on_and_is_cancelled_when_the_ring_has_decided_it() {
     let process_id = process(&ring, 0).unwrap().process.to_string();
     let changed = |what: &str| ring.rings(["process", what, &process_id]).text();
     assert_eq!(changed("pause"), "paused\n");
+    let all_know = |state: ProcessState| {
+        for member in 0..3 {
+            until("all members know it", LONG, || {
+                (process(&ring, member)?.state == state).then_some(())
+            });
+        }
+    };
+    all_know(ProcessState::Paused);
     let again = ring.rings(["process", "pause", &process_id]).refused(2);
     assert!(
         again.contains("is paused, and cannot become paused"),
         "{again}"
     );
-    for member in 0..3 {
-        until("all members know it", LONG, || {
-            let state = process(&ring, member)?.state;
-            (state == rings_api::processes::ProcessState::Paused).then_some(())
-        });
-    }
     let event = told(&ring, &instance, CHARGED);
     until("the event is known to another member", LONG, || {
         (process(&ring, 1)?.open == 1).then_some(())
@@ -213,6 +217,7 @@ fn a_process_is_paused_goes_on_and_is_cancelled_when_the_ring_has_decided_it() {
         ["pay", "price", "tell_paid"]
     );
     assert_eq!(changed("cancel"), "cancelled\n");
+    all_know(ProcessState::Cancelled);
     let resumed = ring.rings(["process", "resume", &process_id]).refused(2);
     assert!(resumed.contains("is cancelled"), "{resumed}");
     let gone = ring

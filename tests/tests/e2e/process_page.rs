@@ -54,8 +54,10 @@ fn the_page_works_as_it_is_written() {
         "asked  on desk.asked  1 run",
         "thanks  succeeded(greeted)",
         "on chain 31337, transaction 0x",
-        "right: every hash fits, and each step follows from the ones below it; process asked",
     ] {
         assert!(text.contains(told), "{told}\n{text}");
     }
+    let right =
+        "right: every hash fits, and each step follows from the ones below it; process asked";
+    assert!(done.stderr.contains(right), "{}", done.stderr);
 }

@@ -102,6 +102,7 @@ fn the_api_knows_no_member_and_the_member_no_command_line() {
         "rings-chain",
         "rings-compute",
         "rings-network",
+        "rings-process",
         "rings-protocol",
         "rings-store",
     ];

@@ -63,7 +63,7 @@ pub struct CoreParts {
     pub announce: Arc<Notify>,
     /// Notified when nodes of other members' logs are on disk.
     pub heard: Arc<Notify>,
-    /// Notified when a log has a new word about processes, on disk.
+    /// Notified when a log has a new word about processes, or a ring node has decided something, on disk.
     pub words: Arc<Notify>,
     /// Told of each request on which two thirds have agreed.
     pub agreed: broadcast::Sender<Digest>,

@@ -222,8 +222,10 @@ impl Core {
         tracing::info!(number, %cid, entries, heads = node.heads().len(), "a ring node is on chain");
         let now = self.now();
         for entry in node.entries() {
-            if let Subject::Request(request) = entry.subject() {
-                self.ring.times(request).listed = Some(now);
+            match entry.subject() {
+                Subject::Request(request) => self.ring.times(request).listed = Some(now),
+                // It may be about a process.
+                _ => self.parts.words.notify_one(),
             }
         }
         for head in node.heads() {

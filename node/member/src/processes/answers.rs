@@ -48,7 +48,7 @@ impl ProcessKeeper for Processes {
             return self.view(id, &installed).await;
         }
         self.say(&[Word::Installation(installation)]).await?;
-        let installed = self.until_installed(id).await?;
+        let installed = self.until_taken(|| self.held(id)).await?;
         self.view(id, &installed).await
     }
 
@@ -124,13 +124,16 @@ impl Processes {
         })
     }
 
-    /// Waits until the word in the own log was taken in.
-    async fn until_installed(&self, id: Digest) -> Result<Installed, ApiError> {
+    /// Waits until a word in the own log was taken in, which `look` shows.
+    async fn until_taken<T>(
+        &self,
+        look: impl Fn() -> Result<Option<T>, ApiError>,
+    ) -> Result<T, ApiError> {
         let mut taken = self.taken.subscribe();
         loop {
             taken.borrow_and_update();
-            if let Some(installed) = self.held(id)? {
-                return Ok(installed);
+            if let Some(found) = look()? {
+                return Ok(found);
             }
             let changed = taken.changed().await;
             changed.map_err(|_| ProcessError::Stopping)?;
@@ -172,11 +175,10 @@ impl Processes {
     async fn started_by(
         &self,
         (instance, event): (Digest, &str),
-    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ApiError> {
+    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ProcessError> {
         let (mut plans, mut starts, mut after) = (Vec::new(), BTreeSet::new(), None);
         loop {
-            let page = self.state.all_installed(after, PAGE);
-            let page = page.map_err(ProcessError::State)?;
+            let page = self.state.all_installed(after, PAGE)?;
             let count = page.len();
             for (id, installed) in page {
                 after = Some(id);
@@ -198,6 +200,16 @@ impl Processes {
                 return Ok((plans, starts));
             }
         }
+    }
+
+    /// The installations that start with an event that a task has emitted.
+    pub(super) async fn started_by_task(
+        &self,
+        event: &Event,
+    ) -> Result<BTreeSet<Digest>, ProcessError> {
+        let instance = event.instance.unwrap_or_default();
+        let (_, starts) = self.started_by((instance, &event.event)).await?;
+        Ok(starts)
     }
 
     /// Writes an event into the own log, unless all that it starts was started before.
@@ -222,6 +234,11 @@ impl Processes {
                 version: VERSION,
             };
             self.say(&[Word::Happened(happened)]).await?;
+            for id in &starts {
+                let run = || self.state.run((*id, name)).map_err(ProcessError::State);
+                let is_known = || Ok(run()?.filter(|run| run.by.is_some()));
+                self.until_taken(is_known).await?;
+            }
         }
         Ok(EmittedView {
             event: cid,

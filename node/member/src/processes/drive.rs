@@ -9,9 +9,13 @@ use super::{
     hear::Places,
     job::{progress, Look, Seen},
     keeper::Processes,
-    runs::{Runs, Told},
+    runs::Runs,
+    written::{Cause, Told, Written},
 };
-use crate::state::{Opening, RunKey, StateError};
+use crate::{
+    clock,
+    state::{Found, Opening, ReadTo, RunKey, StateError},
+};
 use cid::Cid;
 use rings_api::with_causes;
 use rings_process::{
@@ -19,9 +23,9 @@ use rings_process::{
     event::Event,
     plan::Plan,
     run::Run,
-    words::{Activity, Change, Word, VERSION},
+    words::{Activity, Word},
 };
-use rings_protocol::{assembly::Choice, ringlog::Entry, Digest};
+use rings_protocol::{assembly::Choice, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -233,11 +237,10 @@ impl Driver {
                 }
             }
         }
-        let (ended, finished) = self.runs.take_written();
-        let written = tokio::task::block_in_place(|| self.shared.state.end(&ended, &finished));
-        if let Err(error) = written {
-            self.runs.put_back((ended, finished));
-            return Err(error.into());
+        let written = self.runs.take_written();
+        if let Err(error) = self.shared.write(&written).await {
+            self.runs.put_back(written);
+            return Err(error);
         }
         self.tell(told).await
     }
@@ -268,8 +271,9 @@ impl Driver {
                 continue;
             };
             let process = installed.installation.process;
+            let instances = installed.installation.instances;
             match self.shared.plans.known(&process) {
-                Some(plan) => self.begin(key, &event, plan)?,
+                Some(plan) => self.begin(key, &event, (plan, instances))?,
                 None => drop(wanted.insert(process)),
             }
         }
@@ -279,11 +283,20 @@ impl Driver {
         Ok(())
     }
 
-    fn begin(&mut self, key: RunKey, bytes: &[u8], plan: Arc<Plan>) -> Result<(), ProcessError> {
+    fn begin(
+        &mut self,
+        key: RunKey,
+        bytes: &[u8],
+        (plan, instances): (Arc<Plan>, BTreeMap<String, Digest>),
+    ) -> Result<(), ProcessError> {
         let event = Event::from_bytes(bytes)?;
         self.events.push(bytes.to_vec());
+        let cause = Cause {
+            depth: event.source.depth(),
+            instances,
+        };
         match Run::new(plan, &event) {
-            Ok(run) => self.runs.open(&self.shared, key, run)?,
+            Ok(run) => self.runs.open(&self.shared, key, (run, cause))?,
             Err(error) => self.runs.refuse(key, &error),
         }
         Ok(())
@@ -320,41 +333,29 @@ impl Driver {
 }
 
 impl Processes {
-    /// Writes what this member would choose into its log.
-    async fn choose(&self, choices: &[Choice]) -> Result<(), ProcessError> {
-        let messages = choices.iter().map(Choice::to_message).collect();
-        let (done, written) = tokio::sync::oneshot::channel();
-        let saying = crate::core::Saying { messages, done };
-        self.send(crate::core::Input::Say(saying)).await?;
-        written.await.map_err(|_| ProcessError::Stopping)
-    }
-
-    /// Takes in what ring nodes have decided about changes. Returns what has changed, and to what.
-    fn decide(&self) -> Result<Vec<(Digest, Activity)>, ProcessError> {
-        let mut changed = Vec::new();
-        for (installation, number, wanted) in self.state.wanted_changes()? {
-            // The slot depends on the number alone, and not on what is wanted.
-            let slot = Change {
+    /// Writes what has ended. What follows from it in other processes is on disk first, because an execution that has ended is
+    /// not looked at again.
+    async fn write(&self, written: &Written) -> Result<(), ProcessError> {
+        let mut found = Vec::new();
+        for event in &written.emitted {
+            let starts = self.started_by_task(event).await?;
+            let bytes = event.to_bytes()?;
+            found.extend(starts.into_iter().map(|installation| Found {
                 installation,
-                number,
-                to: Activity::Active,
-                version: VERSION,
-            }
-            .slot();
-            let choice = match self.parts.logs.listed(slot)? {
-                Some((_, Entry::Decision { choice, .. })) if choice == wanted => choice,
-                _ => continue,
-            };
-            let decided = || self.state.decided(installation, number, choice);
-            if !tokio::task::block_in_place(decided)? {
-                continue;
-            }
-            if let Some(installed) = self.state.installed(installation)? {
-                let activity = installed.activity;
-                tracing::info!(%installation, number, %activity, "the ring has decided how a process goes on");
-                changed.push((installation, activity));
-            }
+                event: bytes.clone(),
+            }));
         }
-        Ok(changed)
+        tokio::task::block_in_place(|| {
+            if !found.is_empty() {
+                let read = ReadTo::default();
+                self.state.found(&found, &read, clock::milliseconds())?;
+            }
+            self.state.end(&written.ended, &written.finished)
+        })?;
+        if !found.is_empty() {
+            // They are to be written into a log.
+            self.taken.send_modify(|taken| *taken += 1);
+        }
+        Ok(())
     }
 }

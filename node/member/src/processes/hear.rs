@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 
 /// Nodes of a log that are read at once.
 const PAGE: usize = 256;
+/// Nodes of a log after which what they say is taken in, so that memory does not grow with a log.
+const NODES_AT_ONCE: u64 = 4_096;
 /// Nodes after which the place in a log is written down although they said nothing about processes.
 const REMEMBER_AFTER: u64 = 1_024;
 
@@ -92,7 +94,7 @@ impl Processes {
         place: Place,
     ) -> Result<Option<Heard>, ProcessError> {
         let (mut next, mut words) = (place.next, Vec::new());
-        while next <= tip.seq {
+        while next <= tip.seq && next - place.next < NODES_AT_ONCE {
             let digests = self.parts.logs.nodes(author, next, PAGE)?;
             let cids: Vec<_> = digests.into_iter().map(node_cid).collect();
             let blocks = self.parts.blocks.blocks(&cids).await?;
@@ -112,6 +114,10 @@ impl Processes {
                 }
             }
             next += blocks.len() as u64;
+        }
+        if next <= tip.seq && next > place.next {
+            // The rest is read by the next step.
+            self.parts.words.notify_one();
         }
         Ok((next > place.next).then_some(Heard {
             author,

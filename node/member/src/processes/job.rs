@@ -115,9 +115,11 @@ impl Processes {
         let digest = request
             .digest()
             .map_err(|error| ProcessError::Node(error.to_string()))?;
-        if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
-            // Others fetch the documents from here.
+        if !look.has_asked {
+            // Others fetch the documents from here, also when who asked it before is gone with its own.
             self.keep(&look.work.documents).await?;
+        }
+        if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
             let started =
                 Word::Progress(progress(look.execution, look.run, digest, Stage::Started));
             // The request goes to the log behind it.

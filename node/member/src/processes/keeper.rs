@@ -51,6 +51,8 @@ pub struct ProcessParts {
     pub words: Arc<Notify>,
     /// How long the next in line waits.
     pub turn: Duration,
+    /// Blocks on top of a ring node before what it decides counts.
+    pub confirmations: u64,
 }
 
 /// The processes of a member.

@@ -13,6 +13,7 @@
 //! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`).
 
 mod answers;
+mod decisions;
 mod drive;
 mod error;
 mod hear;
@@ -24,6 +25,7 @@ mod plans;
 mod runs;
 mod sources;
 mod views;
+mod written;
 
 pub use drive::drive;
 pub use keeper::{ProcessParts, Processes};

@@ -4,6 +4,7 @@ use super::{
     job::{output, Job, Look},
     keeper::{Answer, Processes},
     live::Live,
+    written::{Cause, Told, Written},
 };
 use crate::{
     clock,
@@ -11,6 +12,7 @@ use crate::{
 };
 use cid::Cid;
 use rings_process::{
+    event::Event,
     execution::{Execution, State},
     plan::StepKind,
     run::{Run, RunError},
@@ -35,17 +37,12 @@ pub(super) struct Runs {
     by_request: HashMap<Digest, Cid>,
     /// Executions at which somebody has to look.
     ready: VecDeque<Cid>,
+    /// How many tasks have emitted events in a row up to the one of each run, and the instances of its services.
+    causes: BTreeMap<RunKey, Cause>,
     /// What is to be written.
     ended: Vec<(Cid, Ended)>,
     finished: Vec<Finished>,
-}
-
-/// An execution that this member had asked, and that has ended.
-pub(super) struct Told {
-    pub execution: Cid,
-    pub run: RunKey,
-    pub request: Digest,
-    pub stage: Stage,
+    emitted: Vec<Event>,
 }
 
 impl Runs {
@@ -58,8 +55,14 @@ impl Runs {
     }
 
     /// Takes up a run, and makes the executions that are to be done now.
-    pub fn open(&mut self, shared: &Processes, key: RunKey, run: Run) -> Result<(), StateError> {
+    pub fn open(
+        &mut self,
+        shared: &Processes,
+        key: RunKey,
+        (run, cause): (Run, Cause),
+    ) -> Result<(), StateError> {
         self.runs.insert(key, run);
+        self.causes.insert(key, cause);
         self.advance(shared, key)
     }
 
@@ -72,6 +75,7 @@ impl Runs {
     /// Forgets the runs of an installation. What is asked stays asked; its results are found when the runs go on.
     pub fn forget(&mut self, shared: &Processes, installation: Digest) {
         self.runs.retain(|key, _| key.0 != installation);
+        self.causes.retain(|key, _| key.0 != installation);
         let mut live = shared.live();
         self.jobs.retain(|id, job| {
             job.runs.retain(|key| key.0 != installation);
@@ -206,6 +210,13 @@ impl Runs {
             if let Some(State::Succeeded(_)) = run.job(&id).map(|job| &job.state) {
                 stage = Stage::Succeeded;
             }
+            let Some(cause) = self.causes.get(key) else {
+                continue;
+            };
+            match run.emitted(&id, &cause.instances, cause.depth) {
+                Ok(event) => self.emitted.extend(event),
+                Err(error) => tracing::warn!(installation = %key.0, %error, "an event is left out"),
+            }
         }
         let first = job.runs.first().copied();
         if let Some(run) = first.filter(|_| !is_kept) {
@@ -238,17 +249,19 @@ impl Runs {
     }
 
     /// What is to be written now.
-    pub fn take_written(&mut self) -> (Vec<(Cid, Ended)>, Vec<Finished>) {
-        (
-            std::mem::take(&mut self.ended),
-            std::mem::take(&mut self.finished),
-        )
+    pub fn take_written(&mut self) -> Written {
+        Written {
+            ended: std::mem::take(&mut self.ended),
+            finished: std::mem::take(&mut self.finished),
+            emitted: std::mem::take(&mut self.emitted),
+        }
     }
 
     /// Gives back what could not be written.
-    pub fn put_back(&mut self, (ended, finished): (Vec<(Cid, Ended)>, Vec<Finished>)) {
-        self.ended.extend(ended);
-        self.finished.extend(finished);
+    pub fn put_back(&mut self, written: Written) {
+        self.ended.extend(written.ended);
+        self.finished.extend(written.finished);
+        self.emitted.extend(written.emitted);
     }
 
     /// Makes the executions for which there was no room.
@@ -292,6 +305,7 @@ impl Runs {
         };
         tracing::info!(installation = %key.0, event = %run.event(), good = run.is_good(), "a process is over");
         self.runs.remove(&key);
+        self.causes.remove(&key);
         self.finished.push((key, end));
         Ok(())
     }

@@ -34,6 +34,9 @@ const WRITTEN_AT_ONCE: usize = 256;
 /// Installations that are read from the disk at once.
 const PAGE: usize = 1_024;
 
+/// The pause between two tries to read a definition is doubled so often at most.
+const LONGEST_PAUSE: u32 = 6;
+
 /// An installation that is started by logs or by a schedule.
 struct Trigger {
     id: Digest,
@@ -86,6 +89,8 @@ struct Finder {
     taken: Option<u64>,
     /// When those are tried again whose definitions could not be read.
     again: Option<Instant>,
+    /// How often some could not be read, up to [`LONGEST_PAUSE`].
+    failures: u32,
     /// There may be events that stand in no log.
     has_found: bool,
     /// The head up to which everything was looked at.
@@ -100,6 +105,9 @@ impl Finder {
         let is_due = self.again.is_some_and(|again| again <= Instant::now());
         if self.taken != Some(taken) || is_due {
             self.read_installed(shared).await?;
+            if self.again.is_none() {
+                self.failures = 0;
+            }
             self.taken = Some(taken);
         }
         // The watcher of the chain has seen it. Nothing is asked while there is no new block.
@@ -160,7 +168,9 @@ impl Finder {
             Err(error) => {
                 let cause = with_causes(&error);
                 tracing::warn!(process = %installation.process, cause, "a process cannot be read now; trying again");
-                self.again = Some(Instant::now() + shared.parts.turn);
+                // Less and less often: nobody may have it.
+                self.failures = self.failures.saturating_add(1).min(LONGEST_PAUSE);
+                self.again = Some(Instant::now() + shared.parts.turn * (1 << self.failures));
                 return;
             }
         };

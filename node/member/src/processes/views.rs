@@ -118,7 +118,10 @@ impl Processes {
             .collect();
         let rest = limit.saturating_sub(executions.len());
         let ended = self.state.newest_ended(event, rest);
-        for (id, ended) in ended.map_err(ProcessError::State)? {
+        let mut ended = ended.map_err(ProcessError::State)?;
+        // Those of one event come in the order of their names.
+        ended.sort_by_key(|(_, ended)| std::cmp::Reverse(ended.time));
+        for (id, ended) in ended {
             executions.push(self.ended_view(id, ended).await);
         }
         Ok(ExecutionsView { executions })

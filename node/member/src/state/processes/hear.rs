@@ -12,7 +12,6 @@ use crate::state::{
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use rings_process::{
     document::{Document, DocumentError},
-    event::Source,
     words::{Change, Happened, Installation, Progress, Word},
 };
 use rings_protocol::{assembly::Choice, cids::digest_of, Address, Digest};
@@ -147,7 +146,7 @@ fn happen(
     happened: &Happened,
 ) -> Result<(), StateError> {
     let event = &happened.event;
-    let must_find = matches!(event.source, Source::Chain { .. } | Source::Schedule { .. });
+    let must_find = event.source.is_found();
     let bytes = event.to_bytes().map_err(format)?;
     for id in &happened.starts {
         write_run(transaction, *id, &bytes, |record| {
