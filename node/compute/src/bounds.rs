@@ -47,6 +47,9 @@ pub const MAX_EXPORTS: u64 = 100_000;
 pub const MAX_GLOBALS: u64 = 100_000;
 /// Most elements of all element segments together.
 pub const MAX_SEGMENT_ELEMENTS: u64 = 1_000_000;
+/// Most first values of memory, tables and globals that the engine computes by code: segments of data and of tables that it cannot
+/// turn into images, their elements, and globals that do not begin as numbers. It compiles all of them as one function.
+pub const MAX_COMPUTED: u64 = 20_000;
 /// Most elements of all tables together.
 pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 /// Most stack that an operation can grant, in bytes as the program's own counter counts them.

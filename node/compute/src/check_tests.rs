@@ -177,6 +177,14 @@ fn the_parts_of_a_module_are_bounded_by_name() {
     assert_eq!(too_large(&command(&many)), "functions");
     let table = format!("(table {} funcref)", MAX_TABLE_ELEMENTS + 1);
     assert_eq!(too_large(&command(&table)), "table elements");
+    // These ended the compiler's process.
+    let computed = "first values of memory, tables and globals that code has to compute";
+    let functions = "(ref.func 0)".repeat(20_001);
+    let segment = format!("(table 30000 funcref) (elem (i32.const 0) funcref {functions})");
+    assert_eq!(too_large(&command(&segment)), computed);
+    let outside = "(data (i32.const 0) \"x\")".repeat(20_000);
+    let outside = format!("{outside} (data (i32.const -1) \"x\")");
+    assert_eq!(too_large(&command(&outside)), computed);
     // One type is that of `_start`.
     let types = |count: u64| command(&"(type (func))".repeat(count as usize));
     assert_eq!(too_large(&types(MAX_TYPES + 1)), "types");
@@ -231,7 +239,7 @@ fn signatures_and_segments_are_bounded_together() {
     let elements = |count: usize| {
         let names = "$f ".repeat(count);
         command(&format!(
-            "(func $f) (elem func {names}) (elem func {names})"
+            "(func $f) (elem declare func {names}) (elem declare func {names})"
         ))
     };
     assert_eq!(too_large(&elements(500_001)), "elements of all segments");

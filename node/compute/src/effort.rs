@@ -16,6 +16,8 @@
 //! - the entrance: the engine compiles code of its own for each type, and for each function that can be called from outside of
 //!   the module, which moves all parameters and results one by one.
 //!
+//! To these comes what the engine compiles to set up memory, tables and globals (`startup.rs`).
+//!
 //! Besides, each byte of the module and each thing that it declares counts: they are read, copied and hashed.
 //!
 //! The weights were measured on the worst modules of each kind that we know (`benches/compiling.rs`). One unit is about a nanosecond
@@ -26,6 +28,7 @@ use crate::{
     bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
     labels::{self, Labels},
     profile_error::{bounded, ProfileError},
+    startup::Startup,
 };
 use wasmparser::{
     BinaryReaderError, ElementItems, FuncToValidate, FuncValidator, FuncValidatorAllocations,
@@ -110,6 +113,7 @@ pub(crate) struct Effort {
     most_alive: u64,
     /// Of the function that has most entries.
     most_entries: u64,
+    startup: Startup,
 }
 
 impl Effort {
@@ -126,6 +130,7 @@ impl Effort {
     /// # Errors
     /// When the section is malformed.
     pub(crate) fn declare(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
+        self.startup.section(payload)?;
         let (declarations, elements) = match payload {
             Payload::TypeSection(section) => return self.types(section),
             Payload::ImportSection(section) => (section.count(), 0),
@@ -204,7 +209,8 @@ impl Effort {
     /// # Errors
     /// When it is not.
     pub(crate) fn check(&self) -> Result<(), ProfileError> {
-        bounded("units of effort to compile", self.total, MAX_EFFORT)
+        self.startup.check()?;
+        bounded("units of effort to compile", self.total(), MAX_EFFORT)
     }
 
     /// Whether this is the first assignment of the local in its function. The index is not checked yet.
@@ -231,7 +237,7 @@ impl Effort {
 
     /// All of it.
     pub(crate) fn total(&self) -> u64 {
-        self.total
+        self.total.saturating_add(self.startup.effort())
     }
 }
 

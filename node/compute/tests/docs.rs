@@ -4,7 +4,7 @@
 
 use rings_compute::{
     imports, proposals, proposals_off, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, MAX_ALIVE,
-    MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
+    MAX_COMPUTED, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
     MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
     MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING,
     MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
@@ -125,6 +125,10 @@ fn every_bound_is_written_down() {
         (
             "elements of all tables together",
             thousands(MAX_TABLE_ELEMENTS),
+        ),
+        (
+            "first values of memory, tables and globals that code has to compute",
+            thousands(MAX_COMPUTED),
         ),
         (
             "stack",
