@@ -144,7 +144,9 @@ impl Clients {
                     if let Some(tip) = tip {
                         self.compare(peer, (ring, author), tip.seq).await?;
                     }
-                    return Err(error);
+                    // Of two histories each stays where it was taken in, so there is no use in asking soon again.
+                    let fork = self.state.fork_of((ring, author)).map_err(of_state)?;
+                    return fork.map_or(Err(error), |_| Ok(()));
                 }
             }
             if held.tip(author).map_err(of_state)? == tip {
