@@ -58,7 +58,7 @@ pub(super) fn note_pids(dir: &RingDir, seen: &RingFile) -> Result<(), ExitError>
 /// Stops the members of the ring in `dir`, then its chain, which the members need until they end.
 ///
 /// # Errors
-/// When there is no ring and nothing of one, or `ring.json` cannot be written.
+/// When there is no ring and nothing of one.
 pub async fn stop(dir: &RingDir, out: Out) -> Result<(), ExitError> {
     if !dir.root().is_dir() {
         let root = dir.root().display();
@@ -81,7 +81,7 @@ pub async fn stop(dir: &RingDir, out: Out) -> Result<(), ExitError> {
         }
         // A member without a process id in the file counts as stopped on purpose.
         file.members.iter_mut().for_each(|member| member.pid = None);
-        dir.write(file)?;
+        note(dir, file, out);
     }
     let members: Vec<_> = dir
         .member_dirs()
@@ -94,7 +94,8 @@ pub async fn stop(dir: &RingDir, out: Out) -> Result<(), ExitError> {
     match &mut file {
         Some(file) => {
             file.chain_pid = None;
-            dir.write(file)
+            note(dir, file, out);
+            Ok(())
         }
         None => {
             let root = dir.root().display();
@@ -103,6 +104,14 @@ pub async fn stop(dir: &RingDir, out: Out) -> Result<(), ExitError> {
             ));
             Ok(())
         }
+    }
+}
+
+/// Writes the process ids down. A disk that is full is no reason to leave processes running: whoever reads the file looks
+/// for itself which of them there are.
+fn note(dir: &RingDir, file: &RingFile, out: Out) {
+    if let Err(failure) = dir.write(file) {
+        out.warn(format_args!("{failure}"));
     }
 }
 

@@ -112,7 +112,8 @@ impl LocalRing {
             None => Ok(()),
         });
         if let Err(failure) = noted {
-            self.out.failure(&failure);
+            // Whatever made the command fail has been said as its error; this may be the same.
+            self.out.warn(format_args!("{failure}"));
         }
         self.release();
     }

@@ -5,7 +5,7 @@ use super::{
     programs::{hungry, trapping, unknown_import},
     quick::wc,
 };
-use rings_tests::{block_on, program, until, Anvil, Call, Program, Receipt, Ring, LONG};
+use rings_tests::{alive, block_on, program, until, Anvil, Call, Program, Receipt, Ring, LONG};
 use std::{
     fs,
     io::Write,
@@ -447,9 +447,11 @@ fn a_full_disk() {
 
     // The disk is full to the last byte: nothing can be written, no member ends, and all goes on when there is room.
     let filler = ring.dir().join("filler");
-    let mut file = fs::File::create(&filler).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
-    drop(file);
+    let fill = || {
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    };
+    fill();
     let done = ring.run(&["--timeout", "3"], "wc", &[]).stdin(TEXT).call();
     assert!(
         matches!(done.status.code(), Some(4 | 5)),
@@ -467,6 +469,13 @@ fn a_full_disk() {
             .then(|| assert_eq!(done.stdout, wc(TEXT)))
     });
     ring.logs();
+    // A disk that is full keeps no process running.
+    fill();
+    let pids: Vec<_> = (0..3).map(|index| ring.pid(index)).collect();
+    ring.rings(["down"]).ok();
+    assert!(!pids.into_iter().any(alive));
+    fs::remove_file(&filler).unwrap();
+    ring.start(&[]);
     ring.stop();
 }
 
