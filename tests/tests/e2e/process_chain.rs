@@ -6,7 +6,7 @@ use super::{
 };
 use rings_api::processes::GetProcessParams;
 use rings_protocol::cids::keccak256;
-use rings_tests::{block_on, until, Ring, LONG};
+use rings_tests::{block_on, quantity, until, Ring, LONG};
 use serde_json::{json, Value};
 use std::path::Path;
 
@@ -47,9 +47,9 @@ fn text(text: &str) -> String {
     format!("{}{hex:0<64}", word(text.len() as u64))
 }
 
-/// Has the contract emit that a car has charged.
-fn charged(ring: &Ring, contract: &str, driver: &str, kwh: u64) {
-    send(ring, &charge(contract, driver, kwh));
+/// Has the contract emit that a car has charged, and gives the height of the block.
+fn charged(ring: &Ring, contract: &str, driver: &str, kwh: u64) -> u64 {
+    quantity(&send(ring, &charge(contract, driver, kwh))["blockNumber"])
 }
 
 /// The transaction that does.
@@ -182,7 +182,7 @@ fn a_log_that_a_reorganisation_takes_away_is_told_and_one_that_it_brings_is_foun
     let contract = deploy(&ring);
     let service = write(&ring, &contract, 0);
     create(&ring, &service);
-    charged(&ring, &contract, "Ada", 40);
+    let height = charged(&ring, &contract, "Ada", 40);
     let ada = events(&ring, 1, 1).remove(0);
     let results = over(&ring, 1, &ada);
     let letter = &results
@@ -192,9 +192,10 @@ fn a_log_that_a_reorganisation_takes_away_is_told_and_one_that_it_brings_is_foun
         .1;
     ring.rings(["trace", letter]).ok();
 
-    // The block with Ada's log goes, and one of the same height comes with another log.
+    // The block with Ada's log goes, with all behind it, and one of the same height comes with another log.
+    let head = quantity(&ring.eth("eth_blockNumber", &json!([])));
     let other = charge(&contract, "Eve", 41);
-    ring.eth("anvil_reorg", &json!([1, [[other, 0]]]));
+    ring.eth("anvil_reorg", &json!([head - height + 1, [[other, 0]]]));
     ring.eth("evm_mine", &json!([]));
     let both = events(&ring, 2, 2);
     assert_eq!(driver(&ring, &both[1]), "Eve");

@@ -72,8 +72,9 @@ async fn the_client_reads_what_the_server_writes() {
     };
     let emitted = client.emit(&event).await.unwrap();
     assert_eq!((emitted.starts, emitted.fresh), (vec![INSTALLED], false));
-    let listed = client.list_processes(&ListProcessesParams::default());
-    assert_eq!(listed.await.unwrap().processes, [active]);
+    let all = ListProcessesParams::default();
+    let listed = client.list_processes(&all).await.unwrap();
+    assert_eq!(listed.processes, [active]);
     let which = GetProcessParams {
         installation: INSTALLED,
         before: None,
