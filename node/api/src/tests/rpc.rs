@@ -388,7 +388,7 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 /// All methods, in the document's order.
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 22] = [
     openrpc::STATUS,
     openrpc::GET_RING,
     openrpc::GET_GATE,
@@ -401,6 +401,15 @@ const METHODS: [&str; 13] = [
     openrpc::REPLICATE,
     openrpc::GET_MESSAGE,
     openrpc::GET_CLIENT_RINGS,
+    openrpc::CREATE_PROCESS,
+    openrpc::PAUSE_PROCESS,
+    openrpc::RESUME_PROCESS,
+    openrpc::CANCEL_PROCESS,
+    openrpc::LIST_PROCESSES,
+    openrpc::GET_PROCESS,
+    openrpc::EMIT,
+    openrpc::LIST_EXECUTIONS,
+    openrpc::GET_EXECUTION,
     openrpc::DISCOVER,
 ];
 
