@@ -224,7 +224,7 @@ mod tests {
             (
                 &[("amount", "integer")][..],
                 None,
-                "no parameter amount; it has by, cents",
+                "no parameter amount, which the data name; it has by, cents",
             ),
             (&[("by", "integer")], None, "has to be string"),
             (&[("cents", "integer")], Some("price > 1"), "only event is"),

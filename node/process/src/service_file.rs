@@ -355,22 +355,22 @@ tasks:
             (
                 "  tell:",
                 "    emits: {priced: charged}\n  tell:",
-                "service.yml:15:21: the data of event charged have driver",
+                "service.yml:15:13: the data of event charged have driver",
             ),
             (
                 "  tell:",
                 "    emits: {prised: charged}\n  tell:",
-                "service.yml:15:21: the task has no status prised",
+                "service.yml:15:13: the task has no status prised",
             ),
             (
                 "driver: string}",
                 "driver: string}\n    from: {contract: \"0x12\", log: \"C(uint256 kwh)\"}",
-                "service.yml:7:22: expected 0x and 40",
+                "expected 0x and 40",
             ),
             (
                 "driver: string}",
                 "driver: string}\n    from: {contract: \"0x0101010101010101010101010101010101010101\", log: \"C(uint256 kwh)\"}",
-                "service.yml:7:73: the log has no parameter driver",
+                "the log has no parameter driver",
             ),
         ] {
             let text = CAR.replace(from, to);

@@ -6,7 +6,7 @@ use super::{
 };
 use rings_api::processes::GetProcessParams;
 use rings_protocol::cids::keccak256;
-use rings_tests::{block_on, until, Ring, LONG};
+use rings_tests::{block_on, quantity, until, Ring, LONG};
 use serde_json::{json, Value};
 use std::path::Path;
 
@@ -47,8 +47,13 @@ fn text(text: &str) -> String {
     format!("{}{hex:0<64}", word(text.len() as u64))
 }
 
-/// Has the contract emit that a car has charged.
-fn charged(ring: &Ring, contract: &str, driver: &str, kwh: u64) {
+/// Has the contract emit that a car has charged, and gives the height of the block.
+fn charged(ring: &Ring, contract: &str, driver: &str, kwh: u64) -> u64 {
+    quantity(&send(ring, &charge(contract, driver, kwh))["blockNumber"])
+}
+
+/// The transaction that does.
+fn charge(contract: &str, driver: &str, kwh: u64) -> Value {
     let topic = keccak256(CHARGED_TYPES.as_bytes()).to_string();
     let data = [
         topic.trim_start_matches("0x").to_owned(),
@@ -60,20 +65,17 @@ fn charged(ring: &Ring, contract: &str, driver: &str, kwh: u64) {
         text(driver),
     ];
     let data = format!("0x{}", data.concat());
-    send(
-        ring,
-        &json!({ "from": SENDER, "to": contract, "data": data, "gas": "0x100000" }),
-    );
+    json!({ "from": SENDER, "to": contract, "data": data, "gas": "0x100000" })
 }
 
 /// The electric car, started by a contract; `where` leaves out the small ones.
-fn write(ring: &Ring, contract: &str) -> std::path::PathBuf {
+fn write(ring: &Ring, contract: &str, confirmations: u64) -> std::path::PathBuf {
     let car = example("electric-car");
     let service = std::fs::read_to_string(car.join("service.yml")).unwrap();
     let programs = example("../target").canonicalize().unwrap();
     let service = service.replace("../../target", programs.to_str().unwrap()).replace(
         "    data:\n      car",
-        &format!("    from:\n      contract: \"{contract}\"\n      log: \"{CHARGED}\"\n      where: event.kwh > 5\n      confirmations: 1\n    data:\n      car"),
+        &format!("    from:\n      contract: \"{contract}\"\n      log: \"{CHARGED}\"\n      where: event.kwh > 5\n      confirmations: {confirmations}\n    data:\n      car"),
     );
     let path = ring.write("service.yml", service);
     std::fs::copy(car.join("process.yml"), ring.file("process.yml")).unwrap();
@@ -115,7 +117,7 @@ fn driver(ring: &Ring, event: &str) -> String {
 fn a_log_of_a_contract_starts_a_process_also_one_that_came_while_the_ring_was_down() {
     let ring = Ring::up(3);
     let contract = deploy(&ring);
-    let service = write(&ring, &contract);
+    let service = write(&ring, &contract, 1);
     charged(&ring, &contract, "before", 40);
     create(&ring, &service);
     charged(&ring, &contract, "Ada", 40);
@@ -172,4 +174,40 @@ fn a_schedule_follows_the_time_of_blocks() {
     assert_eq!(first.len(), 1);
     assert_eq!(over(&ring, 0, &due[0]), first);
     assert_eq!(over(&ring, 1, &due[1]).len(), 1);
+}
+
+#[test]
+fn a_log_that_a_reorganisation_takes_away_is_told_and_one_that_it_brings_is_found() {
+    let ring = Ring::up(3);
+    let contract = deploy(&ring);
+    let service = write(&ring, &contract, 0);
+    create(&ring, &service);
+    let height = charged(&ring, &contract, "Ada", 40);
+    let ada = events(&ring, 1, 1).remove(0);
+    let results = over(&ring, 1, &ada);
+    let letter = &results
+        .iter()
+        .find(|(node, ..)| node == "tell_paid")
+        .unwrap()
+        .1;
+    ring.rings(["trace", letter]).ok();
+
+    // The block with Ada's log goes, with all behind it, and one of the same height comes with another log.
+    let head = quantity(&ring.eth("eth_blockNumber", &json!([])));
+    let other = charge(&contract, "Eve", 41);
+    ring.eth("anvil_reorg", &json!([head - height + 1, [[other, 0]]]));
+    ring.eth("evm_mine", &json!([]));
+    let both = events(&ring, 2, 2);
+    assert_eq!(driver(&ring, &both[1]), "Eve");
+    let of_eve = over(&ring, 2, &both[1]);
+    let letter_to_eve = &of_eve
+        .iter()
+        .find(|(node, ..)| node == "tell_paid")
+        .unwrap()
+        .1;
+    ring.rings(["trace", letter_to_eve]).ok();
+    // What was computed stays, and its cause is gone.
+    assert_eq!(over(&ring, 1, &ada), results);
+    let gone = ring.rings(["trace", letter]).refused(1);
+    assert!(gone.contains("is not on the chain"), "{gone}");
 }

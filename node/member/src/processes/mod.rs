@@ -20,10 +20,12 @@ mod hear;
 mod job;
 mod keeper;
 mod live;
+mod log_pages;
 mod plan_cache;
 mod plans;
 mod runs;
 mod sources;
+mod trigger;
 mod views;
 mod written;
 

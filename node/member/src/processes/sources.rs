@@ -5,21 +5,20 @@
 //! away. Schedules follow the times of blocks. Each event that is found and stands in no log is written into one: the members
 //! have their turns in an order that the event gives.
 
-use super::{error::ProcessError, keeper::Processes};
+use super::{error::ProcessError, keeper::Processes, log_pages::read_page, trigger::Trigger};
 use crate::{
     clock,
     state::{Found, Opening, ReadTo, StateError},
 };
 use rings_api::with_causes;
-use rings_chain::ContractLog;
+use rings_chain::BlockRef;
 use rings_process::{
     document::Document,
-    event::{Event, Source, VERSION as EVENT_VERSION},
+    event::Event,
     origin::LogReader,
-    plan::Plan,
     words::{Activity, Happened, Installation, Word, VERSION},
 };
-use rings_protocol::{Address, Digest};
+use rings_protocol::Digest;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -36,14 +35,6 @@ const PAGE: usize = 1_024;
 
 /// The pause between two tries to read a definition is doubled so often at most.
 const LONGEST_PAUSE: u32 = 6;
-
-/// An installation that is started by logs or by a schedule.
-struct Trigger {
-    id: Digest,
-    installation: Installation,
-    plan: Arc<Plan>,
-    reader: Option<LogReader>,
-}
 
 /// What is known of the installations, and when it was read.
 #[derive(Default)]
@@ -93,6 +84,8 @@ struct Finder {
     failures: u32,
     /// There may be events that stand in no log.
     has_found: bool,
+    /// The last block that was read, for events with so many blocks on top.
+    last: BTreeMap<u64, BlockRef>,
     /// The head up to which everything was looked at.
     seen: u64,
     /// When it is this member's turn to write an event.
@@ -204,7 +197,14 @@ impl Finder {
             let Some(to) = head.checked_sub(confirmations) else {
                 continue;
             };
-            let (is_level, count) = read_page(shared, &readers, confirmations, to).await?;
+            let last = self.last.get(&confirmations);
+            let span = (last.copied(), to);
+            let page = read_page(shared, &readers, confirmations, span).await?;
+            let Some((last, count)) = page else {
+                continue;
+            };
+            let is_level = last.number >= to;
+            self.last.insert(confirmations, last);
             is_done &= is_level;
             has_found |= count > 0;
         }
@@ -293,91 +293,5 @@ impl Finder {
             }));
         }
         shared.say(&words).await
-    }
-}
-
-/// Reads the next page of logs for services that wait for equally many blocks. Whether it ended at `to`, and how many events
-/// were found.
-async fn read_page(
-    shared: &Processes,
-    readers: &[(&Trigger, &LogReader)],
-    confirmations: u64,
-    to: u64,
-) -> Result<(bool, usize), ProcessError> {
-    let since = readers
-        .iter()
-        .map(|(trigger, _)| trigger.installation.since)
-        .min();
-    let from = shared.state.next_block(confirmations)?.or(since);
-    let Some(from) = from.filter(|from| *from <= to) else {
-        return Ok((true, 0));
-    };
-    let wanted = readers
-        .iter()
-        .map(|(_, reader)| (reader.contract, reader.topic));
-    let wanted: Vec<(Address, Digest)> = wanted.collect::<BTreeSet<_>>().into_iter().collect();
-    let (last, logs) = shared.parts.chain.contract_logs(&wanted, from, to).await?;
-    let mut found = Vec::new();
-    for log in &logs {
-        for (trigger, reader) in readers {
-            let is_wanted = reader.contract == log.contract
-                && log.topics.first() == Some(&reader.topic)
-                && log.block >= trigger.installation.since;
-            if is_wanted {
-                found.extend(trigger.found(shared.parts.domain.chain_id, reader, log)?);
-            }
-        }
-    }
-    let read = ReadTo {
-        next_block: Some((confirmations, last + 1)),
-        times: Vec::new(),
-    };
-    let write = || shared.state.found(&found, &read, clock::milliseconds());
-    tokio::task::block_in_place(write)?;
-    Ok((last >= to, found.len()))
-}
-
-impl Trigger {
-    /// The event that a log is.
-    fn found(
-        &self,
-        chain: u64,
-        reader: &LogReader,
-        log: &ContractLog,
-    ) -> Result<Option<Found>, ProcessError> {
-        let data = match reader.read(&log.topics, &log.data) {
-            Ok(Some(data)) => data,
-            Ok(None) => return Ok(None),
-            Err(reason) => {
-                tracing::warn!(transaction = %log.transaction, index = log.index, reason, "a log is no event of a process");
-                return Ok(None);
-            }
-        };
-        let Some((service, event)) = self.plan.event() else {
-            return Ok(None);
-        };
-        let event = Event {
-            data,
-            event: event.to_owned(),
-            instance: self.instance(),
-            process: None,
-            service: Some(service),
-            source: Source::Chain {
-                chain,
-                contract: log.contract.to_string(),
-                index: log.index,
-                transaction: log.transaction,
-            },
-            version: EVENT_VERSION,
-        };
-        Ok(Some(Found {
-            installation: self.id,
-            event: event.to_bytes()?,
-        }))
-    }
-
-    fn instance(&self) -> Option<Digest> {
-        let service = self.plan.event_service()?;
-        self.installation.instances.get(service).copied()
     }
 }

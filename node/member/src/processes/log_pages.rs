@@ -1,0 +1,78 @@
+//! Pages of contracts' logs, read once for all services that wait for equally many blocks, and again when the chain has changed.
+
+use super::{error::ProcessError, keeper::Processes, trigger::Trigger};
+use crate::{clock, state::ReadTo};
+use rings_chain::{BlockRef, ChainError};
+use rings_process::origin::LogReader;
+use rings_protocol::{Address, Digest};
+use std::collections::BTreeSet;
+
+/// Blocks that are read again when the chain has another branch, and when a member starts. What was found before is known by
+/// its name, which has no block in it.
+const READ_AGAIN: u64 = 64;
+/// Reads the next page of logs for services that wait for equally many blocks, behind `last`, as this process has read it, and up
+/// to `to`. Gives the last block that was read, and how many events were found; nothing if there is nothing to read.
+pub(super) async fn read_page(
+    shared: &Processes,
+    readers: &[(&Trigger, &LogReader)],
+    confirmations: u64,
+    (last, to): (Option<BlockRef>, u64),
+) -> Result<Option<(BlockRef, usize)>, ProcessError> {
+    let since = readers
+        .iter()
+        .map(|(trigger, _)| trigger.installation.since)
+        .min();
+    let next = shared.state.next_block(confirmations)?;
+    let Some(mut from) = next.or(since).filter(|from| *from <= to) else {
+        return Ok(None);
+    };
+    if next.is_some() && !is_behind(shared, last, from).await? {
+        from = from.saturating_sub(READ_AGAIN).max(since.unwrap_or(from));
+    }
+    let wanted = readers
+        .iter()
+        .map(|(_, reader)| (reader.contract, reader.topic));
+    let wanted: Vec<(Address, Digest)> = wanted.collect::<BTreeSet<_>>().into_iter().collect();
+    let chain = &shared.parts.chain;
+    // Asked for before the logs: if a reorganisation comes in between, they are read again.
+    let end = chain.block(to).await?;
+    let (last, logs) = chain.contract_logs(&wanted, from, to).await?;
+    let block = match last == to {
+        true => end,
+        false => chain.block(last).await?,
+    };
+    let mut found = Vec::new();
+    for log in &logs {
+        for (trigger, reader) in readers {
+            let is_wanted = reader.contract == log.contract
+                && log.topics.first() == Some(&reader.topic)
+                && log.block >= trigger.installation.since;
+            if is_wanted {
+                found.extend(trigger.found(shared.parts.domain.chain_id, reader, log)?);
+            }
+        }
+    }
+    let read = ReadTo {
+        next_block: Some((confirmations, last + 1)),
+        times: Vec::new(),
+    };
+    let write = || shared.state.found(&found, &read, clock::milliseconds());
+    tokio::task::block_in_place(write)?;
+    Ok(Some((block, found.len())))
+}
+
+/// Whether the block before `from` is the one that was read last.
+async fn is_behind(
+    shared: &Processes,
+    last: Option<BlockRef>,
+    from: u64,
+) -> Result<bool, ProcessError> {
+    let Some(last) = last.filter(|last| last.number + 1 == from) else {
+        return Ok(false);
+    };
+    match shared.parts.chain.block(last.number).await {
+        Ok(block) => Ok(block.hash == last.hash),
+        Err(ChainError::NoSuchBlock { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
