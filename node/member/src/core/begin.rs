@@ -14,34 +14,7 @@ use rings_protocol::{
     log::{Beginning, Replica},
     Address,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-/// Which logs are being begun, and from where on those are held that were.
-#[derive(Debug, Default)]
-pub(super) struct Beginnings {
-    /// Whether logs are begun at heads at all.
-    wanted: bool,
-    /// Authors whose heads are being looked for.
-    looking: BTreeSet<Address>,
-    /// Authors of whose logs the chain names no head yet.
-    from_start: BTreeSet<Address>,
-    /// The first position that is held of each log that is not held whole.
-    pub held_from: BTreeMap<Address, u64>,
-}
-
-impl Beginnings {
-    /// With the parts that are held.
-    pub fn new(wanted: bool, held_from: BTreeMap<Address, u64>) -> Self {
-        Self {
-            wanted,
-            held_from,
-            ..Self::default()
-        }
-    }
-}
+use std::sync::Arc;
 
 impl Core {
     /// Whether a log is to be begun at its head on chain, and is not yet: then that head is being looked for.

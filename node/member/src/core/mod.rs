@@ -12,8 +12,8 @@
 //! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
 //! and `register` (what the ring as a whole agrees on). The other files know nothing of `Core`: `input` (the inbox),
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
-//! what comes before its time), `onchain_head` (where a log
-//! begins), `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! what comes before its time), `onchain_head` and
+//! `beginnings` (where a log begins), `missing_keys`, `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
 //! the assembly of ring nodes), `quota`, `recovery`, `sample`, `suspect`.
 //!
 //! # A round
@@ -38,6 +38,7 @@ mod admit;
 mod ahead;
 mod ask;
 mod begin;
+mod beginnings;
 mod chain;
 mod claims;
 mod compute;
@@ -54,6 +55,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod membership;
+mod missing_keys;
 mod onchain_head;
 mod pages;
 mod parts;
@@ -77,10 +79,10 @@ mod write;
 
 use crate::{execute::Prepared, state::ReceivedNode};
 use ahead::Ahead;
-use begin::Beginnings;
+use beginnings::Beginnings;
 use claims::Claims;
 use desk::Desk;
-use keys::MissingKeys;
+use missing_keys::MissingKeys;
 use purse::Funds;
 use quota::Quotas;
 use reading::Reading;
