@@ -352,9 +352,14 @@ impl Stage {
     /// # Errors
     /// As [`Stage::ask_request`].
     pub async fn ask_requests(&mut self, count: usize) -> Result<Answered, ExitError> {
+        let first: Vec<_> = (0..self.clients.len()).map(|_| self.request()).collect();
         let params: Vec<_> = (0..count).map(|_| self.request()).collect();
-        let began = Instant::now();
         let members = &self.clients;
+        // One member has the operation. Many that ask it for that at the same time would be refused.
+        for (params, member) in first.iter().zip(members) {
+            member.request(params).await?;
+        }
+        let began = Instant::now();
         let asking = params.iter().zip(members.iter().cycle());
         let asked: Vec<_> = futures::stream::iter(asking)
             .map(|(params, member)| member.request(params))

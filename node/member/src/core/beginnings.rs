@@ -1,4 +1,4 @@
-//! Which logs of others are held from a head on, and not from their first node.
+//! Which logs are begun at their heads on chain: what `begin.rs` remembers.
 
 use rings_protocol::Address;
 use std::collections::{BTreeMap, BTreeSet};

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 const TURN: Duration = Duration::from_millis(500);
 /// Members whose turns are waited for, so that some that are away hold nobody up for long.
 const MAX_TURNS: usize = 8;
+
 impl Core {
     /// Whether nothing can be written because there is no key of this epoch here.
     pub(super) fn lacks_key(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Keys of a private ring that are not held: when one is asked for again, and when it is this member's turn to make one.
+//! What is known of keys that are missing: what `keys.rs` remembers.
 
 use rings_protocol::Digest;
 use std::{

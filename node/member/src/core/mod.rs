@@ -12,8 +12,8 @@
 //! (to the chain, and who can pay for it), `view` (answers), `requests` (from a message in a log to a vote), `ring_nodes`
 //! and `register` (what the ring as a whole agrees on), `tell` (what is new, for those who subscribe). The other files know nothing of `Core`: `input` (the inbox),
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
-//! what comes before its time), `onchain_head` (where a log
-//! begins), `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! what comes before its time), `onchain_head` and
+//! `beginnings` (where a log begins), `missing_keys`, `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
 //! the assembly of ring nodes), `quota`, `recovery`, `sample`, `suspect`.
 //!
 //! # A round
