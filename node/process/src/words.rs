@@ -228,7 +228,7 @@ pub enum Word {
     /// A process is installed.
     Installation(Installation),
     /// An event has happened.
-    Happened(Happened),
+    Happened(Box<Happened>),
     /// An execution was asked, or has ended.
     Progress(Progress),
     /// A process is to be changed.
@@ -302,7 +302,7 @@ impl Word {
         };
         let word = match message.kind.as_str() {
             INSTALLATION => Self::Installation(Installation::from_bytes(payload)?),
-            HAPPENED => Self::Happened(Happened::from_bytes(payload)?),
+            HAPPENED => Self::Happened(Box::new(Happened::from_bytes(payload)?)),
             PROGRESS => Self::Progress(Progress::from_bytes(payload)?),
             CHANGE => Self::Change(Change::from_bytes(payload)?),
             _ => return Err(unknown()),
@@ -357,7 +357,7 @@ mod tests {
         };
         vec![
             Word::Installation(installation()),
-            Word::Happened(happened("a")),
+            Word::Happened(Box::new(happened("a"))),
             Word::Progress(progress),
             Word::Change(change(1, Activity::Paused)),
         ]
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn an_event_that_is_too_long_is_refused_by_who_writes_and_who_reads() {
-        let long = Word::Happened(happened(&"x".repeat(MAX_EVENT_BYTES)));
+        let long = Word::Happened(Box::new(happened(&"x".repeat(MAX_EVENT_BYTES))));
         assert!(long.to_message().is_err());
         let mut message = words()[1].to_message().unwrap();
         message.payload = happened(&"x".repeat(MAX_EVENT_BYTES))

@@ -233,7 +233,7 @@ impl Processes {
                 starts: starts.clone(),
                 version: VERSION,
             };
-            self.say(&[Word::Happened(happened)]).await?;
+            self.say(&[Word::Happened(Box::new(happened))]).await?;
             for id in &starts {
                 let run = || self.state.run((*id, name)).map_err(ProcessError::State);
                 let is_known = || Ok(run()?.filter(|run| run.by.is_some()));

@@ -286,11 +286,11 @@ impl Finder {
         let mut words = Vec::with_capacity(starts.len());
         for (name, (event, starts)) in starts {
             self.due.insert(name, now + shared.round());
-            words.push(Word::Happened(Happened {
+            words.push(Word::Happened(Box::new(Happened {
                 event: Event::from_bytes(&event)?,
                 starts,
                 version: VERSION,
-            }));
+            })));
         }
         shared.say(&words).await
     }

@@ -53,11 +53,11 @@ fn by_chain() -> Source {
 }
 
 fn happened(event: &Event, starts: &[Digest]) -> Word {
-    Word::Happened(Happened {
+    Word::Happened(Box::new(Happened {
         event: event.clone(),
         starts: starts.iter().copied().collect(),
         version: VERSION,
-    })
+    }))
 }
 
 fn hear(state: &ProcessState, author: u8, next: u64, words: Vec<Word>) -> super::News {
