@@ -9,6 +9,7 @@ import {IRing} from "../src/interfaces/IRing.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture, Signatures} from "./utils/Fixture.sol";
 import {PlainSignatures} from "./utils/PlainSignatures.sol";
+import {Vm} from "forge-std/Vm.sol";
 import {LibSort} from "solady/src/utils/LibSort.sol";
 
 /// @notice How the membership of kept and of self-kept rings changes, and how it does not.
@@ -221,6 +222,17 @@ contract MembershipTest is Fixture {
         settleRefused(late, abi.encodeWithSelector(IMembership.NoEntry.selector, late));
         vm.expectRevert(abi.encodeWithSelector(IMembers.NotMember.selector, late));
         putOut(ring, late);
+    }
+
+    /// @dev Who follows the events would take an entry for cancelled that there never was.
+    function test_exit_ofAMemberCancelsNoEntry() public {
+        vm.recordLogs();
+        putOut(ring, account(1));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertGt(logs.length, 0);
+        for (uint256 i = 0; i < logs.length; i++) {
+            assertNotEq(logs[i].topics[0], IMembership.EntryCancelled.selector);
+        }
     }
 
     function test_enter_atMost256Entries() public {
