@@ -1,11 +1,9 @@
 //! The secret with which a sender signs events of one instance (HMAC-SHA256, RFC 2104).
 
-use rings_protocol::cids::sha256;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
-
-/// Bytes of a block of SHA-256.
-const BLOCK: usize = 64;
 
 /// A secret that is good for events of one instance only. It does not print.
 pub struct HookSecret(Zeroizing<String>);
@@ -28,24 +26,24 @@ impl HookSecret {
 
     /// Whether this is the code of these bytes. It is compared in constant time.
     pub(super) fn signs(&self, bytes: &[u8], code: &[u8]) -> bool {
-        let expected = hmac(self.0.as_bytes(), bytes);
-        let differences = expected.iter().zip(code);
-        let differences = differences.fold(0, |all, (one, other)| all | (one ^ other));
-        code.len() == expected.len() && differences == 0
+        keyed(self.0.as_bytes())
+            .chain_update(bytes)
+            .verify_slice(code)
+            .is_ok()
     }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).unwrap_or_else(|_| unreachable!("a key of HMAC has any length"))
 }
 
 /// HMAC-SHA256.
 pub(super) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut block = Zeroizing::new([0; BLOCK]);
-    match key.len() > BLOCK {
-        true => block[..32].copy_from_slice(&sha256(key).0),
-        false => block[..key.len()].copy_from_slice(key),
-    }
-    let padded = |pad: u8| Zeroizing::new(block.map(|byte| byte ^ pad));
-    let inner = Zeroizing::new([&padded(0x36)[..], message].concat());
-    let outer = Zeroizing::new([&padded(0x5c)[..], &sha256(&inner).0].concat());
-    sha256(&outer).0
+    keyed(key)
+        .chain_update(message)
+        .finalize()
+        .into_bytes()
+        .into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `POST /events/{instance}/{event}`: an event by a webhook. The body is its data, a JSON object.
 //!
 //! The sender shows the member's token, or signs: `Rings-Signature: t=SECONDS,v1=HEX`, where HEX is the HMAC-SHA256 of
-//! `SECONDS.BODY` under the secret of the instance. That follows from the member's token ([`Token::hook_secret`]), so a sender
+//! `SECONDS.EVENT.BODY`, or of `SECONDS.EVENT.ID.BODY` with a `Rings-Event-Id`, under the secret of the instance. So whoever
+//! reads a message on its way can neither make another event nor a second one of it. The secret follows from the member's token ([`Token::hook_secret`]), so a sender
 //! can be given it and can do nothing else. A signature counts for five minutes.
 //!
 //! An event has an id, so the same one again starts nothing: `Rings-Event-Id`, which the sender chooses, or the hash of what was
@@ -64,7 +65,7 @@ pub(super) async fn post(
         )
     })??;
     let what = match signed {
-        true => check_signature(&app.token, instance, &parts.headers, &body)?,
+        true => check_signature(&app.token, (instance, &event), &parts.headers, &body)?,
         false => body.clone(),
     };
     let data = serde_json::from_slice(&body)
@@ -116,7 +117,7 @@ async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
 /// Checks a signature, and gives what was signed.
 fn check_signature(
     token: &Token,
-    instance: Digest,
+    (instance, event): (Digest, &str),
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
@@ -127,7 +128,7 @@ fn check_signature(
     let text = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
     let parts = text.and_then(|text| text.strip_prefix("t=")?.split_once(",v1="));
     let (time, code) = parts.ok_or_else(|| {
-        refused("the signature is not t=SECONDS,v1=HEX (HMAC-SHA256 of SECONDS.BODY)")
+        refused("the signature is not t=SECONDS,v1=HEX (HMAC-SHA256 of SECONDS.EVENT.BODY)")
     })?;
     let seconds: u64 = time
         .parse()
@@ -138,7 +139,15 @@ fn check_signature(
     if now.abs_diff(seconds) > TOLERANCE {
         return Err(refused("the signature is older than five minutes, or of a time to come; sign again, and check the clock"));
     }
-    let signed = [time.as_bytes(), b".", body].concat();
+    let id = headers.get(EVENT_ID).map(|id| id.as_bytes());
+    let parts = [
+        Some(time.as_bytes()),
+        Some(event.as_bytes()),
+        id,
+        Some(body),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    let signed = parts.join(&b'.');
     let code = hex::decode(code).unwrap_or_default();
     match token.hook_secret(instance).signs(&signed, &code) {
         true => Ok(signed),

@@ -220,7 +220,7 @@ fn the_client_in_javascript_makes_the_same() {
     let place = installed(&source, "js");
     // Packages are looked for above the files that import them, so these are copied beside the packages.
     let here = place.join(format!("of-{}", std::process::id()));
-    for part in ["src", "test"] {
+    for part in ["chat", "src", "test"] {
         copy_files(&source.join(part), &here.join(part));
     }
     fs::write(here.join("package.json"), r#"{"type": "module"}"#).unwrap();

@@ -36,7 +36,7 @@ pub enum ServiceCommand {
     List(ServiceListArgs),
     /// Show where a webhook sends events of an instance, and the secret with which it signs them
     #[command(
-        after_help = "A sender posts the data as JSON to URL/EVENT, with Rings-Signature: t=SECONDS,v1=HEX; HEX is the HMAC-SHA256 of SECONDS.BODY under the secret.\n\nExample: rings service hook 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        after_help = "A sender posts the data as JSON to URL/EVENT, with Rings-Signature: t=SECONDS,v1=HEX; HEX is the HMAC-SHA256 of SECONDS.EVENT.BODY under the secret, or of SECONDS.EVENT.ID.BODY with Rings-Event-Id: ID.\n\nExample: rings service hook 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     )]
     Hook(HookArgs),
 }

@@ -64,7 +64,7 @@ pub async fn check_chain(dir: &RingDir, file: &RingFile, chain: &Chain) -> Resul
         ExitError::new(
             ExitStatus::Unavailable,
             format!(
-                "the ring in {root} ({}) is not on the chain at {endpoint}, which is another one or was started anew; start a new ring with --dir",
+                "the ring in {root} ({}) is not on the chain at {endpoint}: that chain is behind, was started anew, or is another one; ask another endpoint with --rpc, or start a new ring with --dir",
                 file.ring
             ),
         )

@@ -127,8 +127,8 @@ async fn post(
 }
 
 fn signature(secret: &str, time: u64, body: &str) -> String {
-    let code =
-        super::super::hook_secret::hmac(secret.as_bytes(), format!("{time}.{body}").as_bytes());
+    let signed = format!("{time}.charged.{body}");
+    let code = super::super::hook_secret::hmac(secret.as_bytes(), signed.as_bytes());
     format!("t={time},v1={}", hex::encode(code))
 }
 
@@ -157,6 +157,17 @@ async fn a_webhook_needs_the_token_or_a_signature_that_is_new() {
         let (got, text) = post(&server, "charged", &headers, body).await;
         assert_eq!(got, status, "{headers:?}: {text}");
     }
+    // Who reads a message on its way sends it again as another event, or under another id.
+    let mut taken = signed(secret.expose(), now, body);
+    assert_eq!(post(&server, "parked", &taken, body).await.0, 401);
+    taken.push(("rings-event-id", "another".into()));
+    assert_eq!(post(&server, "charged", &taken, body).await.0, 401);
+    let named = signature(secret.expose(), now, &format!("mine.{body}"));
+    let named = [
+        ("rings-signature", named),
+        ("rings-event-id", "mine".into()),
+    ];
+    assert_eq!(post(&server, "charged", &named, body).await.0, 200);
     let unknown = post(&server, "parked", std::slice::from_ref(&bearer), body).await;
     assert_eq!(unknown.0, 400);
     assert!(unknown.1.contains("no process starts"), "{}", unknown.1);
