@@ -58,7 +58,7 @@ function verdict({ steps, event, isWhole }) {
   const wrong = steps.flatMap(step => step.faults.map(fault => `${labelOf(step)}: ${fault}`))
   if (event?.trouble) wrong.push(`event: ${event.trouble}`)
   if (wrong.length > 0) return h('p', { class: 'bad' }, wrong.join('; '), '.')
-  const isHashed = [...steps, event].every(each => each?.checked)
+  const isHashed = [...steps, event, ...steps.map(({ answer }) => answer).filter(Boolean)].every(each => each?.checked)
   return h('p', { class: isHashed ? 'good' : 'soft' },
     isHashed ? 'Every document was hashed here and has its name' : 'The documents could not be hashed here; that takes https, or this machine',
     isWhole ? '.' : '; what lies further back is not shown.')
@@ -68,7 +68,7 @@ const back = traced => part('Back to its event',
   verdict(traced),
   graph('What it came from', boxes(traced), links(traced)),
   table('Steps', ['Step', 'State', 'Document', 'Result', 'Request'], [...traced.steps.map(row), ...(traced.event ? [eventRow(traced.event)] : [])]),
-  h('p', { class: 'soft' }, h('code', {}, `rings trace ${traced.root.cid}`), ' goes the same way without this page; ', h('code', {}, 'rings verify REQUEST'), ' computes a step again.'))
+  h('p', { class: 'soft' }, h('code', {}, `rings trace ${traced.root.cid}`), ' also goes through the process from the event, and compares; ', h('code', {}, 'rings verify REQUEST'), ' computes a step again.'))
 
 const row = step => [
   h('a', { href: `#/execution/${step.cid}` }, labelOf(step)),

@@ -42,8 +42,9 @@ async function walk(root) {
 }
 
 /** What does not fit in a step, in words. */
-function faults({ document, trouble }, root, steps) {
+function faults({ document, trouble, answer }, root, steps) {
   if (document === undefined) return [trouble]
+  if (answer?.trouble) return [answer.trouble]
   const other = linked(document.event) === linked(root.document?.event) ? [] : ['it follows from another event']
   const rests = parentsOf({ document }).filter(({ execution, result }) => {
     const view = steps.get(execution)?.view

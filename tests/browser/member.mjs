@@ -125,7 +125,7 @@ export class Member {
     rings_cancelProcess: ({ installation }) => this.#turn(installation, 'cancelled'),
     rings_emit: ({ instance, event, data, nonce }) => {
       const name = this.documents.put({ data, event, instance, source: { by: 'hand', nonce }, version: 1 })
-      const starts = this.processes.filter(each => Object.values(each.instances).includes(instance) && each.on.endsWith(`.${event}`))
+      const starts = this.processes.filter(each => Object.values(each.instances).includes(instance) && each.on?.endsWith(`.${event}`))
       for (const { installation } of starts) this.run(installation, name)
       return { event: name, starts: starts.map(({ installation }) => installation), fresh: true }
     }
