@@ -1,12 +1,14 @@
 // Documents of processes (definitions, events, executions, answers), as the member's gateway gives them. Their names are their hashes, so
 // each is asked for once, and hashed again here where the browser lets a page do that: on https, and on this machine.
 
+import { Kept } from './kept.js'
+
 const LETTERS = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 /** Documents that are kept. */
 const KEPT = 2000
 /** Longer than any document of a process. */
 const MOST_BYTES = 262_144
-const kept = new Map()
+const kept = new Kept(KEPT)
 
 function varint(value) {
   const bytes = []
@@ -54,7 +56,6 @@ export async function file(cid) {
   try {
     const found = await read(cid)
     kept.set(cid, found)
-    if (kept.size > KEPT) kept.delete(kept.keys().next().value)
     return found
   } catch (error) {
     return { cid, trouble: error.message }

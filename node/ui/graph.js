@@ -2,6 +2,7 @@
 // keyboard too. It has its natural size, and is moved within its frame where the window is narrower.
 
 import { h, svg } from './dom.js'
+import { Kept } from './kept.js'
 import { layout } from './layout.js'
 
 const LINE = 16
@@ -10,7 +11,7 @@ const LETTER = 7.2
 const LETTERS = 22
 /** Layouts that are kept: a graph keeps its form while its states change. */
 const KEPT = 20
-const kept = new Map()
+const kept = new Kept(KEPT)
 
 const cut = text => text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text
 
@@ -23,7 +24,6 @@ function sized({ id, lines, room = 12 }) {
 function placed(boxes, links) {
   const key = JSON.stringify([boxes, links.map(({ from, to, label }) => [from, to, label])])
   if (!kept.has(key)) kept.set(key, layout(boxes, links))
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value)
   return kept.get(key)
 }
 

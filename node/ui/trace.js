@@ -3,27 +3,32 @@
 
 import { ask, call } from './rpc.js'
 import { file, linked } from './files.js'
+import { Kept } from './kept.js'
 
 /** Executions that are walked through. */
 const MOST = 200
+/** Executions and requests that are kept, each. */
+const KEPT = 1000
 /** What has ended stays as it is: it is asked for once. */
-const ended = new Map()
-const final = new Map()
+const ended = new Kept(KEPT)
+const final = new Kept(KEPT)
 
 async function views(cids) {
   const open = cids.filter(cid => !ended.has(cid))
   const found = await ask(open.map(execution => ['rings_getExecution', { execution }]))
-  const all = new Map(open.map((cid, at) => [cid, found[at] instanceof Error ? undefined : found[at] ?? undefined]))
+  const all = new Map(cids.map(cid => [cid, ended.get(cid)]))
+  for (const [at, cid] of open.entries()) all.set(cid, found[at] instanceof Error ? undefined : found[at] ?? undefined)
   for (const [cid, view] of all) if (view?.state === 'succeeded') ended.set(cid, view)
-  return cid => ended.get(cid) ?? all.get(cid)
+  return cid => all.get(cid)
 }
 
 async function requestsOf(ids) {
   const open = ids.filter(id => !final.has(id))
   const found = await ask(open.map(request => ['rings_getRequest', { request }]))
-  const all = new Map(open.map((id, at) => [id, found[at] instanceof Error ? undefined : found[at]]))
+  const all = new Map(ids.map(id => [id, final.get(id)]))
+  for (const [at, id] of open.entries()) all.set(id, found[at] instanceof Error ? undefined : found[at])
   for (const [id, request] of all) if (request?.final) final.set(id, request)
-  return id => final.get(id) ?? all.get(id)
+  return id => all.get(id)
 }
 
 const parentsOf = ({ document }) => (document?.parents ?? []).map(parent => ({ execution: linked(parent.execution), result: linked(parent.result) }))

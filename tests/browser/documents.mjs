@@ -38,6 +38,9 @@ export class Documents {
     return cid
   }
 
+  /** Changes what is behind a name, as a member that lies would. */
+  forge(cid, from, to) { this.#bytes.set(cid, Buffer.from(this.#bytes.get(cid).toString().replace(from, to))) }
+
   get(cid) { return this.#bytes.get(cid) }
 }
 

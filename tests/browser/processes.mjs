@@ -62,7 +62,9 @@ function made() {
   member.execute(map, counting, 'count[2]', 'count', { at: 2 }, [], 'created')
   const many = member.install(large(service), instances)
   const lost = member.install(charging(service), instances, { state: 'cancelled', name: undefined, on: undefined, services: {}, process: 'QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN' })
-  return { member, car, run, failed, price, pay, map, many, lost }
+  const forged = member.succeed(member.execute(many, run, 'n0', 'price', { kwh: 41 }, [price]), 'priced', { cents: 1 })
+  member.documents.forge(forged.result, '"cents":1', '"cents":9')
+  return { member, car, run, failed, price, pay, map, many, lost, forged }
 }
 
 /** The row of a node in the table; on a phone its first cell says its column too. */
@@ -101,6 +103,7 @@ const SECTIONS = made => [
     await section(page, 'Back to its event').locator(`a[href="#/execution/${made.price.execution}"]`).first().waitFor()
     await section(page, 'The event').getByText('by hand').waitFor()
   }],
+  [`execution/${made.forged.execution}`, 'execution-forged', page => section(page, 'Back to its event').getByText('has another hash').waitFor()],
   [`execution/${made.price.execution}`, 'execution-ended', page => section(page, 'Votes').getByRole('row').nth(3).waitFor()]
 ]
 

@@ -44,6 +44,7 @@ const FILES: &[File] = files! {
     SCRIPT "format.js",
     SCRIPT "gates.js",
     SCRIPT "graph.js",
+    SCRIPT "kept.js",
     SCRIPT "layout.js",
     SCRIPT "logs.js",
     SCRIPT "main.js",
