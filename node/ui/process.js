@@ -75,17 +75,17 @@ function drawing(loaded) {
   const { definition, chosen, run } = loaded
   if (definition.trouble) return part('Graph', h('p', {}, `It cannot be drawn: ${definition.trouble}.`))
   const nodes = nodesOf(definition.document)
-  const states = progress(nodes, run, loaded.executions, statusOf(loaded))
-  const boxes = [start(definition.document, chosen), ...nodes.map(node => box(node, states.get(node.name)))]
+  const states = progress(nodes, run, loaded.executions, { statusOf: statusOf(loaded), isCut: loaded.isCut })
+  const boxes = [start(definition.document, chosen), ...nodes.map(node => box(node, states.get(node.name), loaded.isCut))]
   return part('Graph',
     h('p', {}, chosen === undefined ? 'It has not run yet.' : [run ? [`Run ${run.number}, `, state(run.state), ', ', ago(run.since)] : 'A run', ', from event ', data(chosen)]),
     graph(`Graph of ${definition.document.process}`, boxes, links(nodes, states)),
-    inWords(nodes, states))
+    inWords(nodes, states, loaded.isCut))
 }
 
 /** The same as the drawing, in words; what is long is opened by whoever wants it. */
-function inWords(nodes, states) {
-  const all = table('Nodes', ['Node', 'Kind', 'State', 'After'], nodes.map(node => row(node, states.get(node.name))))
+function inWords(nodes, states, isCut) {
+  const all = table('Nodes', ['Node', 'Kind', 'State', 'After'], nodes.map(node => row(node, states.get(node.name), isCut)))
   return nodes.length <= LONG ? all : h('details', {}, h('summary', {}, `All ${nodes.length} nodes`), all)
 }
 
@@ -94,13 +94,13 @@ const start = (definition, chosen) =>
 
 const word = ({ state, status }) => status ? `${state}: ${status}` : state
 
-function done({ executions = [] }) {
+function done({ executions = [] }, isCut) {
   const ended = executions.filter(({ state }) => state === 'succeeded' || state === 'failed')
-  return executions.length > 1 ? `${ended.length} of ${executions.length}` : undefined
+  return executions.length > 1 ? `${ended.length} of ${executions.length}${isCut ? ' or more' : ''}` : undefined
 }
 
-function box(node, now) {
-  const counted = done(now)
+function box(node, now, isCut) {
+  const counted = done(now, isCut)
   return {
     id: node.name,
     lines: [node.name, node.kind === 'task' ? node.what : node.kind, counted ? `${now.state}: ${counted}` : word(now)],
@@ -118,10 +118,10 @@ function links(nodes, states) {
     : before.map(each => ({ from: each.from, to: name, label: each.status, way: wayOf(each, states) })))
 }
 
-const row = (node, now) => [
+const row = (node, now, isCut) => [
   node.name,
   [`${node.kind} `, h('code', {}, node.what), node.each ? ', for each element' : ''],
-  [state(now.state), now.status ? `: ${now.status}` : '', done(now) ? `, ${done(now)} ended` : '', now.reason ? `: ${now.reason}` : ''],
+  [state(now.state), now.status ? `: ${now.status}` : '', done(now, isCut) ? `, ${done(now, isCut)} ended` : '', now.reason ? `: ${now.reason}` : ''],
   node.before.length === 0 ? 'the event' : node.before.map(({ from, status }) => status ? `${from}.${status}` : from).join(', ')
 ]
 

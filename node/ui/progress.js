@@ -50,19 +50,23 @@ function computed({ name, kind }, { run, nodes, byNode, known }) {
 function stateOf(node, states, all) {
   const executions = all.byNode.get(node.name)
   if (executions !== undefined) return { ...ofExecutions(executions, all.statusOf), executions }
-  if (node.kind !== 'task' && all.known.has(node.name)) return computed(node, all)
-  const isOpen = ({ from }) => ['waiting', 'created', 'started'].includes(states.get(from).state)
+  if (all.known.has(node.name)) return computed(node, all)
+  const isOpen = ({ from }) => ['waiting', 'created', 'started', 'unknown'].includes(states.get(from).state)
   if (node.before.some(isOpen)) return { state: 'waiting' }
   const reason = never(node, states)
   if (reason !== undefined) return { state: 'skipped', reason }
   if (node.kind !== 'task') return computed(node, all)
+  if (all.isCut) return { state: 'unknown', reason: 'its executions may be among those that are not shown' }
   return all.run?.state === 'done' ? { state: 'skipped', reason: 'there was nothing to do' } : { state: 'waiting' }
 }
 
-/** The state of each node in a run: `{state, status?, reason?, executions?}`. `statusOf` says how an execution ended. */
-export function progress(nodes, run, executions, statusOf) {
+/**
+ * The state of each node in a run: `{state, status?, reason?, executions?}`. `statusOf` says how an execution ended; `isCut`, that there are
+ * executions besides these.
+ */
+export function progress(nodes, run, executions, { statusOf, isCut }) {
   const byNode = grouped(executions)
-  const all = { run, nodes, byNode, statusOf, known: proven(nodes, byNode) }
+  const all = { run, nodes, byNode, statusOf, isCut, known: proven(nodes, byNode) }
   const states = new Map()
   for (const node of nodes) states.set(node.name, stateOf(node, states, all))
   return states

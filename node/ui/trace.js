@@ -41,7 +41,8 @@ async function walk(root) {
     const now = open.slice(0, MOST - found.size)
     const read = await Promise.all(now.map(file))
     for (const each of read) found.set(each.cid, each)
-    open = [...new Set(read.flatMap(parentsOf).map(({ execution }) => execution))].filter(cid => !found.has(cid))
+    const further = read.flatMap(parentsOf).map(({ execution }) => execution)
+    open = [...new Set([...open.slice(now.length), ...further])].filter(cid => !found.has(cid))
   }
   return { found, isWhole: open.length === 0 }
 }

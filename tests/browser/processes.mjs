@@ -64,7 +64,10 @@ function made() {
   const lost = member.install(charging(service), instances, { state: 'cancelled', name: undefined, on: undefined, services: {}, process: 'QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN' })
   const forged = member.succeed(member.execute(many, run, 'n0', 'price', { kwh: 41 }, [price]), 'priced', { cents: 1 })
   member.documents.forge(forged.result, '"cents":1', '"cents":9')
-  return { member, car, run, failed, price, pay, map, many, lost, forged }
+  const full = member.run(map, event(member, { files: ['many'] }), 'done')
+  const counted = Array.from({ length: 300 }, (_, at) => member.succeed(member.execute(map, full, `count[${at}]`, 'count', { at }), 'counted'))
+  const sum = member.succeed(member.execute(map, full, 'sum', 'sum', {}, counted), 'summed')
+  return { member, counting, full, sum, car, run, failed, price, pay, map, many, lost, forged }
 }
 
 /** The row of a node in the table; on a phone its first cell says its column too. */
@@ -91,7 +94,9 @@ const SECTIONS = made => [
     await shows(page, 'price', EVIL)
     await shows(page, 'pay', 'price failed')
   }],
-  [`process/${made.map}`, 'process-each', page => shows(page, 'count', '2 of 3 ended')],
+  [`process/${made.map}/${made.counting.event}`, 'process-each', page => shows(page, 'count', '2 of 3 ended')],
+  [`process/${made.map}/${made.full.event}`, 'process-full', page => shows(page, 'count', ': counted, 255 of 255 or more ended')],
+  [`execution/${made.sum.execution}`, 'execution-full', page => section(page, 'Back to its event').getByText('what lies further back is not shown').waitFor()],
   [`process/${made.many}`, 'process-large', async page => {
     await section(page, 'Graph').locator('.graph .box').nth(1000).waitFor()
     await page.getByText('All 1000 nodes').waitFor()
