@@ -1,4 +1,4 @@
-/*! @dagrejs/dagre 3.1.3 with @dagrejs/graphlib 4.0.6: dist/dagre.esm.js of the npm package, as it is there but for this comment. It
+/*! @dagrejs/dagre 3.1.3 with @dagrejs/graphlib 4.0.6: dist/dagre.esm.js of the npm package, as it is there but for comments. It
 says where the boxes of a graph go; layout.js is all that uses it.
 
 The MIT License
