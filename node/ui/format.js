@@ -7,8 +7,11 @@ export const short = text => h('code', { title: text }, text.length > 20 ? `${te
 
 export const whole = text => h('code', {}, text)
 
-/** A link to a section. Addresses have one spelling in it, whatever the case of their letters. */
-export const link = (path, text) => h('a', { href: `#/${path.toLowerCase()}` }, short(text))
+/** An id in the page's address. Those in hexadecimal have one spelling in it; the case of a CID's letters counts. */
+export const spelled = id => /^0x/i.test(id) ? id.toLowerCase() : id
+
+/** A link to a section. */
+export const link = (path, text) => h('a', { href: `#/${path.split('/').map(spelled).join('/')}` }, short(text))
 
 /** Data, as the member's gateway gives it. */
 export const data = cid => h('a', { href: `/ipfs/${cid}`, download: cid }, short(cid))
@@ -41,7 +44,7 @@ export const milliseconds = count => count === null || count === undefined ? 'â€
 
 const TONES = {
   resolved: 'good', listed: 'good', agreed: 'good', failed: 'bad', expired: 'bad', refused: 'warn', declined: 'warn', waiting: 'soft',
-  unknown: 'soft'
+  unknown: 'soft', active: 'good', done: 'good', succeeded: 'good', paused: 'warn', cancelled: 'soft', skipped: 'soft', created: 'soft'
 }
 
 /** A state in words; the colour says nothing that the word does not. */

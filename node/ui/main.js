@@ -1,23 +1,28 @@
 // The page about a member: it asks the member that served it, every two seconds while somebody looks, and shows the section that the
 // address names (#/gates, #/gate/0x…).
 //
-// A section is `{path, title, hidden?, needs?, load, draw}`: `load(context, ids)` asks for what it shows, `draw(context, loaded, ids)` gives
-// elements. One with `needs` is shown when the member has that method, so services and processes come into the list below as they are.
+// A section is `{path, title, hidden?, needs?, moves?, load, draw}`: `load(context, ids)` asks for what it shows, `draw(context, loaded, ids)`
+// gives elements. One with `needs` is shown when the member has that method; while `moves(loaded)`, it is read again more often.
 
 import { call, ask, health as askHealth } from './rpc.js'
 import { h, show } from './dom.js'
 import { Logs } from './logs.js'
-import { short } from './format.js'
+import { short, spelled } from './format.js'
 import { ring } from './ring.js'
 import { member } from './member.js'
 import { gate, gates } from './gates.js'
 import { request, requests } from './requests.js'
+import { processes } from './processes.js'
+import { process } from './process.js'
+import { execution } from './execution.js'
 import { clients } from './clients.js'
 import { operate } from './operate.js'
 
 /** Between two looks, in milliseconds. */
 const PERIOD = 2000
-const SECTIONS = [ring, gates, requests, clients, operate, gate, request, member]
+/** The same while what is shown moves. */
+const QUICK = 500
+const SECTIONS = [ring, gates, requests, processes, clients, operate, gate, request, process, execution, member]
 
 const at = id => document.getElementById(id)
 const context = { logs: new Logs(), methods: new Set(), redraw }
@@ -26,8 +31,8 @@ let loaded
 let turn = 0
 
 function route() {
-  const [path = '', ...ids] = decodeURIComponent(location.hash.replace(/^#\/?/, '')).toLowerCase().split('/')
-  return { section: SECTIONS.find(section => section.path === path) ?? ring, ids }
+  const [path = '', ...ids] = decodeURIComponent(location.hash.replace(/^#\/?/, '')).split('/')
+  return { section: SECTIONS.find(section => section.path === path.toLowerCase()) ?? ring, ids: ids.map(spelled) }
 }
 
 const isOffered = ({ hidden, needs }) => !hidden && (needs === undefined || context.methods.has(needs))
@@ -88,20 +93,27 @@ function troubled(error, key) {
   }
 }
 
-/** What somebody looks for: a member by its address, a gate by any other, a request by its digest. */
+/** What somebody looks for: a member by its address, a gate by any other, a request by its digest, an execution by its CID. */
 function find(event) {
   event.preventDefault()
-  const wanted = new FormData(event.target).get('wanted').trim().toLowerCase()
+  const wanted = new FormData(event.target).get('wanted').trim()
+  if (/^(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{20,})$/.test(wanted)) location.hash = `#/execution/${wanted}`
+  else findHex(wanted.toLowerCase())
+}
+
+function findHex(wanted) {
   const isMember = context.ring?.members.some(({ address }) => address.toLowerCase() === wanted)
   if (/^0x[0-9a-f]{64}$/.test(wanted)) location.hash = `#/request/${wanted}`
   else if (/^0x[0-9a-f]{40}$/.test(wanted)) location.hash = `#/${isMember ? 'member' : 'gate'}/${wanted}`
-  else show(at('health'), h('span', { class: 'warn' }, 'That is neither an address (40 digits after 0x) nor a digest (64).'))
+  else show(at('health'), h('span', { class: 'warn' }, 'That is neither an address (40 digits after 0x) nor a digest (64), nor a CID.'))
 }
+
+const isMoving = () => loaded?.key === location.hash && route().section.moves?.(loaded.value)
 
 async function watch() {
   for (;;) {
     if (!document.hidden) await look()
-    await new Promise(resolve => setTimeout(resolve, PERIOD))
+    await new Promise(resolve => setTimeout(resolve, isMoving() ? QUICK : PERIOD))
   }
 }
 

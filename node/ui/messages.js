@@ -2,6 +2,10 @@
 
 import { decode, fromBase64, hex } from './cbor.js'
 
+/** Processes that are named of those that an event starts. */
+const FEW = 3
+const WISHES = { active: 'resume', paused: 'pause', cancelled: 'cancel' }
+
 /** A message as it is shown: words, and what it is about. */
 function about(words, subjects = {}) { return { words, ...subjects } }
 
@@ -16,6 +20,15 @@ const READERS = {
   FlushToRing: (payload, status) => flush(payload, status)
 }
 
+/** Messages about processes: documents in DAG-JSON. */
+const OF_PROCESSES = {
+  Installation: ({ process }) => about([`wants the ring to run process ${process['/']}`]),
+  Event: ({ event, starts }) => about([`saw event ${event.event}, which starts`, ...starts.slice(0, FEW).map(process => ({ process })),
+    starts.length === 0 ? ' nothing' : starts.length > FEW ? ` and ${starts.length - FEW} more` : '']),
+  Execution: ({ execution, request, state }) => about(['says that execution', { execution: execution['/'] }, ` ${state}, asked by request`, { request }]),
+  Change: ({ installation, to }) => about([`wants to ${WISHES[to]} process`, { process: installation }])
+}
+
 function flush(payload, status) {
   if (status === 'received') return about(['took in an action of client ring', { client: hex(payload.ring) }], { client: hex(payload.ring) })
   if (status === 'relayed') return about([`relayed an action in transaction ${hex(payload.tx).slice(0, 10)}…`])
@@ -24,10 +37,10 @@ function flush(payload, status) {
 
 function read({ domain, type, status, payload }) {
   const bytes = fromBase64(payload['/'].bytes)
-  const reader = domain === 'rings' ? READERS[type] : undefined
+  const reader = { rings: READERS, processes: OF_PROCESSES }[domain]?.[type]
   if (reader === undefined) return about([`${domain} ${type} (${status || 'no status'}), ${bytes.length} bytes`])
   try {
-    return reader(decode(bytes), status)
+    return reader(domain === 'rings' ? decode(bytes) : JSON.parse(new TextDecoder().decode(bytes)), status)
   } catch (error) {
     return about([`${type} that cannot be read: ${error.message}`])
   }

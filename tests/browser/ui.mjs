@@ -1,6 +1,6 @@
 // The page that a member serves at /ui, looked at as a person would.
 //
-// node ui.mjs '{"url", "members", "gate", "output", "request", "operation", "token", "proof"}'
+// node ui.mjs '{"url", "members", "member", "quorum", "gate", "output", "request", "operation", "installation", "execution", "token", "proof"}'
 
 import { SIZES, accessible, fits, must, open, picture, until, withBrowser } from './browser.mjs'
 
@@ -8,7 +8,9 @@ const given = JSON.parse(process.argv[2])
 const MOST_BYTES = 500_000
 const section = (page, title) => page.getByRole('region', { name: title, exact: true })
 
-const heading = (page, title) => page.getByRole('heading', { level: 1, name: new RegExp(`^${title}( 0x|$)`) })
+const nodeSays = (page, node, text) => section(page, 'Graph').getByRole('row').filter({ hasText: node }).getByText(text).waitFor()
+
+const heading = (page, title) => page.getByRole('heading', { level: 1, name: new RegExp(`^${title}( 0x| Qm|$)`) })
 
 async function go(page, path) {
   await page.evaluate(path => { location.hash = path }, `#/${path}`)
@@ -31,6 +33,18 @@ const SECTIONS = [
   ['requests', 'requests', 'Requests', page =>
     section(page, 'Voted on lately').locator(`a[href="#/request/${given.request}"]`).waitFor()],
   [`request/${given.request}`, 'request', 'Request', page => page.getByRole('button', { name: 'Save the proof' }).waitFor()],
+  ['processes', 'processes', 'Processes', page =>
+    section(page, 'What the ring runs').locator(`a[href="#/process/${given.installation}"]`).waitFor()],
+  [`process/${given.installation}`, 'process', 'Process charging', async page => {
+    await section(page, 'Graph').locator(`.graph a[href="#/execution/${given.execution}"]`).waitFor()
+    await nodeSays(page, 'tell_paid', 'succeeded: told')
+  }],
+  [`execution/${given.execution}`, 'execution', 'Execution', async page => {
+    const back = section(page, 'Back to its event')
+    await back.getByText('Every document was hashed here and has its name').waitFor()
+    for (const step of ['tell_paid', 'pay', 'price', 'event charged']) await back.getByRole('row').filter({ hasText: step }).first().waitFor()
+    await until(page, count => document.querySelectorAll('section[aria-label="Votes"] tbody tr').length >= count, given.quorum)
+  }],
   ['clients', 'clients', 'Client rings', page => section(page, 'Actions taken in lately').waitFor()],
   ['operate', 'operate', 'Operate', page => page.getByLabel('Token of this member').waitFor()],
   [`member/${given.member}`, 'member', 'Member', page => section(page, 'Log, the newest first').getByText('node 0').waitFor()]
@@ -123,10 +137,30 @@ async function token(browser) {
   await context.close()
 }
 
+/** An event by hand starts a run, which is over while somebody looks; and the ring decides that the process waits. */
+async function drive(browser) {
+  const { page, context, check } = await open(browser, `${given.url}/ui/#/process/${given.installation}`)
+  await page.getByLabel('Token of this member').fill(given.token)
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Data (JSON)').fill('{"car": "<b>C</b>", "driver": "Bob", "kwh": 40, "minutes": 10}')
+  await page.getByRole('button', { name: 'Emit' }).click()
+  await page.getByRole('status').getByText('"fresh": true').waitFor()
+  await section(page, 'Runs').getByRole('row').nth(2).waitFor()
+  await section(page, 'Runs').getByRole('row').nth(1).getByText('done').waitFor()
+  await nodeSays(page, 'tell_paid', 'succeeded: told')
+  await page.getByRole('button', { name: 'Pause', exact: true }).click()
+  await section(page, 'The process').getByText('paused').waitFor()
+  await page.getByRole('button', { name: 'Resume', exact: true }).click()
+  await section(page, 'The process').getByText('active').waitFor()
+  check()
+  await context.close()
+}
+
 await withBrowser(async browser => {
   await everySection(browser)
   await keyboard(browser)
   await proof(browser)
   await token(browser)
+  await drive(browser)
 })
 console.log('the page is as it should be')

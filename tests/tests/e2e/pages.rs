@@ -1,17 +1,24 @@
 //! The web pages, in a browser: the one that every member serves, and the chat.
 
-use super::no_gate::{offline, place, run};
-use rings_tests::{browse, build_page, until, Page, Program, Ring, LONG};
+use super::{
+    no_gate::{offline, place, run},
+    process_members::{over, process},
+    processes::{example, id_of},
+};
+use rings_tests::{browse, build_page, repository, until, Page, Program, Ring, LONG};
 use serde_json::{json, Value};
 use std::{fs, path::Path};
 
 const TEXT: &[u8] = b"seen in a browser\n";
 
 #[test]
-fn a_member_shows_its_ring_gates_requests_and_proofs_in_a_browser() {
+fn a_member_shows_its_ring_gates_requests_processes_and_proofs_in_a_browser() {
     let ring = Ring::up(4);
     let (_, receipt) = ring.result("wc", TEXT);
     let (_, requested) = run(&ring, &[], "wc", TEXT);
+    let lines = charged(&ring);
+    let event = lines.lines().next().unwrap().split_whitespace().last();
+    over(&ring, 1, event.unwrap());
     let (json, proof) = (ring.json(), ring.file("saved.proof"));
     let said = browse(
         "ui.mjs",
@@ -24,6 +31,8 @@ fn a_member_shows_its_ring_gates_requests_and_proofs_in_a_browser() {
             "output": receipt.text("/outputs/0/cid"),
             "operation": receipt.text("/operation/cid"),
             "request": requested["request"],
+            "installation": process(&ring, 1).unwrap().installation,
+            "execution": id_of(&lines, "tell_paid"),
             "token": fs::read_to_string(ring.dir().join("token")).unwrap().trim(),
             "proof": proof,
         }),
@@ -34,6 +43,26 @@ fn a_member_shows_its_ring_gates_requests_and_proofs_in_a_browser() {
     let verified = offline(&["verify", proof.to_str().unwrap(), "--json"]).args(place);
     let verified: Value = serde_json::from_slice(&verified.ok()).unwrap();
     assert_eq!(verified["request"], requested["request"], "{verified}");
+}
+
+/// Has the ring run the process of the electric car, and gives what followed from one event.
+fn charged(ring: &Ring) -> String {
+    let car = example("electric-car");
+    let car = car.to_str().unwrap();
+    let instance = ring.rings(["service", "deploy", car]).text();
+    ring.rings(["process", "create", car]).ok();
+    let data = r#"{"car": "B-EV 1", "driver": "Ada", "kwh": 40, "minutes": 90}"#;
+    ring.rings(["emit", instance.trim(), "charged", data])
+        .text()
+}
+
+#[test]
+fn processes_are_shown_in_every_state() {
+    let said = browse(
+        "processes.mjs",
+        &json!({ "node": repository().join("node") }),
+    );
+    assert_eq!(said, "processes are shown as they are\n");
 }
 
 #[test]
