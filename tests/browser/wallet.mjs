@@ -42,8 +42,18 @@ function makeRing(address) {
 async function fund(account, amount) {
   const data = '0xa9059cbb' + account.slice(2).padStart(64, '0') + amount.toString(16).padStart(64, '0')
   const hash = await rpc('eth_sendTransaction', [{ from: given.fund, to: given.token, data }])
-  const receipt = await rpc('eth_getTransactionReceipt', [hash])
+  const receipt = await receiptOf(hash)
   must(receipt.status === '0x1', 'the token does not come')
+}
+
+/** The receipt, which may come some time after the transaction is taken. */
+async function receiptOf(hash) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
+    const receipt = await rpc('eth_getTransactionReceipt', [hash])
+    if (receipt !== null) return receipt
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error(`transaction ${hash} is in no block after a minute`)
 }
 
 async function balanceOf(account) {

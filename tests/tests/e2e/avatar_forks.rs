@@ -66,7 +66,7 @@ fn two_histories_for_one_head_are_kept_as_evidence_and_freeze_the_log() {
     let second = Call::append((ring, avatar), &other.since(known), 1, 0);
     let (code, data) = refusal(&replicas, 1, &second);
     assert_eq!(code, -32602);
-    assert!(data.contains("its log has forked"), "{data}");
+    assert!(data.contains("another node is held here"), "{data}");
     told(&replicas, 1, &clients, avatar);
     until("the log is frozen", LONG, || {
         is_frozen(&replicas, ring, avatar).then_some(())
