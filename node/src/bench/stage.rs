@@ -352,14 +352,16 @@ impl Stage {
     /// # Errors
     /// As [`Stage::ask_request`].
     pub async fn ask_requests(&mut self, count: usize) -> Result<Answered, ExitError> {
+        // The first of them, one for each member: one member has the operation, and many that ask it for that at the same time
+        // would be refused. Together they are as many as were asked for, so that a ring node can hold all of them.
         let first: Vec<_> = (0..self.clients.len()).map(|_| self.request()).collect();
-        let params: Vec<_> = (0..count).map(|_| self.request()).collect();
+        let others = count.saturating_sub(first.len()).max(1);
+        let params: Vec<_> = (0..others).map(|_| self.request()).collect();
         let members = &self.clients;
-        // One member has the operation. Many that ask it for that at the same time would be refused.
+        let began = Instant::now();
         for (params, member) in first.iter().zip(members) {
             member.request(params).await?;
         }
-        let began = Instant::now();
         let asking = params.iter().zip(members.iter().cycle());
         let asked: Vec<_> = futures::stream::iter(asking)
             .map(|(params, member)| member.request(params))
