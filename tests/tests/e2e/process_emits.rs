@@ -59,10 +59,14 @@ fn a_task_emits_an_event_that_starts_a_process_and_one_that_starts_itself_ends()
     }
     let charging = process(&ring, 1, "charging").unwrap();
     assert_eq!((charging.runs, charging.open), (1, 0));
-    let shown = ring
-        .rings(["process", "show", "again", "--limit", "1"])
-        .text();
-    let last = shown.lines().find(|line| line.contains("price")).unwrap();
+    let last = until("the last run shows what was executed", LONG, || {
+        let newest = ["process", "show", "again", "--limit", "1"];
+        let shown = ring.rings(newest).text();
+        let mut lines = shown.lines();
+        lines
+            .find(|line| line.contains("price"))
+            .map(ToOwned::to_owned)
+    });
     let traced = ring
         .rings(["trace", last.split_whitespace().last().unwrap()])
         .text();
