@@ -90,6 +90,14 @@ impl RingFile {
         (0..self.count()).map(|index| self.member(index)).collect()
     }
 
+    /// Where all members answer.
+    pub fn rpc_urls(&self) -> Vec<&str> {
+        let members = 0..self.count();
+        members
+            .map(|index| self.text(&format!("/members/{index}/rpcUrl")))
+            .collect()
+    }
+
     /// What votes of this ring are signed for.
     pub fn domain(&self) -> Domain {
         Domain::new(self.0["chainId"].as_u64().unwrap(), self.address("/ring"))

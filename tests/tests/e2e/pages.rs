@@ -73,13 +73,12 @@ fn two_browsers_chat_through_four_replicas() {
     let page = Page::serve(fs::read(&path).unwrap());
     allow(&replicas, &page.origin());
     let json = replicas.json();
-    let urls = (0..json.count()).map(|index| json.text(&format!("/members/{index}/rpcUrl")));
     let said = browse(
         "chat.mjs",
         &json!({
             "page": page.origin(),
             "rpc": json.text("/rpcUrl"),
-            "replicas": urls.collect::<Vec<_>>(),
+            "replicas": json.rpc_urls(),
             "rings": Program::Honest.path(),
             "dir": replicas.dir(),
         }),

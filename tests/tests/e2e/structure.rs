@@ -114,7 +114,6 @@ fn the_api_knows_no_member_and_the_member_no_command_line() {
     let mut all = set(&below);
     all.insert("rings-client".to_owned());
     all.insert("rings-member".to_owned());
-    all.insert("rings-process".to_owned());
     assert_eq!(rooms("rings"), all);
 }
 

@@ -54,13 +54,12 @@ fn a_person_without_ether_sends_tokens_from_a_browser() {
     let page = Page::serve(fs::read(&path).unwrap());
     allow(&replicas, &page.origin());
     let json = replicas.json();
-    let urls = (0..json.count()).map(|index| json.text(&format!("/members/{index}/rpcUrl")));
     let said = browse(
         "wallet.mjs",
         &json!({
             "page": page.origin(),
             "rpc": json.text("/rpcUrl"),
-            "replicas": urls.collect::<Vec<_>>(),
+            "replicas": json.rpc_urls(),
             "rings": Program::Honest.path(),
             "dir": replicas.dir(),
             "token": deployed["contractAddress"],

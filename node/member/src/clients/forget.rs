@@ -8,8 +8,6 @@ use rings_api::{with_causes, ApiError};
 use rings_protocol::{cids::node_cid, Address};
 use rings_store::BlockKey;
 
-/// Rings that are looked at together.
-const RINGS_AT_ONCE: usize = 256;
 /// Nodes that are removed together.
 const NODES_AT_ONCE: usize = 4096;
 
@@ -28,11 +26,10 @@ impl Clients {
     async fn forget_ended(&self) -> Result<(), ApiError> {
         let mut after = None;
         loop {
-            let rings = self.state.rings(after, RINGS_AT_ONCE).map_err(of_state)?;
-            let Some(last) = rings.last() else {
+            let rings = self.next_rings(&mut after)?;
+            if rings.is_empty() {
                 return Ok(());
-            };
-            after = Some(*last);
+            }
             for ring in rings {
                 if self.has_ended(ring).await? {
                     self.forget(ring).await?;

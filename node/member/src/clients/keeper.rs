@@ -38,6 +38,8 @@ use rings_store::BlockStore;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, Notify, Semaphore};
 
+/// Rings that are looked at together.
+const RINGS_AT_ONCE: usize = 256;
 /// Actions that may be on their way to the chain at one moment. Beyond that, further ones are told to come again.
 pub(super) const MAX_OPEN: usize = 4096;
 /// Names of actions on their way to the relay.
@@ -134,6 +136,13 @@ impl Clients {
     /// What is kept on disk.
     pub fn state(&self) -> Arc<ClientState> {
         Arc::clone(&self.state)
+    }
+
+    /// The next rings that are kept, in ascending order, behind `after`, which moves on; none at the end.
+    pub(super) fn next_rings(&self, after: &mut Option<Address>) -> Result<Vec<Address>, ApiError> {
+        let rings = self.state.rings(*after, RINGS_AT_ONCE).map_err(of_state)?;
+        *after = rings.last().copied().or(*after);
+        Ok(rings)
     }
 
     /// The domain in which the avatars of a client ring sign.

@@ -16,9 +16,6 @@ use crate::state::{Keeping, StateError};
 use rings_api::{with_causes, ApiError};
 use rings_protocol::{cids::keccak256, flush::relayers, Address};
 
-/// Rings that are looked at together.
-const RINGS_AT_ONCE: usize = 256;
-
 /// Whether an account that is no member any more has the newest replica key of a ring.
 pub(super) fn must_rotate(keeping: &Keeping, members: &[Address]) -> bool {
     let mut holders = keeping.shared.iter();
@@ -40,11 +37,10 @@ impl Clients {
     async fn share_with_all(&self) -> Result<(), ApiError> {
         let mut after = None;
         loop {
-            let rings = self.state.rings(after, RINGS_AT_ONCE).map_err(of_state)?;
-            let Some(last) = rings.last() else {
+            let rings = self.next_rings(&mut after)?;
+            if rings.is_empty() {
                 return Ok(());
-            };
-            after = Some(*last);
+            }
             for ring in rings {
                 let keeping = self.state.keeping(ring).map_err(of_state)?;
                 if let Some(keeping) = keeping {

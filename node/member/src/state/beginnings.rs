@@ -5,12 +5,12 @@
 
 use super::{
     error::StateError,
-    tables::{Account, EARLIER, HELD_FROM, TIPS},
+    tables::{nodes_behind, Account, EARLIER, HELD_FROM, TIPS},
     MemberState,
 };
 use redb::ReadableTable;
 use rings_protocol::{log::Beginning, Address, Digest};
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
 impl MemberState {
     /// Begins the copy of a log at a head. Nothing is written if some of that log is held; returns whether it was begun.
@@ -114,19 +114,7 @@ impl MemberState {
         after: Option<(Address, u64)>,
         limit: usize,
     ) -> Result<Vec<(Address, u64, Digest)>, StateError> {
-        let start = match after {
-            Some((author, seq)) => Bound::Excluded((author.0, seq)),
-            None => Bound::Unbounded,
-        };
-        self.database.read(|transaction| {
-            let earlier = transaction.open_table(EARLIER)?;
-            let range = earlier.range::<(Account, u64)>((start, Bound::Unbounded))?;
-            let page = range.take(limit).map(|entry| {
-                let (place, digest) = entry?;
-                let (author, seq) = place.value();
-                Ok((Address(author), seq, Digest(digest.value())))
-            });
-            page.collect()
-        })
+        self.database
+            .read(|transaction| nodes_behind(&transaction.open_table(EARLIER)?, after, limit))
     }
 }

@@ -16,8 +16,8 @@ use super::{
     records::{Duty, Equivocations, ReceivedNode, Usage},
     requests::Petitions,
     tables::{
-        Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, POSITIONS, REQUEST_JOURNAL, TIPS,
-        USAGE,
+        nodes_behind, Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, POSITIONS,
+        REQUEST_JOURNAL, TIPS, USAGE,
     },
     votes::Ballots,
     MemberState,
@@ -31,7 +31,6 @@ use rings_protocol::{
     request::RequestKey,
     Address, Digest,
 };
-use std::ops::Bound;
 
 /// The journal and this member's log in a read transaction. Only one task writes, so what is read here stays true until
 /// that task writes.
@@ -206,23 +205,8 @@ impl MemberState {
         after: Option<(Address, u64)>,
         limit: usize,
     ) -> Result<Vec<(Address, u64, Digest)>, StateError> {
-        let start = match after {
-            Some((author, seq)) => Bound::Excluded((author.0, seq)),
-            None => Bound::Unbounded,
-        };
-        self.database.read(|transaction| {
-            let nodes = transaction.open_table(NODES)?;
-            let mut found = Vec::new();
-            for entry in nodes
-                .range::<(Account, u64)>((start, Bound::Unbounded))?
-                .take(limit)
-            {
-                let (key, digest) = entry?;
-                let (author, seq) = key.value();
-                found.push((Address(author), seq, Digest(digest.value())));
-            }
-            Ok(found)
-        })
+        self.database
+            .read(|transaction| nodes_behind(&transaction.open_table(NODES)?, after, limit))
     }
 
     /// The position of a node in an author's log, if it is held there.

@@ -2,8 +2,10 @@
 //! (`open.rs`).
 
 use super::error::StateError;
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
+use rings_protocol::{Address, Digest};
 use serde::{de::DeserializeOwned, Serialize};
+use std::ops::Bound;
 
 /// An address as a key.
 pub(super) type Account = [u8; 20];
@@ -34,13 +36,13 @@ pub(super) const UNASKED: TableDefinition<'_, (u64, Account), ()> = TableDefinit
 /// (member, gate): this member voted for another result than the one on chain, or for two.
 pub(super) const DIVERGED: TableDefinition<'_, (Account, Account), ()> =
     TableDefinition::new("diverged");
-/// Author → the first position of its log whose block must be here.
 /// Author → the first position of its log that is held, where the copy began at a head on chain. Before it, only what is in
 /// `earlier` is known.
 pub(super) const HELD_FROM: TableDefinition<'_, Account, u64> = TableDefinition::new("held_from");
 /// (author, position before the first that is held) → digest of the node: later nodes link to it, or somebody asked for it.
 pub(super) const EARLIER: TableDefinition<'_, (Account, u64), Word> =
     TableDefinition::new("earlier");
+/// Author → the first position of its log whose block must be here.
 pub(super) const KEPT_FROM: TableDefinition<'_, Account, u64> = TableDefinition::new("kept_from");
 /// Author → two nodes that it signed for one position, DAG-CBOR.
 pub(super) const FORKS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("forks");
@@ -117,6 +119,25 @@ pub(super) const LISTED_BY: TableDefinition<'_, (u64, Word), ()> =
 
 /// Bytes of the database that are kept in memory.
 pub(super) const CACHE_BYTES: usize = 4 << 20;
+
+/// Nodes of a table by author and position, behind these, in that order, `limit` at most.
+pub(super) fn nodes_behind(
+    table: &impl ReadableTable<(Account, u64), Word>,
+    after: Option<(Address, u64)>,
+    limit: usize,
+) -> Result<Vec<(Address, u64, Digest)>, StateError> {
+    let start = match after {
+        Some((author, seq)) => Bound::Excluded((author.0, seq)),
+        None => Bound::Unbounded,
+    };
+    let range = table.range::<(Account, u64)>((start, Bound::Unbounded))?;
+    let page = range.take(limit).map(|entry| {
+        let (place, digest) = entry?;
+        let (author, seq) = place.value();
+        Ok((Address(author), seq, Digest(digest.value())))
+    });
+    page.collect()
+}
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
     serde_json::to_vec(value).map_err(|error| StateError::Format(error.into()))

@@ -10,7 +10,7 @@ use crate::state::{
 };
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_protocol::{Address, Digest};
-use std::path::Path;
+use std::{ops::Bound, path::Path};
 
 /// 1: the first one.
 const FORMAT: &str = "1";
@@ -78,10 +78,8 @@ impl ProcessState {
     /// # Errors
     /// [`StateError`].
     pub fn installed(&self, id: Digest) -> Result<Option<Installed>, StateError> {
-        self.database.read(|transaction| {
-            let record = transaction.open_table(INSTALLED)?.get(id.0)?;
-            record.map(|record| decode(record.value())).transpose()
-        })
+        self.database
+            .read(|transaction| read(&transaction.open_table(INSTALLED)?, id))
     }
 
     /// All installations, in the order of their names, behind `after`.
@@ -95,13 +93,9 @@ impl ProcessState {
     ) -> Result<Vec<(Digest, Installed)>, StateError> {
         self.database.read(|transaction| {
             let table = transaction.open_table(INSTALLED)?;
-            let from = after.map_or(FIRST, |after| after.0);
-            let behind = table.range(from..)?.filter(|entry| {
-                entry.as_ref().map_or(true, |(id, _)| {
-                    after.is_none_or(|after| id.value() > after.0)
-                })
-            });
-            behind
+            let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.0));
+            table
+                .range::<Word>((start, Bound::Unbounded))?
                 .take(limit)
                 .map(|entry| {
                     let (id, record) = entry?;
