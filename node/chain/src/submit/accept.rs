@@ -61,14 +61,19 @@ impl Writer {
         }
     }
 
-    /// The purpose has a transaction: answers with its outcome, now or later.
+    /// The purpose has a transaction: answers with its outcome, now or later. An outcome that is known is looked up again
+    /// first, since its block may have been reorganised away; then the transaction is sent again, and waited for.
     fn attach(&mut self, nonce: u64, waiter: Waiter) {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;
         };
-        match flight.record.outcome() {
-            Some(outcome) if !flight.unverified => answer(vec![waiter], Ok(outcome.into())),
-            _ => flight.waiters.push(waiter),
+        if let Progress::Final(outcome) = &flight.record.state {
+            return answer(vec![waiter], Ok(outcome.into()));
+        }
+        flight.waiters.push(waiter);
+        if !flight.record.is_pending() {
+            flight.unverified = true;
+            self.check(nonce);
         }
     }
 

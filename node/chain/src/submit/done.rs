@@ -49,6 +49,9 @@ pub(super) enum Done {
     },
     /// The newest head.
     Headed(Result<Header, ChainError>),
-    /// Whether the chain was reorganised.
-    Compared(Result<bool, ChainError>),
+    /// Whether the block of an earlier head is gone.
+    Compared {
+        before: Header,
+        reorganised: Result<bool, ChainError>,
+    },
 }

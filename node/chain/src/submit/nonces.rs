@@ -113,11 +113,14 @@ impl Writer {
             }
         };
         self.mined = count;
+        self.counted_at = Some(self.count_asked);
         self.next_nonce = self.next_nonce.max(count);
         let mined: Vec<_> = self.pending().take_while(|nonce| *nonce < count).collect();
         for nonce in mined {
             self.check(nonce);
         }
+        // These were mined on a branch that is gone.
+        self.check_settled_from(count);
         self.mind_gap(count).await;
     }
 
@@ -138,7 +141,8 @@ impl Writer {
     }
 
     /// There is no receipt. If the nonce is nevertheless used, and stays so, another transaction took it, and the call
-    /// gets a new nonce.
+    /// gets a new nonce. The chain must have said so after all that time: what it said before may have been of a branch
+    /// that is gone, on which our own transaction used the nonce, and then the call would be sent twice.
     pub(super) async fn on_missing(&mut self, nonce: u64) {
         let used = nonce < self.mined;
         let Some(flight) = self.flights.get_mut(&nonce) else {
@@ -149,8 +153,12 @@ impl Writer {
             return;
         }
         let since = *flight.lost_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < self.config.lost {
+        let given_up = since + self.config.lost;
+        if Instant::now() < given_up {
             return;
+        }
+        if self.counted_at.is_none_or(|at| at < given_up) {
+            return self.count();
         }
         tracing::warn!(nonce, "another transaction of this account took the nonce");
         match flight.record.purpose {

@@ -133,6 +133,11 @@ impl Writer {
         if lowest.len() > CHECKED_AT_ONCE {
             self.count();
         }
+        let unverified = self.flights.iter().filter(|(_, flight)| flight.unverified);
+        let unverified: Vec<_> = unverified.map(|(nonce, _)| *nonce).collect();
+        for nonce in unverified.into_iter().take(CHECKED_AT_ONCE) {
+            self.check(nonce);
+        }
     }
 
     /// Asks how many of the account's transactions are mined.
@@ -140,6 +145,7 @@ impl Writer {
         if std::mem::replace(&mut self.counting, true) {
             return;
         }
+        self.count_asked = Instant::now();
         let (chain, account) = (self.chain.clone(), self.account);
         self.start(async move { Done::Counted(chain.nonce(account).await) });
     }
@@ -147,28 +153,50 @@ impl Writer {
     /// Compares a new head with the one before: if that is not its parent, the chain may have been
     /// reorganised, and mined transactions with it.
     fn compare(&mut self, head: &Header) {
-        let Some(before) = &self.head else {
-            return;
+        let before = match self.unsure.take() {
+            Some(unsure) => unsure,
+            None => match &self.head {
+                Some(before) if !follows(head, before) => before.clone(),
+                _ => return,
+            },
         };
-        let follows = head.parent_hash == before.hash || head.hash == before.hash;
-        let settled = self.flights.values().any(|f| !f.record.is_pending());
-        if follows || !settled {
+        if self.flights.values().all(|f| f.record.is_pending()) {
             return;
         }
-        let (chain, before) = (self.chain.clone(), before.clone());
+        let chain = self.chain.clone();
         self.start(async move {
             let now = chain.header(before.height()).await;
-            Done::Compared(now.map(|header| header.is_none_or(|h| h.hash != before.hash)))
+            let reorganised = now.map(|header| header.is_none_or(|h| h.hash != before.hash));
+            Done::Compared {
+                before,
+                reorganised,
+            }
         });
     }
 
-    pub(super) fn on_compared(&mut self, reorganised: Result<bool, ChainError>) {
-        // An error hides a reorganisation at most until the journal is opened again, when everything is checked.
-        if !matches!(reorganised, Ok(true)) {
-            return;
+    /// The chain says whether it still has an earlier head. An answer that did not come is asked for again with the next
+    /// head: a transaction that is wrongly taken for mined would hold up all later ones.
+    pub(super) fn on_compared(&mut self, before: Header, reorganised: &Result<bool, ChainError>) {
+        match reorganised {
+            Ok(false) => {}
+            Ok(true) => self.check_settled_from(0),
+            Err(error) => {
+                tracing::debug!(%error, "whether the chain was reorganised could not be asked; asking again");
+                let is_older = |unsure: &Header| unsure.height() <= before.height();
+                if !self.unsure.as_ref().is_some_and(is_older) {
+                    self.unsure = Some(before);
+                }
+            }
         }
-        let settled = self.flights.iter().filter(|(_, f)| !f.record.is_pending());
-        let settled: Vec<_> = settled.map(|(nonce, _)| *nonce).collect();
+    }
+
+    /// Looks again for the receipts of transactions that were mined, from a nonce on.
+    pub(super) fn check_settled_from(&mut self, lowest: u64) {
+        let flights = self.flights.range(lowest..);
+        let settled: Vec<_> = flights
+            .filter(|(_, flight)| matches!(flight.record.state, Progress::Mined(_)))
+            .map(|(nonce, _)| *nonce)
+            .collect();
         for nonce in settled {
             self.check(nonce);
         }
@@ -220,4 +248,9 @@ impl Writer {
             self.purposes.remove(&purpose);
         }
     }
+}
+
+/// Whether `head` is the block `before` or its child.
+fn follows(head: &Header, before: &Header) -> bool {
+    head.parent_hash == before.hash || head.hash == before.hash
 }

@@ -72,7 +72,10 @@ impl Writer {
             Done::Counted(count) => self.on_counted(count).await,
             Done::Pooled { nonce, next } => self.on_pooled(nonce, next).await,
             Done::Headed(head) => self.on_head(head),
-            Done::Compared(reorganised) => self.on_compared(reorganised),
+            Done::Compared {
+                before,
+                reorganised,
+            } => self.on_compared(before, &reorganised),
         }
     }
 

@@ -68,10 +68,16 @@ pub(super) struct Writer {
     pub mined: u64,
     /// Whether the number of mined transactions is being asked for.
     pub counting: bool,
+    /// When the number of mined transactions was asked for last.
+    pub count_asked: Instant,
+    /// When the number in `mined` was asked for, if the chain has told it since the start.
+    pub counted_at: Option<Instant>,
     /// The newest head that was seen.
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.
     pub head_asked: Instant,
+    /// An earlier head that may have been reorganised away: the chain could not be asked for it yet.
+    pub unsure: Option<Header>,
     /// Outcomes that are not in the journal yet. They may be lost, because the chain has them.
     pub dirty: BTreeSet<u64>,
     /// Since when a nonce without a transaction of ours blocks the others.
@@ -116,8 +122,11 @@ impl Writer {
             next_nonce: pending.max(mined),
             mined,
             counting: false,
+            count_asked: Instant::now(),
+            counted_at: None,
             head: None,
             head_asked: Instant::now(),
+            unsure: None,
             dirty: BTreeSet::new(),
             gap_since: None,
             work: FuturesUnordered::new(),

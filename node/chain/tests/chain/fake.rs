@@ -53,6 +53,8 @@ pub struct State {
     pub bytes: usize,
     /// So many requests are refused for being too many.
     pub limited: u64,
+    /// So many questions for a block by its number are answered with an error.
+    pub hidden: u64,
     /// Whether blocks carry their bloom filter, and events the time of their block.
     pub is_modern: bool,
     /// The code of every account that has none of its own.
@@ -343,6 +345,7 @@ impl Fake {
             calls: BTreeMap::new(),
             bytes: 0,
             limited: 0,
+            hidden: 0,
             is_modern: false,
             code: "0x01",
             codes: BTreeMap::new(),
@@ -426,7 +429,13 @@ fn module(state: Shared) -> RpcModule<Shared> {
     };
     method("eth_chainId", |s, _| Ok(json!(U64::from(s.chain_id))));
     method("eth_blockNumber", |s, _| Ok(json!(U64::from(s.height()))));
-    method("eth_getBlockByNumber", |s, p| Ok(s.block(&p[0])));
+    method("eth_getBlockByNumber", |s, p| {
+        if p[0] != "latest" && s.hidden > 0 {
+            s.hidden -= 1;
+            return Err(refuse("header not found"));
+        }
+        Ok(s.block(&p[0]))
+    });
     method("eth_getBlockByHash", |s, p| {
         let block = s.blocks.iter().find(|block| block["hash"] == p[0]);
         Ok(block.cloned().unwrap_or_default())

@@ -263,6 +263,102 @@ async fn a_transaction_that_was_reorganised_away_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_reorganisation_that_could_not_be_asked_for_is_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    let submitter = submitter(&fake, &directory.path().join("journal")).await;
+    mined(spawn(&submitter, "a")).await;
+    let first = fake.state().sent.len();
+    {
+        let mut state = fake.state();
+        state.nonce = 0;
+        state.hidden = 10;
+        state.reorganise(1, 2, 9);
+    }
+    let again = |state: &mut crate::fake::State| {
+        // Blocks come, each the child of the one before.
+        state.push(0);
+        state.sent.len() > first && state.nonce == 1
+    };
+    until(&fake, again).await;
+    assert_eq!(fake.state().hidden, 0);
+}
+
+#[tokio::test]
+async fn a_transaction_that_nobody_saw_go_does_not_hold_up_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    let submitter = submitter(&fake, &directory.path().join("journal")).await;
+    mined(spawn(&submitter, "a")).await;
+    {
+        // It goes without any block that shows it.
+        let mut state = fake.state();
+        state.nonce = 0;
+        state.mined.clear();
+    }
+    mined(spawn(&submitter, "b")).await;
+    assert_eq!(fake.state().nonce, 2);
+    let nonces: Vec<_> = fake.state().sent.iter().map(|(nonce, _)| *nonce).collect();
+    assert!(nonces.iter().all(|nonce| *nonce < 2), "{nonces:?}");
+}
+
+#[tokio::test]
+async fn the_same_purpose_after_a_reorganisation_is_the_same_transaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    let submitter = submitter(&fake, &directory.path().join("journal")).await;
+    mined(spawn(&submitter, "a")).await;
+    {
+        // It goes without any block that shows it, and is not mined again at once.
+        let mut state = fake.state();
+        state.nonce = 0;
+        state.mined.clear();
+        state.pool = Pool::Keeps;
+    }
+    let again = spawn(&submitter, "a");
+    until(&fake, |state| !state.waiting.is_empty()).await;
+    assert!(!again.is_finished());
+    fake.state().mine();
+    mined(again).await;
+    let nonces: Vec<_> = fake.state().sent.iter().map(|(nonce, _)| *nonce).collect();
+    assert!(nonces.iter().all(|nonce| *nonce == 0), "{nonces:?}");
+    assert_eq!(fake.state().nonce, 1);
+}
+
+#[tokio::test]
+async fn a_count_of_a_branch_that_is_gone_takes_no_nonce() {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    let chain = Chain::connect(&fake.ws()).await.unwrap();
+    let config = SubmitterConfig {
+        lost: Duration::from_secs(1),
+        ..hasty()
+    };
+    let path = directory.path().join("journal");
+    let submitter = Submitter::open_with(path, chain, rich_key(), config)
+        .await
+        .unwrap();
+    let counts = |state: &crate::fake::State| state.calls["eth_getTransactionCount"];
+    let opened = counts(&fake.state());
+    // On the branch of the moment the nonce is used, by a transaction that the submitter does not find.
+    fake.state().nonce = 1;
+    let waiting = spawn(&submitter, "a");
+    until(&fake, |state| counts(state) > opened).await;
+    {
+        let mut state = fake.state();
+        state.nonce = 0;
+        state.pool = Pool::Keeps;
+    }
+    let sent = fake.state().sent.len();
+    until(&fake, |state| state.sent.len() >= sent + 8).await;
+    let nonces: Vec<_> = fake.state().sent.iter().map(|(nonce, _)| *nonce).collect();
+    assert!(nonces.iter().all(|nonce| *nonce == 0), "{nonces:?}");
+    fake.state().mine();
+    mined(waiting).await;
+    assert_eq!(fake.state().nonce, 1);
+}
+
+#[tokio::test]
 async fn the_same_purpose_is_one_transaction() {
     let directory = tempfile::tempdir().unwrap();
     let fake = Fake::start(3).await;

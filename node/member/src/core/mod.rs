@@ -102,6 +102,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::{Duration, Instant},
 };
+use submit::Attempts;
 use suspect::Suspect;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -188,8 +189,8 @@ pub struct Core {
     finished: VecDeque<(Address, Timings)>,
     /// What a person should know about the run for a gate.
     notes: VecDeque<(Address, Vec<String>)>,
-    /// How often this member has sent each registration: each attempt has a purpose of its own.
-    attempts: HashMap<Computation, u64>,
+    /// How often this member has tried to register each result.
+    attempts: HashMap<Computation, Attempts>,
     /// What the members' accounts hold.
     funds: Funds,
     /// How much of the others' logs is held today.

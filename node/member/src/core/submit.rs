@@ -5,9 +5,10 @@
 //! in the pool. After another turn it checks again, until the chain's events say that the gate has its result.
 //!
 //! The state machine says when the turn has come (`Effect::Submit`); an `Errand` makes one attempt in a task of its
-//! own, and how it [`Ended`] comes back through the inbox. Each attempt has its own purpose, a digest, under which the
-//! submitter's journal remembers the transaction: the same attempt after a crash is the same transaction. Losing the
-//! race is success, so [`Ended::Foreseen`] is no failure.
+//! own, and how it [`Ended`] comes back through the inbox. Each attempt has a purpose, a digest, under which the
+//! submitter's journal remembers the transaction: the same purpose, also after a crash or a reorganisation, is the same
+//! transaction. Only after a failure has the next attempt another purpose. Losing the race is success, so
+//! [`Ended::Foreseen`] is no failure.
 
 use super::{
     input::{report, Ended, Input},
@@ -21,24 +22,33 @@ use rings_protocol::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// How often a registration was tried.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Attempts {
+    begun: u64,
+    /// Those that ended without being in a block, or that the contract refused.
+    failed: u64,
+}
+
 impl Core {
-    /// Sends a registration, in a task of its own. Each attempt has another purpose, so that the submitter's journal
-    /// takes it for a new transaction and not for the one that failed.
+    /// Sends a registration, in a task of its own. After a failure it has another purpose, so that the submitter's journal
+    /// takes it for a new transaction and not for the one that failed. If the transaction was in a block that was
+    /// reorganised away, the purpose is the same, so that the submitter sends that transaction again and no second one.
     pub(super) fn submit(&mut self, registration: &Registration) {
         let computation = registration.computation;
         let (account, needed) = (self.poor_account(), self.cost().needed);
-        let attempt = self.attempts.entry(computation).or_default();
-        *attempt += 1;
+        let attempts = self.attempts.entry(computation).or_default();
+        attempts.begun += 1;
         let order = submitters(computation.gate, self.parts.member.members());
         let errand = Errand {
             submitter: Arc::clone(&self.parts.submitter),
             chain: self.parts.chain.clone(),
             gate: computation.gate,
-            is_first: *attempt == 1 && order.first() == Some(&self.me),
+            is_first: attempts.begun == 1 && order.first() == Some(&self.me),
             turn: self.parts.turn,
             account,
             needed,
-            purpose: purpose(registration, *attempt),
+            purpose: purpose(registration, attempts.failed + 1),
             call: call(self.parts.domain.ring, registration),
         };
         let outbox = self.parts.outbox.clone();
@@ -51,6 +61,9 @@ impl Core {
     pub(super) fn on_submitted(&mut self, computation: Computation, ended: Ended) {
         let gate = computation.gate;
         self.parts.shared.counters.submission(outcome(&ended));
+        if !matches!(ended, Ended::Mined | Ended::Foreseen) {
+            self.attempts.entry(computation).or_default().failed += 1;
+        }
         match &ended {
             Ended::Mined => tracing::info!(%gate, "submitted: the registration is on chain"),
             Ended::Foreseen => tracing::debug!(%gate, "another member has registered it"),
