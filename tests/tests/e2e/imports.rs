@@ -348,6 +348,8 @@ no_circles_in! {
     no_two_files_of_store_import_each_other: "node/store",
     no_two_files_of_compute_import_each_other: "node/compute",
     no_two_files_of_network_import_each_other: "node/network",
+    no_two_files_of_client_import_each_other: "node/client",
+    no_two_files_of_process_import_each_other: "node/process",
     no_two_files_of_the_tests_import_each_other: "tests",
 }
 
