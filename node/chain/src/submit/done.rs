@@ -7,7 +7,12 @@ use super::{
     market::Market,
     record::{Message, Outcome},
 };
-use crate::{error::ChainError, header::Header, rpc::RpcFailure, types::Call};
+use crate::{
+    error::ChainError,
+    header::Header,
+    rpc::RpcFailure,
+    types::{BlockRef, Call},
+};
 use ethers_core::types::H256;
 use rings_protocol::Digest;
 
@@ -49,9 +54,11 @@ pub(super) enum Done {
     },
     /// The newest head.
     Headed(Result<Header, ChainError>),
-    /// Whether the block of an earlier head is gone.
+    /// Whether a block with a transaction of ours is still on the chain.
     Compared {
-        before: Header,
-        reorganised: Result<bool, ChainError>,
+        block: BlockRef,
+        /// How often heads had jumped when it was asked.
+        jumps: u64,
+        stands: Result<bool, ChainError>,
     },
 }

@@ -16,7 +16,8 @@ use super::{
     request::answer,
     writer::Writer,
 };
-use crate::{error::ChainError, header::Header};
+use crate::{convert::digest, error::ChainError, header::Header, types::BlockRef};
+use ethers_core::types::H256;
 use tokio::time::Instant;
 
 /// Receipts that are asked for at each new head. An account's transactions are mined in order, so these
@@ -74,6 +75,7 @@ impl Writer {
         let Some(flight) = self.flights.get_mut(&nonce) else {
             return;
         };
+        self.stands = self.head.as_ref().map(Header::block) == Some(outcome.block);
         answer(std::mem::take(&mut flight.waiters), Ok((&outcome).into()));
         flight.record.state = Progress::Mined(outcome);
         flight.retry_at = None;
@@ -150,42 +152,70 @@ impl Writer {
         self.start(async move { Done::Counted(chain.nonce(account).await) });
     }
 
-    /// Compares a new head with the one before: if that is not its parent, the chain may have been
-    /// reorganised, and mined transactions with it.
+    /// A head that is the child of the one before has the same blocks behind it. Otherwise the chain may have been
+    /// reorganised, and it is asked whether the newest block with a transaction of ours is still there.
     fn compare(&mut self, head: &Header) {
-        let before = match self.unsure.take() {
-            Some(unsure) => unsure,
-            None => match &self.head {
-                Some(before) if !follows(head, before) => before.clone(),
-                _ => return,
-            },
+        let follows = self.head.as_ref().is_some_and(|b| follows(head, b));
+        self.jumps += u64::from(!follows);
+        let Some(block) = self.newest_settled() else {
+            return;
         };
-        if self.flights.values().all(|f| f.record.is_pending()) {
+        let is_it = |hash: H256| digest(hash) == block.hash;
+        self.stands = (self.stands && follows) || is_it(head.hash) || is_it(head.parent_hash);
+        if !self.stands {
+            self.ask_whether_it_stands();
+        }
+    }
+
+    /// Whether a transaction counts as mined, and its block may not be behind the head. It is looked at until that is
+    /// known: a transaction that is wrongly taken for mined holds up all later ones.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.stands && self.newest_settled().is_some()
+    }
+
+    /// The block of the highest nonce that is mined, and not final. Those of lower nonces are behind it.
+    fn newest_settled(&self) -> Option<BlockRef> {
+        let mut newest = self.flights.values().rev();
+        newest.find_map(|flight| match &flight.record.state {
+            Progress::Mined(outcome) => Some(outcome.block),
+            Progress::Pending | Progress::Final(_) => None,
+        })
+    }
+
+    /// Asks for that block, unless that is being asked already.
+    pub(super) fn ask_whether_it_stands(&mut self) {
+        let Some(block) = self.newest_settled() else {
+            return;
+        };
+        if std::mem::replace(&mut self.comparing, true) {
             return;
         }
-        let chain = self.chain.clone();
+        let (chain, jumps) = (self.chain.clone(), self.jumps);
         self.start(async move {
-            let now = chain.header(before.height()).await;
-            let reorganised = now.map(|header| header.is_none_or(|h| h.hash != before.hash));
+            let now = chain.header(block.number).await;
+            let stands = now.map(|header| header.is_some_and(|h| h.block() == block));
             Done::Compared {
-                before,
-                reorganised,
+                block,
+                jumps,
+                stands,
             }
         });
     }
 
-    /// The chain says whether it still has an earlier head. An answer that did not come is asked for again with the next
-    /// head: a transaction that is wrongly taken for mined would hold up all later ones.
-    pub(super) fn on_compared(&mut self, before: Header, reorganised: &Result<bool, ChainError>) {
-        match reorganised {
-            Ok(false) => {}
-            Ok(true) => self.check_settled_from(0),
+    /// The chain says whether a block is still there. The answer counts unless the chain has changed meanwhile.
+    pub(super) fn on_compared(
+        &mut self,
+        block: BlockRef,
+        jumps: u64,
+        stands: Result<bool, ChainError>,
+    ) {
+        self.comparing = false;
+        match stands {
+            Ok(true) if jumps != self.jumps => self.ask_whether_it_stands(),
+            Ok(true) => self.stands |= self.newest_settled() == Some(block),
+            Ok(false) => self.check_settled_from(0),
             Err(error) => {
                 tracing::debug!(%error, "whether the chain was reorganised could not be asked; asking again");
-                let is_older = |unsure: &Header| unsure.height() <= before.height();
-                if !self.unsure.as_ref().is_some_and(is_older) {
-                    self.unsure = Some(before);
-                }
             }
         }
     }

@@ -73,9 +73,10 @@ impl Writer {
             Done::Pooled { nonce, next } => self.on_pooled(nonce, next).await,
             Done::Headed(head) => self.on_head(head),
             Done::Compared {
-                before,
-                reorganised,
-            } => self.on_compared(before, &reorganised),
+                block,
+                jumps,
+                stands,
+            } => self.on_compared(block, jumps, stands),
         }
     }
 
@@ -93,6 +94,9 @@ impl Writer {
         if let Some(lowest) = lowest {
             self.push_through(lowest, now).await;
             self.look();
+        }
+        if self.is_in_doubt() {
+            self.ask_whether_it_stands();
         }
         if !self.market.is_fresh(self.chain.pushes()) || self.market.is_old() {
             self.ask_market();

@@ -76,8 +76,12 @@ pub(super) struct Writer {
     pub head: Option<Header>,
     /// When the head was asked for last, where heads are not pushed.
     pub head_asked: Instant,
-    /// An earlier head that may have been reorganised away: the chain could not be asked for it yet.
-    pub unsure: Option<Header>,
+    /// Heads that were not the child of the one before.
+    pub jumps: u64,
+    /// Whether the newest block with a transaction of ours is known to be behind `head`.
+    pub stands: bool,
+    /// Whether the chain is being asked for that block.
+    pub comparing: bool,
     /// Outcomes that are not in the journal yet. They may be lost, because the chain has them.
     pub dirty: BTreeSet<u64>,
     /// Since when a nonce without a transaction of ours blocks the others.
@@ -126,7 +130,9 @@ impl Writer {
             counted_at: None,
             head: None,
             head_asked: Instant::now(),
-            unsure: None,
+            jumps: 0,
+            stands: false,
+            comparing: false,
             dirty: BTreeSet::new(),
             gap_since: None,
             work: FuturesUnordered::new(),
@@ -181,7 +187,7 @@ impl Writer {
 
     /// Whether there is something to check.
     pub(super) fn is_active(&self) -> bool {
-        !self.dirty.is_empty() || self.pending().next().is_some()
+        !self.dirty.is_empty() || self.is_in_doubt() || self.pending().next().is_some()
     }
 
     /// The chain's height, 0 while no head has been seen.

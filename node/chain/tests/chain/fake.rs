@@ -53,6 +53,8 @@ pub struct State {
     pub bytes: usize,
     /// So many requests are refused for being too many.
     pub limited: u64,
+    /// Whether new heads are kept from subscribers.
+    pub is_silent: bool,
     /// So many questions for a block by its number are answered with an error.
     pub hidden: u64,
     /// Whether blocks carry their bloom filter, and events the time of their block.
@@ -131,6 +133,9 @@ impl State {
 
     /// Pushes the newest block to subscribers, if there are any.
     fn announce(&self) {
+        if self.is_silent {
+            return;
+        }
         self.heads.send(self.blocks.last().cloned().unwrap()).ok();
     }
 
@@ -346,6 +351,7 @@ impl Fake {
             bytes: 0,
             limited: 0,
             hidden: 0,
+            is_silent: false,
             is_modern: false,
             code: "0x01",
             codes: BTreeMap::new(),

@@ -275,13 +275,33 @@ async fn a_reorganisation_that_could_not_be_asked_for_is_asked_for_again() {
         state.hidden = 10;
         state.reorganise(1, 2, 9);
     }
-    let again = |state: &mut crate::fake::State| {
-        // Blocks come, each the child of the one before.
-        state.push(0);
-        state.sent.len() > first && state.nonce == 1
-    };
-    until(&fake, again).await;
+    until(&fake, |state| state.sent.len() > first && state.nonce == 1).await;
     assert_eq!(fake.state().hidden, 0);
+}
+
+#[tokio::test]
+async fn a_block_that_is_replaced_before_its_head_was_seen_is_missed_by_nobody() {
+    for url in [Fake::http, Fake::ws] {
+        let directory = tempfile::tempdir().unwrap();
+        let fake = Fake::start(3).await;
+        let chain = Chain::connect(&url(&fake)).await.unwrap();
+        let journal = directory.path().join("journal");
+        let submitter = Submitter::open_with(journal, chain, rich_key(), hasty())
+            .await
+            .unwrap();
+        // The receipt is there before the head of its block, and another block takes its place.
+        fake.state().is_silent = true;
+        mined(spawn(&submitter, "a")).await;
+        let first = fake.state().sent.len();
+        {
+            let mut state = fake.state();
+            state.nonce = 0;
+            state.reorganise(1, 0, 9);
+            state.is_silent = false;
+            state.push(9);
+        }
+        until(&fake, |state| state.sent.len() > first && state.nonce == 1).await;
+    }
 }
 
 #[tokio::test]

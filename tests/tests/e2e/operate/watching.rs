@@ -176,12 +176,16 @@ fn an_alert_names_the_member_that_votes_falsely() {
     watcher.scrape();
     ring.terminate(&[3]);
     ring.start_member(3, Program::Faulty);
-    let (output, receipt) = ring.result("wc", TEXT);
-    assert_eq!(output, wc(TEXT));
-    assert!(!receipt.signers().contains(&liar));
     let diverged = of_member("diverged_gates", liar);
-    until("the false vote has come", LONG, || {
-        (value(&ring, 0, &diverged) == 1.0).then_some(())
+    let mut asked = 0;
+    // A member that is slow does not vote on a gate that has its result already, so one gate may not show it.
+    until("a false vote has come", LONG, || {
+        asked += 1;
+        let text = format!("text {asked}\n");
+        let (output, receipt) = ring.result("wc", text.as_bytes());
+        assert_eq!(output, wc(text.as_bytes()));
+        assert!(!receipt.signers().contains(&liar));
+        (value(&ring, 0, &diverged) >= 1.0).then_some(())
     });
     watcher.scrape();
     let shown = watcher.looks();
