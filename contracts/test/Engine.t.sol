@@ -140,6 +140,18 @@ contract EngineTest is Fixture {
         engine.createRing(members, keeper, delay, ForkRule.Remove);
     }
 
+    /// Others rely on these numbers, so none changes unnoticed.
+    function test_bounds_ofTheInterface() public view {
+        assertEq(engine.MAX_ENTRY_DELAY(), 3650 days);
+        assertEq(engine.MIN_SELF_KEPT(), 4);
+        assertEq(engine.MAX_RINGS(), 16);
+        assertEq(engine.MAX_INPUTS(), 512);
+        assertEq(engine.MAX_OUTPUTS(), 300);
+        assertEq(engine.MAX_REGISTRATION(), 1_820);
+        assertEq(engine.MAX_VARIABLES(), 64);
+        assertEq(engine.MAX_CIRCUIT(), 536);
+    }
+
     /// A self-kept ring without members could never get any; a keeper can enter some.
     function test_createRing_withoutMembers() public {
         vm.expectRevert(IEngine.NoMembers.selector);

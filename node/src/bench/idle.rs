@@ -15,6 +15,8 @@ const TICKS: f64 = 100.0;
 pub struct Idle {
     /// Resident memory.
     pub resident_mib: f64,
+    /// The part of it that is the member's own: the pages of the program file are shared by all members of a machine.
+    pub own_mib: f64,
     /// Processor time, in percent of a core.
     pub percent: f64,
 }
@@ -34,7 +36,8 @@ pub async fn watch(pids: &[u32]) -> Result<Idle, ExitError> {
     for (pid, before) in pids.iter().zip(before) {
         let used = (ticks(*pid)? - before) as f64 / TICKS;
         idle.percent = idle.percent.max(100.0 * used / WATCH.as_secs_f64());
-        idle.resident_mib = idle.resident_mib.max(resident(*pid)?);
+        idle.resident_mib = idle.resident_mib.max(memory(*pid, "VmRSS:")?);
+        idle.own_mib = idle.own_mib.max(memory(*pid, "RssAnon:")?);
     }
     Ok(idle)
 }
@@ -54,17 +57,18 @@ fn ticks(pid: u32) -> Result<u64, ExitError> {
         .sum())
 }
 
-fn resident(pid: u32) -> Result<f64, ExitError> {
+/// One of the figures in /proc/PID/status, in MiB.
+fn memory(pid: u32, name: &str) -> Result<f64, ExitError> {
     let text = read(pid, "status")?;
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .unwrap_or_default();
     let kib = line
         .split_whitespace()
         .next()
         .and_then(|number| number.parse::<f64>().ok());
-    let missing = || io::Error::other("no VmRSS");
+    let missing = || io::Error::other(format!("no {name}"));
     Ok(kib
         .ok_or_else(missing)
         .context(ExitStatus::Internal, "cannot read a member's memory")?

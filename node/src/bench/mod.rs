@@ -124,6 +124,12 @@ async fn measure(stage: &mut Stage, report: &mut BenchReport, out: Out) -> Resul
         Some(60.0),
     ));
     report.add(Row::number(
+        "of it the member's own, without the pages of the program",
+        idle.own_mib,
+        "MiB",
+        None,
+    ));
+    report.add(Row::number(
         "an idle member's processor time, the largest",
         idle.percent,
         "% of a core",
