@@ -232,8 +232,11 @@ impl Writer {
         }
     }
 
-    /// Marks what is deep enough as final.
+    /// Marks what is deep enough as final, once it is known to be behind the head.
     fn finalise(&mut self) {
+        if !self.stands {
+            return;
+        }
         let Some(depth) = self.height().checked_sub(FINAL_DEPTH) else {
             return;
         };
