@@ -9,7 +9,8 @@
 mod support;
 
 use rings_compute::{
-    profile, Limits, Local, Reason, Task, MAX_STACK, TOUCH_SECONDS, UNIT_NANOSECONDS,
+    compile_effort, compile_fuel, profile, Limits, Local, Reason, Task, MAX_STACK, TOUCH_SECONDS,
+    UNIT_NANOSECONDS,
 };
 use rings_protocol::Digest;
 use sha2::{Digest as _, Sha256};
@@ -88,6 +89,26 @@ fn chase(name: &'static str, pages: u32, load: &str, after: &str) -> Case {
         body: format!("(local.get $x) {} (local.set $x)", format!("{load} {after} ").repeat(UNROLLED)),
         // What filling takes: 40 units a line are more than enough, and the rest goes into the loop.
         fuel: u64::from(lines) * 40,
+        ..case(name, "")
+    }
+}
+
+/// A chain of loads over the border of two pages each, in an order that nobody foresees: every load needs two entries of the
+/// processor's table of pages, and of a large memory neither is there.
+fn chase_over_pages(name: &'static str, pages: u32) -> Case {
+    let places = pages * 16;
+    let mask = places - 1;
+    Case {
+        // The last place reaches into one page more.
+        pages: pages + 1,
+        before: format!(
+            "(loop $fill
+                (i32.store offset=4094 (i32.shl (local.get $i) (i32.const 12))
+                    (i32.shl (i32.and (i32.add (i32.mul (local.get $i) (i32.const 1664525)) (i32.const 1013904223)) (i32.const {mask})) (i32.const 12)))
+                (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {places}))))"
+        ),
+        body: format!("(local.get $x) {} (local.set $x)", "i32.load offset=4094 ".repeat(UNROLLED)),
+        fuel: u64::from(places) * 40,
         ..case(name, "")
     }
 }
@@ -208,7 +229,24 @@ fn instructions() -> Vec<Case> {
     if let Some(last) = all.last_mut() {
         last.body = last.body.replace("(local.get $v)", "(local.get $x)");
     }
+    all.push(chase_over_pages("load over two pages, 128 MiB", 2048));
+    all.push(chase_over_pages("load over two pages, 2 GiB", 32768));
+    all.push(scatter(
+        "i64.store over two pages, 1 GiB",
+        16384,
+        "i64.store offset=4092",
+    ));
+    if let Some(last) = all.last_mut() {
+        // From the beginning of a page, and with a number for a value.
+        last.pages += 1;
+        last.body = last.body.replace("(local.get $v)", "(local.get $l)");
+        last.body = last.body.replace(
+            &format!("{}", 16384 * 65536 - 64),
+            &format!("{}", 16384 * 65536 - 4096),
+        );
+    }
     all.push(jumps());
+    all.push(far_calls());
     all.push(indirect());
     all.push(grow());
     all
@@ -229,6 +267,26 @@ fn jumps() -> Case {
             "(block ".repeat(TARGETS)
         ),
         ..case("br_table, 1,000 targets", "")
+    }
+}
+
+/// Direct calls of functions whose code lies pages apart, in no order: the code of each is in no cache. Between them are
+/// functions that nobody calls.
+fn far_calls() -> Case {
+    const FUNCTIONS: usize = 12_000;
+    const PAD: usize = 250;
+    let pad = "(global.set $n (i32.mul (global.get $n) (i32.const 77)))".repeat(PAD);
+    let functions: String = (0..FUNCTIONS)
+        .map(|number| {
+            format!("(func $f{number} (global.set $n (i32.const {number}))) (func {pad})")
+        })
+        .collect();
+    // A step that shares no factor with the number of functions, and is many pages long.
+    let order = (0..FUNCTIONS).map(|index| index * 4_787 % FUNCTIONS);
+    Case {
+        around: functions,
+        body: order.map(|number| format!("(call $f{number})")).collect(),
+        ..case("call, 12,000 functions pages apart", "")
     }
 }
 
@@ -301,11 +359,38 @@ fn calls() -> Vec<Case> {
         with("fd_write of 60,000 to standard error", large, "(drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))"),
         with("fd_write of 1", vector, "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))"),
         with("fd_write of 60,000", large, "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))"),
+        scattered_buffers("fd_write of 1 byte, 8,192 times, 512 MiB", "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 8192) (i32.const 65544)))"),
+        scattered_buffers("fd_write of 1 byte to standard error, 8,192 times, 512 MiB", "(drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 8192) (i32.const 65544)))"),
+        scattered_buffers("fd_read at the end, 8,192 buffers, 512 MiB", "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 8192) (i32.const 65544)))"),
         with("fd_write of nothing, 1,000 times", none, "(drop (call $fd_write (i32.const 1) (i32.const 16384) (i32.const 1000) (i32.const 8)))"),
         with("fd_read at the end", large, "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))"),
         case("poll_oneoff of 1", "(drop (call $poll_oneoff (i32.const 0) (i32.const 1000) (i32.const 1) (i32.const 8)))"),
         case("poll_oneoff of 700", "(drop (call $poll_oneoff (i32.const 0) (i32.const 36000) (i32.const 700) (i32.const 65000)))"),
     ]
+}
+
+/// A call with buffers of one byte, each on another page of a large memory.
+fn scattered_buffers(name: &'static str, call: &str) -> Case {
+    const PAGES: u32 = 8192;
+    let mask = PAGES * 65536 - 1;
+    Case {
+        pages: PAGES,
+        before: format!(
+            "(loop $touch
+                (i32.store8 (i32.shl (local.get $i) (i32.const 12)) (i32.const 1))
+                (br_if $touch (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {}))))
+             (local.set $i (i32.const 0))
+             (loop $fill
+                (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223)))
+                (i32.store (i32.shl (local.get $i) (i32.const 3)) (i32.and (local.get $x) (i32.const {mask})))
+                (i32.store offset=4 (i32.shl (local.get $i) (i32.const 3)) (i32.const 1))
+                (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 8192))))",
+            PAGES * 16
+        ),
+        body: call.into(),
+        fuel: u64::from(PAGES) * 16 * 60 + 1_000_000,
+        ..case(name, "")
+    }
 }
 
 impl Case {
@@ -368,7 +453,8 @@ impl Case {
     /// Nanoseconds for each unit. With more and more fuel, until the time is long enough or the fuel [`MOST_FUEL`].
     fn measure(&self, local: &mut Local) -> Failable<f64> {
         let module = self.module()?;
-        let little = self.fuel + 10_000;
+        // Compiling is paid for in each run.
+        let little = compile_fuel(compile_effort(&module)?) + self.fuel + 10_000;
         // Compiles.
         self.time(local, &module, little)?;
         let base = self.least(local, &module, little)?;
@@ -393,10 +479,11 @@ impl Case {
 fn first_touch(local: &mut Local) -> Failable<f64> {
     let case = scatter("first touch", 16384, "v128.store");
     let module = case.module()?;
-    case.time(local, &module, 100_000)?;
-    let base = case.least(local, &module, 100_000)?;
+    let little = compile_fuel(compile_effort(&module)?) + 100_000;
+    case.time(local, &module, little)?;
+    let base = case.least(local, &module, little)?;
     Ok(case
-        .least(local, &module, case.fuel)?
+        .least(local, &module, little + case.fuel)?
         .saturating_sub(base)
         .as_secs_f64())
 }

@@ -26,6 +26,8 @@ pub const MAX_JOINS: u64 = 30_000;
 pub const MAX_JOINED_LOCALS: u64 = 5_000_000;
 /// Most locals of a function (with its parameters) times its deepest nesting: each loop may change each local.
 pub const MAX_NESTED_LOCALS: u64 = 100_000;
+/// Most `table.copy`, `table.init`, `table.grow` and `table.fill` of one function: the compiler's memory grows with them.
+pub const MAX_TABLE_OPERATIONS: u64 = 4_000;
 /// Most labels of one `br_table`: what the compiler can encode.
 pub const MAX_LABELS: u32 = 65_520;
 /// Most values that are alive at the blocks and branches of one function, all added up: the compiler keeps each.

@@ -22,8 +22,9 @@ pub const TIME_MARGIN: u32 = 4;
 pub const CALL_FUEL: u64 = 100;
 /// Fuel for each byte that a host function reads or writes for the program.
 pub const BYTE_FUEL: u64 = 1;
-/// Fuel for each of the things that a host function goes through: an argument, a buffer.
-pub const ITEM_FUEL: u64 = 10;
+/// Fuel for each of the things that a host function goes through: an argument, a buffer. Each may lie on a page of its own,
+/// so that neither it nor what it points to is in any cache.
+pub const ITEM_FUEL: u64 = 40;
 /// Fuel for each block of the inputs: it is fetched, and its hash is computed, before the program starts.
 pub const BLOCK_FUEL: u64 = 10_000;
 
@@ -33,16 +34,17 @@ pub fn compile_fuel(effort: u64) -> u64 {
     effort.div_ceil(UNIT_NANOSECONDS)
 }
 
-/// Fuel for a load: one that misses all caches takes as long as hundreds of instructions.
-pub(crate) const LOAD_FUEL: u8 = 24;
+/// Fuel for a load: one that misses all caches, and lies on two pages of a large memory, takes as long as thousands of
+/// instructions.
+pub(crate) const LOAD_FUEL: u8 = 36;
 /// Fuel for a store. Nothing waits for it, but it goes through the same caches.
 pub(crate) const STORE_FUEL: u8 = 8;
 /// Fuel for arithmetic of floating point: numbers that are nearly 0 take the processor's slow path.
 pub(crate) const FLOAT_FUEL: u8 = 4;
 /// Fuel for divisions and roots.
 pub(crate) const DIVISION_FUEL: u8 = 8;
-/// Fuel for a direct call.
-pub(crate) const DIRECT_CALL_FUEL: u8 = 4;
+/// Fuel for a direct call: the code of the function may be in no cache.
+pub(crate) const DIRECT_CALL_FUEL: u8 = 16;
 /// Fuel for an indirect call: the table, the function and its code may all miss the caches.
 pub(crate) const INDIRECT_CALL_FUEL: u8 = 24;
 /// Fuel for a jump to one of many places, which the processor guesses wrong.

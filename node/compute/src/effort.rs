@@ -13,6 +13,7 @@
 //! - the squares of the paths that meet at one place;
 //! - what is alive at each place where the compiler begins a new block: locals, and operands on the stack;
 //! - what the compiler keeps of the values that blocks take and give (`labels.rs`);
+//! - the values that calls take and give, and operations on tables and memory in bulk (`engine_calls.rs`);
 //! - the entrance: the engine compiles code of its own for each type, and for each function that can be called from outside of
 //!   the module, which moves all parameters and results one by one.
 //!
@@ -26,6 +27,7 @@
 use crate::{
     arities::Arity,
     bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
+    engine_calls::EngineCalls,
     labels::{self, Labels},
     profile_error::{bounded, ProfileError},
     startup::Startup,
@@ -36,7 +38,7 @@ use wasmparser::{
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 3;
+pub(crate) const EFFORT_RULES: u64 = 4;
 
 /// For a byte of the module, whatever it is.
 const BYTE: u64 = 20;
@@ -198,6 +200,7 @@ impl Effort {
         let what = "values that blocks of one function take and give, times its blocks";
         bounded(what, counted.labels.entries(), MAX_LABEL_ENTRIES)?;
         let alive = counted.alive_locals + counted.alive_operands;
+        counted.engine_calls.check()?;
         self.most_alive = self.most_alive.max(alive);
         self.most_entries = self.most_entries.max(counted.labels.entries());
         self.total = self.total.saturating_add(counted.effort());
@@ -293,6 +296,7 @@ struct Counted {
     alive_operands: u64,
     open: Vec<Open>,
     labels: Labels,
+    engine_calls: EngineCalls,
 }
 
 /// A block that is open.
@@ -325,6 +329,7 @@ impl Counted {
             // The function's own block.
             open: vec![Open::default()],
             labels: Labels::new(arity.results),
+            engine_calls: EngineCalls::default(),
         }
     }
 
@@ -338,6 +343,7 @@ impl Counted {
         self.operators += 1;
         self.weights += weight(code);
         self.labels.operator(operator, validator);
+        self.engine_calls.operator(operator, validator);
         let places = self.control(operator);
         self.alive_locals += places * (self.locals + 1);
         let height = u64::from(validator.operand_stack_height());
@@ -441,7 +447,8 @@ impl Counted {
             + u128::from(self.meeting) * u128::from(MEETING_SQUARE)
             + u128::from(self.alive_locals * ALIVE_LOCAL)
             + u128::from(self.alive_operands * ALIVE_OPERAND)
-            + u128::from(self.labels.entries()) * u128::from(LABEL_ENTRY);
+            + u128::from(self.labels.entries()) * u128::from(LABEL_ENTRY)
+            + self.engine_calls.effort();
         let squares = square(self.operators) * u128::from(OPERATORS_SQUARE) / 1_000
             + square(self.searched) * u128::from(SEARCHED_SQUARE)
             + square(self.paths) * u128::from(PATHS_SQUARE) / 1_000;

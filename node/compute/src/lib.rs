@@ -40,6 +40,7 @@ mod conversation;
 mod costs;
 mod effort;
 mod engine;
+mod engine_calls;
 mod error;
 mod escape;
 mod fault;
@@ -82,7 +83,7 @@ pub use bounds::{
     MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS,
     MAX_JOINS, MAX_LABELS, MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES,
     MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK,
-    MAX_TABLE_ELEMENTS, MAX_TYPES,
+    MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES,
 };
 pub use check::{check_module, compile_effort};
 pub use costs::{

@@ -10,7 +10,7 @@ use crate::{
         MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS,
         MAX_JOINS, MAX_LABELS, MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES,
         MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK,
-        MAX_TABLE_ELEMENTS, MAX_TYPES,
+        MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES,
     },
     costs::{
         BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, FRAME_COST, ITEM_FUEL, LEAF_COST, OPERATOR_COST,
@@ -78,6 +78,7 @@ fn bounds() -> String {
         MAX_JOINS,
         MAX_MOVED_VALUES,
         MAX_LABELS.into(),
+        MAX_TABLE_OPERATIONS,
         MAX_ALIVE,
         MAX_LABEL_ENTRIES,
         MAX_EFFORT,
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_name_is_what_it_was() {
-        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-b3170eac2dc25dd9");
+        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-50fcff858fc0162b");
     }
 
     #[test]

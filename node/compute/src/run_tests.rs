@@ -265,9 +265,9 @@ fn fuel_is_what_it_was() {
     let golden = [
         ("", 1),
         ("(drop (i32.const 1))", 2),
-        ("(call $show (i32.const 1))", 202),
+        ("(call $show (i32.const 1))", 268),
         ("(memory.fill (i32.const 0) (i32.const 1) (i32.const 1000))", 1020),
-        ("(drop (memory.grow (i32.const 3)))", 977),
+        ("(drop (memory.grow (i32.const 3)))", 989),
         ("(local i32) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))", 7001),
         ("(f64.store (i32.const 0) (f64.sqrt (f64.const 2)))", 19),
     ];

@@ -7,8 +7,8 @@ use rings_compute::{
     MAX_COMPUTED, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
     MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
     MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING,
-    MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TYPES,
-    TOUCH_SECONDS, UNIT_NANOSECONDS,
+    MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS,
+    MAX_TABLE_OPERATIONS, MAX_TYPES, TOUCH_SECONDS, UNIT_NANOSECONDS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -122,6 +122,10 @@ fn every_bound_is_written_down() {
             thousands(MAX_SEGMENT_ELEMENTS),
         ),
         ("labels of one `br_table`", thousands(MAX_LABELS.into())),
+        (
+            "`table.copy`, `table.init`, `table.grow` and `table.fill` of one function",
+            thousands(MAX_TABLE_OPERATIONS),
+        ),
         (
             "elements of all tables together",
             thousands(MAX_TABLE_ELEMENTS),

@@ -3,9 +3,9 @@
 
 use wasm_encoder_of_tests::{
     BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, InstructionSink, MemArg,
-    MemArgTarget, MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection,
-    ValType,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, HeapType, InstructionSink,
+    MemArg, MemArgTarget, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
+    TypeSection, ValType,
 };
 
 type Code<'a, 'b> = &'a mut InstructionSink<'b>;
@@ -49,6 +49,9 @@ impl Size {
 const NONE: u32 = 0;
 const TAKES: u32 = 1;
 const GIVES: u32 = 2;
+const PASSES: u32 = 3;
+/// Functions before those of a shape, one of each type.
+const SIMPLE: u32 = 4;
 
 fn at(offset: u64) -> MemArg {
     MemArg {
@@ -312,6 +315,36 @@ fn wide_calls(code: Code<'_, '_>, size: &Size) {
         code.call(1);
     }
     spill(code, size);
+}
+
+/// Each call gives what the next one takes.
+fn chained_calls(code: Code<'_, '_>, size: &Size) {
+    for value in 0..size.width as u64 {
+        code.i32_const(0).i64_load(at(8 * value));
+    }
+    for _ in 0..size.count {
+        code.call(3);
+    }
+    for _ in 0..size.width {
+        code.drop();
+    }
+}
+
+fn table_copies(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.count {
+        unknown(code, number);
+        unknown(code, number + 1);
+        unknown(code, number + 2);
+        code.table_copy(0, 0);
+    }
+}
+
+fn table_grows(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.count {
+        code.ref_null(HeapType::FUNC);
+        unknown(code, number);
+        code.table_grow(0).drop();
+    }
 }
 
 fn table_gets(code: Code<'_, '_>, size: &Size) {
@@ -614,6 +647,29 @@ pub fn all() -> Vec<(Shape, u32)> {
         Parts("calls", 24, 1_000, 1, false, no, calls, 30_000),
         Parts("wide calls", 24, 1_000, 1_000, false, no, wide_calls, 90),
         Parts("calls that give much", 24, 1, 1_000, false, no, gives, 90),
+        Parts("chained calls", 24, 1, 100, false, no, chained_calls, 490),
+        Parts(
+            "chained calls, few values",
+            24,
+            1,
+            10,
+            false,
+            no,
+            chained_calls,
+            4_900,
+        ),
+        Parts(
+            "chained calls, many values",
+            24,
+            1,
+            900,
+            false,
+            no,
+            chained_calls,
+            50,
+        ),
+        Parts("table.copy", 24, 1, 1, false, no, table_copies, 4_000),
+        Parts("table.grow", 24, 1, 1, false, no, table_grows, 4_000),
         Parts(
             "blocks that give much",
             24,
@@ -815,9 +871,10 @@ impl Shape {
         let wide = vec![ValType::I64; self.width];
         types.ty().function([], []);
         types.ty().function(wide.clone(), []);
-        types.ty().function([], wide);
+        types.ty().function([], wide.clone());
+        types.ty().function(wide.clone(), wide);
         let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
-        for ty in [NONE, TAKES, GIVES] {
+        for ty in [NONE, TAKES, GIVES, PASSES] {
             functions.function(ty);
             let mut simple = Function::new([]);
             if ty != NONE {
@@ -896,7 +953,7 @@ impl Shape {
         exports.export("_start", ExportKind::Func, 0);
         let mut elements = ElementSection::new();
         let named = match self.in_table {
-            true => (0..self.functions + 3).collect(),
+            true => (0..self.functions + SIMPLE).collect(),
             false => vec![0, 1, 2],
         };
         elements.active(
