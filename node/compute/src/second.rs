@@ -46,7 +46,7 @@ pub(crate) fn run(wasm: &[u8], task: &Task, stdio: Box<dyn Stdio>) -> Result<Out
         Err(error) => return Ok(Outcome::outside_profile(&error.to_string())),
     };
     let engine = Engine::new(&config());
-    let metered = stack::metered(wasm, effort).map_err(compile_fault)?;
+    let metered = stack::metered_for_second(wasm, effort).map_err(compile_fault)?;
     let module = Module::new(&engine, &metered).map_err(compile_fault)?;
     if least_memory(&module) > task.limits.memory {
         return Ok(Outcome::refused_at_start());

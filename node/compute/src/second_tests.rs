@@ -56,6 +56,47 @@ fn the_engines_agree_on_what_programs_see() {
     }
 }
 
+/// wasmi 2.0.0 took the wrong value where the condition compares a local with 0.
+#[test]
+fn the_engines_agree_on_what_is_selected() {
+    let mut functions = String::new();
+    let mut calls = String::new();
+    let conditions = [
+        "(i32.eqz (local.get 0))",
+        "(i32.eq (local.get 0) (i32.const 0))",
+        "(i32.ne (local.get 0) (i32.const 0))",
+        "(i32.ne (i32.and (local.get 0) (i32.const 3)) (i32.const 0))",
+        "(i64.eqz (i64.extend_i32_u (local.get 0)))",
+        "(i32.lt_s (local.get 0) (i32.const 0))",
+        "(local.get 0)",
+    ];
+    let values = [
+        "(local.get 1) (local.get 2)",
+        "(i32.xor (local.get 1) (local.get 0)) (local.get 2)",
+        "(local.get 1) (i32.add (local.get 2) (local.get 0))",
+        "(i32.const 7) (local.get 2)",
+    ];
+    let forms = ["", "(result i32)"];
+    let mut number = 0;
+    for condition in conditions {
+        for value in values {
+            for form in forms {
+                functions += &format!(
+                    "(func $f{number} (param i32 i32 i32) (result i32) (i32.sub (local.get 1) (select {form} {value} {condition})))"
+                );
+                for given in [0, 5, -1, i32::MIN] {
+                    calls += &format!(
+                        "(call $show (call $f{number} (i32.const {given}) (i32.const 1) (i32.const 2)))"
+                    );
+                }
+                number += 1;
+            }
+        }
+    }
+    let module = module(&format!("{functions} (func (export \"_start\") {calls})"));
+    assert_eq!(both(&module, &task(&module), b"").result, Ok(()));
+}
+
 #[test]
 fn the_engines_agree_on_failures() {
     for (body, reason) in [

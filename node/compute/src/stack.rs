@@ -68,6 +68,18 @@ enum Edit {
     Leave(u32),
     /// For `memory.grow`: a call of the function that asks the engine.
     Grow,
+    /// Before a `select`, and in place of nothing: turns its condition by a bit, which keeps it 0 or not 0.
+    Turn,
+}
+
+/// Who compiles the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// The engine of the profile.
+    First,
+    /// wasmi 2.0.0, which compiles `select` with a condition that compares a local with 0 wrongly: it tests the comparison's
+    /// register and not the local. So something stands between the two.
+    Second,
 }
 
 /// The module with its calls counted. It must be within the profile, and `effort` is that of compiling it.
@@ -75,14 +87,23 @@ enum Edit {
 /// # Errors
 /// When it is not.
 pub(crate) fn metered(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderError> {
-    let layout = Layout::read(wasm)?;
+    let layout = Layout::read(wasm, Reader::First)?;
+    Ok(Writer::new(wasm, &layout, effort).module())
+}
+
+/// The same for the second engine. What the calls cost is equal.
+///
+/// # Errors
+/// As [`metered`].
+pub(crate) fn metered_for_second(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderError> {
+    let layout = Layout::read(wasm, Reader::Second)?;
     Ok(Writer::new(wasm, &layout, effort).module())
 }
 
 impl Layout {
     /// Reads what the rewriting needs. The module is validated on the way, because the depth of the operand stack at each
     /// operator comes from the validator.
-    fn read(wasm: &[u8]) -> Result<Self, BinaryReaderError> {
+    fn read(wasm: &[u8], reader: Reader) -> Result<Self, BinaryReaderError> {
         let mut layout = Self::default();
         let mut validator = Validator::new_with_features(features());
         let mut allocations = FuncValidatorAllocations::default();
@@ -109,7 +130,10 @@ impl Layout {
                 let (params, results) =
                     ty.map_or((0, &[][..]), |ty| (ty.params().len(), ty.results()));
                 let results = results.to_vec();
-                let body = Body::read(function, &body, params, results, &mut allocations)?;
+                let mut body = Body::read(function, &body, params, results, &mut allocations)?;
+                if reader == Reader::First {
+                    body.edits.retain(|(_, edit)| !matches!(edit, Edit::Turn));
+                }
                 layout.bodies.push(body);
             }
         }
@@ -124,7 +148,7 @@ impl Body {
             .any(|(_, edit)| matches!(edit, Edit::Grow))
     }
 
-    /// Finds the places in a function that are changed (returns, and growths of memory) and what a call of it costs.
+    /// Finds the places in a function that are changed (returns, growths of memory, selections) and what a call of it costs.
     fn read(
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
@@ -148,6 +172,9 @@ impl Body {
                 }
                 Operator::MemoryGrow { .. } => {
                     edits.push((at..reader.original_position(), Edit::Grow));
+                }
+                Operator::Select | Operator::TypedSelect { .. } => {
+                    edits.push((at..at, Edit::Turn));
                 }
                 _ => {}
             }
@@ -349,13 +376,14 @@ impl<'a> Writer<'a> {
     fn edited(&self, body: &Body, is_counted: bool, code: &mut Vec<u8>) {
         let mut at = body.code.start;
         for (place, edit) in &body.edits {
-            let instruction = match edit {
-                Edit::Leave(blocks) if is_counted => Instruction::Br(*blocks),
+            let instructions = match edit {
+                Edit::Leave(blocks) if is_counted => vec![Instruction::Br(*blocks)],
                 Edit::Leave(_) => continue,
-                Edit::Grow => Instruction::Call(self.layout.functions),
+                Edit::Grow => vec![Instruction::Call(self.layout.functions)],
+                Edit::Turn => vec![Instruction::I32Const(1), Instruction::I32Rotl],
             };
             code.extend_from_slice(&self.wasm[at..place.start]);
-            instruction.encode(code);
+            instructions.iter().for_each(|one| one.encode(code));
             at = place.end;
         }
         code.extend_from_slice(&self.wasm[at..body.code.end]);
