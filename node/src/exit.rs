@@ -194,9 +194,10 @@ impl From<ClientError> for ExitError {
 impl From<MemberError> for ExitError {
     fn from(error: MemberError) -> Self {
         let status = match &error {
-            MemberError::Key(_) | MemberError::Token(_) | MemberError::NotAMember { .. } => {
-                ExitStatus::Usage
-            }
+            MemberError::Key(_)
+            | MemberError::Signer(_)
+            | MemberError::Token(_)
+            | MemberError::NotAMember { .. } => ExitStatus::Usage,
             MemberError::Core(_) | MemberError::Ended { .. } => ExitStatus::Internal,
             _ => ExitStatus::Unavailable,
         };

@@ -13,7 +13,7 @@ use super::{
     out::{count, Out},
     process::{self, Lock},
     readers,
-    ringdir::{RingDir, RingFile},
+    ringdir::{MemberEntry, RingDir, RingFile},
     show,
     terms::KeepingView,
     up::check_chain,
@@ -23,6 +23,11 @@ use rings_chain::{calls, Call, Chain, ChainError, RingState, Submitted, Submitte
 use rings_member::keystore;
 use rings_protocol::{crypto::SecretKey, quorum::quorum, Address, Digest};
 use serde::Serialize;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::timeout;
+
+/// How long a member has to say that it is there.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is shown in the end.
 #[derive(Debug, Serialize)]
@@ -42,14 +47,24 @@ pub async fn ring(command: RingCommand, out: Out) -> Result<(), ExitError> {
     match command {
         RingCommand::Show(args) => show::ring(args, out).await,
         RingCommand::Create(args) => avatar::create(args, out).await,
-        RingCommand::Enter(args) => member(args, out, Ring::enter).await,
+        RingCommand::Enter(args) => {
+            let ring = Ring::open(&args.keep, out).await?;
+            let calls = ring.enter(args.account)?;
+            ring.tell_silent(args.account).await?;
+            ring.change(&args.keep, &calls).await
+        }
         RingCommand::Settle(args) => {
             member(args, out, |ring, account| {
                 Ok(vec![calls::settle(ring.file.ring, account)])
             })
             .await
         }
-        RingCommand::Exit(args) => member(args, out, Ring::exit).await,
+        RingCommand::Exit(args) => {
+            let ring = Ring::open(&args.keep, out).await?;
+            let calls = ring.exit(args.account)?;
+            ring.tell_silent(args.account).await?;
+            ring.change(&args.keep, &calls).await
+        }
         RingCommand::Replace(args) => replace(args, out).await,
         RingCommand::Private(args) => readers::private(&args, out),
         RingCommand::Approve(args) => readers::approve(&args, out),
@@ -85,6 +100,7 @@ async fn replace(args: ReplaceArgs, out: Out) -> Result<(), ExitError> {
     // The new one comes first, so that a ring of one member can be given to another.
     let mut calls = ring.enter(args.new)?;
     calls.extend(ring.exit(args.old)?);
+    ring.tell_silent(args.old).await?;
     ring.change(&args.keep, &calls).await
 }
 
@@ -196,6 +212,33 @@ impl Ring {
         ));
         let (engine, ring) = (self.file.engine, self.file.ring);
         Ok(vec![calls::transfer_keeper(engine, ring, account)])
+    }
+
+    /// Says which members do not answer now, besides one: the signatures that are needed have to come from the others.
+    async fn tell_silent(&self, besides: Address) -> Result<(), ExitError> {
+        let is_asked = |entry: &&MemberEntry| {
+            entry.address != besides && self.state.members.contains(&entry.address)
+        };
+        let mut silent = BTreeSet::new();
+        for entry in self.file.members.iter().filter(is_asked) {
+            let Some(client) = self.dir.client_at(entry)? else {
+                continue;
+            };
+            match timeout(ANSWER_LIMIT, client.status()).await {
+                // What it cannot reach may have no URL here.
+                Ok(Ok(status)) => silent.extend(status.unreachable.iter().map(|away| away.member)),
+                _ => {
+                    silent.insert(entry.address);
+                }
+            }
+        }
+        silent.remove(&besides);
+        if !silent.is_empty() {
+            let who: Vec<_> = silent.iter().map(ToString::to_string).collect();
+            let verb = if who.len() == 1 { "does" } else { "do" };
+            self.foretell(format_args!("{} {verb} not answer now", who.join(", ")));
+        }
+        Ok(())
     }
 
     /// What will happen, before it does.

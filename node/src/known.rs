@@ -74,9 +74,9 @@ async fn with_signers(
             let computation = Computation { gate, inputs };
             let domain = Domain::new(chain.id(), registered.ring);
             let (epoch, pins) = (registered.epoch, &registered.pins);
-            let digest = domain.outputs(computation, epoch, pins, &registered.cids);
+            let data = domain.outputs(computation, epoch, pins, &registered.cids);
             // The contract has accepted them. In the calldata of another contract they cannot be found.
-            registered.signers(&digest).unwrap_or_default()
+            registered.signers(&data.digest()).unwrap_or_default()
         }
         None => Vec::new(),
     };

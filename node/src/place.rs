@@ -16,9 +16,9 @@ use super::{
 };
 use futures::{stream, StreamExt, TryStreamExt};
 use rings_api::{shown_url, Client, Token};
-use rings_chain::{Chain, ChainError};
+use rings_chain::{Chain, ChainError, Contact};
 use rings_network::PeerId;
-use rings_protocol::{crypto::PublicKey, Address};
+use rings_protocol::Address;
 
 /// Announcements of members that are read at once.
 const CONTACTS_AT_ONCE: usize = 16;
@@ -179,18 +179,19 @@ async fn member_entry(
     address: Address,
 ) -> Result<MemberEntry, ExitError> {
     let contact = chain.contact(ring, address).await?;
-    let key = contact.map(|contact| contact.public_key);
     Ok(MemberEntry {
         address,
-        peer_id: key.as_ref().map(peer_id).unwrap_or_default(),
+        peer_id: contact.as_ref().map(peer_id).unwrap_or_default(),
         rpc_url: String::new(),
         pid: None,
     })
 }
 
-fn peer_id(key: &PublicKey) -> String {
+fn peer_id(contact: &Contact) -> String {
     // The contract has checked that the key is that of the member's address.
-    PeerId::from_public_key(&key.compressed()).map_or_else(|_| String::new(), |id| id.to_string())
+    let key = contact.public_key.compressed();
+    let id = PeerId::of_member(&key, &contact.multiaddress);
+    id.map_or_else(|_| String::new(), |id| id.to_string())
 }
 
 /// Asks the member at `url` who it is, and writes the URL beside it in `file`. Gives a client of it, and its account.

@@ -128,6 +128,11 @@ impl Call {
         self.command.get_program().to_owned()
     }
 
+    /// The arguments so far.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.args
+    }
+
     /// Starts it, for tests that do something while it runs.
     pub fn start(mut self) -> Running {
         self.command.args(&self.args);

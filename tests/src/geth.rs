@@ -66,7 +66,7 @@ impl Geth {
     }
 
     /// Where geth is.
-    fn program() -> PathBuf {
+    pub fn program() -> PathBuf {
         tool("geth", "RINGS_GETH", |version| version.contains("1.17."))
     }
 

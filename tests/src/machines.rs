@@ -1,5 +1,5 @@
 //! Several machines with addresses of their own, on one: a hub, where the chain runs, and machines that reach it and one
-//! another. The last one is behind a router: it reaches the hub, and nobody reaches it, except through a port mapping at
+//! another. The last one may be behind a router: it reaches the hub, and nobody reaches it, except through a port mapping at
 //! the hub.
 //!
 //! They are network namespaces, joined by a bridge, where this user may make them; each holder of one ends with this
@@ -26,9 +26,17 @@ pub const GATEWAY: &str = "gateway.example";
 /// Runs a command until its standard input ends, which it does when this process does.
 const LEASH: &str = r#""$@" </dev/null & child=$!; read -r _; kill -KILL "$child"; wait "$child""#;
 
+/// The first three numbers of the addresses in one network, and of those behind the router.
+const NETWORK: &str = "10.77.0";
+const BEHIND: &str = "10.78.0";
+
 /// The hub, and machines around it.
 #[derive(Debug)]
 pub struct Machines {
+    /// The first three numbers of the addresses, apart or here.
+    network: String,
+    /// Whether the last machine is behind a router.
+    has_router: bool,
     /// The holders of the hub and of the machines; none where there are no namespaces.
     hub: Option<Child>,
     machines: Vec<Child>,
@@ -42,9 +50,21 @@ pub struct Machines {
 pub struct Process(Child);
 
 impl Machines {
-    /// Starts so many machines.
+    /// Starts so many machines, the last one behind a router.
     pub fn start(count: usize) -> Self {
+        Self::make(count, NETWORK, true)
+    }
+
+    /// Starts so many machines in one network, whose addresses begin with these three numbers. Machine 0 has the address that ends
+    /// with 1. Where there are no namespaces, the addresses begin otherwise.
+    pub fn in_network(count: usize, network: &str) -> Self {
+        Self::make(count, network, false)
+    }
+
+    fn make(count: usize, network: &str, has_router: bool) -> Self {
         let mut machines = Self {
+            network: network.to_owned(),
+            has_router,
             hub: None,
             machines: Vec::new(),
             count,
@@ -54,6 +74,9 @@ impl Machines {
         if !machines.make_namespaces() {
             eprintln!("NO NETWORK NAMESPACES for this user: each machine is a loopback address");
             (machines.hub, machines.machines) = (None, Vec::new());
+            // Addresses that no other test of this machine uses.
+            let (one, two) = (1 + rand::random::<u8>() / 2, rand::random::<u8>());
+            machines.network = format!("127.{one}.{two}");
         }
         machines
     }
@@ -76,33 +99,33 @@ impl Machines {
     }
 
     /// Where the hub is, as the machines in front of the router see it.
-    pub fn hub_address(&self) -> &'static str {
+    pub fn hub_address(&self) -> String {
         match self.are_apart() {
-            true => "10.77.0.254",
-            false => "127.0.0.1",
+            true => format!("{}.254", self.network),
+            false => "127.0.0.1".into(),
         }
     }
 
     /// Where the hub is, as a machine sees it.
-    pub fn hub_from(&self, machine: usize) -> &'static str {
+    pub fn hub_from(&self, machine: usize) -> String {
         match self.are_apart() && self.is_hidden(machine) {
-            true => "10.78.0.254",
+            true => format!("{BEHIND}.254"),
             false => self.hub_address(),
         }
     }
 
     /// The address of a machine.
     pub fn address(&self, machine: usize) -> String {
-        match (self.are_apart(), self.is_hidden(machine)) {
-            (true, false) => format!("10.77.0.{}", machine + 1),
-            (true, true) => format!("10.78.0.{}", machine + 1),
-            (false, _) => format!("127.0.0.{}", machine + 11),
-        }
+        let network = match self.are_apart() && self.is_hidden(machine) {
+            true => BEHIND,
+            false => &self.network,
+        };
+        format!("{network}.{}", machine + 1)
     }
 
     /// Whether a machine is behind the router.
     pub fn is_hidden(&self, machine: usize) -> bool {
-        machine + 1 == self.count
+        self.has_router && machine + 1 == self.count
     }
 
     /// A call of a program at the hub.
@@ -139,19 +162,35 @@ impl Machines {
         text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
     }
 
+    /// What an HTTP server at the hub answers to this JSON, without its headers.
+    pub fn post_at_hub(&self, port: u16, json: &str) -> Option<String> {
+        let length = json.len();
+        // The body comes by standard input, for it may be long and have quotes.
+        let script = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{port}; {{ printf 'POST / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\nContent-Length: {length}\\r\\n\\r\\n'; cat; }} >&3; cat <&3"
+        );
+        let call = self.at_hub("bash").args(["-c", &script]);
+        let answer = call.stdin(json).call();
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+    }
+
     fn make_namespaces(&mut self) -> bool {
         let hosts = self.home.path().join("hosts");
         fs::write(
             &hosts,
-            format!("127.0.0.1 localhost\n10.77.0.254 {GATEWAY}\n"),
+            format!("127.0.0.1 localhost\n{}.254 {GATEWAY}\n", self.network),
         )
         .unwrap();
         let Some(hub) = holder(None, &hosts) else {
             return false;
         };
         self.hub = Some(hub);
-        let bridge = "ip link add br0 type bridge && ip addr add 10.77.0.254/24 dev br0 && ip link set br0 up";
-        self.script(None, bridge)
+        let bridge = format!(
+            "ip link add br0 type bridge && ip addr add {}.254/24 dev br0 && ip link set br0 up",
+            self.network
+        );
+        self.script(None, &bridge)
             && (0..self.count).all(|machine| self.make_machine(machine, &hosts))
     }
 
@@ -159,10 +198,10 @@ impl Machines {
         let Some(holder) = holder(self.hub.as_ref(), hosts) else {
             return false;
         };
-        let (pid, address) = (holder.id(), self.address_apart(machine));
+        let (pid, address) = (holder.id(), self.address(machine));
         self.machines.push(holder);
         let join = match self.is_hidden(machine) {
-            true => format!("ip addr add 10.78.0.254/24 dev v{machine}"),
+            true => format!("ip addr add {BEHIND}.254/24 dev v{machine}"),
             false => format!("ip link set v{machine} master br0"),
         };
         let outside = format!(
@@ -170,11 +209,6 @@ impl Machines {
         );
         let inside = format!("ip addr add {address}/24 dev eth0 && ip link set eth0 up");
         self.script(None, &outside) && self.script(Some(machine), &inside)
-    }
-
-    fn address_apart(&self, machine: usize) -> String {
-        let network = if self.is_hidden(machine) { 78 } else { 77 };
-        format!("10.{network}.0.{}", machine + 1)
     }
 
     fn script(&self, machine: Option<usize>, script: &str) -> bool {

@@ -209,6 +209,7 @@ impl ChainError {
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::NoSuchBlock { .. } => Class::Transient,
+            Self::Key(error) if error.is_transient() => Class::Transient,
             Self::Journal { .. }
             | Self::JournalInUse { .. }
             | Self::JournalForeign { .. }

@@ -35,7 +35,7 @@ pub fn held_by(
     signature: &[u8],
 ) -> Result<(), HeldError> {
     let signature = Signature::from_slice(signature).map_err(HeldError::Signature)?;
-    let digest = replica_ring.held(ring, avatar, head);
+    let digest = replica_ring.held(ring, avatar, head).digest();
     let found = signature.recover(&digest).map_err(HeldError::Signature)?;
     let found = found.address();
     match found == replica {
@@ -55,7 +55,7 @@ mod tests {
         let domain = Domain::new(31337, Address([4; 20]));
         let key = SecretKey::from_bytes(&[5; 32]).unwrap();
         let signed = key
-            .sign(&domain.held(ring, avatar, head))
+            .sign(&domain.held(ring, avatar, head).digest())
             .unwrap()
             .to_bytes();
         let check = |replica, head| held_by(&domain, replica, (ring, avatar, head), &signed);

@@ -119,7 +119,7 @@ fn vector(
         "request": request.params,
         "held": {
             "keeper": KEEPER, "replica": replica.address(),
-            "signature": hex(replica.sign(&held).unwrap().to_bytes()),
+            "signature": hex(replica.sign(&held.digest()).unwrap().to_bytes()),
         },
         "registerRing": hex(register_ring(KEEPER, RING, key.address()).data),
     })

@@ -13,8 +13,13 @@
 use super::{config::NodeConfig, error::MemberError, opened::Opened, ring_status::RingStatus};
 use rings_api::with_causes;
 use rings_chain::{calls, is_on_this_machine, Chain, ChainError, Submitter};
-use rings_network::{address_texts, is_of_this_machine, Network, OwnAddresses};
-use rings_protocol::{backoff::Backoff, cids::keccak256, crypto::PublicKey, Address};
+use rings_network::{address_texts, is_of_this_machine, joined, Network, OwnAddresses, PeerId};
+use rings_protocol::{
+    backoff::Backoff,
+    cids::keccak256,
+    crypto::{PublicKey, Signer},
+    Address,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{watch, Notify};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +39,8 @@ const SETTLED: Duration = Duration::from_millis(300);
 pub(super) struct Policy {
     /// What a person has configured; nothing if it is to be found out.
     configured: Vec<Vec<u8>>,
+    /// The name of this member among its peers, where it does not follow from the member's key.
+    peer: Option<PeerId>,
     /// Whether the chain is one of this machine, so that a loopback address may be of use.
     here: bool,
     /// Whether this member listens on all interfaces, which are not known at once.
@@ -45,14 +52,19 @@ impl Policy {
     ///
     /// # Errors
     /// When an address to announce cannot be dialled by others.
-    pub(super) fn new(config: &NodeConfig) -> Result<Self, MemberError> {
+    pub(super) fn new(config: &NodeConfig, peer: Option<PeerId>) -> Result<Self, MemberError> {
         let is_wildcard =
             |text: &String| text.starts_with("/ip4/0.0.0.0/") || text.starts_with("/ip6/::/");
         let policy = Self {
             configured: rings_network::announcement(&config.network.announce)?,
+            peer,
             here: config.chain.rpc.iter().all(|url| is_on_this_machine(url)),
             wildcard: config.network.listen.iter().any(is_wildcard),
         };
+        let joined = joined(&policy.configured, policy.peer.as_ref());
+        if address_texts(&joined).len() < policy.configured.len() {
+            return Err(MemberError::TooManyAddresses);
+        }
         let useless = |address: &&Vec<u8>| is_of_this_machine(address);
         if let Some(address) = policy
             .configured
@@ -71,10 +83,11 @@ impl Policy {
 
     /// The bytes for the chain.
     fn wanted(&self, own: &OwnAddresses) -> Vec<u8> {
-        match self.configured.is_empty() {
-            true => own.to_announce(self.here).concat(),
-            false => self.configured.concat(),
-        }
+        let addresses = match self.configured.is_empty() {
+            true => own.to_announce(self.here),
+            false => self.configured.clone(),
+        };
+        joined(&addresses, self.peer.as_ref())
     }
 
     /// Whether what is on chain may stay although it is not quite what is wanted now: it has all of that, and addresses
@@ -233,6 +246,7 @@ mod tests {
     fn found_out() -> Policy {
         Policy {
             configured: Vec::new(),
+            peer: None,
             here: false,
             wildcard: true,
         }

@@ -230,6 +230,8 @@ impl NodeApi for Entrance {
                     members: &[],
                     unreachable: &[],
                     providers: &[],
+                    is_signer_away: false,
+                    usage: &[],
                 };
                 metrics::write(&facts, out)
             }

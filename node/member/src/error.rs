@@ -3,7 +3,7 @@
 
 use super::{
     core::CoreError, keystore::KeystoreError, layout::LayoutError, lock::LockError,
-    state::StateError,
+    ring_keys::KeyError, signer::SignerError, state::StateError,
 };
 use rings_api::{HttpError, TlsError, TokenError};
 use rings_chain::ChainError;
@@ -34,6 +34,9 @@ pub enum MemberError {
     /// Its key.
     #[error(transparent)]
     Key(#[from] KeystoreError),
+    /// The service that has its key.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// Its state database.
     #[error(transparent)]
     State(#[from] StateError),
@@ -49,6 +52,12 @@ pub enum MemberError {
     /// The other members.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The addresses to announce, with its name among its peers, do not fit into the ring's contract.
+    #[error("[network] announce names too much: with a signer, the addresses and the name of this member among its peers must fit into 256 bytes; leave some out")]
+    TooManyAddresses,
+    /// The keys of a private ring.
+    #[error(transparent)]
+    RingKeys(#[from] KeyError),
     /// Its HTTP side.
     #[error(transparent)]
     Http(#[from] HttpError),

@@ -1,6 +1,6 @@
 //! A running member of a ring: it joins chain, store, compute, network and HTTP, and stops them in order.
 //!
-//! [`run`] opens everything that a member needs (`opened.rs`: key, state database, block store, submitter), starts the
+//! [`run`] opens everything that a member needs (`opened.rs`: key or signer, state database, block store, submitter), starts the
 //! parts that run side by side (`run.rs`) and waits for the end (`running.rs`). Everything that happens reaches one task
 //! through one inbox: events of the chain (`follow.rs`), peers (`peers.rs`), finished computations. That task, `core/`,
 //! owns the protocol's state machine, does what it asks for, and writes the results of a round to disk (`state/`) before
@@ -15,7 +15,7 @@
 //! 1. The data directory is locked and its version is looked at; key, token, addresses and port are checked; the block
 //!    store is opened. The HTTP side starts, so that `rings status` can say from the first moment what the member waits
 //!    for.
-//! 2. As soon as the chain answers, the rest is opened: the state database (which refuses one of another member, ring or
+//! 2. As soon as the signer, where there is one, and the chain answer, the rest is opened: the state database (which refuses one of another member, ring or
 //!    chain), and the submitter with its unfinished transactions.
 //! 3. The parts start: workers, network, core, watcher of the chain, announcement, housekeeping. Each is a task that ends
 //!    only when it is told to, or with an error.
@@ -63,6 +63,8 @@ mod ring_status;
 mod run;
 mod running;
 mod serve;
+mod signer;
+mod sizes;
 mod state;
 pub mod task;
 mod turn;
@@ -79,4 +81,5 @@ pub use housekeeping::{
 };
 pub use lock::LockError;
 pub use run::run;
+pub use signer::SignerError;
 pub use state::StateError;

@@ -39,6 +39,9 @@ pub enum MeasureError {
     /// The member's key.
     #[error(transparent)]
     Key(#[from] KeystoreError),
+    /// A signer has the member's key.
+    #[error("a measurement signs by itself, so it needs the member's key on this machine ([key] in place of [signer])")]
+    Signer,
     /// The member runs.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -109,8 +112,8 @@ impl LogFiles {
     /// [`MeasureError`].
     pub async fn of_member(config: &NodeConfig, chain_id: u64) -> Result<Self, MeasureError> {
         let lock = DataLock::take(&config.store.path)?;
-        let password = config.key.password_file.as_deref();
-        let key = keystore::load(&config.key.keystore, password)?;
+        let files = config.key.files().ok_or(MeasureError::Signer)?;
+        let key = keystore::load(&files.keystore, files.password_file.as_deref())?;
         let domain = Domain::new(chain_id, config.ring.address);
         let store = rings_store::open(&store_config(config)).await?;
         Self::with_store(&config.store.path, (key, domain), store, Some(lock))

@@ -8,14 +8,19 @@ mod funds;
 mod members;
 mod providers;
 mod reach;
+mod store;
 
-use super::ring_status::{RingStatus, Snapshot};
+use super::{
+    ring_status::{RingStatus, Snapshot},
+    state::Usage,
+};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge, gauge::Gauge},
     registry::Registry,
 };
 use rings_api::views::{MemberView, ProviderView, UnreachableView};
+use rings_protocol::Address;
 use std::fmt;
 
 /// From what the metrics are made.
@@ -31,8 +36,12 @@ pub struct Facts<'a> {
     pub members: &'a [MemberView],
     /// Members that are not connected.
     pub unreachable: &'a [UnreachableView],
+    /// Whether a service has the member's key, and gives no signatures.
+    pub is_signer_away: bool,
     /// The providers of the chain.
     pub providers: &'a [ProviderView],
+    /// What was written of each author's log, on the day on which something was written last.
+    pub usage: &'a [(Address, Usage)],
 }
 
 /// Appends all metrics to `out`.
@@ -42,7 +51,7 @@ pub struct Facts<'a> {
 pub fn write(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
     let (shared, snapshot) = (facts.shared, facts.shared.snapshot());
     let mut registry = Registry::with_prefix("rings");
-    gauges(&snapshot, facts.following, &mut registry);
+    gauges(&snapshot, facts, &mut registry);
     build(&mut registry);
     shared.counters.register(&mut registry);
     counters(&snapshot, &facts.network, &mut registry);
@@ -50,10 +59,11 @@ pub fn write(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
     reach::register(&mut registry, &snapshot, facts.unreachable);
     providers::register(&mut registry, facts.providers);
     funds::register(&mut registry, &snapshot, shared.me());
+    store::register(&mut registry, &snapshot, facts.usage);
     encode(out, &registry)
 }
 
-fn gauges(snapshot: &Snapshot, following: bool, registry: &mut Registry) {
+fn gauges(snapshot: &Snapshot, facts: &Facts<'_>, registry: &mut Registry) {
     let gauges = [
         (
             "block",
@@ -64,7 +74,12 @@ fn gauges(snapshot: &Snapshot, following: bool, registry: &mut Registry) {
         (
             "following",
             "1 while the member follows its chain",
-            u64::from(following),
+            u64::from(facts.following),
+        ),
+        (
+            "signer_away",
+            "1 while the service that has the member's key gives no signatures",
+            u64::from(facts.is_signer_away),
         ),
         (
             "members_forked",

@@ -14,12 +14,13 @@ use super::{
     layout,
     ring_keys::RingKeys,
     ring_status::RingStatus,
+    signer::MemberKey,
     state::{Identity, MemberState},
     turn::turn,
     waiting::Waiting,
 };
 use rings_chain::{Chain, RingState, Submitter};
-use rings_protocol::{crypto::SecretKey, eip712::Domain, Address};
+use rings_protocol::{crypto::Signer, eip712::Domain, Address};
 use rings_store::{BlockStore, StoreConfig};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -32,8 +33,8 @@ pub(super) const PROCESSES: &str = "processes.redb";
 
 /// Everything that a member needs, open.
 pub(super) struct Opened {
-    /// The member's key, which signs votes, log nodes and transactions.
-    pub(super) key: SecretKey,
+    /// The member's key, or who has it: it signs votes, log nodes and transactions.
+    pub(super) key: MemberKey,
     /// Chain and ring.
     pub(super) domain: Domain,
     pub(super) chain: Chain,
@@ -58,7 +59,7 @@ impl Opened {
     /// Opens everything, in the order that the opening comment of this file explains.
     pub(super) async fn new(
         config: &NodeConfig,
-        key: SecretKey,
+        key: MemberKey,
         store: Arc<dyn BlockStore>,
         waiting: &Waiting,
     ) -> Result<Self, MemberError> {

@@ -8,10 +8,13 @@
 //! who needs one asks a member that holds nodes under it (`core/keys.rs`). A key is on disk, wrapped to this member's own
 //! account, before it seals anything.
 
-use crate::state::{MemberState, StateError};
+use crate::{
+    signer::MemberKey,
+    state::{MemberState, StateError},
+};
 use rings_protocol::{
     cids::node_cid,
-    crypto::{PublicKey, SecretKey},
+    crypto::{PublicKey, SecretKey, Signer},
     eip712::Domain,
     private::{
         node_key, unwrap, Keyring, LogForm, ReadKey, Rotation, Unsealed, WrapError, WrappedKey,
@@ -39,6 +42,9 @@ pub enum KeyError {
     /// It is another key than the one that was asked for.
     #[error("a member gave another key than the one that was asked for")]
     Another,
+    /// The member's key is not here.
+    #[error("the keys of a private ring are wrapped to the member's key, and a signer has it, which unwraps nothing: use [key] in this ring")]
+    Signer,
     /// The ring is not private.
     #[error("this member was not told that the ring is private; set [ring] readers")]
     Open,
@@ -46,7 +52,7 @@ pub enum KeyError {
 
 /// The keys of the ring.
 pub struct RingKeys {
-    key: SecretKey,
+    key: MemberKey,
     /// The accounts that this member lets read; nobody where the ring is open.
     readers: BTreeSet<Address>,
     state: Arc<MemberState>,
@@ -58,19 +64,21 @@ impl RingKeys {
     /// With the keys that are on disk. `readers` is empty for a ring that everybody may read.
     ///
     /// # Errors
-    /// [`StateError`].
+    /// [`KeyError`].
     pub fn open(
         domain: Domain,
-        key: SecretKey,
+        key: impl Into<MemberKey>,
         readers: &[Address],
         state: Arc<MemberState>,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, KeyError> {
+        let key = key.into();
         let mut readers: BTreeSet<_> = readers.iter().copied().collect();
         let form = match readers.is_empty() {
             true => LogForm::Open(domain),
             false => {
                 readers.insert(key.address());
-                LogForm::Private(Box::new(keyring(domain, &key, &readers, &state)?))
+                let secret = key.secret().ok_or(KeyError::Signer)?;
+                LogForm::Private(Box::new(keyring(domain, secret, &readers, &state)?))
             }
         };
         Ok(Self {
@@ -138,8 +146,8 @@ impl RingKeys {
         let (digest, bytes) = wraps.to_block();
         let block = Block::new(node_cid(digest), bytes.into())?;
         self.change(|keys| {
-            if let Ok(wrapped) = unwrap(keys.domain(), &self.key, own) {
-                add(keys, wrapped.1);
+            if let Ok(key) = self.unwrap(keys.domain(), own) {
+                add(keys, key.1);
             }
             keys.announced(&rotation, 0);
         });
@@ -151,7 +159,7 @@ impl RingKeys {
     /// # Errors
     /// [`KeyError`].
     pub fn take(&self, name: Digest, wrapped: &[u8]) -> Result<(), KeyError> {
-        let (epoch, key) = unwrap(self.form().domain(), &self.key, wrapped)?;
+        let (epoch, key) = self.unwrap(self.form().domain(), wrapped)?;
         let WrappedKey::Read(read) = &key else {
             return Err(KeyError::Another);
         };
@@ -187,6 +195,12 @@ impl RingKeys {
         let wrapped = keys.wrap(epoch, &WrappedKey::Read(read.clone()), to, random);
         // Only accounts in `readers` are approved, and the keyring asks that.
         wrapped.ok().map(|(_, wrapped)| wrapped)
+    }
+
+    /// A wrapping for this member. There is no private ring without the key on this machine.
+    fn unwrap(&self, domain: &Domain, wrapped: &[u8]) -> Result<(u64, WrappedKey), KeyError> {
+        let key = self.key.secret().ok_or(KeyError::Signer)?;
+        Ok(unwrap(domain, key, wrapped)?)
     }
 
     fn change(&self, change: impl FnOnce(&mut Keyring)) {

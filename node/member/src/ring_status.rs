@@ -12,6 +12,7 @@ use super::{clock, counters::Counters};
 use rings_chain::RingState;
 use rings_network::{Peer, PeerId};
 use rings_protocol::{crypto::PublicKey, message::Vote, Address, Digest};
+use rings_store::StoreSize;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -49,7 +50,7 @@ impl Cost {
 /// How a member can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Its peer id, which follows from its public key.
+    /// Its peer id: the one that it has announced, or that of its public key.
     pub peer: PeerId,
     /// Its public key, to which keys of a private ring are wrapped.
     pub public_key: PublicKey,
@@ -86,6 +87,8 @@ pub struct Snapshot {
     pub own_address: Option<Vec<u8>>,
     /// Why the chain does not have those that it should.
     pub not_announced: Option<String>,
+    /// How much the block store holds.
+    pub store: StoreSize,
     /// What members' accounts hold, in wei, as far as it was asked.
     pub funds: BTreeMap<Address, u128>,
     /// What a registration costs, once that is known.
@@ -244,18 +247,40 @@ impl RingStatus {
     }
 
     /// Records how a member can be reached.
+    ///
+    /// A member may announce any peer id. One that is another member's is not believed, so that nobody is taken for somebody else:
+    /// the member whose key gives the id has it, and else the one that was known to have it before.
     pub fn announced(&self, member: Address, key: &PublicKey, multiaddress: Vec<u8>) {
-        match PeerId::from_public_key(&key.compressed()) {
-            Ok(peer) => {
-                let contact = Contact {
-                    peer,
-                    public_key: *key,
-                    multiaddress,
-                };
-                self.lock().contacts.insert(member, contact);
+        let of_key = PeerId::from_public_key(&key.compressed());
+        let named = PeerId::of_member(&key.compressed(), &multiaddress);
+        let (peer, of_key) = match (named, of_key) {
+            (Ok(peer), Ok(of_key)) => (peer, of_key),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%member, %error, "the public key on chain is invalid");
+                return;
             }
-            Err(error) => tracing::warn!(%member, %error, "the public key on chain is invalid"),
+        };
+        let mut snapshot = self.lock();
+        let mut contacts = snapshot.contacts.iter();
+        let holder = contacts.find(|(other, contact)| **other != member && contact.peer == peer);
+        let holder = holder.map(|(other, _)| *other);
+        if let Some(other) = holder {
+            let (liar, right) = match peer == of_key {
+                true => (other, member),
+                false => (member, other),
+            };
+            tracing::warn!(%liar, %right, %peer, "a member has announced the peer id of another one, and is not believed");
+            snapshot.contacts.remove(&liar);
+            if liar == member {
+                return;
+            }
         }
+        let contact = Contact {
+            peer,
+            public_key: *key,
+            multiaddress,
+        };
+        snapshot.contacts.insert(member, contact);
     }
 
     /// This process sends an announcement. Its event may come back before the transaction is known to be in a block.
@@ -280,6 +305,11 @@ impl RingStatus {
     /// Why the chain does not say how this member can be reached; `None` when it does.
     pub fn not_announced(&self, reason: Option<String>) {
         self.lock().not_announced = reason;
+    }
+
+    /// Records how much the block store holds.
+    pub fn store(&self, size: StoreSize) {
+        self.lock().store = size;
     }
 
     /// Records what accounts hold, and what a registration costs.
@@ -374,6 +404,7 @@ impl RingStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rings_protocol::crypto::SecretKey;
 
     #[test]
     fn an_account_pays_for_as_many_registrations_as_it_can_send() {
@@ -389,6 +420,36 @@ mod tests {
             None,
             "the price is not known"
         );
+    }
+
+    #[test]
+    fn nobody_is_taken_for_another_by_announcing_its_peer_id() {
+        let status = RingStatus::new(Address([1; 20]), BTreeSet::new());
+        let key = |n: u8| SecretKey::from_bytes(&[n; 32]).unwrap().public_key();
+        let of_key = |n: u8| PeerId::from_public_key(&key(n).compressed()).unwrap();
+        let behind = |peer: PeerId| rings_network::joined(&[], Some(&peer));
+        let member = |n: u8| key(n).address();
+
+        // The second has a key of its own for the network, and the third claims it.
+        status.announced(member(2), &key(2), behind(of_key(20)));
+        assert_eq!(status.member_of(&of_key(20)), Some(member(2)));
+        assert_eq!(status.member_of(&of_key(2)), None);
+        status.announced(member(3), &key(3), behind(of_key(20)));
+        assert_eq!(status.member_of(&of_key(20)), Some(member(2)));
+        assert!(!status.known_contacts().contains(&member(3)));
+
+        // It claims the fourth's, before that one announces itself.
+        status.announced(member(3), &key(3), behind(of_key(4)));
+        status.announced(member(4), &key(4), Vec::new());
+        assert_eq!(status.member_of(&of_key(4)), Some(member(4)));
+        assert!(!status.known_contacts().contains(&member(3)));
+
+        // It may always go back to what is its own, and the second may change.
+        status.announced(member(3), &key(3), Vec::new());
+        status.announced(member(2), &key(2), behind(of_key(21)));
+        assert_eq!(status.member_of(&of_key(3)), Some(member(3)));
+        assert_eq!(status.member_of(&of_key(21)), Some(member(2)));
+        assert_eq!(status.member_of(&of_key(20)), None);
     }
 
     #[test]

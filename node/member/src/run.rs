@@ -11,7 +11,7 @@ use super::{
     api::Api,
     blocks::MemberBlocks,
     clients::{follow as follow_clients, hear, prove, relay, Clients, KeeperParts},
-    config::{NodeConfig, TlsFiles},
+    config::{KeyConfig, NodeConfig, TlsFiles},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
     error::MemberError,
@@ -25,6 +25,8 @@ use super::{
     processes::{drive, find, ProcessParts, Processes},
     running::Running,
     serve::{LogShelf, Shelf},
+    signer::{network_secret, MemberKey},
+    sizes::measure,
     state::{ClientState, Cost, Identity, ProcessState},
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
@@ -34,14 +36,16 @@ use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
 use rings_protocol::{
     assembly::Settings,
+    crypto::{SecretKey, Signer},
     member::{Member, Setup},
     request::Limits,
     Digest,
 };
-use rings_store::BlockSource;
+use rings_store::{BlockSource, BlockStore};
 use std::{fs, sync::Arc};
 use tokio::sync::{broadcast, mpsc, Notify};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Requests on which two thirds have agreed that wait for the processes. If more come, all executions are looked at.
 const AGREED: usize = 1_024;
@@ -65,17 +69,24 @@ pub async fn run(
     // addresses, port), so that it is reported before anything waits for the chain.
     let _lock = DataLock::take(&path)?;
     layout::check(&path)?;
-    let key = keystore::load(&config.key.keystore, config.key.password_file.as_deref())?;
+    let (me, key) = match &config.key {
+        KeyConfig::Here(files) => {
+            let key = keystore::load(&files.keystore, files.password_file.as_deref())?;
+            (key.address(), Some(key))
+        }
+        KeyConfig::Signer(signer) => (signer.address, None),
+    };
+    let name = Name::new(&config, key.as_ref())?;
     let token = Token::read(&config.rpc.token_file)?;
-    let policy = Policy::new(&config)?;
+    let policy = Policy::new(&config, name.announced)?;
     let tls = config.rpc.tls.as_ref().map(tls).transpose()?;
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
     let waiting = Arc::new(Waiting::default());
     let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
-        me: key.address(),
-        peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
+        me,
+        peer_id: name.peer.to_string(),
         ring: config.ring.address,
         is_private: !config.ring.readers.is_empty(),
         store: Arc::clone(&store),
@@ -97,12 +108,17 @@ pub async fn run(
     // Opening may wait for the chain for any time, so the shutdown must be able to end it.
     let opened = tokio::select! {
         () = shutdown.cancelled() => Ok(None),
-        opened = Opened::new(&config, key, store, &waiting) => opened.map(Some),
+        opened = open(&config, key, store, &waiting) => opened.map(Some),
     };
     match opened {
         Ok(Some(opened)) => {
             opened
-                .run(config, (policy, faults), (&entrance, news), (parts, stop))
+                .run(
+                    config,
+                    (policy, faults, name),
+                    (&entrance, news),
+                    (parts, stop),
+                )
                 .await
         }
         ended => {
@@ -110,6 +126,46 @@ pub async fn run(
             parts.end().await;
             ended.map(drop)
         }
+    }
+}
+
+/// Opens the member, with its key or with the signer that has it.
+async fn open(
+    config: &NodeConfig,
+    key: Option<SecretKey>,
+    store: Arc<dyn BlockStore>,
+    waiting: &Waiting,
+) -> Result<Opened, MemberError> {
+    let key = match (&config.key, key) {
+        (KeyConfig::Signer(signer), _) => {
+            MemberKey::Remote(Arc::new(waiting.signer(signer).await?))
+        }
+        (KeyConfig::Here(_), Some(key)) => MemberKey::Here(key),
+        (KeyConfig::Here(files), None) => {
+            let password = files.password_file.as_deref();
+            MemberKey::Here(keystore::load(&files.keystore, password)?)
+        }
+    };
+    Opened::new(config, key, store, waiting).await
+}
+
+/// Who this member is among its peers.
+struct Name {
+    secret: Zeroizing<[u8; 32]>,
+    peer: PeerId,
+    /// What the chain has to be told, because it does not follow from the member's key.
+    announced: Option<PeerId>,
+}
+
+impl Name {
+    fn new(config: &NodeConfig, key: Option<&SecretKey>) -> Result<Self, MemberError> {
+        let (secret, is_its_own) = network_secret(config, key)?;
+        let peer = PeerId::of_secret(&secret)?;
+        Ok(Self {
+            secret,
+            peer,
+            announced: is_its_own.then_some(peer),
+        })
     }
 }
 
@@ -133,7 +189,7 @@ impl Opened {
     async fn run(
         self,
         config: NodeConfig,
-        (policy, faults): (Policy, Faults),
+        (policy, faults, name): (Policy, Faults, Name),
         (entrance, news): (&Entrance, News),
         (mut parts, stop): (Running, CancellationToken),
     ) -> Result<(), MemberError> {
@@ -144,7 +200,7 @@ impl Opened {
             events,
             requests,
             task: swarm,
-        } = rings_network::start(self.network_config(&config)).await?;
+        } = rings_network::start(self.network_config(&config, name.secret)).await?;
         // The members that are known already may connect from the start; the core keeps the list up to date afterwards.
         network.set_peers(self.shared.peers()).await;
         let (outbox, inbox) = mpsc::channel(INBOX);
@@ -214,6 +270,12 @@ impl Opened {
         parts.run("forks of avatars", proved);
         let shelf = self.shelf(clients);
         parts.run("answers to peers", answer_all(requests, shelf));
+        let sizes = measure(
+            Arc::clone(&self.store),
+            Arc::clone(&self.shared),
+            stop.clone(),
+        );
+        parts.run("store's size", sizes);
         let announcer = self.announcer(network.clone(), policy, announce);
         parts.run("announcement", announcer.run::<MemberError>(stop.clone()));
         tokio::spawn(tell_sandbox(Arc::clone(&pools)));
@@ -233,9 +295,13 @@ impl Opened {
     }
 
     /// The network's settings. The topic names chain and ring, so members of other rings hear nothing.
-    fn network_config(&self, config: &NodeConfig) -> rings_network::Config {
+    fn network_config(
+        &self,
+        config: &NodeConfig,
+        secret: Zeroizing<[u8; 32]>,
+    ) -> rings_network::Config {
         rings_network::Config {
-            secret: self.key.to_bytes(),
+            secret,
             listen: config.network.listen.clone(),
             limits: rings_network::Limits::default(),
             topic: format!("/rings/{}/{}", self.domain.chain_id, self.domain.ring),

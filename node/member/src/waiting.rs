@@ -1,12 +1,17 @@
-//! Waiting for the chain while a member starts.
+//! Waiting for the chain, or for a signer, while a member starts.
 //!
 //! A member needs its chain before it can open its state: the chain's id says whose state it is. An endpoint that cannot be
 //! reached does not end the member. [`Waiting::patiently`] asks again, and [`Waiting::trouble`] says meanwhile, to status
 //! and health, what is waited for.
 
+use super::{
+    config::SignerConfig,
+    signer::{RemoteSigner, SignerError},
+};
 use rings_chain::{ChainError, Class};
 use rings_protocol::backoff::Backoff;
 use std::{
+    error::Error,
     future::Future,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -37,10 +42,33 @@ impl Waiting {
     where
         F: Future<Output = Result<T, ChainError>>,
     {
+        let may_pass = |error: &ChainError| error.class() == Class::Transient;
+        self.until_it_answers("its chain", ask, may_pass).await
+    }
+
+    /// Asks a signer for the member's key until it answers.
+    ///
+    /// # Errors
+    /// [`SignerError`] that waiting cannot mend: it does not have the key, or a file is wrong.
+    pub async fn signer(&self, config: &SignerConfig) -> Result<RemoteSigner, SignerError> {
+        let ask = || RemoteSigner::connect(config);
+        self.until_it_answers("its signer", ask, SignerError::is_transient)
+            .await
+    }
+
+    async fn until_it_answers<T, E: Error + 'static, F>(
+        &self,
+        what: &'static str,
+        ask: impl Fn() -> F,
+        may_pass: impl Fn(&E) -> bool,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         loop {
             match ask().await {
-                Err(error) if error.class() == Class::Transient => self.note(&error),
+                Err(error) if may_pass(&error) => self.note(what, &error),
                 answer => {
                     *self.lock() = None;
                     return answer;
@@ -50,11 +78,11 @@ impl Waiting {
         }
     }
 
-    fn note(&self, error: &ChainError) {
-        let cause = error as &dyn std::error::Error;
+    fn note(&self, what: &'static str, error: &(impl Error + 'static)) {
+        let cause = error as &(dyn Error + 'static);
         tracing::warn!(
             error = cause,
-            "the member waits for its chain, and asks it again"
+            "the member waits for {what}, and asks it again"
         );
         *self.lock() = Some(error.to_string());
     }

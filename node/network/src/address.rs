@@ -123,6 +123,15 @@ pub(crate) fn split(joined: &Multiaddr) -> Vec<Multiaddr> {
     addresses
 }
 
+/// The peer id that stands behind addresses on chain, if one does.
+pub(crate) fn named_peer(joined: &[u8]) -> Option<PeerId> {
+    let joined = Multiaddr::try_from(joined.to_vec()).ok()?;
+    match joined.iter().last()? {
+        Protocol::P2p(peer) => Some(peer),
+        _ => None,
+    }
+}
+
 /// Reads the addresses of a peer. They come from other people, so addresses that cannot be used are ignored.
 pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms {
     let mut forms = Forms::default();
@@ -130,7 +139,7 @@ pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms
     let mut all = Vec::new();
     for bytes in addresses.iter().take(limit) {
         match Multiaddr::try_from(bytes.clone()) {
-            Ok(joined) => all.extend(split(&joined)),
+            Ok(joined) => all.extend(split(&joined).into_iter().filter(is_somewhere)),
             Err(error) => tracing::warn!(%peer, %error, "ignoring bytes that are not an address"),
         }
     }
@@ -143,6 +152,11 @@ pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms
         }
     }
     forms
+}
+
+/// Whether this is more than a peer id alone, which is all that a member announces that has no address.
+pub(crate) fn is_somewhere(address: &Multiaddr) -> bool {
+    !matches!(address.iter().next(), Some(Protocol::P2p(_)))
 }
 
 /// Adds an address by the transport that the peer announced, and by the other one to those that are tried after all
@@ -263,6 +277,30 @@ mod tests {
         let foreign = format!("/ip4/10.0.0.2/tcp/1/p2p/{other}");
         let forms = read(&peer, &[&own, &foreign]);
         assert_eq!(texts(&forms.announced), ["/ip4/10.0.0.1/tcp/1"]);
+    }
+
+    #[test]
+    fn a_peer_id_behind_all_addresses_is_that_of_the_member() {
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let joined = format!("/ip4/10.0.0.1/tcp/1/dns/a.example/udp/2/quic-v1/p2p/{peer}");
+        let bytes = joined.parse::<Multiaddr>().unwrap().to_vec();
+        assert_eq!(named_peer(&bytes), Some(peer));
+        assert_eq!(read(&peer, &[&joined]).announced.len(), 2);
+        // It stands behind the last address, and says nothing of the others.
+        assert_eq!(read(&other, &[&joined]).announced.len(), 1);
+        let alone = format!("/p2p/{peer}");
+        let bytes = alone.parse::<Multiaddr>().unwrap().to_vec();
+        assert_eq!(named_peer(&bytes), Some(peer));
+        assert_eq!(read(&peer, &[&alone]), Forms::default());
+        for without in [
+            "/ip4/10.0.0.1/tcp/1",
+            &format!("/p2p/{peer}/ip4/10.0.0.1/tcp/1"),
+        ] {
+            let bytes = without.parse::<Multiaddr>().unwrap().to_vec();
+            assert_eq!(named_peer(&bytes), None, "{without}");
+        }
+        assert_eq!(named_peer(&[]), None);
+        assert_eq!(named_peer(&[0xff]), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Names of peers, and the key pair that a name is derived from.
 //!
-//! A peer id is the secp256k1 public key itself, encoded and not hashed. The same key gives the member's account. So
-//! who has read a member's public key from the chain knows its peer id, and a connection that has shown the peer id has
-//! shown which member it is.
+//! A peer id is a secp256k1 public key itself, encoded and not hashed. Mostly it is the key that gives the member's account: then
+//! who has read a member's public key from the chain knows its peer id. A member whose key is not on its machine has another one for
+//! the network, and names it at the end of the addresses that it announces in a transaction of its own ([`PeerId::of_member`]). Either
+//! way, a connection that has shown the peer id has shown which member it is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,6 @@ use zeroize::Zeroizing;
 
 /// The name of a peer: its secp256k1 public key, encoded without hashing, "16Uiu2HA…".
 ///
-/// It is derived from the same key as the member's account, so the name follows from the public key on chain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub(crate) libp2p::PeerId);
 
@@ -22,6 +22,9 @@ pub enum PeerIdError {
     /// Not a compressed point on the curve.
     #[error("not a compressed secp256k1 public key: give the 33 bytes of a point on the curve")]
     PublicKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not a secret of the curve.
+    #[error("not a secp256k1 secret: its 32 bytes are zero or too large")]
+    Secret(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Not the text of a peer id.
     #[error("\"{text}\" is not a peer id: it looks like 16Uiu2HA…")]
     Text {
@@ -45,6 +48,26 @@ impl PeerId {
         secp256k1::PublicKey::try_from_bytes(compressed)
             .map(|key| Self(PublicKey::from(key).to_peer_id()))
             .map_err(|error| PeerIdError::PublicKey(error.into()))
+    }
+
+    /// The name of a member among peers: the one at the end of what it has announced on chain, or else that of its public key.
+    ///
+    /// # Errors
+    /// If the bytes are not a point on the curve.
+    pub fn of_member(public_key: &[u8; 33], announced: &[u8]) -> Result<Self, PeerIdError> {
+        match crate::address::named_peer(announced) {
+            Some(peer) => Ok(Self(peer)),
+            None => Self::from_public_key(public_key),
+        }
+    }
+
+    /// The name that a network secret gives.
+    ///
+    /// # Errors
+    /// If the bytes are not a secret of the curve.
+    pub fn of_secret(secret: &Zeroizing<[u8; 32]>) -> Result<Self, PeerIdError> {
+        let pair = keypair(secret).map_err(|error| PeerIdError::Secret(error.into()))?;
+        Ok(Self(pair.public().to_peer_id()))
     }
 
     /// The name in binary form (a multihash).

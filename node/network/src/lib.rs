@@ -68,7 +68,9 @@ pub use event::{Event, PeerRequest, Reply, Verdict};
 pub use handle::Network;
 pub use identity::{PeerId, PeerIdError};
 pub use limits::Limits;
-pub use own::{announcement, is_of_this_machine, OwnAddresses, MAX_ANNOUNCED, MAX_ANNOUNCED_BYTES};
+pub use own::{
+    announcement, is_of_this_machine, joined, OwnAddresses, MAX_ANNOUNCED, MAX_ANNOUNCED_BYTES,
+};
 pub use peer::Peer;
 pub use reach::Unreachable;
 pub use start::{start, Config, Started};

@@ -12,7 +12,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 
 use crate::address::{HostPort, Transport};
-use crate::NetworkError;
+use crate::{NetworkError, PeerId};
 
 /// Most addresses that are announced.
 pub const MAX_ANNOUNCED: usize = 8;
@@ -139,6 +139,22 @@ fn usefulness(ip: IpAddr) -> Use {
 /// Addresses that providers share among their customers (RFC 6598).
 fn is_shared(ip: Ipv4Addr) -> bool {
     ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1])
+}
+
+/// What the chain is given: the addresses one behind the other, the best first, and behind them the name of the peer, where it does
+/// not follow from the member's key. The last addresses are left out where there is no room for them.
+pub fn joined(addresses: &[Vec<u8>], peer: Option<&PeerId>) -> Vec<u8> {
+    let name = peer.map(|peer| Multiaddr::empty().with(Protocol::P2p(peer.0)).to_vec());
+    let name = name.unwrap_or_default();
+    let mut bytes = Vec::new();
+    for address in addresses {
+        if bytes.len() + address.len() + name.len() > MAX_ANNOUNCED_BYTES {
+            break;
+        }
+        bytes.extend_from_slice(address);
+    }
+    bytes.extend(name);
+    bytes
 }
 
 /// Reads addresses that a person has configured to be announced, into the bytes for the chain.
@@ -279,6 +295,22 @@ mod tests {
         let list = own(&many, &[]).to_announce(false);
         assert_eq!(list.len(), MAX_ANNOUNCED);
         assert!(list.concat().len() <= MAX_ANNOUNCED_BYTES);
+    }
+
+    #[test]
+    fn a_name_that_does_not_follow_from_the_key_stands_behind_the_addresses() {
+        let peer = PeerId(libp2p::PeerId::random());
+        let two = own(&["/ip4/10.1.2.3/tcp/1", "/ip4/198.51.100.1/tcp/1"], &[]);
+        let two = two.to_announce(false);
+        assert_eq!(joined(&two, None), two.concat());
+        let text = address_text(&joined(&two, Some(&peer)));
+        let expected = format!("/ip4/198.51.100.1/tcp/1, /ip4/10.1.2.3/tcp/1/p2p/{peer}");
+        assert_eq!(text, Some(expected));
+        assert_eq!(address_text(&joined(&[], Some(&peer))), None);
+        let alone = crate::address::named_peer(&joined(&[], Some(&peer)));
+        assert_eq!(alone, Some(peer.0));
+        let long = vec![vec![0; 100]; 3];
+        assert!(joined(&long, Some(&peer)).len() <= MAX_ANNOUNCED_BYTES);
     }
 
     #[test]

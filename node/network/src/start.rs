@@ -35,7 +35,7 @@ const IDLE_FOR_EVER: Duration = Duration::MAX;
 /// What the network needs to start.
 #[derive(Clone)]
 pub struct Config {
-    /// The member's secp256k1 secret; the peer's name follows from it.
+    /// A secp256k1 secret; the peer's name follows from it.
     pub secret: Zeroizing<[u8; 32]>,
     /// Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/4001` and `/ip4/0.0.0.0/udp/4001/quic-v1`; port 0 takes any.
     /// Without any, the node dials others and cannot be dialed.

@@ -1,13 +1,15 @@
 //! Addresses for people.
 
-use crate::address::split;
+use crate::address::{is_somewhere, split};
 use libp2p::Multiaddr;
 
 /// The text forms of the addresses that bytes on chain hold, such as `/ip4/127.0.0.1/tcp/4001`; none if the bytes are not
-/// a multiaddress.
+/// a multiaddress. A peer id alone is no address.
 pub fn address_texts(bytes: &[u8]) -> Vec<String> {
     let joined = Multiaddr::try_from(bytes.to_vec()).unwrap_or_else(|_| Multiaddr::empty());
-    split(&joined).iter().map(ToString::to_string).collect()
+    let addresses = split(&joined);
+    let addresses = addresses.iter().filter(|address| is_somewhere(address));
+    addresses.map(ToString::to_string).collect()
 }
 
 /// As [`address_texts`], joined into one line; `None` if there is no address.

@@ -134,7 +134,9 @@ fn digests(log: &Log, domain: &Domain) -> Vec<Digest> {
     let nodes = log.0.iter();
     let digests = nodes.map(|node| {
         let signed = node.signed();
-        domain.log_node(node.seq(), signed.prev, signed.content)
+        domain
+            .log_node(node.seq(), signed.prev, signed.content)
+            .digest()
     });
     digests.collect()
 }

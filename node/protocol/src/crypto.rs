@@ -4,6 +4,9 @@
 //! the peer id. [`SecretKey::sign`] signs a 32-byte digest, which comes from [`crate::eip712`]. [`Signature::recover`]
 //! gives back the key that signed, so a signature needs no key beside it.
 //!
+//! Members sign through the trait [`Signer`]: the key is here, or a service has it. Such services do not sign a digest, because nobody
+//! could see what it stands for; they hash what they are given. So a [`Signer`] gets the bytes themselves.
+//!
 //! A signature is accepted only in one form (EIP-2): `s` in the lower half of the order, and `v` 27 or 28. Otherwise
 //! anybody could change the bytes of a signed message without changing its meaning.
 
@@ -28,6 +31,56 @@ pub enum CryptoError {
     /// Signing failed inside the library. With RFC 6979 and a valid key this does not happen.
     #[error("signing failed; the key may be damaged")]
     Sign,
+    /// The service that has the key gives no signature now. Whoever wants one may try again.
+    #[error("the signer gives no signature: {reason}")]
+    SignerAway {
+        /// What it answered, or why it cannot be reached.
+        reason: String,
+    },
+}
+
+impl CryptoError {
+    /// Whether it may work later, with the same key and the same bytes.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::SignerAway { .. })
+    }
+}
+
+/// Who signs for an account: a [`SecretKey`] on this machine, or a service that has the key.
+pub trait Signer: Send + Sync {
+    /// The public key of the account.
+    fn public_key(&self) -> PublicKey;
+
+    /// Signs the keccak-256 of these bytes. It may take as long as a request over the network.
+    ///
+    /// # Errors
+    /// [`CryptoError::SignerAway`] when a service gives no signature now; [`CryptoError::Sign`].
+    fn sign_hashed(&self, bytes: &[u8]) -> Result<Signature, CryptoError>;
+
+    /// The account.
+    fn address(&self) -> Address {
+        self.public_key().address()
+    }
+}
+
+impl Signer for SecretKey {
+    fn public_key(&self) -> PublicKey {
+        Self::public_key(self)
+    }
+
+    fn sign_hashed(&self, bytes: &[u8]) -> Result<Signature, CryptoError> {
+        self.sign(&keccak256(bytes))
+    }
+}
+
+impl<T: Signer + ?Sized> Signer for std::sync::Arc<T> {
+    fn public_key(&self) -> PublicKey {
+        (**self).public_key()
+    }
+
+    fn sign_hashed(&self, bytes: &[u8]) -> Result<Signature, CryptoError> {
+        (**self).sign_hashed(bytes)
+    }
 }
 
 /// A private key. Its bytes are overwritten when it is dropped, and `Debug` shows only its account.
@@ -208,6 +261,26 @@ impl Signature {
         signature.parse().map(|_| signature)
     }
 
+    /// As [`Signature::from_slice`], from a library that does not keep to the lower half: the same signature with its `s` there.
+    ///
+    /// # Errors
+    /// [`CryptoError::Malformed`] when the length or a value is wrong.
+    pub fn from_any_half(bytes: &[u8]) -> Result<Self, CryptoError> {
+        let mut bytes: [u8; 65] = bytes.try_into().map_err(|_| CryptoError::Malformed)?;
+        let halves = EcdsaSignature::from_slice(&bytes[..64]);
+        let halves = halves.map_err(|_| CryptoError::Malformed)?;
+        if let Some(lower) = halves.normalize_s() {
+            bytes[..64].copy_from_slice(&lower.to_bytes());
+            // The other point, whose y is odd where that of this one is even.
+            bytes[64] ^= match bytes[64] {
+                0 | 1 => 1,
+                27 | 28 => 27 ^ 28,
+                _ => return Err(CryptoError::Malformed),
+            };
+        }
+        Self::from_slice(&bytes)
+    }
+
     /// The signature as the library wants it. Only `s` in the lower half of the group's order is accepted (EIP-2), as by
     /// the contracts, so that nobody can make a second signature of one.
     fn parse(&self) -> Result<EcdsaSignature, CryptoError> {
@@ -337,6 +410,9 @@ mod tests {
             prop_assert_eq!(Signature::from_slice(&signature.to_bytes()).unwrap(), signature);
             prop_assert!(twin(&signature).recover(&digest).is_err());
             prop_assert!(Signature::from_slice(&twin(&signature).to_bytes()).is_err());
+            for one in [signature, twin(&signature)] {
+                prop_assert_eq!(Signature::from_any_half(&one.to_bytes()).unwrap(), signature);
+            }
         }
 
         /// Two libraries give the same answer, also for invalid signatures.

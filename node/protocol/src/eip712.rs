@@ -1,7 +1,7 @@
 //! What members sign: EIP-712 structs in the domain of their ring (`name "Ring", version "1"`).
 //!
-//! A [`Domain`] names chain and ring. Each of its methods encodes one struct as EIP-712 says and returns the digest to
-//! sign: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::ring_node`] for an
+//! A [`Domain`] names chain and ring. Each of its methods encodes one struct as EIP-712 says and returns it as [`TypedData`], whose
+//! digest is signed: [`Domain::outputs`] for a vote, [`Domain::log_node`] for a node of a log, [`Domain::ring_node`] for an
 //! endorsement, [`Domain::members`] for a change of the membership, [`Domain::held`] for a replica's receipt. What an
 //! avatar signs is encoded here too, and reached through
 //! [`CompoundAction::digest`](crate::flush::CompoundAction::digest).
@@ -35,6 +35,30 @@ pub struct Domain {
     /// The ring's contract.
     pub ring: Address,
     separator: Digest,
+}
+
+/// A struct as EIP-712 signs it: `0x1901 ‖ domain separator ‖ struct hash`. What is signed is the keccak-256 of these bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TypedData {
+    separator: Digest,
+    structure: Digest,
+}
+
+impl TypedData {
+    /// The bytes that are hashed.
+    pub fn bytes(&self) -> [u8; 66] {
+        let mut bytes = [0; 66];
+        bytes[0] = 0x19;
+        bytes[1] = 0x01;
+        bytes[2..34].copy_from_slice(&self.separator.0);
+        bytes[34..].copy_from_slice(&self.structure.0);
+        bytes
+    }
+
+    /// What is signed.
+    pub fn digest(&self) -> Digest {
+        keccak256(&self.bytes())
+    }
 }
 
 /// Collects 32-byte words and hashes them.
@@ -100,17 +124,14 @@ impl Domain {
         self.separator
     }
 
-    /// `keccak256(0x1901 ‖ separator ‖ struct hash)`: what is signed.
-    fn digest(&self, struct_hash: Digest) -> Digest {
-        let mut bytes = [0; 66];
-        bytes[0] = 0x19;
-        bytes[1] = 0x01;
-        bytes[2..34].copy_from_slice(&self.separator.0);
-        bytes[34..].copy_from_slice(&struct_hash.0);
-        keccak256(&bytes)
+    fn typed(&self, structure: Digest) -> TypedData {
+        TypedData {
+            separator: self.separator,
+            structure,
+        }
     }
 
-    /// The digest that a member signs to vote for the outputs of a computation in an epoch.
+    /// What a member signs to vote for the outputs of a computation in an epoch.
     ///
     /// `pins` and `cids` (digests of data) go together; each array is hashed on its own, so that no
     /// element can move from one into the other.
@@ -120,7 +141,7 @@ impl Domain {
         epoch: u64,
         pins: &[u128],
         cids: &[Digest],
-    ) -> Digest {
+    ) -> TypedData {
         let pins = pins
             .iter()
             .fold(Words::default(), |words, pin| words.number(*pin));
@@ -135,10 +156,10 @@ impl Domain {
             .word(pins.hash().0)
             .word(cids.hash().0)
             .hash();
-        self.digest(outputs)
+        self.typed(outputs)
     }
 
-    /// The digest that a member signs to change the membership (`IRing.changeMembers`).
+    /// What a member signs to change the membership (`IRing.changeMembers`).
     ///
     /// `now` are the members as the contract has them: see [`members_hash`]. `enter` and `exit` are in the order of the
     /// call, and `deadline` is in seconds since 1970.
@@ -149,7 +170,7 @@ impl Domain {
         enter: &[Address],
         exit: &[Address],
         deadline: u64,
-    ) -> Digest {
+    ) -> TypedData {
         let change = Words::default()
             .word(keccak256(MEMBERS_TYPE).0)
             .word(members_hash(now).0)
@@ -158,10 +179,10 @@ impl Domain {
             .word(Words::default().addresses(exit).hash().0)
             .number(deadline.into())
             .hash();
-        self.digest(change)
+        self.typed(change)
     }
 
-    /// The digest that a member signs to endorse a ring node (`IRing.registerRingNode`).
+    /// What a member signs to endorse a ring node (`IRing.registerRingNode`).
     ///
     /// `prev` is the ring node before, zero for none. Each of `moves` is a member, the head of its log that the contract
     /// has now (zero for none), and the head that it gets; they are in ascending order of the members.
@@ -171,7 +192,7 @@ impl Domain {
         cid: Digest,
         epoch: u64,
         moves: &[(Address, Digest, Digest)],
-    ) -> Digest {
+    ) -> TypedData {
         let members: Vec<_> = moves.iter().map(|(member, _, _)| *member).collect();
         let words = |pick: fn(&(Address, Digest, Digest)) -> Digest| {
             let each = moves.iter();
@@ -187,7 +208,7 @@ impl Domain {
             .word(words(|(_, before, _)| *before).0)
             .word(words(|(_, _, after)| *after).0)
             .hash();
-        self.digest(node)
+        self.typed(node)
     }
 
     /// The digest that an avatar signs to act (`IRing.flush`). `fields` are the struct's values in their order, the last
@@ -195,37 +216,40 @@ impl Domain {
     pub(crate) fn compound_action(&self, fields: &[[u8; 32]; 9]) -> Digest {
         let typed = Words::default().word(keccak256(COMPOUND_ACTION_TYPE).0);
         let words = fields.iter().fold(typed, |words, word| words.word(*word));
-        self.digest(words.hash())
+        self.typed(words.hash()).digest()
     }
 
-    /// The digest that a replica signs to say that it holds an avatar's log, in the client ring `ring`, up to `head`. This
+    /// What a replica signs to say that it holds an avatar's log, in the client ring `ring`, up to `head`. This
     /// domain is that of the ring that the replica is a member of.
-    pub fn held(&self, ring: Address, avatar: Address, head: Digest) -> Digest {
+    pub fn held(&self, ring: Address, avatar: Address, head: Digest) -> TypedData {
         let held = Words::default()
             .word(keccak256(HELD_TYPE).0)
             .address(ring)
             .address(avatar)
             .word(head.0)
             .hash();
-        self.digest(held)
+        self.typed(held)
     }
 
-    /// The digest that the author of a log node signs: its position, its predecessor and its content.
-    pub fn log_node(&self, seq: u64, prev: Digest, content: Digest) -> Digest {
+    /// What the author of a log node signs: its position, its predecessor and its content.
+    pub fn log_node(&self, seq: u64, prev: Digest, content: Digest) -> TypedData {
         let node = Words::default()
             .word(keccak256(LOG_NODE_TYPE).0)
             .number(seq.into())
             .word(prev.0)
             .word(content.0)
             .hash();
-        self.digest(node)
+        self.typed(node)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::SecretKey, gate::FAILURE_PIN};
+    use crate::{
+        crypto::{SecretKey, Signer},
+        gate::FAILURE_PIN,
+    };
     use proptest::prelude::*;
 
     fn computation(gate: u8, inputs: u8) -> Computation {
@@ -290,7 +314,7 @@ mod tests {
         let key = SecretKey::from_bytes(&[0x46; 32]).unwrap();
         let members = [Address([2; 20]), Address([1; 20])];
         let enter = [Address([3; 20]), Address([4; 20])];
-        for (digest, signature) in [
+        for (data, signature) in [
             (
                 domain().outputs(
                     computation(0x22, 0x55),
@@ -317,7 +341,7 @@ mod tests {
                 "0x246e975a108a02e3d735bba2076f5a42a2f5a071aaaf3e0b2ec8481787ef0d3f67445804fda674e84ac99f9426d68b1c087a970bfb96ad80db70ad44c24607dd1c",
             ),
         ] {
-            let signed = key.sign(&digest).unwrap().to_bytes();
+            let signed = key.sign_hashed(&data.bytes()).unwrap().to_bytes();
             assert_eq!(format!("0x{}", hex::encode(signed)), signature);
         }
     }
@@ -332,7 +356,7 @@ mod tests {
             (0x44, "0xdd6dc64cb60564107dcca7532ed42ec26cdbb4ba55c6ef2a678c0f2575608a800217d9221880df5c1995b1299dd2d938a8137df7160188e4d28fb51f8ef7cbec1b"),
         ] {
             let node = domain.log_node(7, Digest([0x22; 32]), Digest([content; 32]));
-            let signed = key.sign(&node).unwrap().to_bytes();
+            let signed = key.sign(&node.digest()).unwrap().to_bytes();
             assert_eq!(format!("0x{}", hex::encode(signed)), signature);
         }
     }

@@ -8,10 +8,11 @@
 //! [`Prepared::committed`] hands out only when the caller says that node and results are on disk.
 
 use crate::{
-    crypto::{CryptoError, SecretKey},
-    eip712::Domain,
+    assembly::Endorsement,
+    crypto::{CryptoError, Signer},
+    eip712::{Domain, TypedData},
     gate::Computation,
-    log::{seal, LogNode, OwnLog, SealError, MAX_BODY_MESSAGES, MAX_NODE_BYTES},
+    log::{seal, LogNode, NodeError, OwnLog, SealError, MAX_BODY_MESSAGES, MAX_NODE_BYTES},
     message::{Message, MessageError, Outputs, Vote},
     private::{Keyring, PrivateSealError, SealedError},
     request::{RequestKey, RequestVote},
@@ -58,7 +59,9 @@ pub struct Round {
     pub votes: Vec<Draft>,
     /// Votes on requests.
     pub request_votes: Vec<RequestVote>,
-    /// Messages that no rule forbids to write: requests, choices, proposals, endorsements, applications' messages.
+    /// Ring nodes to endorse: the digest of the header, and what is signed.
+    pub endorsements: Vec<(Digest, TypedData)>,
+    /// Messages that no rule forbids to write: requests, choices, proposals, applications' messages.
     pub messages: Vec<Message>,
 }
 
@@ -98,7 +101,7 @@ pub enum PrepareError<E> {
     #[error("the vote cannot be written")]
     Message(#[source] MessageError),
     /// A signature could not be made.
-    #[error("the vote cannot be signed")]
+    #[error("a vote or an endorsement cannot be signed")]
     Sign(#[source] CryptoError),
     /// The node that carries the votes cannot be made.
     #[error("the votes cannot be added to the own log")]
@@ -111,10 +114,35 @@ pub enum PrepareError<E> {
     Reread(#[source] Box<SealedError>),
 }
 
+impl<E> PrepareError<E> {
+    /// Why there is no signature, if that is all that is missing.
+    pub fn unsigned(&self) -> Option<&CryptoError> {
+        match self {
+            Self::Sign(error) => Some(error),
+            Self::Seal(SealError::Node(node)) => of_node(node),
+            Self::Private(error) => match &**error {
+                PrivateSealError::Node(SealError::Node(node)) => of_node(node),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn of_node(node: &NodeError) -> Option<&CryptoError> {
+    match node {
+        NodeError::Signature { source, .. } => Some(source),
+        _ => None,
+    }
+}
+
 impl Round {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.votes.is_empty() && self.request_votes.is_empty() && self.messages.is_empty()
+        self.votes.is_empty()
+            && self.request_votes.is_empty()
+            && self.endorsements.is_empty()
+            && self.messages.is_empty()
     }
 }
 
@@ -180,20 +208,28 @@ pub struct Waiting {
     pub votes: VecDeque<Draft>,
     /// Votes on requests.
     pub request_votes: VecDeque<RequestVote>,
+    /// Ring nodes to endorse.
+    pub endorsements: VecDeque<(Digest, TypedData)>,
     /// Other messages.
     pub messages: VecDeque<Message>,
 }
 
 /// Bytes that a message takes in a node besides its payload, at most: domain, status and type of Rings' own messages.
 const MESSAGE_BYTES: usize = 256;
+/// The payload of an endorsement, at most.
+const ENDORSEMENT_BYTES: usize = 256;
 
 impl Waiting {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.votes.is_empty() && self.request_votes.is_empty() && self.messages.is_empty()
+        self.votes.is_empty()
+            && self.request_votes.is_empty()
+            && self.endorsements.is_empty()
+            && self.messages.is_empty()
     }
 
-    /// Takes out as much as fits into one node: votes on gates first, then votes on requests, then the rest.
+    /// Takes out as much as fits into one node: votes on gates first, then votes on requests, then
+    /// endorsements, then the rest.
     pub fn take(&mut self) -> Round {
         let (mut room, mut places) = (MAX_NODE_BYTES - NODE_OVERHEAD, MAX_BODY_MESSAGES);
         let size = |vote: &Draft| VOTE_BYTES + OUTPUT_BYTES * vote.outputs.iter().count();
@@ -203,11 +239,14 @@ impl Waiting {
             Outcome::Failure(_) => VOTE_BYTES,
         };
         let request_votes = fitting(&mut self.request_votes, &mut room, &mut places, size);
+        let size = |_: &(Digest, TypedData)| MESSAGE_BYTES + ENDORSEMENT_BYTES;
+        let endorsements = fitting(&mut self.endorsements, &mut room, &mut places, size);
         let size = |message: &Message| MESSAGE_BYTES + message.payload.len();
         let messages = fitting(&mut self.messages, &mut room, &mut places, size);
         Round {
             votes,
             request_votes,
+            endorsements,
             messages,
         }
     }
@@ -217,6 +256,7 @@ impl Waiting {
         let Round {
             votes,
             request_votes,
+            endorsements,
             messages,
         } = round;
         votes
@@ -227,6 +267,10 @@ impl Waiting {
             .into_iter()
             .rev()
             .for_each(|vote| self.request_votes.push_front(vote));
+        endorsements
+            .into_iter()
+            .rev()
+            .for_each(|endorsement| self.endorsements.push_front(endorsement));
         messages
             .into_iter()
             .rev()
@@ -264,7 +308,7 @@ pub fn prepare<J: Journal>(
     refs: Vec<Cid>,
     time: Option<u64>,
     domain: &Domain,
-    key: &SecretKey,
+    key: &(impl Signer + ?Sized),
 ) -> Result<Prepared, PrepareError<J::Error>> {
     let mut prepared = Prepared::default();
     for draft in drafts {
@@ -290,7 +334,7 @@ pub fn prepare_round<J: RequestJournal>(
     refs: Vec<Cid>,
     time: Option<u64>,
     sealing: Sealing<'_>,
-    key: &SecretKey,
+    key: &(impl Signer + ?Sized),
 ) -> Result<Prepared, PrepareError<J::Error>> {
     let domain = sealing.domain();
     let (mut prepared, mut messages) = (Prepared::default(), Vec::new());
@@ -301,6 +345,10 @@ pub fn prepare_round<J: RequestJournal>(
         if prepared.admits(journal, vote)? {
             messages.push(vote.to_message().map_err(PrepareError::Message)?);
         }
+    }
+    for (node, data) in &round.endorsements {
+        let endorsement = Endorsement::sign(*node, data, key).map_err(PrepareError::Sign)?;
+        messages.push(endorsement.to_message());
     }
     messages.extend_from_slice(&round.messages);
     prepared.seal(journal, messages, (refs, time), sealing, key)?;
@@ -314,7 +362,7 @@ impl Prepared {
         journal: &J,
         draft: &Draft,
         domain: &Domain,
-        key: &SecretKey,
+        key: &(impl Signer + ?Sized),
     ) -> Result<(), PrepareError<J::Error>> {
         let (computation, result) = (draft.computation, draft.outputs.result());
         match self.signed(journal, computation)? {
@@ -360,7 +408,7 @@ impl Prepared {
         others: Vec<Message>,
         (refs, time): (Vec<Cid>, Option<u64>),
         sealing: Sealing<'_>,
-        key: &SecretKey,
+        key: &(impl Signer + ?Sized),
     ) -> Result<(), PrepareError<J::Error>> {
         let mut body = messages(&self.votes).map_err(PrepareError::Message)?;
         body.extend(others);
@@ -402,7 +450,7 @@ fn messages(votes: &[Vote]) -> Result<Vec<Message>, MessageError> {
     votes.iter().map(Vote::to_message).collect()
 }
 
-fn sign(draft: &Draft, domain: &Domain, key: &SecretKey) -> Result<Vote, CryptoError> {
+fn sign(draft: &Draft, domain: &Domain, key: &(impl Signer + ?Sized)) -> Result<Vote, CryptoError> {
     let Draft {
         computation,
         epoch,
@@ -410,7 +458,7 @@ fn sign(draft: &Draft, domain: &Domain, key: &SecretKey) -> Result<Vote, CryptoE
         outputs,
         profile,
     } = draft.clone();
-    let digest = domain.outputs(computation, epoch, &outputs.pins(), &outputs.cids());
+    let data = domain.outputs(computation, epoch, &outputs.pins(), &outputs.cids());
     Ok(Vote {
         epoch,
         fuel,
@@ -418,7 +466,7 @@ fn sign(draft: &Draft, domain: &Domain, key: &SecretKey) -> Result<Vote, CryptoE
         inputs: computation.inputs,
         outputs,
         profile,
-        signature: key.sign(&digest)?,
+        signature: key.sign_hashed(&data.bytes())?,
     })
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    crypto::{PublicKey, SecretKey, Signature},
     log::Tip,
     message::{MAX_OUTPUTS, MAX_PROFILE_BYTES},
     ringlog::Outcome,
@@ -163,6 +164,7 @@ fn another_outcome_of_a_request_is_refused_and_the_rest_is_written() {
             request_vote(1, 1, 2),
             request_vote(1, 2, 2),
         ],
+        endorsements: vec![],
         messages: vec![request_vote(9, 9, 9).to_message().unwrap()],
     };
     assert_eq!(write_round(&mut disk, &round), (4, 1));
@@ -201,4 +203,82 @@ fn what_waits_is_taken_in_parts_that_fit_into_a_node() {
     }
     assert_eq!(written, 3 + 250 + 2000);
     assert!((4..=10).contains(&nodes), "{nodes} nodes");
+}
+
+fn key() -> SecretKey {
+    SecretKey::from_bytes(&[3; 32]).unwrap()
+}
+
+fn domain() -> Domain {
+    Domain::new(1, Address([1; 20]))
+}
+
+/// A service that has the key, and gives no signature for this number of requests.
+struct Away(std::sync::atomic::AtomicUsize);
+
+impl Signer for Away {
+    fn public_key(&self) -> PublicKey {
+        key().public_key()
+    }
+
+    fn sign_hashed(&self, bytes: &[u8]) -> Result<Signature, CryptoError> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let left = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => Err(CryptoError::SignerAway {
+                reason: "not now".into(),
+            }),
+            Err(_) => key().sign_hashed(bytes),
+        }
+    }
+}
+
+#[test]
+fn what_a_signer_does_not_sign_now_waits_as_it_was_and_is_signed_later() {
+    let disk = Disk::default();
+    let data = domain().ring_node(Digest::ZERO, Digest([7; 32]), 1, &[]);
+    let mut waiting = Waiting::default();
+    waiting.votes.extend([draft(1, 1, 1), draft(2, 2, 1)]);
+    waiting.request_votes.push_back(request_vote(1, 1, 1));
+    waiting.endorsements.push_back((Digest([7; 32]), data));
+    let signer = Away(3.into());
+    let mut tries = 0;
+    let prepared = loop {
+        let round = waiting.take();
+        assert!(waiting.is_empty() && !round.is_empty());
+        tries += 1;
+        match prepare_round(
+            &disk,
+            &round,
+            vec![],
+            None,
+            Sealing::Open(&domain()),
+            &signer,
+        ) {
+            Ok(prepared) => break prepared,
+            Err(error) => {
+                assert!(error.unsigned().is_some_and(CryptoError::is_transient));
+                waiting.put_back(round);
+            }
+        }
+    };
+    assert_eq!(tries, 4);
+    let (node, votes) = prepared.to_store().unwrap();
+    assert_eq!((node.author(), votes.len()), (key().address(), 2));
+    let endorsement = node.content().body.iter();
+    let endorsement = endorsement.filter_map(|message| Endorsement::from_message(message).ok()?);
+    let endorsement: Vec<_> = endorsement.collect();
+    assert_eq!(endorsement[0].signer(), Some(key().address()));
+    assert_eq!(endorsement[0].signed, data.digest());
+    assert_eq!(node.content().body.len(), 4);
+}
+
+#[test]
+fn only_a_missing_signature_is_waited_for() {
+    let lost: PrepareError<Infallible> = PrepareError::Sign(CryptoError::Sign);
+    assert!(!lost.unsigned().is_some_and(CryptoError::is_transient));
+    let broken = PrepareError::<Infallible>::Message(MessageError::Outputs);
+    assert!(broken.unsigned().is_none());
 }

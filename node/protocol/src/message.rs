@@ -193,12 +193,13 @@ impl Vote {
 
     /// The digest that the vote's signature is over.
     pub fn digest(&self, domain: &Domain) -> Digest {
-        domain.outputs(
+        let data = domain.outputs(
             self.computation(),
             self.epoch,
             &self.outputs.pins(),
             &self.outputs.cids(),
-        )
+        );
+        data.digest()
     }
 
     /// The account that signed the vote, or nothing if the signature is malformed.

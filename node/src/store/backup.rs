@@ -55,9 +55,12 @@ fn files(member: &Target, without_keys: bool) -> Result<Vec<Bytes>, ExitError> {
     };
     let mut wanted = vec![(CONFIG, path.as_path())];
     if !without_keys {
-        wanted.push((KEY, &config.key.keystore));
-        let password = config.key.password_file.as_deref();
-        wanted.extend(password.map(|path| (PASSWORD, path)));
+        // A signer keeps its key itself.
+        if let Some(key) = config.key.files() {
+            wanted.push((KEY, &key.keystore));
+            let password = key.password_file.as_deref();
+            wanted.extend(password.map(|path| (PASSWORD, path)));
+        }
     }
     let entries = wanted.into_iter();
     entries

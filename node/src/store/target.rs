@@ -18,7 +18,10 @@ use rings_api::{
     Archive, Checked, Client, Collected, GatewaySource, ImportedArchive, Repaired, StoreKeeper,
     Token,
 };
-use rings_member::{config::NodeConfig, keystore, Offline};
+use rings_member::{
+    config::{KeyConfig, NodeConfig},
+    keystore, Offline,
+};
 use rings_protocol::Address;
 use rings_store::{Block, BlockSource, StoreError};
 use std::sync::Arc;
@@ -236,7 +239,12 @@ async fn of_member(
 async fn of_config(who: &WhoArgs) -> Result<Target, ExitError> {
     let path = who.config.clone().unwrap_or_default();
     let config = NodeConfig::load(&path)?;
-    let member = keystore::address(&config.key.keystore, config.key.password_file.as_deref())?;
+    let member = match &config.key {
+        KeyConfig::Here(files) => {
+            keystore::address(&files.keystore, files.password_file.as_deref())?
+        }
+        KeyConfig::Signer(signer) => signer.address,
+    };
     let url = format!("http://{}", config.rpc.listen);
     let token = Token::read(&config.rpc.token_file)?;
     let client = Client::new(&url, Some(token))?;

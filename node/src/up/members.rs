@@ -244,10 +244,11 @@ mod tests {
         let text = fs::read_to_string(member.config()).unwrap();
         let config = NodeConfig::parse(&text, &member.config(), |_| None).unwrap();
         assert_eq!(config.rpc.listen.port(), port);
-        assert_eq!(config.key.keystore, member.keystore());
+        let key = config.key.files().unwrap();
+        assert_eq!(key.keystore, member.keystore());
         assert_eq!(config.network.listen.len(), 2);
         assert_eq!(config.ring.requesters, [Address([2; 20])]);
-        keystore::load(&config.key.keystore, config.key.password_file.as_deref()).unwrap();
+        keystore::load(&key.keystore, key.password_file.as_deref()).unwrap();
     }
 
     #[tokio::test]

@@ -381,6 +381,10 @@ fn json_for_machines() {
     });
     let shown = show(&["log", "show", &member, "--limit", "1"]);
     assert_eq!(shown["nodes"].as_array().unwrap().len(), 1);
+    let file = ring.write("added", TEXT);
+    let added = show(&["add", file.to_str().unwrap()]);
+    let cid = ring.rings(["add"]).arg(&file).text();
+    assert!(added.to_string().contains(cid.trim()), "{added}");
     let shown = show(&["verify", &gate]);
     assert_eq!(shown["right"], true);
     assert_eq!(shown["computed"], shown["registered"]);

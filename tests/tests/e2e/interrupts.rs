@@ -152,3 +152,26 @@ fn down_ends_what_a_killed_start_has_left() {
     nothing_runs(&dir);
     assert!(!dir.exists());
 }
+
+/// Milliseconds of a start after which the directory is there and its chain runs, about.
+const FIRST_MILLISECONDS: u32 = 250;
+
+#[test]
+#[ignore = "it starts some hundred rings: ./anvil-scripts/test --long does"]
+fn a_start_may_be_interrupted_at_every_millisecond() {
+    let _serial = rings_tests::serial();
+    let home = tempfile::tempdir().unwrap();
+    side_by_side(FIRST_MILLISECONDS, |moment| {
+        let dir = home.path().join(format!("ring{moment}."));
+        let running = up(&dir, &[]).start();
+        thread::sleep(Duration::from_millis(moment.into()));
+        signal(running.pid(), SIGNALS[moment as usize % SIGNALS.len()]);
+        running.end();
+        nothing_runs(&dir);
+        assert_eq!(up(&dir, &["--detach"]).text(), "ready\n", "{moment}");
+        let down = Call::new(Program::Honest).args(["--quiet", "down", "--remove", "--dir"]);
+        down.arg(&dir).ok();
+        nothing_runs(&dir);
+        assert!(!dir.exists());
+    });
+}

@@ -160,7 +160,10 @@ fn check_chain(ring: &Ring, receipt: &Receipt) {
         &registration.pins,
         &registration.cids,
     );
-    assert_eq!(registration.signers(&signed).unwrap(), receipt.signers());
+    assert_eq!(
+        registration.signers(&signed.digest()).unwrap(),
+        receipt.signers()
+    );
     assert_eq!(registration.epoch, receipt.number("/epoch"));
     let state = block_on(chain.gate_state(receipt.gate())).unwrap();
     assert!(state.ready && state.resolved && !state.failed);

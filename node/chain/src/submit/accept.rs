@@ -19,7 +19,11 @@ use super::{
 };
 use crate::{convert::digest, error::ChainError, types::Call};
 use rings_protocol::Digest;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// The pause before a signer that gave no signature is asked again.
+const SIGNER_PAUSE: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Takes a submission and all that are queued behind it, so that one commit is enough for all of them.
@@ -185,7 +189,8 @@ impl Writer {
 
     /// Gives nonces to all submissions that are ready, writes them to the journal in one commit, and sends them.
     pub(super) async fn launch(&mut self) {
-        if self.ready.is_empty() {
+        let waits = |until: Instant| Instant::now() < until;
+        if self.ready.is_empty() || self.unsigned_until.is_some_and(waits) {
             return;
         }
         if !self.is_active() {
@@ -193,11 +198,17 @@ impl Writer {
         }
         let batch = std::mem::take(&mut self.ready);
         let purposes: Vec<_> = batch.iter().map(|prepared| prepared.purpose).collect();
-        match self.write_down(batch).await {
+        self.unsigned_until = None;
+        match self.write_down(&batch).await {
             Ok(nonces) => {
                 for (purpose, nonce) in purposes.into_iter().zip(nonces) {
                     self.fly(purpose, nonce);
                 }
+            }
+            Err(ChainError::Key(error)) if error.is_transient() => {
+                tracing::warn!(%error, transactions = batch.len(), "transactions wait for their signatures");
+                self.unsigned_until = Some(Instant::now() + SIGNER_PAUSE);
+                self.ready = batch;
             }
             Err(error) => {
                 for purpose in purposes {
@@ -209,15 +220,15 @@ impl Writer {
 
     /// Signs a batch and commits it. The nonces are taken only after the commit: if it fails, they are free for the next
     /// batch, and nothing that was signed has left.
-    async fn write_down(&mut self, batch: Vec<Prepared>) -> Result<Vec<u64>, ChainError> {
+    async fn write_down(&mut self, batch: &[Prepared]) -> Result<Vec<u64>, ChainError> {
         let fees = Fees::offer(self.market.quote, self.config.fee_cap);
         let mut changes = Vec::new();
         let mut records = Vec::new();
         for (nonce, prepared) in (self.next_nonce..).zip(batch) {
-            let variant = sign(&self.key, self.chain.id(), nonce, &prepared.message, fees)?;
+            let variant = sign(&*self.key, self.chain.id(), nonce, &prepared.message, fees)?;
             let record = FlightRecord {
                 purpose: Some(prepared.purpose),
-                message: prepared.message,
+                message: prepared.message.clone(),
                 variants: vec![variant],
                 state: Progress::Pending,
             };

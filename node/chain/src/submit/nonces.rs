@@ -63,7 +63,7 @@ impl Writer {
     async fn fill(&mut self, nonce: u64, changes: Vec<Change>) {
         let message = Message::filler(self.account);
         let fees = self.filler_fees(nonce);
-        let variant = match sign(&self.key, self.chain.id(), nonce, &message, fees) {
+        let variant = match sign(&*self.key, self.chain.id(), nonce, &message, fees) {
             Ok(variant) => variant,
             Err(error) => {
                 tracing::error!(nonce, %error, "cannot fill a nonce");

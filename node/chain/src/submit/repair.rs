@@ -134,7 +134,7 @@ impl Writer {
             return false;
         };
         let mut record = flight.record.clone();
-        match sign(&self.key, self.chain.id(), nonce, &record.message, fees) {
+        match sign(&*self.key, self.chain.id(), nonce, &record.message, fees) {
             Ok(variant) => record.variants.push(variant),
             Err(error) => {
                 tracing::error!(nonce, %error, "cannot replace a transaction");

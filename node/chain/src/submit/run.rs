@@ -38,6 +38,7 @@ impl Writer {
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.handle(done).await,
                 head = pushed(&mut self.heads) => self.on_head(head),
                 () = tokio::time::sleep_until(tick_at), if self.is_active() => self.tick().await,
+                () = until(self.unsigned_until) => {}
             }
             self.launch().await;
         }
@@ -125,6 +126,14 @@ impl Writer {
         let youngest = pending.map(|flight| flight.since.elapsed()).min();
         let pause = youngest.map_or(HEAD_POLL, |age| age / AGE_PER_TICK);
         pause.clamp(FIRST_TICK, HEAD_POLL)
+    }
+}
+
+/// Waits until a moment; for ever when there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

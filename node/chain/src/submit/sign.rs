@@ -1,7 +1,7 @@
 //! From a message to a signed transaction.
 //!
-//! The same arguments give the same bytes (RFC 6979), so a transaction that is signed again after a crash is the same
-//! transaction. Both forms are made: EIP-1559 where the chain has a base fee, and the older form with EIP-155
+//! A key of this machine gives the same bytes for the same arguments (RFC 6979). A service that has the key may not; it does not
+//! matter, because a transaction is sent only when its bytes are in the journal. Both forms are made: EIP-1559 where the chain has a base fee, and the older form with EIP-155
 //! elsewhere. The types of ethers stay in this file.
 
 use super::{
@@ -16,11 +16,11 @@ use ethers_core::types::{
     transaction::eip2718::TypedTransaction, Bytes, Eip1559TransactionRequest, Signature,
     TransactionRequest, U256,
 };
-use rings_protocol::crypto::SecretKey;
+use rings_protocol::crypto::Signer;
 
-/// Signs a message. The same arguments give the same transaction.
+/// Signs a message.
 pub(super) fn sign(
-    key: &SecretKey,
+    key: &dyn Signer,
     chain_id: u64,
     nonce: u64,
     message: &Message,
@@ -35,9 +35,7 @@ pub(super) fn sign(
     if let Some(to) = message.to {
         transaction.set_to(h160(to));
     }
-    // Signatures are made without a random number (RFC 6979), so the same arguments give the same bytes and the same
-    // hash.
-    let signed = key.sign(&digest(transaction.sighash()))?;
+    let signed = key.sign_hashed(&transaction.rlp())?;
     let signature = Signature {
         r: U256::from_big_endian(&signed.r),
         s: U256::from_big_endian(&signed.s),
@@ -73,7 +71,7 @@ fn parity(transaction: &TypedTransaction, v: u8, chain_id: u64) -> u64 {
 mod tests {
     use super::*;
     use ethers_core::{types::H160, utils::rlp::Rlp};
-    use rings_protocol::{Address, Digest};
+    use rings_protocol::{crypto::SecretKey, Address, Digest};
 
     fn decoded(variant: &Variant) -> (TypedTransaction, H160) {
         let (transaction, signature) =

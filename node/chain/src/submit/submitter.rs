@@ -11,7 +11,7 @@ use super::{
     writer::Writer,
 };
 use crate::{chain::Chain, error::ChainError, types::Call};
-use rings_protocol::{cids::keccak256, crypto::SecretKey, Address, Digest};
+use rings_protocol::{cids::keccak256, crypto::Signer, Address, Digest};
 use std::{path::Path, sync::Arc};
 use tokio::{
     sync::{mpsc, oneshot, Mutex},
@@ -46,7 +46,7 @@ impl Submitter {
     pub async fn open(
         path: impl AsRef<Path>,
         chain: Chain,
-        key: SecretKey,
+        key: impl Signer + 'static,
     ) -> Result<Self, ChainError> {
         Self::open_with(path, chain, key, SubmitterConfig::default()).await
     }
@@ -58,13 +58,13 @@ impl Submitter {
     pub async fn open_with(
         path: impl AsRef<Path>,
         chain: Chain,
-        key: SecretKey,
+        key: impl Signer + 'static,
         config: SubmitterConfig,
     ) -> Result<Self, ChainError> {
         let account = key.address();
         let (requests, queue) = mpsc::channel(SUBMIT_QUEUE);
         let stop = CancellationToken::new();
-        let writer = Writer::open(path.as_ref(), chain, key, config, queue).await?;
+        let writer = Writer::open(path.as_ref(), chain, Arc::new(key), config, queue).await?;
         let task = tokio::spawn(writer.run(stop.clone()));
         Ok(Self {
             account,
@@ -84,7 +84,7 @@ impl Submitter {
     ///
     /// `purpose` names what it is for: submitting the same purpose again, also after a restart, gives the
     /// outcome of the first. Dropping the future does not take the transaction back. While the chain
-    /// cannot be reached this waits.
+    /// cannot be reached, or a signer gives no signature, this waits.
     ///
     /// # Errors
     /// [`ChainError::Reverted`] when an estimate (`gas: None`) finds that the contract would refuse, in which case

@@ -20,11 +20,12 @@ use super::{
 };
 use crate::{chain::Chain, error::ChainError, header::Header, heads::Heads};
 use futures::{future::BoxFuture, stream::FuturesUnordered, FutureExt};
-use rings_protocol::{crypto::SecretKey, Address, Digest};
+use rings_protocol::{crypto::Signer, Address, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -33,6 +34,7 @@ use tokio::{sync::mpsc, time::Instant};
 pub(super) const HEAD_POLL: Duration = Duration::from_secs(1);
 
 /// A submission that is complete except for its nonce.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub purpose: Digest,
     pub message: Message,
@@ -43,7 +45,7 @@ pub(super) struct Prepared {
 /// The task that owns the account's nonces and its journal.
 pub(super) struct Writer {
     pub chain: Chain,
-    pub key: SecretKey,
+    pub key: Arc<dyn Signer>,
     pub account: Address,
     pub config: SubmitterConfig,
     /// Where each transaction is before it is sent.
@@ -62,6 +64,8 @@ pub(super) struct Writer {
     pub preparing: HashMap<Digest, Vec<Waiter>>,
     /// Submissions that get their nonces with the next commit.
     pub ready: Vec<Prepared>,
+    /// Until when they wait, because there is no signature now.
+    pub unsigned_until: Option<Instant>,
     /// The nonce of the next transaction.
     pub next_nonce: u64,
     /// The account's transactions that are mined, as far as is known.
@@ -97,7 +101,7 @@ impl Writer {
     pub(super) async fn open(
         path: &Path,
         chain: Chain,
-        key: SecretKey,
+        key: Arc<dyn Signer>,
         config: SubmitterConfig,
         requests: mpsc::Receiver<Submission>,
     ) -> Result<Self, ChainError> {
@@ -122,6 +126,7 @@ impl Writer {
             purposes: HashMap::new(),
             preparing: HashMap::new(),
             ready: Vec::new(),
+            unsigned_until: None,
             // The pool may have transactions of this account that the journal does not know, so it counts as well.
             next_nonce: pending.max(mined),
             mined,

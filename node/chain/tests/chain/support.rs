@@ -224,7 +224,9 @@ impl World {
         cids: &[Digest],
     ) -> Digest {
         let inputs = self.chain.inputs_hash(gate).await.unwrap().unwrap();
-        Domain::new(self.chain.id(), ring).outputs(Computation { gate, inputs }, epoch, pins, cids)
+        let domain = Domain::new(self.chain.id(), ring);
+        let data = domain.outputs(Computation { gate, inputs }, epoch, pins, cids);
+        data.digest()
     }
 
     /// The same for another ring of the same members.

@@ -102,6 +102,7 @@ impl Api {
     pub(super) fn own_warnings(&self, snapshot: &Snapshot) -> Vec<String> {
         let mut warnings: Vec<String> = self.twin().into_iter().collect();
         warnings.extend(self.shared.recovering());
+        warnings.extend(self.key.trouble());
         warnings.extend(self.full());
         if let Some(name) = snapshot.locked_out {
             warnings.push(format!(
@@ -113,7 +114,8 @@ impl Api {
                 "the chain does not say yet how this member can be reached: {reason}"
             ));
         }
-        if snapshot.own_address.as_ref().is_some_and(Vec::is_empty) {
+        let own = snapshot.own_address.as_ref();
+        if own.is_some_and(|own| address_texts(own).is_empty()) {
             warnings.push("this member has no address that another machine could dial, and can only dial the others; set [network] announce if there is one".into());
         }
         let providers = self.providers();

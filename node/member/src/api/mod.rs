@@ -27,6 +27,7 @@ use crate::{
     processes::Processes,
     ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
+    signer::MemberKey,
     state::MemberState,
 };
 use async_trait::async_trait;
@@ -39,7 +40,7 @@ use rings_api::{
 };
 use rings_chain::{Chain, RingState};
 use rings_network::Network;
-use rings_protocol::{cids::node_cid, eip712::Domain, log::Tip, Address, Digest};
+use rings_protocol::{cids::node_cid, crypto::Signer, eip712::Domain, log::Tip, Address, Digest};
 use rings_store::{BlockSource, BlockStore, StoreSize};
 use std::{fmt, sync::Arc};
 use tokio::sync::mpsc;
@@ -50,6 +51,8 @@ const MAX_DIVERGED: usize = 100;
 /// Everything from which answers are made.
 pub struct Api {
     me: Address,
+    /// The member's key, or who has it.
+    key: MemberKey,
     ring: Address,
     domain: Domain,
     /// How the ring's log nodes are read.
@@ -82,6 +85,7 @@ impl Api {
     ) -> Self {
         Self {
             me: parts.key.address(),
+            key: parts.key.clone(),
             ring: parts.domain.ring,
             domain: parts.domain,
             keys: Arc::clone(&parts.keys),
@@ -308,6 +312,8 @@ impl NodeApi for Api {
             members: &self.members(&snapshot),
             unreachable: &self.unreachable(&snapshot),
             providers: &self.providers(),
+            is_signer_away: self.key.trouble().is_some(),
+            usage: &self.state.usage().unwrap_or_default(),
         };
         metrics::write(&facts, out)
     }

@@ -10,6 +10,7 @@ use rings_api::{ApiError, HexBytes};
 use rings_network::PeerId;
 use rings_protocol::{
     cids::node_cid,
+    crypto::Signer,
     flush::{HeldLogs, Plan},
     Address, Digest,
 };
@@ -95,9 +96,13 @@ impl Clients {
         (ring, avatar): (Address, Address),
         head: Digest,
     ) -> Result<Vec<u8>, ApiError> {
-        let digest = self.parts.domain.held(ring, avatar, head);
+        let held = self.parts.domain.held(ring, avatar, head);
         let unsigned = |error| ApiError::internal("the answer cannot be signed", error);
-        let signature = self.parts.key.sign(&digest).map_err(unsigned)?;
+        let signature = self
+            .parts
+            .key
+            .sign_hashed(&held.bytes())
+            .map_err(unsigned)?;
         Ok(signature.to_bytes().to_vec())
     }
 

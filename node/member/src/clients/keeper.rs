@@ -18,6 +18,7 @@ use crate::{
     core::{Input, Saying},
     ring_keys::RingKeys,
     ring_status::RingStatus,
+    signer::MemberKey,
     state::{ClientState, MemberState, StateError},
 };
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ use rings_api::{
 use rings_chain::{Chain, Submitter};
 use rings_network::Network;
 use rings_protocol::{
-    crypto::SecretKey, eip712::Domain, flush::FlushStatus, message::Message, Address, Digest,
+    crypto::Signer, eip712::Domain, flush::FlushStatus, message::Message, Address, Digest,
 };
 use rings_store::BlockStore;
 use std::{sync::Arc, time::Duration};
@@ -52,7 +53,7 @@ const FULL_MILLISECONDS: u64 = 1_000;
 /// The parts of the member that the work for client rings rests on.
 pub struct KeeperParts {
     /// The member's account key.
-    pub key: SecretKey,
+    pub key: MemberKey,
     /// Chain and ring.
     pub domain: Domain,
     /// The engine that owns the ring.

@@ -163,7 +163,11 @@ impl Opener {
         for wrapped in keeping.unwrap_or_default().keys {
             let bytes = hex::decode(&wrapped);
             let bytes = bytes.map_err(|error| of_state(StateError::Format(error.into())))?;
-            match unwrap(&domain, &clients.parts.key, &bytes) {
+            let Some(secret) = clients.parts.key.secret() else {
+                tracing::warn!(%ring, "a replica key is kept, and the key that unwraps it is not on this machine: nodes of this client ring cannot be read");
+                break;
+            };
+            match unwrap(&domain, secret, &bytes) {
                 Ok((_, WrappedKey::Replica(key))) => {
                     names.insert(key.name());
                     keys.add_replica(key);

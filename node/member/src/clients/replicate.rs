@@ -205,7 +205,10 @@ impl Clients {
             return Ok(None);
         }
         let refused = |reason: String| Err(ApiError::InvalidParams { reason });
-        match unwrap(&self.domain(ring), &self.parts.key, wrapped) {
+        let Some(secret) = self.parts.key.secret() else {
+            return refused("replica_key: the key of this member is in a signer, which unwraps nothing; ask another member to keep a private ring".into());
+        };
+        match unwrap(&self.domain(ring), secret, wrapped) {
             Ok((epoch, WrappedKey::Replica(key))) => Ok(Some((epoch, key))),
             Ok((_, WrappedKey::Read(_))) => refused(
                 "replica_key is a read key; make a new one, for this member could read with it"

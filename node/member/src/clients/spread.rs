@@ -96,8 +96,8 @@ impl Clients {
 
     fn is_word_of(&self, member: Address, offer: &NodeOffer, signature: &[u8]) -> bool {
         let domain = &self.parts.domain;
-        let digest = domain.held(offer.ring, offer.avatar, offer.head);
-        let signer = Signature::from_slice(signature).and_then(|by| by.recover(&digest));
+        let held = domain.held(offer.ring, offer.avatar, offer.head);
+        let signer = Signature::from_slice(signature).and_then(|by| by.recover(&held.digest()));
         signer.is_ok_and(|signer| signer.address() == member)
     }
 }

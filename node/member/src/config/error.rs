@@ -72,16 +72,30 @@ pub enum ConfigError {
         providers: usize,
     },
     /// A certificate without a key, or the other way round.
-    #[error("{}: [rpc] {has} is set and {lacks} is not; TLS needs both, plain HTTP neither; write it there or set {name}", path.display())]
+    #[error("{}: [{section}] {has} is set and {lacks} is not; a certificate needs both; write it there or set {name}", path.display())]
     HalfOfTls {
         /// The file.
         path: PathBuf,
+        /// The section.
+        section: &'static str,
         /// The key that is set.
         has: &'static str,
         /// The key that is not.
         lacks: &'static str,
         /// The environment variable that can give it.
         name: String,
+    },
+    /// The key is here, and a signer has it.
+    #[error("{}: [key] and [signer] are both set; leave one of them out: the key is on this machine, or a signer has it", path.display())]
+    KeyAndSigner {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A private ring, and no key that unwraps.
+    #[error("{}: [ring] readers and [signer] are both set; the keys of a private ring are wrapped to the member's key, and a signer unwraps nothing: use [key] in this ring", path.display())]
+    ReadersNeedKey {
+        /// The file.
+        path: PathBuf,
     },
 }
 

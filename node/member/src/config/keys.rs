@@ -232,6 +232,20 @@ config_keys! {
         /// The keystore's password, in a file of mode 0600. Without this key, the node asks for the password when it starts.
         password_file: PathBuf => Optional("password"),
     }
+    signer: SignerSection {
+        /// In place of [key]: a service that has the member's key and signs, so that the key need not lie on this machine. It speaks
+        /// the API of Web3Signer for Ethereum's keys (`eth1`). Https, unless it is on this machine or in a network of your own: whoever
+        /// reaches it can sign. A name and a password in the URL are sent with each request. Private rings need a key here.
+        url: HttpUrl => Derived("https://signer.example.org:9000"),
+        /// The member's account. The signer must have the key to it.
+        address: Address => Derived("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
+        /// Who vouches for the signer's certificate, as PEM; unless set, the usual authorities.
+        authority: PathBuf => Derived("signer-authority.pem"),
+        /// The certificate with which this member shows who it is, where the signer asks for one: PEM.
+        certificate: PathBuf => Derived("signer-client.pem"),
+        /// The key to it: PEM without a password, in a file of mode 0600.
+        private_key: PathBuf => Derived("signer-client-key.pem"),
+    }
     store: StoreSection {
         /// Where blocks are kept: "embedded" (a database in `path`) or "kubo" (the Kubo node at `url`).
         kind: KindName => Default(KindName::Embedded),

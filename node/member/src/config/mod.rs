@@ -20,7 +20,8 @@ pub use keys::{
     documentation, meant, unknown_variable, variables, ConfigFile, Key, Presence, KEYS, PREFIX,
 };
 pub use node_config::{
-    ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, LogConfig, NetworkConfig, NodeConfig,
-    RequestsConfig, RingConfig, RingLogConfig, RpcConfig, StoreConfig, StoreKind, TlsFiles,
+    ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, KeyFiles, LogConfig, NetworkConfig,
+    NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig, SignerConfig, StoreConfig,
+    StoreKind, TlsFiles,
 };
 pub use values::{HttpUrl, KindName, List, LogFormat, LogLevel};

@@ -10,7 +10,7 @@
 
 use super::values::{LogFormat, LogLevel};
 use rings_protocol::Address;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// The whole configuration of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct NodeConfig {
     pub chain: ChainConfig,
     /// The ring to work for.
     pub ring: RingConfig,
-    /// The key to sign with.
+    /// The key to sign with, or who has it.
     pub key: KeyConfig,
     /// Where blocks and databases are.
     pub store: StoreConfig,
@@ -63,13 +63,56 @@ pub struct RingConfig {
     pub readers: Vec<Address>,
 }
 
+/// `[key]`, or `[signer]` in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyConfig {
+    /// The key is on this machine.
+    Here(KeyFiles),
+    /// A service has it.
+    Signer(SignerConfig),
+}
+
+impl KeyConfig {
+    /// The files of the key, if it is on this machine.
+    pub fn files(&self) -> Option<&KeyFiles> {
+        match self {
+            Self::Here(files) => Some(files),
+            Self::Signer(_) => None,
+        }
+    }
+}
+
 /// `[key]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyConfig {
+pub struct KeyFiles {
     /// The member's keystore (Web3 Secret Storage v3), or a file with the hex of its key; mode 0600.
     pub keystore: PathBuf,
     /// A file of mode 0600 with the keystore's password; without it the password is asked for.
     pub password_file: Option<PathBuf>,
+}
+
+/// `[signer]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignerConfig {
+    /// URL of the service. It may hold a password, so it is not printed as it is.
+    pub url: String,
+    /// The member's account.
+    pub address: Address,
+    /// A PEM file of those who vouch for its certificate; nothing for the usual authorities.
+    pub authority: Option<PathBuf>,
+    /// The certificate of this member, and the key to it.
+    pub identity: Option<TlsFiles>,
+}
+
+impl fmt::Debug for SignerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignerConfig")
+            .field("url", &rings_api::shown_url(&self.url))
+            .field("address", &self.address)
+            .field("authority", &self.authority)
+            .field("identity", &self.identity)
+            .finish()
+    }
 }
 
 /// `[store]`

@@ -7,11 +7,13 @@ use super::{
     error::ConfigError,
     keys::{
         variable, ChainSection, ClientsSection, ComputeSection, ConfigFile, KeySection, LogSection,
-        NetworkSection, RequestsSection, RingLogSection, RingSection, RpcSection, StoreSection,
+        NetworkSection, RequestsSection, RingLogSection, RingSection, RpcSection, SignerSection,
+        StoreSection,
     },
     node_config::{
-        ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, LogConfig, NetworkConfig, NodeConfig,
-        RequestsConfig, RingConfig, RingLogConfig, RpcConfig, StoreConfig, StoreKind, TlsFiles,
+        ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, KeyFiles, LogConfig, NetworkConfig,
+        NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig, SignerConfig,
+        StoreConfig, StoreKind, TlsFiles,
     },
     values::{KindName, List},
 };
@@ -52,8 +54,8 @@ pub(super) fn resolve(file: ConfigFile, path: &Path) -> Result<NodeConfig, Confi
     let store = store(file.store, origin)?;
     Ok(NodeConfig {
         chain: chain(file.chain, origin)?,
+        key: key((file.key, file.signer), &file.ring, origin)?,
         ring: ring(file.ring, origin)?,
-        key: key(file.key, origin)?,
         network: network(file.network, origin)?,
         rpc: rpc(file.rpc, origin)?,
         compute: compute(file.compute, origin, &store.path)?,
@@ -93,11 +95,40 @@ fn ring(ring: RingSection, origin: Origin<'_>) -> Result<RingConfig, ConfigError
     })
 }
 
-fn key(key: KeySection, origin: Origin<'_>) -> Result<KeyConfig, ConfigError> {
-    Ok(KeyConfig {
-        keystore: origin.beside(take!(origin, key.keystore)),
-        password_file: key.password_file.map(|path| origin.beside(path)),
-    })
+/// The key is on this machine, or a signer has it.
+fn key(
+    (key, signer): (KeySection, SignerSection),
+    ring: &RingSection,
+    origin: Origin<'_>,
+) -> Result<KeyConfig, ConfigError> {
+    if signer == SignerSection::default() {
+        return Ok(KeyConfig::Here(KeyFiles {
+            keystore: origin.beside(take!(origin, key.keystore)),
+            password_file: key.password_file.map(|path| origin.beside(path)),
+        }));
+    }
+    let path = || origin.0.into();
+    if key != KeySection::default() {
+        return Err(ConfigError::KeyAndSigner { path: path() });
+    }
+    // Keys of a private ring are wrapped to the member's key, and a signer signs only: it unwraps nothing.
+    if ring
+        .readers
+        .as_ref()
+        .is_some_and(|readers| !readers.0.is_empty())
+    {
+        return Err(ConfigError::ReadersNeedKey { path: path() });
+    }
+    Ok(KeyConfig::Signer(SignerConfig {
+        url: take!(origin, signer.url).0,
+        address: take!(origin, signer.address),
+        authority: signer.authority.map(|path| origin.beside(path)),
+        identity: tls_files(
+            ("signer", origin),
+            signer.certificate.map(|path| origin.beside(path)),
+            signer.private_key.map(|path| origin.beside(path)),
+        )?,
+    }))
 }
 
 fn store(store: StoreSection, origin: Origin<'_>) -> Result<StoreConfig, ConfigError> {
@@ -132,7 +163,7 @@ fn rpc(rpc: RpcSection, origin: Origin<'_>) -> Result<RpcConfig, ConfigError> {
         hosts: texts(rpc.hosts.unwrap_or_default(), |host| host.0),
         origins: texts(rpc.origins.unwrap_or_default(), |origin| origin.0),
         tls: tls_files(
-            origin,
+            ("rpc", origin),
             rpc.certificate.map(|path| origin.beside(path)),
             rpc.private_key.map(|path| origin.beside(path)),
         )?,
@@ -192,15 +223,16 @@ fn log(log: LogSection, origin: Origin<'_>) -> Result<LogConfig, ConfigError> {
 
 /// Both files for TLS, or none.
 fn tls_files(
-    origin: Origin<'_>,
+    (section, origin): (&'static str, Origin<'_>),
     certificate: Option<PathBuf>,
     private_key: Option<PathBuf>,
 ) -> Result<Option<TlsFiles>, ConfigError> {
     let half = |has, lacks| ConfigError::HalfOfTls {
         path: origin.0.into(),
+        section,
         has,
         lacks,
-        name: variable("rpc", lacks),
+        name: variable(section, lacks),
     };
     match (certificate, private_key) {
         (None, None) => Ok(None),

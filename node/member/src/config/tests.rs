@@ -50,8 +50,14 @@ fn all_set() -> String {
         let mut keys = KEYS.iter().map(|key| format!("{} = ", key.name));
         keys.any(|key| line.starts_with(&key))
     };
+    let mut section = "";
     let lines = SAMPLE.lines().map(|line| {
+        if line.starts_with('[') {
+            section = line;
+        }
+        // It takes the place of [key], and is not set beside it.
         let shown = line.strip_prefix("# ").filter(is_key);
+        let shown = shown.filter(|_| section != "[signer]");
         shown.unwrap_or(line)
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -95,7 +101,8 @@ fn defaults_fill_what_a_small_file_leaves_out() {
     assert_eq!(config.chain.confirmations, 12);
     assert_eq!(config.store.kind, StoreKind::Embedded);
     assert_eq!(config.store.path, Path::new("/etc/rings/data"));
-    assert_eq!(config.key.keystore, Path::new("/etc/rings/key.json"));
+    let key = config.key.files().unwrap();
+    assert_eq!(key.keystore, Path::new("/etc/rings/key.json"));
     assert_eq!(config.rpc.token_file, Path::new("/run/token"));
     assert_eq!(config.rpc.listen.port(), 7545);
     assert_eq!(config.network.listen.len(), 2);
@@ -159,6 +166,11 @@ fn what_is_missing_is_named_with_its_variable() {
     assert!(message(&text).contains("RINGS_STORE_URL"));
 }
 
+/// The variables of a member whose key is on its machine.
+fn with_key() -> impl Iterator<Item = String> {
+    variables().filter(|name| !name.starts_with("RINGS_SIGNER_"))
+}
+
 #[test]
 fn every_key_can_be_set_by_its_variable() {
     let values = [
@@ -210,7 +222,7 @@ fn every_key_can_be_set_by_its_variable() {
         "debug",
     ];
     let environment = |name: &str| {
-        let index = variables().position(|variable| variable == name)?;
+        let index = with_key().position(|variable| variable == name)?;
         Some(values[index].to_owned())
     };
     let value = |name: &str| environment(name).unwrap();
@@ -234,10 +246,10 @@ fn every_key_can_be_set_by_its_variable() {
                 .parse()
                 .unwrap()],
         },
-        key: KeyConfig {
+        key: KeyConfig::Here(KeyFiles {
             keystore: "/etc/rings/other.json".into(),
             password_file: Some("/etc/rings/secret".into()),
-        },
+        }),
         store: StoreConfig {
             kind: StoreKind::Kubo {
                 url: value("RINGS_STORE_URL"),
@@ -386,4 +398,69 @@ fn the_error_about_a_url_does_not_show_its_credentials() {
             );
         }
     }
+}
+
+const SIGNER: &str = r#"
+[signer]
+url = "https://me:hidden@signer.example.org:9000"
+address = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+"#;
+
+#[test]
+fn a_signer_takes_the_place_of_the_key() {
+    let without_key = SMALL.replace("[key]\nkeystore = \"key.json\"\n", "");
+    let text = format!("{without_key}{SIGNER}authority = \"ca.pem\"\n");
+    let config = parse(&text).unwrap();
+    assert_eq!(config.key.files(), None);
+    let KeyConfig::Signer(signer) = &config.key else {
+        panic!("{:?}", config.key);
+    };
+    assert_eq!(
+        signer.authority.as_deref(),
+        Some(Path::new("/etc/rings/ca.pem"))
+    );
+    assert!(!format!("{config:?}").contains("hidden"), "{config:?}");
+
+    // By variables alone.
+    let environment = |name: &str| {
+        let value = match name {
+            "RINGS_SIGNER_URL" => "https://me:hidden@signer.example.org:9000",
+            "RINGS_SIGNER_ADDRESS" => "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "RINGS_SIGNER_AUTHORITY" => "ca.pem",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let by_variables = NodeConfig::parse(&without_key, Path::new(PATH), environment);
+    assert_eq!(by_variables.unwrap(), config);
+
+    let both = message(&format!("{SMALL}{SIGNER}"));
+    assert!(both.contains("[key] and [signer] are both set"), "{both}");
+    let readers = "readers = [\"0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359\"]\n[rpc]";
+    let private = message(&text.replacen("[rpc]", readers, 1));
+    assert!(private.contains("a signer unwraps nothing"), "{private}");
+    let half = message(&format!("{text}certificate = \"client.pem\"\n"));
+    assert!(
+        half.contains("[signer] certificate is set and private_key is not"),
+        "{half}"
+    );
+    assert!(half.contains("RINGS_SIGNER_PRIVATE_KEY"), "{half}");
+    for key in ["url", "address"] {
+        let mut lines: Vec<_> = text.lines().collect();
+        let at = lines
+            .iter()
+            .rposition(|line| line.starts_with(key))
+            .unwrap();
+        lines.remove(at);
+        let missing = message(&lines.join("\n"));
+        assert!(
+            missing.contains(&format!("[signer] {key} is missing")),
+            "{missing}"
+        );
+    }
+    let wrong = message(&text.replace("https://me", "ssh://me"));
+    assert!(
+        wrong.contains("expected a URL") && !wrong.contains("hidden"),
+        "{wrong}"
+    );
 }

@@ -176,7 +176,7 @@ impl FromStr for ChainUrls {
 }
 
 checked_text!(
-    /// URL of a Kubo RPC.
+    /// URL of a service: the RPC of Kubo, or a signer.
     HttpUrl,
     |text: &str| has_scheme(text, &["http", "https"]),
     "a URL that begins with http:// or https://",

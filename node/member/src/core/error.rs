@@ -2,7 +2,9 @@
 
 use crate::{state::StateError, wire::WireError};
 use rings_chain::ChainError;
-use rings_protocol::{journal::PrepareError, log::SealError, private::PrivateSealError};
+use rings_protocol::{
+    crypto::CryptoError, journal::PrepareError, log::SealError, private::PrivateSealError,
+};
 use rings_store::{ErrorClass, StoreError};
 
 /// Why a member stops: something that it needs has failed, and going on could lose data or sign a contradiction.
@@ -26,6 +28,14 @@ pub enum CoreError {
 }
 
 impl CoreError {
+    /// Whether all that is missing is a signature, which a signer does not give now.
+    pub fn is_unsigned(&self) -> bool {
+        let Self::Prepare(error) = self else {
+            return false;
+        };
+        error.unsigned().is_some_and(CryptoError::is_transient)
+    }
+
     /// Whether waiting may help: a disk that is full, or a store that cannot be reached now.
     pub fn is_transient(&self) -> bool {
         match self {

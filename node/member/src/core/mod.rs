@@ -91,6 +91,8 @@ use recovery::Recovery;
 use ring_desk::RingDesk;
 use rings_chain::Update;
 use rings_protocol::{
+    backoff::Backoff,
+    crypto::Signer,
     gate::Computation,
     log::{Forks, Replica},
     member::{Effect, Timings},
@@ -126,6 +128,11 @@ const REMEMBERED: usize = 1024;
 /// How long everything waits when the disk or the store cannot be written, for example because the disk is full or Kubo is
 /// being restarted.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// First and longest pause before a signer that gave no signature is asked again. Asking one that does not answer takes seconds, in
+/// which the core does nothing else.
+const SIGNER_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_SIGNER_PAUSE: Duration = Duration::from_secs(15);
 
 /// The running core.
 pub struct Core {
@@ -185,6 +192,9 @@ pub struct Core {
     peers_changed: bool,
     /// Until when nothing is written, because the disk could not take it.
     postponed: Option<Instant>,
+    /// Until when nothing is signed, because the signer gave no signature.
+    unsigned: Option<Instant>,
+    signer_pauses: Backoff,
     /// The times of gates that have a result, the newest last.
     finished: VecDeque<(Address, Timings)>,
     /// What a person should know about the run for a gate.
@@ -246,6 +256,8 @@ impl Core {
             diverged: Vec::new(),
             peers_changed: false,
             postponed: None,
+            unsigned: None,
+            signer_pauses: Backoff::new(SIGNER_PAUSE, LONGEST_SIGNER_PAUSE),
             finished: VecDeque::new(),
             notes: VecDeque::new(),
             attempts: HashMap::new(),
@@ -308,6 +320,7 @@ impl Core {
             Some(compare),
             deadline,
             self.postponed,
+            self.unsigned.filter(|_| !self.ring.waiting.is_empty()),
             self.reading_due(),
             Some(self.funds_due()),
             self.claims.deadline(),

@@ -6,21 +6,22 @@ use crate::{
     faults::Faults,
     ring_keys::RingKeys,
     ring_status::RingStatus,
+    signer::MemberKey,
     state::{Cost, MemberState},
 };
 use rings_api::News;
 use rings_chain::{Chain, RingState, Submitter};
 use rings_compute::Pools;
 use rings_network::Network;
-use rings_protocol::{crypto::SecretKey, eip712::Domain, member::Member, Digest};
+use rings_protocol::{eip712::Domain, member::Member, Digest};
 use rings_store::{BlockSource, BlockStore};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, Notify};
 
 /// What the core works with.
 pub struct CoreParts {
-    /// The member's account key.
-    pub key: SecretKey,
+    /// The member's account key, or who has it.
+    pub key: MemberKey,
     /// Chain and ring.
     pub domain: Domain,
     /// The protocol's state machine.

@@ -14,8 +14,9 @@ use crate::{clock, state::RingNodeFact};
 use bytes::Bytes;
 use rings_chain::{ChainEvent, Located, RingState};
 use rings_protocol::{
-    assembly::{AssemblyEffect, Endorsement, Proposal, MAX_PROPOSALS},
+    assembly::{AssemblyEffect, Proposal, MAX_PROPOSALS},
     cids::node_cid,
+    eip712::TypedData,
     ringlog::{gate_subject, Entry, RingNode, Subject},
     Address, Digest,
 };
@@ -299,7 +300,7 @@ impl Core {
         match effect {
             AssemblyEffect::Propose { proposal, node } => self.propose(&proposal, &node)?,
             AssemblyEffect::Fetch { author, pages } => self.fetch_pages(author, pages),
-            AssemblyEffect::Endorse { node, signed } => self.endorse(node, signed)?,
+            AssemblyEffect::Endorse { node, data } => self.endorse(node, data)?,
             AssemblyEffect::Register(registration) => self.register(registration),
             AssemblyEffect::Object {
                 author,
@@ -338,22 +339,12 @@ impl Core {
         self.ring.assembler.proposal(author, proposal);
     }
 
-    fn endorse(&mut self, node: Digest, signed: Digest) -> Result<(), CoreError> {
-        let endorsement = match Endorsement::sign(node, signed, &self.parts.key) {
-            Ok(endorsement) => endorsement,
-            Err(error) => {
-                let cause = &error as &dyn std::error::Error;
-                tracing::error!(error = cause, "a ring node cannot be signed");
-                return Ok(());
-            }
-        };
+    /// The endorsement is signed with the round that carries it.
+    fn endorse(&mut self, node: Digest, data: TypedData) -> Result<(), CoreError> {
         if let Some(header) = self.ring.pages.get(node).cloned() {
             self.ring.blocks.push(block(node, header)?);
         }
-        self.ring
-            .waiting
-            .messages
-            .push_back(endorsement.to_message());
+        self.ring.waiting.endorsements.push_back((node, data));
         Ok(())
     }
 

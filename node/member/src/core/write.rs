@@ -3,7 +3,8 @@
 //! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), puts the blocks of all
 //! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own
 //! node, counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be
-//! written now, all of it is kept and tried again. This order is the rule "disk first": no signature leaves before it can
+//! written now, all of it is kept and tried again. While a signer gives no signature, only what others signed is written, and
+//! the own round waits. This order is the rule "disk first": no signature leaves before it can
 //! be found again after a crash.
 
 use super::{Core, CoreError};
@@ -17,6 +18,7 @@ use rings_protocol::{
     request::Request,
 };
 use rings_store::{Block, StoreError};
+use std::time::Instant;
 
 impl Core {
     /// Whether there is something to write.
@@ -36,20 +38,28 @@ impl Core {
         has_come || self.claims.is_proven(self.me, self.next_seq(self.me))
     }
 
-    /// Whether nothing may be signed now: others have more of the own log, or there is no key of this epoch.
+    /// Whether nothing may be signed now: others have more of the own log, there is no key of this epoch, or the signer was away a
+    /// moment ago.
     fn must_be_silent(&self) -> bool {
-        self.is_overtaken() || self.lacks_key()
+        self.is_overtaken() || self.lacks_key() || self.unsigned.is_some_and(is_to_come)
     }
 
     /// Stores blocks, then results, indexes and heads in one transaction, then publishes the own node and counts the
     /// votes. If the disk cannot be written now, nothing that was signed has left this machine, and the whole is tried
     /// again in a moment.
     pub(super) async fn write(&mut self) -> Result<(), CoreError> {
-        let round = self.next_round();
+        let mut round = self.next_round();
         let entries = std::mem::take(&mut self.entries);
         // Everything that follows relies on the disk: nothing is published, counted or answered before this has
         // succeeded.
-        let prepared = match self.keep(&round, &entries).await {
+        let mut kept = self.keep(&round, &entries).await;
+        if kept.as_ref().is_err_and(CoreError::is_unsigned) {
+            self.wait_for_signer(std::mem::take(&mut round));
+            kept = self.keep(&round, &entries).await;
+        } else if kept.is_ok() && !round.is_empty() {
+            self.signer_pauses.reset();
+        }
+        let prepared = match kept {
             Ok(prepared) => prepared,
             Err(error) => return self.postpone(round, entries, error),
         };
@@ -108,6 +118,13 @@ impl Core {
             Ok(())
         })?;
         Ok(prepared)
+    }
+
+    /// There is no signature for this round now: it is the next one again, when the signer is asked the next time.
+    fn wait_for_signer(&mut self, round: Round) {
+        self.ring.waiting.put_back(round);
+        let pause = self.signer_pauses.failed(rand::random());
+        self.unsigned = Some(Instant::now() + pause);
     }
 
     /// Waits for the disk, or for the store, if waiting can help; otherwise the member stops.
@@ -223,6 +240,11 @@ impl Core {
         self.count(self.me, votes)?;
         self.hear(&node)
     }
+}
+
+/// Whether a moment is still to come.
+fn is_to_come(moment: Instant) -> bool {
+    Instant::now() < moment
 }
 
 fn block(node: &LogNode) -> Result<Block, rings_store::StoreError> {

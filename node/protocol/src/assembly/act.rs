@@ -124,7 +124,8 @@ impl Assembler {
             };
             // What is signed depends on the heads that move, and so on the pages: it is known only now.
             let prev = position.prev.unwrap_or(Digest::ZERO);
-            let signed = self.domain.ring_node(prev, held.node, self.epoch, &moves);
+            let data = self.domain.ring_node(prev, held.node, self.epoch, &moves);
+            let signed = data.digest();
             // Before this member was started again, perhaps: its signature is in its log.
             let is_given = given.contains(&signed);
             let objection = match is_given {
@@ -140,7 +141,7 @@ impl Assembler {
                     if is_given {
                         continue;
                     }
-                    effects.push(AssemblyEffect::Endorse { node, signed });
+                    effects.push(AssemblyEffect::Endorse { node, data });
                 }
                 Some(reason) if held.objection != Some(reason) => {
                     held.objection = Some(reason);

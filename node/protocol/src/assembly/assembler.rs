@@ -18,7 +18,7 @@ use super::{
     proposal::{Endorsement, NodeRegistration, Proposal},
 };
 use crate::{
-    eip712::Domain,
+    eip712::{Domain, TypedData},
     request::{Book, BookEffect, Limits, Request, RequestRefusal, RequestVote, UpstreamOutcome},
     ringlog::{Entry, RingNode},
     Address, Digest,
@@ -71,7 +71,7 @@ pub enum AssemblyEffect {
         /// The digest of the header.
         node: Digest,
         /// What is to be signed.
-        signed: Digest,
+        data: TypedData,
     },
     /// Send the registration. The chain's events say whether it worked; if not, call [`Assembler::registration_failed`].
     Register(NodeRegistration),

@@ -8,7 +8,8 @@
 use crate::{
     cbor::{CborError, Reader, Writer},
     cids::sha256,
-    crypto::{CryptoError, SecretKey, Signature},
+    crypto::{CryptoError, Signature, Signer},
+    eip712::TypedData,
     message::{Message, MessageError, DOMAIN},
     quorum::MAX_MEMBERS,
     ringlog::{Head, Header, HeaderError, MAX_HEADER_BYTES},
@@ -123,13 +124,16 @@ impl Endorsement {
     /// Signs a ring node.
     ///
     /// # Errors
-    /// [`CryptoError::Sign`], which does not happen with a valid key.
-    pub fn sign(node: Digest, signed: Digest, key: &SecretKey) -> Result<Self, CryptoError> {
-        let signature = key.sign(&signed)?;
+    /// [`CryptoError`] when there is no signature, or none now.
+    pub fn sign(
+        node: Digest,
+        data: &TypedData,
+        key: &(impl Signer + ?Sized),
+    ) -> Result<Self, CryptoError> {
         Ok(Self {
             node,
-            signed,
-            signature,
+            signed: data.digest(),
+            signature: key.sign_hashed(&data.bytes())?,
         })
     }
 
@@ -229,6 +233,13 @@ fn read_payload<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{crypto::SecretKey, eip712::Domain};
+
+    fn endorsement(key: &SecretKey) -> Endorsement {
+        let ring = Domain::new(31337, Address([9; 20]));
+        let data = ring.ring_node(Digest::ZERO, Digest([1; 32]), 1, &[]);
+        Endorsement::sign(Digest([1; 32]), &data, key).unwrap()
+    }
 
     #[test]
     fn both_survive_their_messages() {
@@ -237,7 +248,7 @@ mod tests {
             header: vec![1, 2, 3],
             before: vec![Digest::ZERO, Digest([1; 32])],
         };
-        let endorsement = Endorsement::sign(Digest([1; 32]), Digest([2; 32]), &key).unwrap();
+        let endorsement = endorsement(&key);
         assert_eq!(endorsement.signer(), Some(key.address()));
         let (one, two) = (proposal.to_message(), endorsement.to_message());
         assert_eq!(Proposal::from_payload(&one.payload).unwrap(), proposal);
@@ -264,7 +275,7 @@ mod tests {
     #[test]
     fn the_other_form_of_v_is_refused() {
         let key = SecretKey::from_bytes(&[5; 32]).unwrap();
-        let endorsement = Endorsement::sign(Digest([1; 32]), Digest([2; 32]), &key).unwrap();
+        let endorsement = endorsement(&key);
         let mut message = endorsement.to_message();
         let last = message.payload.len() - 1;
         message.payload[last] -= 27;

@@ -357,21 +357,21 @@ fn two_thirds_of_endorsements_are_sent_and_forged_ones_are_not_counted() {
     desk.store.pages.extend(node.pages().iter().cloned());
     desk.mind.proposal(members()[0], proposal);
     let signed = desk.tick(LATE).into_iter().find_map(|effect| match effect {
-        AssemblyEffect::Endorse { signed, .. } => Some(signed),
+        AssemblyEffect::Endorse { data, .. } => Some(data),
         _ => None,
     });
     let signed = signed.unwrap();
     let mut keys: Vec<_> = (1..=4).map(key).collect();
     keys.sort_by_key(SecretKey::address);
     for (place, signer) in [(0, 0), (1, 1), (2, 3)] {
-        let made = Endorsement::sign(node.digest(), signed, &keys[signer]).unwrap();
+        let made = Endorsement::sign(node.digest(), &signed, &keys[signer]).unwrap();
         desk.mind.endorsement(members()[place], made);
     }
     assert!(
         desk.tick(LATE).is_empty(),
         "one of three is signed by another"
     );
-    let made = Endorsement::sign(node.digest(), signed, &keys[3]).unwrap();
+    let made = Endorsement::sign(node.digest(), &signed, &keys[3]).unwrap();
     desk.mind.endorsement(members()[3], made);
     let effects = desk.tick(LATE);
     let [AssemblyEffect::Register(registration)] = effects.as_slice() else {
@@ -399,14 +399,14 @@ fn a_member_that_starts_again_signs_nothing_twice_and_sends_what_was_endorsed() 
     desk.mind.proposal(members()[1], proposal.clone());
     let effects = desk.tick(LATE);
     let signed = effects.iter().find_map(|effect| match effect {
-        AssemblyEffect::Endorse { node: of, signed } if *of == node.digest() => Some(*signed),
+        AssemblyEffect::Endorse { node: of, data } if *of == node.digest() => Some(*data),
         _ => None,
     });
     let mut keys: Vec<_> = (1..=4).map(key).collect();
     keys.sort_by_key(SecretKey::address);
     let made: Vec<_> = keys
         .iter()
-        .map(|key| Endorsement::sign(node.digest(), signed.unwrap(), key).unwrap())
+        .map(|key| Endorsement::sign(node.digest(), &signed.unwrap(), key).unwrap())
         .collect();
     let mut again = fresh();
     again.store.pages = desk.store.pages;

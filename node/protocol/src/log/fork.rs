@@ -127,7 +127,9 @@ mod tests {
         let proof = ForkProof::new(one[2].clone(), other[2].clone()).unwrap();
         assert_eq!((proof.author(), proof.seq()), (key(1).address(), 2));
         for (node, signed) in proof.nodes().iter().zip(proof.signed()) {
-            let digest = domain().log_node(node.seq(), signed.prev, signed.content);
+            let digest = domain()
+                .log_node(node.seq(), signed.prev, signed.content)
+                .digest();
             let signer = signed.signature.recover(&digest).unwrap();
             assert_eq!(signer.address(), key(1).address());
         }

@@ -100,7 +100,9 @@ impl ForkClaim {
             return Err(ForkClaimError::SameNode);
         }
         let author = |signed: SignedNode| {
-            let digest = domain.log_node(self.seq, signed.prev, signed.content);
+            let digest = domain
+                .log_node(self.seq, signed.prev, signed.content)
+                .digest();
             let key = signed.signature.recover(&digest);
             let seq = self.seq;
             key.map(|key| key.address())

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cbor::CborError,
     cids::{digest_of, node_cid, sha256, CidError, DAG_CBOR},
-    crypto::{CryptoError, SecretKey, Signature},
+    crypto::{CryptoError, Signature, Signer},
     eip712::Domain,
     message::Message,
     Address, Digest,
@@ -170,13 +170,17 @@ impl LogNode {
     ///
     /// # Errors
     /// [`NodeError`] when the content does not fit its position, or is too large.
-    pub fn seal(content: Content, domain: &Domain, key: &SecretKey) -> Result<Self, NodeError> {
+    pub fn seal(
+        content: Content,
+        domain: &Domain,
+        key: &(impl Signer + ?Sized),
+    ) -> Result<Self, NodeError> {
         content.check()?;
         let seq = content.seq;
         let encoded = form::content(&content);
         let (prev, digest) = (content.prev_digest()?, sha256(&encoded));
         let signature = key
-            .sign(&domain.log_node(seq, prev, digest))
+            .sign_hashed(&domain.log_node(seq, prev, digest).bytes())
             .map_err(|source| NodeError::Signature { seq, source })?;
         let signed = SignedNode {
             prev,
@@ -313,7 +317,7 @@ fn recover(read: &form::Read<'_>, domain: &Domain) -> Result<(Address, SignedNod
         content: sha256(read.encoded),
         signature: Signature::from_slice(signature).map_err(broken)?,
     };
-    let digest = domain.log_node(seq, signed.prev, signed.content);
+    let digest = domain.log_node(seq, signed.prev, signed.content).digest();
     let key = signed.signature.recover(&digest).map_err(broken)?;
     Ok((key.address(), signed))
 }
@@ -321,6 +325,7 @@ fn recover(read: &form::Read<'_>, domain: &Domain) -> Result<(Address, SignedNod
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::crypto::SecretKey;
     use proptest::prelude::*;
 
     pub fn key(seed: u8) -> SecretKey {

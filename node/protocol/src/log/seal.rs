@@ -8,7 +8,7 @@ use super::{
     node::{LogNode, NodeError, Tip},
     skip::skip_target,
 };
-use crate::{cids::node_cid, crypto::SecretKey, eip712::Domain, message::Message, Digest};
+use crate::{cids::node_cid, crypto::Signer, eip712::Domain, message::Message, Digest};
 use cid::Cid;
 
 /// The author's own log, as its disk has it.
@@ -51,7 +51,7 @@ pub fn seal<L: OwnLog>(
     refs: Vec<Cid>,
     time: Option<u64>,
     domain: &Domain,
-    key: &SecretKey,
+    key: &(impl Signer + ?Sized),
 ) -> Result<LogNode, SealError<L::Error>> {
     let tip = log.tip().map_err(SealError::Log)?;
     let seq = tip.map_or(0, |tip| tip.seq + 1);

@@ -36,7 +36,9 @@ fn computation(gate: u64, inputs: u8) -> Computation {
 
 fn vote(n: u8, computation: Computation, epoch: u64, result: u8) -> (Address, Vote) {
     let outputs = outputs(result);
-    let digest = domain().outputs(computation, epoch, &outputs.pins(), &outputs.cids());
+    let digest = domain()
+        .outputs(computation, epoch, &outputs.pins(), &outputs.cids())
+        .digest();
     let vote = Vote {
         epoch,
         fuel: 1,

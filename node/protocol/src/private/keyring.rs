@@ -15,7 +15,7 @@ use super::{
     wrap::{unwrap, wrap, WrapError, WrappedKey},
 };
 use crate::{
-    crypto::{PublicKey, SecretKey},
+    crypto::{PublicKey, SecretKey, Signer},
     eip712::Domain,
     log::{seal, write_messages, LogNode, NodeError, OwnLog, SealError},
     message::Message,
@@ -228,7 +228,7 @@ impl Keyring {
         left: u64,
         messages: &[Message],
         (refs, time): (Vec<Cid>, Option<u64>),
-        key: &SecretKey,
+        key: &(impl Signer + ?Sized),
     ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let current = self.current().filter(|(epoch, _)| *epoch >= left);
         let (_, name) = current.ok_or(PrivateSealError::Rotate { epoch: left })?;
@@ -259,7 +259,7 @@ impl Keyring {
         epoch: u64,
         messages: &[Message],
         (refs, time): (Vec<Cid>, Option<u64>),
-        key: &SecretKey,
+        key: &(impl Signer + ?Sized),
     ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let read = self.of_epoch(epoch);
         let read = read.ok_or(PrivateSealError::Rotate { epoch })?;
@@ -272,7 +272,7 @@ impl Keyring {
         log: &L,
         messages: &[Message],
         (refs, time): (Vec<Cid>, Option<u64>),
-        key: &SecretKey,
+        key: &(impl Signer + ?Sized),
     ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let tip = log.tip().map_err(PrivateSealError::Log)?;
         let place = NodePlace {

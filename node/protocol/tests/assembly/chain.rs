@@ -93,7 +93,9 @@ fn accepts(state: &State, registration: &NodeRegistration) -> bool {
         .map(|(member, _, head)| (*member, before(member), *head))
         .collect();
     let prev = state.nodes.last().copied().unwrap_or(Digest::ZERO);
-    let signed = domain().ring_node(prev, registration.node, state.epoch, &moves);
+    let signed = domain()
+        .ring_node(prev, registration.node, state.epoch, &moves)
+        .digest();
     let signers: Vec<_> = registration
         .signatures
         .iter()

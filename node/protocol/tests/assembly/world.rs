@@ -374,8 +374,8 @@ impl World {
         match effect {
             AssemblyEffect::Propose { proposal, node } => self.propose(peer, proposal, *node),
             AssemblyEffect::Fetch { pages, .. } => self.later(peer, 60, Happening::Fetch(pages, 0)),
-            AssemblyEffect::Endorse { node, signed } => {
-                let made = Endorsement::sign(node, signed, &self.peers[peer].key);
+            AssemblyEffect::Endorse { node, data } => {
+                let made = Endorsement::sign(node, &data, &self.peers[peer].key);
                 let message = made.expect("the key is valid").to_message();
                 self.write(peer, vec![message]);
             }

@@ -171,7 +171,9 @@ impl Chain {
             return false;
         }
         let (pins, cids) = (outputs.pins(), outputs.cids());
-        let digest = domain().outputs(*computation, *epoch, &pins, &cids);
+        let digest = domain()
+            .outputs(*computation, *epoch, &pins, &cids)
+            .digest();
         let signers = votes.iter().map(|(_, vote)| {
             let key = vote.signature.recover(&digest);
             key.expect("the simulation makes only what is well-formed")

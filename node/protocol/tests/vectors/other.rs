@@ -23,12 +23,13 @@ pub fn digests() -> File {
         &[0, FAILURE_PIN],
         &[digest(0x33), digest(0x44)],
     );
-    let node = domain().log_node(7, digest(0x22), digest(0x33));
+    let outputs = outputs.digest();
+    let node = domain().log_node(7, digest(0x22), digest(0x33)).digest();
     let moves = [
         (Address([3; 20]), Digest::ZERO, digest(6)),
         (Address([4; 20]), digest(5), digest(7)),
     ];
-    let ring_node = domain().ring_node(digest(1), digest(2), 7, &moves);
+    let ring_node = domain().ring_node(digest(1), digest(2), 7, &moves).digest();
     let of = |name: &str, message: Value, digest: Digest| {
         let signed = key(0x46).sign(&digest).unwrap().to_bytes();
         let expect = json!({"digest": hex(digest), "signer": hex(key(0x46).address()), "signature": hex(signed)});
@@ -207,7 +208,9 @@ pub fn messages() -> File {
         inputs: digest(8),
     };
     let outputs = Outputs::new([(FAILURE_PIN, digest(2)), (0, digest(1))]).unwrap();
-    let signed = domain().outputs(computation, 3, &outputs.pins(), &outputs.cids());
+    let signed = domain()
+        .outputs(computation, 3, &outputs.pins(), &outputs.cids())
+        .digest();
     let vote = Vote {
         epoch: 3,
         fuel: 1_000_000,
@@ -230,7 +233,11 @@ pub fn messages() -> File {
         header: vec![0x8a, 1],
         before: vec![Digest::ZERO, digest(5)],
     };
-    let endorsement = Endorsement::sign(digest(1), digest(2), &key(1)).unwrap();
+    let endorsement = Endorsement {
+        node: digest(1),
+        signed: digest(2),
+        signature: key(1).sign(&digest(2)).unwrap(),
+    };
     let choice = Choice {
         slot: digest(1),
         choice: digest(2),

@@ -1,19 +1,21 @@
-//! Five machines, and a sixth: each a directory with an address of its own in 127.0.0.0/8, and a shell that runs what a person types there.
+//! Five machines, and a sixth: each a network of its own with the address that it has on the page, a directory, and a shell that runs what
+//! a person types there. The chain is at the hub of the network.
 
 use super::page::Block;
-use rings_api::Client;
-use rings_protocol::Address;
 use rings_tests::{
-    alive, block_on, serial, signal, until, Anvil, Call, Done, Eth, Program, Serial, Signal, LONG,
+    alive, free_port, quantity, signal, until, Anvil, Call, Done, Geth, Process, Program, Signal,
+    LONG,
 };
-use serde_json::json;
+use serde_json::{json, Value};
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    ffi::{OsStr, OsString},
+    fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// The names of the machines on the page.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -28,8 +30,15 @@ const EXAMPLES: [&str; 6] = [
 ];
 /// Other examples on the page.
 const CHAIN: &str = "https://chain.example";
-const NETWORK: &str = "192.0.2.";
+const NETWORK: &str = "192.0.2";
 const FIRST: &str = "192.0.2.1";
+/// How the deployment ends on the page. On a chain whose clock cannot be put forward, the entry delay is short.
+const FUND: &str = "--fund 0.05";
+const SHORT_DELAY: Duration = Duration::from_secs(8);
+/// A day, and some more.
+const A_DAY: u64 = 86_400 + 60;
+/// The ring on the page.
+pub const RING: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
 /// What a block is for that is typed on all machines.
 const EACH: &str = "each";
 /// Kills whoever holds the lock of a member's data, when its standard input ends.
@@ -38,68 +47,84 @@ for lock in "$0"/*/data/lock; do flock -n "$lock" true || kill -9 "$(cat "$lock"
 /// Ten ether, in wei.
 const TEN_ETHER: &str = "0x8ac7230489e80000";
 
+/// The chain that the machines use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anvil, whose clock can be put forward.
+    Anvil,
+    /// A geth with the options of a development chain, and no others.
+    Geth,
+}
+
 /// The machines, and the chain that they use.
 pub struct Machines {
-    home: TempDir,
-    chain: Anvil,
-    /// The first three numbers of all addresses, with a point behind.
-    network: String,
+    kind: Kind,
+    port: u16,
+    _chain: Process,
     /// What stands on the page, and what it is here.
     values: BTreeMap<String, String>,
     /// Those that there are now.
     current: Vec<&'static str>,
     reaper: Child,
-    _serial: Serial,
+    /// Last, so that everything in the networks ends before them.
+    net: rings_tests::Machines,
 }
 
 impl Machines {
     /// Five empty directories, and a chain.
-    pub fn new() -> Self {
-        let serial = serial();
-        let home = TempDir::new().unwrap();
-        for name in NAMES {
-            fs::create_dir(home.path().join(name)).unwrap();
+    pub fn new(kind: Kind) -> Self {
+        let net = rings_tests::Machines::in_network(NAMES.len(), NETWORK);
+        for index in 0..NAMES.len() {
+            net.dir(index);
         }
-        // Addresses that no other test of this machine uses.
-        let network = format!(
-            "127.{}.{}.",
-            1 + rand::random::<u8>() / 2,
-            rand::random::<u8>()
-        );
-        Self {
-            chain: Anvil::start(&["--chain-id", "1337"]),
-            network,
+        let port = match net.are_apart() {
+            true => 8545,
+            false => free_port(),
+        };
+        let words = chain(kind, port, net.home());
+        let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+        let machines = Self {
+            kind,
+            port,
+            _chain: net.run_at_hub(&words, &net.home().join("chain.log")),
             values: BTreeMap::new(),
             current: NAMES[..5].to_vec(),
-            reaper: reaper(home.path()),
-            home,
-            _serial: serial,
-        }
+            reaper: reaper(net.home()),
+            net,
+        };
+        until("the chain answers", LONG, || {
+            machines.asks("eth_chainId", &json!([]))
+        });
+        machines
     }
 
     /// The directory of a machine.
     pub fn dir(&self, machine: &str) -> PathBuf {
-        self.home.path().join(machine)
+        let index = number(machine) - 1;
+        self.net.home().join(index.to_string())
     }
 
-    /// The chain, past all our code.
-    pub fn eth(&self) -> Eth {
-        Eth::at(&self.chain.http())
+    /// The chain's URL, as every machine reaches it.
+    fn chain(&self) -> String {
+        format!("http://{}:{}", self.net.hub_address(), self.port)
     }
 
-    /// Host and port of a machine's HTTP side.
-    pub fn host(&self, machine: &str) -> String {
-        format!("{}{}:7545", self.network, number(machine))
+    /// Asks the chain, past all our code.
+    fn asks(&self, method: &str, params: &Value) -> Option<Value> {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.net.post_at_hub(self.port, &request.to_string())?;
+        let mut answer: Value = serde_json::from_str(&answer).ok()?;
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        Some(answer["result"].take())
     }
 
-    /// A client of the member on a machine.
-    pub fn client(&self, machine: &str) -> Client {
-        Client::new(&format!("http://{}", self.host(machine)), None).unwrap()
+    fn call(&self, method: &str, params: &Value) -> Value {
+        self.asks(method, params).expect("the chain answers")
     }
 
     /// The member of a machine, as the page's reader knows it.
-    pub fn member(&self, machine: &str) -> Address {
-        self.values[EXAMPLES[number(machine) - 1]].parse().unwrap()
+    pub fn member(&self, machine: &str) -> &str {
+        &self.values[EXAMPLES[number(machine) - 1]]
     }
 
     /// From now on this is what the page calls `example`.
@@ -131,13 +156,18 @@ impl Machines {
     fn text_on(&self, machine: &str, block: &Block) -> String {
         let mut text = block.text.clone();
         if block.machine == EACH {
-            text = text.replace(FIRST, &format!("{NETWORK}{}", number(machine)));
+            text = text.replace(FIRST, &format!("{NETWORK}.{}", number(machine)));
+        }
+        if self.kind == Kind::Geth {
+            let delay = SHORT_DELAY.as_secs();
+            text = text.replace(FUND, &format!("{FUND} --entry-delay {delay}"));
         }
         for (example, value) in &self.values {
             text = text.replace(example, value);
         }
-        text.replace(CHAIN, &self.chain.http())
-            .replace(NETWORK, &self.network)
+        let first = self.net.address(0);
+        let network = first.strip_suffix(".1").expect("the first machine");
+        text.replace(CHAIN, &self.chain()).replace(NETWORK, network)
     }
 
     fn shell(&self, machine: &str, text: &str) -> Done {
@@ -149,25 +179,67 @@ impl Machines {
                 .into_iter()
                 .chain(env::split_paths(&path)),
         );
-        let call = Call::of("sh").args(["-eu", "-c", text]).limit(2 * LONG);
+        // Whoever enters a network begins at the root of the file system.
+        let call = self.net.on(number(machine) - 1, "sh");
+        let call = call.args(["-eu", "-c", &format!("cd \"$0\"\n{text}")]);
+        let call = call.arg(self.dir(machine)).limit(2 * LONG);
         let call = call.env("PATH", path.unwrap()).env_remove("RINGS_DIR");
-        call.current_dir(&self.dir(machine)).call().ok()
+        call.call().ok()
     }
 
     /// Gives an account ten ether.
     pub fn give_ether(&self, account: &str) {
-        self.eth()
-            .call("anvil_setBalance", &json!([account, TEN_ETHER]));
+        if self.kind == Kind::Anvil {
+            self.call("anvil_setBalance", &json!([account, TEN_ETHER]));
+            return;
+        }
+        // The development account of geth pays.
+        let payer = self.call("eth_accounts", &json!([]))[0].clone();
+        let payment = json!([{ "from": payer, "to": account, "value": TEN_ETHER }]);
+        self.call("eth_sendTransaction", &payment);
+        until("the account has ether", LONG, || {
+            let balance = self.call("eth_getBalance", &json!([account, "latest"]));
+            (quantity(&balance) > 0).then_some(())
+        });
+    }
+
+    /// The entry delay passes.
+    pub fn let_a_day_pass(&self) {
+        if self.kind == Kind::Anvil {
+            self.call("evm_increaseTime", &json!([A_DAY]));
+            self.call("evm_mine", &json!([]));
+            return;
+        }
+        let over = Instant::now() + SHORT_DELAY;
+        until("the short entry delay is over", LONG, || {
+            (Instant::now() > over).then_some(())
+        });
+    }
+
+    /// What the member of a machine says of itself, asked on that machine.
+    fn own_status(&self, machine: &str) -> Option<Value> {
+        let index = number(machine) - 1;
+        let url = format!("http://{}:7545", self.net.address(index));
+        let call = self.net.on(index, Program::Honest.path());
+        let call = call.args(["status", "--json", "--rpc", &self.chain(), "--ring"]);
+        let done = call
+            .args([self.values[RING].as_str(), "--member", &url])
+            .call();
+        let mut status: Value = serde_json::from_slice(&done.stdout).ok()?;
+        let members = status["members"].as_array_mut()?;
+        let own = members
+            .iter_mut()
+            .find(|one| one["address"] == self.member(machine))?;
+        Some(own.take())
     }
 
     /// Waits until each member that there is now follows the chain, and is connected to all others.
     pub fn wait_connected(&self) {
         let others = self.current.len() - 1;
         for machine in &self.current {
-            let client = self.client(machine);
             until("a member is connected to all others", LONG, || {
-                let status = block_on(client.status()).ok()?;
-                (status.following && status.peers as usize == others).then_some(())
+                let own = self.own_status(machine)?;
+                (own["following"] == true && own["peers"] == others).then_some(())
             });
         }
     }
@@ -236,6 +308,55 @@ fn running(dir: &Path) -> Option<u32> {
     let pid = lock.trim().parse().ok()?;
     let works_here = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|at| at == dir);
     (alive(pid) && works_here).then_some(pid)
+}
+
+/// The words that start the chain.
+fn chain(kind: Kind, port: u16, home: &Path) -> Vec<OsString> {
+    let port = port.to_string();
+    let (program, words): (PathBuf, Vec<&str>) = match kind {
+        Kind::Anvil => (
+            Anvil::program(),
+            vec![
+                "--silent",
+                "--host",
+                "0.0.0.0",
+                "--chain-id",
+                "1337",
+                "--port",
+            ],
+        ),
+        Kind::Geth => (
+            Geth::program(),
+            vec![
+                "--dev",
+                "--ipcdisable",
+                "--nodiscover",
+                "--port",
+                "0",
+                "--authrpc.port",
+                "8551",
+                "--http",
+                "--http.addr",
+                "0.0.0.0",
+                "--http.vhosts",
+                "*",
+                "--http.api",
+                "eth,net,web3",
+                "--datadir",
+                "DATA",
+                "--http.port",
+            ],
+        ),
+    };
+    let data = home.join("geth").into_os_string();
+    let words = words.into_iter().map(|word| match word {
+        "DATA" => data.clone(),
+        word => word.into(),
+    });
+    let mut all = vec![program.into_os_string()];
+    all.extend(words);
+    all.push(port.into());
+    all
 }
 
 /// Ends all members when this process ends without having done so: its standard input ends then.

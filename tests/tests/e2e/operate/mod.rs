@@ -6,21 +6,17 @@ pub(super) mod page;
 mod watching;
 
 use super::quick::wc;
-use machines::Machines;
+use machines::{Kind, Machines, RING};
 use page::{Block, Step};
 use rings_tests::{program, Done};
-use serde_json::json;
 use std::fs;
 
 /// The page.
 const PAGE: &str = "docs/operate.md";
-/// The addresses of the ring and of a gate on it.
-const RING: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
+/// The address of a gate on it.
 const GATE: &str = "0x27b1fdb04752bbc536007a920d24acb045561c26";
 /// The block of the deployment on it.
 const START_BLOCK: &str = "21000000";
-/// Seconds of the entry delay, and some more.
-const A_DAY: u64 = 86_400 + 60;
 
 /// Somebody who follows the page.
 struct Reader {
@@ -32,8 +28,18 @@ struct Reader {
 
 #[test]
 fn the_page_about_five_machines_can_be_followed_as_it_is_written() {
+    follow_the_page(Kind::Anvil);
+}
+
+#[test]
+#[ignore = "geth takes minutes to build: ./anvil-scripts/test --long builds it"]
+fn the_page_about_five_machines_can_be_followed_on_geth() {
+    follow_the_page(Kind::Geth);
+}
+
+fn follow_the_page(kind: Kind) {
     let mut reader = Reader {
-        machines: Machines::new(),
+        machines: Machines::new(kind),
         keeper: None,
         results: 0,
         shown: 0,
@@ -119,14 +125,9 @@ impl Reader {
                 assert!(!self.machines.dir("e").exists());
             }
             "the data of c are lost" => self.machines.lose_data("c"),
-            "a day passes" => {
-                let eth = self.machines.eth();
-                eth.call("evm_increaseTime", &json!([A_DAY]));
-                eth.mine(1);
-            }
+            "a day passes" => self.machines.let_a_day_pass(),
             "ether for f" => {
-                let member = self.machines.member("f").to_string();
-                self.machines.give_ether(&member);
+                self.machines.give_ether(self.machines.member("f"));
             }
             "stop the members" => self.machines.stop(),
             other => panic!("the page has a mark that this test does not know: {other}"),

@@ -232,7 +232,7 @@ impl Machine {
     }
 
     /// The keys of the ring that are on disk.
-    fn keys(&self) -> Result<RingKeys, crate::state::StateError> {
+    fn keys(&self) -> Result<RingKeys, KeyError> {
         let (state, readers) = (Arc::clone(&self.state), [key().address()]);
         RingKeys::open(domain(), key(), &readers, state)
     }

@@ -267,8 +267,11 @@ fn the_newest_proposals_and_endorsements_of_each_member_survive() {
             before: vec![Digest([n; 32])],
         }
     };
-    let endorsement =
-        |n: u8| Endorsement::sign(proposal(n).node(), Digest([n; 32]), &key()).unwrap();
+    let endorsement = |n: u8| Endorsement {
+        node: proposal(n).node(),
+        signed: Digest([n; 32]),
+        signature: key().sign(&Digest([n; 32])).unwrap(),
+    };
     let (proposals, endorsements) = (MAX_PROPOSALS as u8 + 2, MAX_ENDORSEMENTS as u8 + 3);
     {
         let state = open(&directory).unwrap();
