@@ -101,9 +101,8 @@ fn an_event_that_two_thirds_have_to_see_starts_nothing_on_the_word_of_one() {
     let data = json!({"car": "B-EV 1", "driver": "Ada", "kwh": 40, "minutes": 90});
     let params = json!({"instance": instance.trim(), "event": "charged", "data": data});
     let emit = |member: usize| {
-        let told = ring
-            .client(member)
-            .call::<Value>("rings_emit", params.clone());
+        let client = ring.client(member);
+        let told = client.call::<Value>("rings_emit", params.clone());
         let told = block_on(told).unwrap();
         assert_eq!(told["fresh"], true, "each member says its own word");
         told["event"].as_str().unwrap().to_owned()
