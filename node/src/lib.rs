@@ -104,14 +104,22 @@ pub fn main(faults: Faults) -> ExitCode {
     }
 }
 
+/// The exit status when a connector cannot be started, as that of a shell.
+const NOT_EXECUTABLE: u8 = 126;
+
 /// Calls the function of the command. The worker comes first: it must not start a runtime or look at the environment.
 fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, ExitError> {
     if matches!(command, Command::Worker) {
         return Ok(rings_compute::worker_main());
     }
+    if let Command::Connector { program } = &command {
+        // Nobody reads what a connector says to standard error; its exit status tells.
+        drop(rings_member::connectors::become_connector(program));
+        return Ok(ExitCode::from(NOT_EXECUTABLE));
+    }
     check_environment()?;
     match command {
-        Command::Worker => Ok(()),
+        Command::Worker | Command::Connector { .. } => Ok(()),
         Command::Guard(args) => wait(runtime()?, up::watch(args, out)),
         Command::Node(args) => wait(node_runtime()?, node::run(args, faults)),
         Command::Up(args) => wait(runtime()?, up::up(args, out)),

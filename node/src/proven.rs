@@ -125,7 +125,7 @@ fn text<S: serde::Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(cid)
 }
 
-/// The proof of a request's result from the first of the members whose proof the chain confirms.
+/// The proof of a request's result, or of what was decided for a slot, from the first of the members whose proof the chain confirms.
 ///
 /// # Errors
 /// Status 2 when no ring node lists the request, 5 when nobody has a proof that the chain confirms.
@@ -168,7 +168,7 @@ async fn fetch_from(
     };
     let proof = EntryProof::from_bytes(&view.proof.0).map_err(|error| foreign().because(error))?;
     match &proof.entry {
-        Entry::Result { request: of, .. } if *of == request => {}
+        Entry::Result { request: of, .. } | Entry::Decision { slot: of, .. } if *of == request => {}
         _ => return Err(foreign()),
     }
     let answer = ask(chain, ring, proof)

@@ -35,8 +35,9 @@ const labelOf = ({ document, view }) => view?.node ?? (document ? `${document.no
 const statusOf = ({ answer }) => answer?.document?.status
 const stateOf = ({ view }) => view?.state ?? 'unknown'
 
-/** How far the request is, with its votes. */
+/** How far the request is, with its votes; of an external task, on whose word its result rests. */
 function agreed({ view, request }) {
+  if (view?.by?.length > 0) return [`none: external, not validated, on the word of ${view.by.join(', ')}`]
   if (!view?.request) return ['none yet']
   return [link(`request/${view.request}`, view.request),
     request ? `, ${request.state}: ${request.votes.length} votes, ${request.quorum} needed${request.final ? ', final' : ''}` : '']

@@ -26,6 +26,9 @@ const OF_PROCESSES = {
   Event: ({ event, starts }) => about([`saw event ${event.event}, which starts`, ...starts.slice(0, FEW).map(process => ({ process })),
     starts.length === 0 ? ' nothing' : starts.length > FEW ? ` and ${starts.length - FEW} more` : '']),
   Execution: ({ execution, request, state }) => about(['says that execution', { execution: execution['/'] }, ` ${state}, asked by request`, { request }]),
+  Attempt: ({ execution, reason, state }) => about([state === 'started' ? 'runs a connector for execution' : `says that its connector has ${state} execution`,
+    { execution: execution['/'] }, reason ? `: ${reason}` : '']),
+  Verdict: ({ by, execution }) => about(['proposes what execution', { execution: execution['/'] }, ` gave, on the word of ${by.length} ${by.length === 1 ? 'member' : 'members'}`]),
   Change: ({ installation, to }) => about([`wants to ${WISHES[to]} process`, { process: installation }])
 }
 

@@ -210,6 +210,18 @@ export class Member {
   flush(params: FlushParams): Promise<Relay>
   append(params: AppendParams): Promise<Held>
   replicate(params: ReplicateParams): Promise<Relay>
+  /** Has the ring run a process. Needs the member's token, as what follows up to `emit`. */
+  createProcess(params: { ring: Hex, process: string, instances: Record<string, Hex>, nonce?: number }): Promise<any>
+  pauseProcess(installation: Hex): Promise<any>
+  resumeProcess(installation: Hex): Promise<any>
+  cancelProcess(installation: Hex): Promise<any>
+  /** Says that something has happened. The same again starts nothing. */
+  emit(params: { instance: Hex, event: string, data: object, nonce?: number }): Promise<{ event: string, starts: Hex[], fresh: boolean }>
+  listProcesses(page?: { from?: Hex, limit?: number }): Promise<any>
+  getProcess(page: { installation: Hex, before?: number, limit?: number }): Promise<any>
+  listInstances(page?: { from?: Hex, limit?: number }): Promise<any>
+  listExecutions(page?: { event?: string, limit?: number }): Promise<any>
+  getExecution(execution: string): Promise<any>
   discover(): Promise<any>
   health(): Promise<{ following: boolean, trouble?: string, warnings?: string[] }>
   /** The block of a log node; its hash is checked. */
@@ -220,15 +232,16 @@ export class Member {
   connect(): Promise<Session>
 }
 /** What to be told of. `heads`: logs that grow, of a ring, of a member or avatar. `gates`: of one, or of all. `messages`: actions, of
- *  a ring, an avatar, or one by its name. */
+ *  a ring, an avatar, or one by its name. `processes`: one that the ring runs, or all. */
 export type SubscribeParams =
   { kind: 'heads', ring?: Hex, member?: Hex } | { kind: 'gates', gate?: Hex } |
-  { kind: 'messages', ring?: Hex, member?: Hex, msg_hash?: Hex }
+  { kind: 'messages', ring?: Hex, member?: Hex, msg_hash?: Hex } | { kind: 'processes', installation?: Hex }
 /** What a subscription tells. It says where to look; nothing in it is proven. */
 export type Notice =
   { kind: 'heads', ring: Hex, member: Hex, seq: number, head: Hex, since: number } |
   { kind: 'gates', gate: Hex, change: 'made' | 'voted' | 'resolved' | 'failed', member?: Hex } |
   { kind: 'messages', ring: Hex, avatar: Hex, message: Relay } |
+  { kind: 'processes', installation: Hex, event: string, change: 'began' | 'succeeded' | 'failed' | 'over', execution?: string } |
   /** The session was read too slowly: so many notices were passed over. Look again. */
   { kind: 'missed', count: number }
 /** A WebSocket session with a member. */

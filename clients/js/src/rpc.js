@@ -84,6 +84,16 @@ export class Member {
   flush(params) { return this.call('FlushToRing', params) }
   append(params) { return this.call('AppendToRing', params) }
   replicate(params) { return this.call('ReplicateRing', params) }
+  createProcess(params) { return this.call('rings_createProcess', params) }
+  pauseProcess(installation) { return this.call('rings_pauseProcess', { installation }) }
+  resumeProcess(installation) { return this.call('rings_resumeProcess', { installation }) }
+  cancelProcess(installation) { return this.call('rings_cancelProcess', { installation }) }
+  emit(params) { return this.call('rings_emit', params) }
+  listProcesses(page = {}) { return this.call('rings_listProcesses', page) }
+  getProcess(page) { return this.call('rings_getProcess', page) }
+  listInstances(page = {}) { return this.call('rings_listInstances', page) }
+  listExecutions(page = {}) { return this.call('rings_listExecutions', page) }
+  getExecution(execution) { return this.call('rings_getExecution', { execution }) }
   discover() { return this.call('rpc.discover') }
 
   async #get(path) {

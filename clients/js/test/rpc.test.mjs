@@ -65,6 +65,9 @@ sockets.on('connection', socket => socket.on('message', data => {
 test('methods, refusals and batches over HTTP', async () => {
   assert.deepEqual(await member.gate('0x01'), { method: 'rings_getGate', params: { gate: '0x01' } })
   assert.ok(asked.includes('Bearer secret'))
+  assert.deepEqual(await member.getProcess({ installation: '0x01', limit: 2 }), { method: 'rings_getProcess', params: { installation: '0x01', limit: 2 } })
+  assert.deepEqual(await member.pauseProcess('0x01'), { method: 'rings_pauseProcess', params: { installation: '0x01' } })
+  assert.deepEqual(await member.listExecutions(), { method: 'rings_listExecutions', params: {} })
   assert.equal(await member.message('0x02'), null)
   const refused = await member.flush({}).catch(error => error)
   assert.ok(refused instanceof RpcError)

@@ -15,7 +15,7 @@ use super::{
     params::RequestParams,
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
-        ProcessRunsView, ProcessState, ProcessView, ProcessesView,
+        InstancesView, ProcessRunsView, ProcessState, ProcessView, ProcessesView,
     },
     store_work::StoreKeeper,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
@@ -202,6 +202,16 @@ pub trait ProcessKeeper: Send + Sync + 'static {
     /// # Errors
     /// When this member's disk cannot be read.
     async fn list(&self, behind: Option<Digest>, limit: usize) -> Result<ProcessesView, ApiError>;
+
+    /// Instances that processes use, in the order of their hashes, behind one of them.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    async fn instances(
+        &self,
+        behind: Option<Digest>,
+        limit: usize,
+    ) -> Result<InstancesView, ApiError>;
 
     /// A process, and a page of its runs: those before a number, and how many.
     ///

@@ -4,7 +4,8 @@
 //! message). So a notice that is missed costs one look, and nothing is believed that is not checked.
 //! [`SubscribeParams::wants`] is the one rule of what a subscription is told.
 
-use super::{client_rings::MessageView, schema};
+use super::{client_rings::MessageView, json::text, processes::maybe_text, schema};
+use cid::Cid;
 use rings_protocol::{Address, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub enum Topic {
     Gates,
     /// Actions of avatars that are taken in here, relayed, or fail.
     Messages,
+    /// Processes that begin and end here, and their executions.
+    Processes,
 }
 
 /// Parameters of `rings_subscribe`. Each further one narrows what is told.
@@ -43,6 +46,10 @@ pub struct SubscribeParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Digest>")]
     pub msg_hash: Option<Digest>,
+    /// processes: only this one, as rings_listProcesses names it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Digest>")]
+    pub installation: Option<Digest>,
 }
 
 /// Parameters of `rings_unsubscribe`.
@@ -63,6 +70,8 @@ pub enum Notice {
     Gates(GateNotice),
     /// An action was taken in, or has ended.
     Messages(MessageNotice),
+    /// A process has begun or ended, or an execution of it has ended.
+    Processes(ProcessNotice),
     /// The session was read too slowly, so some of this member's notices were passed over. Some of them may have been for
     /// this subscription: look again.
     Missed {
@@ -133,6 +142,39 @@ pub struct MessageNotice {
     pub message: MessageView,
 }
 
+/// What happened to a process, as this member knows: it is on disk here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(inline)]
+pub struct ProcessNotice {
+    /// The process, as the ring runs it.
+    #[schemars(with = "schema::Digest")]
+    pub installation: Digest,
+    /// The event that started it.
+    #[serde(with = "text")]
+    #[schemars(with = "schema::Cid")]
+    pub event: Cid,
+    /// What happened.
+    pub change: ProcessChange,
+    /// The execution that has ended.
+    #[serde(default, with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cid>")]
+    pub execution: Option<Cid>,
+}
+
+/// A change of a process that an event has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessChange {
+    /// It goes on here.
+    Began,
+    /// An execution of it gave one of its statuses.
+    Succeeded,
+    /// An execution of it gave none.
+    Failed,
+    /// Nothing more happens.
+    Over,
+}
+
 impl SubscribeParams {
     /// All that happens of one kind.
     pub fn all(kind: Topic) -> Self {
@@ -142,6 +184,7 @@ impl SubscribeParams {
             member: None,
             gate: None,
             msg_hash: None,
+            installation: None,
         }
     }
 
@@ -150,14 +193,20 @@ impl SubscribeParams {
     /// # Errors
     /// Which of them does not, in words.
     pub(super) fn check(&self) -> Result<(), String> {
+        let has_logs = matches!(self.kind, Topic::Heads | Topic::Messages);
         let given = [
-            ("ring", self.ring.is_some(), self.kind != Topic::Gates),
-            ("member", self.member.is_some(), self.kind != Topic::Gates),
+            ("ring", self.ring.is_some(), has_logs),
+            ("member", self.member.is_some(), has_logs),
             ("gate", self.gate.is_some(), self.kind == Topic::Gates),
             (
                 "msg_hash",
                 self.msg_hash.is_some(),
                 self.kind == Topic::Messages,
+            ),
+            (
+                "installation",
+                self.installation.is_some(),
+                self.kind == Topic::Processes,
             ),
         ];
         match given.iter().find(|(_, given, fits)| *given && !fits) {
@@ -181,6 +230,9 @@ impl SubscribeParams {
                 fits(self.ring, message.ring)
                     && fits(self.member, message.avatar)
                     && fits(self.msg_hash, message.message.msg_hash)
+            }
+            (Topic::Processes, Notice::Processes(process)) => {
+                fits(self.installation, process.installation)
             }
             _ => false,
         }
@@ -224,6 +276,29 @@ mod tests {
     }
 
     #[test]
+    fn of_processes_one_or_all_are_told() {
+        let notice = Notice::Processes(ProcessNotice {
+            installation: Digest([1; 32]),
+            event: rings_protocol::cids::data_cid(Digest([2; 32])),
+            change: ProcessChange::Over,
+            execution: None,
+        });
+        let all = SubscribeParams::all(Topic::Processes);
+        let of = |byte: u8| SubscribeParams {
+            installation: Some(Digest([byte; 32])),
+            ..all.clone()
+        };
+        assert!(all.wants(&notice) && of(1).wants(&notice) && !of(2).wants(&notice));
+        assert!(!SubscribeParams::all(Topic::Gates).wants(&notice));
+        let text = serde_json::to_value(&notice).unwrap();
+        assert_eq!(
+            (&text["kind"], &text["change"]),
+            (&"processes".into(), &"over".into())
+        );
+        assert!(text.get("execution").is_none());
+    }
+
+    #[test]
     fn a_parameter_of_another_kind_is_refused_by_its_name() {
         let gate = Some(Address([1; 20]));
         for (params, name) in [
@@ -247,6 +322,20 @@ mod tests {
                     ..SubscribeParams::all(Topic::Heads)
                 },
                 "msg_hash",
+            ),
+            (
+                SubscribeParams {
+                    ring: gate,
+                    ..SubscribeParams::all(Topic::Processes)
+                },
+                "ring",
+            ),
+            (
+                SubscribeParams {
+                    installation: Some(Digest::ZERO),
+                    ..SubscribeParams::all(Topic::Gates)
+                },
+                "installation",
             ),
         ] {
             assert!(params.check().unwrap_err().starts_with(name));

@@ -13,8 +13,8 @@ use super::{
     params::{DigestParams, GateParams, LogParams, NoParams, RequestParams, RingParams},
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionParams, ExecutionView,
-        ExecutionsView, GetProcessParams, InstallationParams, ListExecutionsParams,
-        ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
+        ExecutionsView, GetProcessParams, InstallationParams, InstancesView, ListExecutionsParams,
+        ListInstancesParams, ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
     },
     schema,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
@@ -47,6 +47,7 @@ pub(super) const PAUSE_PROCESS: &str = "rings_pauseProcess";
 pub(super) const RESUME_PROCESS: &str = "rings_resumeProcess";
 pub(super) const CANCEL_PROCESS: &str = "rings_cancelProcess";
 pub(super) const LIST_PROCESSES: &str = "rings_listProcesses";
+pub(super) const LIST_INSTANCES: &str = "rings_listInstances";
 pub(super) const GET_PROCESS: &str = "rings_getProcess";
 pub(super) const EMIT: &str = "rings_emit";
 pub(super) const LIST_EXECUTIONS: &str = "rings_listExecutions";
@@ -150,6 +151,10 @@ fn processes(document: &mut Document) {
     document.method::<EmitParams, EmittedView>(
         EMIT,
         "Tell the ring of an event, which starts processes; needs the member's token",
+    );
+    document.method::<ListInstancesParams, InstancesView>(
+        LIST_INSTANCES,
+        "The instances of services that processes of the ring use",
     );
     document.method::<ListExecutionsParams, ExecutionsView>(
         LIST_EXECUTIONS,

@@ -5,8 +5,8 @@ use super::{
     openrpc,
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionParams, ExecutionView,
-        ExecutionsView, GetProcessParams, InstallationParams, ListExecutionsParams,
-        ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
+        ExecutionsView, GetProcessParams, InstallationParams, InstancesView, ListExecutionsParams,
+        ListInstancesParams, ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
     },
 };
 use cid::Cid;
@@ -78,6 +78,17 @@ impl Client {
         which: &ListProcessesParams,
     ) -> Result<ProcessesView, ClientError> {
         self.call(openrpc::LIST_PROCESSES, json!(which)).await
+    }
+
+    /// `rings_listInstances`.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn list_instances(
+        &self,
+        which: &ListInstancesParams,
+    ) -> Result<InstancesView, ClientError> {
+        self.call(openrpc::LIST_INSTANCES, json!(which)).await
     }
 
     /// `rings_getProcess`.

@@ -6,7 +6,7 @@ use super::{
     openrpc,
     processes::{
         page, ExecutionParams, GetProcessParams, InstallationParams, ListExecutionsParams,
-        ListProcessesParams, ProcessState,
+        ListInstancesParams, ListProcessesParams, ProcessState,
     },
 };
 use jsonrpsee::{core::RegisterMethodError, server::RpcModule};
@@ -53,6 +53,15 @@ fn readers(module: &mut RpcModule<Calls>) -> Result<(), RegisterMethodError> {
         let which: ListProcessesParams = parse(&params)?;
         let limit = limit(which.limit)?;
         let call = async { calls.api.processes().await?.list(which.from, limit).await };
+        calls.run(call).await
+    })?;
+    module.register_async_method(openrpc::LIST_INSTANCES, |params, calls, _| async move {
+        let which: ListInstancesParams = parse(&params)?;
+        let limit = limit(which.limit)?;
+        let call = async {
+            let processes = calls.api.processes().await?;
+            processes.instances(which.from, limit).await
+        };
         calls.run(call).await
     })?;
     module.register_async_method(openrpc::GET_PROCESS, |params, calls, _| async move {

@@ -57,6 +57,19 @@ pub struct ListProcessesParams {
     pub limit: Option<u32>,
 }
 
+/// Parameters of `rings_listInstances`.
+#[derive(Debug, Clone, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListInstancesParams {
+    /// the page behind this instance; the first one when it is not given
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Digest>")]
+    pub from: Option<Digest>,
+    /// instances in the page, from 1 to 256; 50 when it is not given
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
 /// Parameters of `rings_getProcess`.
 #[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +214,37 @@ pub struct ProcessesView {
     pub next: Option<Digest>,
 }
 
+/// An instance of a service that processes of the ring use.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "Instance")]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// The instance hash.
+    #[schemars(with = "schema::Digest")]
+    pub instance: Digest,
+    /// The service, once a process that uses it was read here.
+    #[serde(default, with = "maybe_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cid>")]
+    pub service: Option<Cid>,
+    /// Processes that use it, the first 256.
+    #[schemars(with = "Vec<schema::Digest>")]
+    pub processes: Vec<Digest>,
+    /// Whether this member has the values of its configuration.
+    pub values: bool,
+}
+
+/// Instances that processes of the ring use.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "Instances")]
+pub struct InstancesView {
+    /// The instances, in the order of their hashes.
+    pub instances: Vec<InstanceView>,
+    /// `from` of the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Digest>")]
+    pub next: Option<Digest>,
+}
+
 /// How far a run of a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -230,6 +274,10 @@ pub struct RunView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Address>")]
     pub by: Option<Address>,
+    /// The members in whose logs the event stands, where not every member can find it itself: on their word it rests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::Address>")]
+    pub seen_by: Vec<Address>,
     /// How far it is.
     pub state: RunState,
     /// When this member knew of it, in milliseconds since 1970.
@@ -306,11 +354,15 @@ pub struct ExecutionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Digest>")]
     pub request: Option<Digest>,
-    /// What its program wrote.
+    /// Of an external task: the members on whose word it rests; before it has ended, those that run it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::Address>")]
+    pub by: Vec<Address>,
+    /// What its program, or its connector, wrote.
     #[serde(default, with = "maybe_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Cid>")]
     pub result: Option<Cid>,
-    /// Why its program failed.
+    /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When this member knew that it has ended, in milliseconds since 1970.
@@ -327,7 +379,7 @@ pub struct ExecutionsView {
 }
 
 /// A CID as text, or nothing.
-mod maybe_text {
+pub(super) mod maybe_text {
     use cid::Cid;
     use serde::{de, Deserialize, Deserializer, Serializer};
 

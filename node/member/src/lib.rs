@@ -40,6 +40,7 @@ mod blocks;
 mod clients;
 pub mod clock;
 pub mod config;
+pub mod connectors;
 mod core;
 mod counters;
 mod dag_json;

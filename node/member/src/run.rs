@@ -12,6 +12,7 @@ use super::{
     blocks::MemberBlocks,
     clients::{follow as follow_clients, hear, prove, relay, Clients, KeeperParts},
     config::{KeyConfig, NodeConfig, TlsFiles},
+    connectors::{launcher, Connectors, Instances},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
     entrance::{Entrance, Starting},
     error::MemberError,
@@ -228,7 +229,8 @@ impl Opened {
         let (clients, begun) =
             self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
-        let processes = self.processes(&config, Arc::clone(&blocks), words, &outbox)?;
+        let processes =
+            self.processes(&config, Arc::clone(&blocks), words, (&outbox, news.clone()))?;
         let processes = Arc::new(processes);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -350,7 +352,7 @@ impl Opened {
         config: &NodeConfig,
         blocks: Arc<MemberBlocks>,
         words: Arc<Notify>,
-        outbox: &mpsc::Sender<Input>,
+        (outbox, news): (&mpsc::Sender<Input>, News),
     ) -> Result<Processes, MemberError> {
         let path = config.store.path.join(PROCESSES);
         let identity = self.identity();
@@ -367,6 +369,9 @@ impl Opened {
             words,
             turn: self.turn,
             confirmations: self.confirmations,
+            connectors: Connectors::new(&config.connectors, launcher()),
+            instances: Instances::new(config.connectors.instances.clone()),
+            news,
         };
         Ok(Processes::new(parts, Arc::new(state)))
     }

@@ -34,6 +34,16 @@ pub const LOOP_DEPTH: usize = 3;
 pub const MAX_FORMULA_COST: u64 = 1_000_000;
 /// Bytes of a text that a template gives.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// Bytes that a connector may write.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Seconds that one try of an external task may take, where its definition does not say it.
+pub const EXTERNAL_SECONDS: u64 = 30;
+/// The most that its definition may say.
+pub const MAX_EXTERNAL_SECONDS: u64 = 300;
+/// How often an external task is tried at most.
+pub const MAX_TRIES: u64 = 10;
+/// Longest pause between two tries, in seconds.
+pub const MAX_PAUSE_SECONDS: u64 = 600;
 /// Events that tasks emit in a row, each by a process that the one before has started: a process cannot start itself for ever.
 pub const MAX_EMITTED: u64 = 16;
 /// Shortest interval of a schedule, in seconds.

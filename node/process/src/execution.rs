@@ -44,6 +44,10 @@ pub struct Parent {
     pub result: Cid,
 }
 
+impl Document for Answer {
+    const WHAT: &'static str = "an answer";
+}
+
 impl Document for Execution {
     const WHAT: &'static str = "an execution";
 }

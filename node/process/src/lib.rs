@@ -17,11 +17,14 @@
 
 pub mod abi;
 pub mod abi_value;
+pub mod attempt;
 pub mod bounds;
 pub mod data;
 pub mod document;
 pub mod event;
 pub mod execution;
+pub mod external;
+mod external_file;
 pub mod files;
 pub mod formula;
 pub mod graph;
@@ -36,6 +39,7 @@ pub mod reference;
 pub mod run;
 #[cfg(test)]
 mod run_tests;
+pub mod runners;
 pub mod schedule;
 pub mod schema;
 pub mod service;

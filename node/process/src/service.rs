@@ -1,9 +1,13 @@
 //! Services: what they can do (tasks), what can happen (events), and the canonical definition whose CID is the service hash.
 
+mod external_task;
+
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
+    data::Fields,
     document::Document,
     origin::Origin,
+    runners::{Retry, Runners},
     shape::{Checker, Record, ShapeError},
 };
 use cid::Cid;
@@ -55,6 +59,17 @@ pub struct EventKind {
     /// The logs of a contract that are such events; without it, they come by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Origin>,
+    /// How many members have to have seen such an event before it counts; one, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
+}
+
+/// How many members have to have seen an event that not every member can find itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Observed {
+    /// As many as agree on results: two thirds.
+    Quorum,
 }
 
 /// Something that a service can do: inputs, and several outcomes, of which one run gives one.
@@ -85,8 +100,21 @@ pub struct Task {
     /// The WASI program that two thirds of a ring agree on; without it, the task is external.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Cid>,
+    /// Of an external task: what is done when a try has failed. Without it, there is one try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Of an external task: who runs it. One member, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Runners>,
+    /// Of an external task: seconds that one try may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
     /// Its outcomes, and what each gives.
     pub statuses: BTreeMap<String, Record>,
+    /// Of an external task: what its connector gets. `${inputs.NAME}` and `${config.NAME}` stand for an input and for a value
+    /// of the configuration.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub with: Fields,
 }
 
 impl Document for Service {
@@ -125,7 +153,7 @@ impl Task {
         files.next().map(|(name, _)| name)
     }
 
-    fn faults(&self, path: &[&str], faults: &mut Vec<Fault>) {
+    fn faults(&self, path: &[&str], config: &BTreeSet<String>, faults: &mut Vec<Fault>) {
         if self.program.is_some() == self.external.is_some() {
             faults.push(Fault::new(
                 path,
@@ -156,6 +184,8 @@ impl Task {
                 "more than one input is a file (format: cid); a task has one at most",
             ));
         }
+        let external = self.external_faults(config).into_iter();
+        faults.extend(external.map(|(key, what)| Fault::new(&[path, &[key]].concat(), what)));
         let mut checked = |record: &Record, path: &[&str]| {
             if let Err(error) = record.checker() {
                 faults.push(Fault::of_shape(path, error));
@@ -172,8 +202,9 @@ impl Task {
     /// # Errors
     /// [`ShapeError`] when a shape is none.
     pub fn checkers(&self) -> Result<BTreeMap<String, Checker>, ShapeError> {
-        let statuses = self.statuses.iter();
-        let checkers = statuses.map(|(status, record)| Ok((status.clone(), record.checker()?)));
+        let given = self.statuses.keys();
+        let given = given.filter_map(|status| Some((status, self.given(status)?)));
+        let checkers = given.map(|(status, record)| Ok((status.clone(), record.checker()?)));
         checkers.collect()
     }
 }
@@ -181,7 +212,7 @@ impl Task {
 impl Service {
     /// What is wrong with an event that a task emits with a status.
     fn emit_fault(&self, task: &Task, status: &str, event: &str) -> Option<String> {
-        let Some(outputs) = task.statuses.get(status) else {
+        let Some(outputs) = task.given(status) else {
             return Some(format!("the task has no status {status}"));
         };
         let Some(kind) = self.events.get(event) else {
@@ -234,13 +265,17 @@ impl Service {
                 faults.push(Fault::of_shape(&["events", name, "data"], error));
                 continue;
             }
+            if kind.observed.is_some() && kind.from.is_some() {
+                let what = "each member finds logs of contracts itself; leave observed out";
+                faults.push(Fault::new(&["events", name, "observed"], what));
+            }
             let reader = kind.from.as_ref().map(|from| from.reader(&kind.data));
             if let Some(Err((key, what))) = reader {
                 faults.push(Fault::new(&["events", name, "from", key], what));
             }
         }
         for (name, task) in &self.tasks {
-            task.faults(&["tasks", name], &mut faults);
+            task.faults(&["tasks", name], &self.config, &mut faults);
             for (status, event) in &task.emits {
                 let told = self.emit_fault(task, status, event);
                 faults.extend(told.map(|what| Fault::new(&["tasks", name, "emits", status], what)));

@@ -5,10 +5,12 @@
 
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
+    data::Fields,
+    external_file::{retry, runners},
     mistake::{At, Mistakes, Notes},
     origin::Origin,
     reader::{name, named, number, text, texts, Keys},
-    service::{EventKind, Fault, Service, Task, VERSION},
+    service::{EventKind, Fault, Observed, Service, Task, VERSION},
     shape::{Record, Shape},
     yaml::Yaml,
 };
@@ -146,8 +148,24 @@ fn event(yaml: &Yaml, notes: &mut Notes) -> Option<EventKind> {
     let about = about(&mut keys, notes);
     let data = record(keys.maybe("data"), "data", notes);
     let from = keys.maybe("from").and_then(|yaml| origin(yaml, notes));
+    let observed = keys.maybe("observed");
+    let observed = observed.and_then(|yaml| match text(yaml, "observed", notes)?.as_str() {
+        "quorum" => Some(Observed::Quorum),
+        other => {
+            notes.add(
+                yaml.at,
+                format!("observed is {other}; write quorum, or leave it out"),
+            );
+            None
+        }
+    });
     keys.end(notes);
-    Some(EventKind { about, data, from })
+    Some(EventKind {
+        about,
+        data,
+        from,
+        observed,
+    })
 }
 
 /// The logs of a contract.
@@ -193,6 +211,15 @@ fn task(yaml: &Yaml, notes: &mut Notes) -> Option<(Task, Program)> {
     let memory = keys
         .maybe("memory")
         .and_then(|yaml| number(yaml, "memory", notes));
+    let seconds = keys
+        .maybe("seconds")
+        .and_then(|yaml| number(yaml, "seconds", notes));
+    let retry = keys.maybe("retry").and_then(|yaml| retry(yaml, notes));
+    let run = keys.maybe("run").and_then(|yaml| runners(yaml, notes));
+    let mut with = Fields::new();
+    for (key, value) in named(keys.maybe("with"), ("with", MAX_FIELDS), notes) {
+        with.insert(key.text.clone(), value.to_data());
+    }
     let inputs = record(keys.maybe("inputs"), "inputs", notes);
     let mut emits = BTreeMap::new();
     for (key, value) in named(keys.maybe("emits"), ("emits", MAX_STATUSES), notes) {
@@ -217,7 +244,11 @@ fn task(yaml: &Yaml, notes: &mut Notes) -> Option<(Task, Program)> {
         inputs,
         memory,
         program: None,
+        retry,
+        run,
+        seconds,
         statuses,
+        with,
     };
     Some((task, program))
 }

@@ -7,6 +7,7 @@
 //! change of a process comes next is decided by the ring ([`Change::slot`]).
 
 use crate::{
+    attempt::{Attempt, Verdict},
     document::{Document, DocumentError},
     event::Event,
 };
@@ -31,6 +32,9 @@ const INSTALLATION: &str = "Installation";
 const HAPPENED: &str = "Event";
 const PROGRESS: &str = "Execution";
 const CHANGE: &str = "Change";
+const ATTEMPT: &str = "Attempt";
+const VERDICT: &str = "Verdict";
+const PROPOSED: &str = "proposed";
 
 /// A process that a ring runs, for an instance of each of its services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,6 +237,10 @@ pub enum Word {
     Progress(Progress),
     /// A process is to be changed.
     Change(Change),
+    /// How far a member is with an external task.
+    Attempt(Attempt),
+    /// What the attempts at an external task come to, as a member says.
+    Verdict(Verdict),
 }
 
 impl Word {
@@ -242,14 +250,23 @@ impl Word {
             Self::Happened(word) => (HAPPENED, "happened", word.version),
             Self::Progress(word) => (PROGRESS, word.state.name(), word.version),
             Self::Change(word) => (CHANGE, word.to.name(), word.version),
+            Self::Attempt(word) => (ATTEMPT, word.state.name(), word.version),
+            Self::Verdict(word) => (VERDICT, PROPOSED, word.version),
         }
     }
 
     fn check(&self) -> Result<(), WordError> {
-        let Self::Happened(word) = self else {
-            return Ok(());
-        };
         let bound = |what: String| Err(WordError::Bound { what });
+        let word = match self {
+            Self::Happened(word) => word,
+            Self::Attempt(word) if !word.is_whole() => {
+                return bound("an attempt without what its state needs, or with too long a reason".into())
+            }
+            Self::Verdict(word) if !word.is_whole() => {
+                return bound("a verdict that does not have one result of each member, in their order, or a reason".into())
+            }
+            _ => return Ok(()),
+        };
         match (word.event.to_bytes()?.len(), word.starts.len()) {
             (bytes, _) if bytes > MAX_EVENT_BYTES => bound(format!(
                 "an event of {bytes} bytes; at most {MAX_EVENT_BYTES} are taken: put what is large into a file"
@@ -272,6 +289,8 @@ impl Word {
             Self::Happened(word) => word.to_bytes(),
             Self::Progress(word) => word.to_bytes(),
             Self::Change(word) => word.to_bytes(),
+            Self::Attempt(word) => word.to_bytes(),
+            Self::Verdict(word) => word.to_bytes(),
         }?;
         let (kind, status, _) = self.parts();
         Ok(Message {
@@ -305,6 +324,8 @@ impl Word {
             HAPPENED => Self::Happened(Box::new(Happened::from_bytes(payload)?)),
             PROGRESS => Self::Progress(Progress::from_bytes(payload)?),
             CHANGE => Self::Change(Change::from_bytes(payload)?),
+            ATTEMPT => Self::Attempt(Attempt::from_bytes(payload)?),
+            VERDICT => Self::Verdict(Verdict::from_bytes(payload)?),
             _ => return Err(unknown()),
         };
         word.check()?;
@@ -355,7 +376,17 @@ mod tests {
             state: Stage::Succeeded,
             version: VERSION,
         };
+        let attempt = Attempt {
+            execution: cid_of(b"execution"),
+            reason: None,
+            result: Some(cid_of(b"result")),
+            state: crate::attempt::Stage::Answered,
+            version: VERSION,
+        };
+        let verdict = Verdict::of_one(rings_protocol::Address([7; 20]), &attempt).unwrap();
         vec![
+            Word::Attempt(attempt),
+            Word::Verdict(verdict),
             Word::Installation(installation()),
             Word::Happened(Box::new(happened("a"))),
             Word::Progress(progress),
@@ -412,7 +443,7 @@ mod tests {
     fn an_event_that_is_too_long_is_refused_by_who_writes_and_who_reads() {
         let long = Word::Happened(Box::new(happened(&"x".repeat(MAX_EVENT_BYTES))));
         assert!(long.to_message().is_err());
-        let mut message = words()[1].to_message().unwrap();
+        let mut message = words()[3].to_message().unwrap();
         message.payload = happened(&"x".repeat(MAX_EVENT_BYTES))
             .to_bytes()
             .unwrap()

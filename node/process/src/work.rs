@@ -73,10 +73,10 @@ pub fn file_of(task: &Task, execution: &Execution) -> Result<Option<Cid>, String
     }
 }
 
-/// Why an external task has no result.
-pub fn external(task: &Task) -> String {
+/// Why a ring computes nothing for an external task.
+fn external(task: &Task) -> String {
     let connector = task.external.as_deref().unwrap_or_default();
-    format!("its task is external (connector {connector}), which is not built yet")
+    format!("its task is external: connector {connector} does it, and no program")
 }
 
 impl Work {
@@ -176,7 +176,11 @@ mod tests {
             inputs: Record::default(),
             memory: None,
             program: Some(cid_of(b"program")),
+            retry: None,
+            run: None,
+            seconds: None,
             statuses: BTreeMap::from([("done".into(), Record::default())]),
+            with: Fields::new(),
         }
     }
 

@@ -47,6 +47,10 @@ pub struct UpArgs {
     /// Most that is paid for gas
     #[command(flatten)]
     pub fees: FeeArgs,
+    /// A file with the section [connectors] of a member's configuration: what external tasks may use, at all members that are
+    /// started
+    #[arg(long, value_name = "FILE")]
+    pub connectors: Option<PathBuf>,
     /// Return when the ring is ready, and leave it running
     #[arg(long)]
     pub detach: bool,

@@ -207,6 +207,12 @@ pub enum Command {
     /// Run programs for a node, over standard input and output
     #[command(hide = true)]
     Worker,
+    /// Become a connector of an external task, and end when the process that started this one ends
+    #[command(hide = true)]
+    Connector {
+        /// Its program
+        program: PathBuf,
+    },
     /// Write this reference of commands as Markdown
     #[command(hide = true)]
     Reference,

@@ -151,6 +151,35 @@ pub struct DevArgs {
     /// Directory of the documents and results that are kept for `rings trace`
     #[arg(long, value_name = "DIR", default_value = crate::services::DEFAULT_RECORDS)]
     pub records: PathBuf,
+    /// A file with the section [connectors] of a member's configuration: what external tasks may use here
+    #[arg(long, value_name = "FILE")]
+    pub connectors: Option<PathBuf>,
+    /// The values of a service's configuration, as JSON; may be given for several services
+    #[arg(long, value_name = "SERVICE=FILE")]
+    pub config: Vec<NamedFile>,
+}
+
+/// A service by the process's name for it, and a file.
+#[derive(Debug, Clone)]
+pub struct NamedFile {
+    /// The service.
+    pub service: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((service, file)) if !service.is_empty() && !file.is_empty() => Ok(Self {
+                service: service.into(),
+                file: file.into(),
+            }),
+            _ => Err("write SERVICE=FILE, such as car=values.json".into()),
+        }
+    }
 }
 
 /// Options of `process create`.

@@ -144,7 +144,7 @@ async fn one(
         task: case.task,
         version: VERSION,
     };
-    let bytes = match desk.run(task, &execution, &known).await? {
+    let bytes = match desk.run(task, &execution, &known, &Fields::new()).await? {
         Ok(bytes) => bytes,
         Err(reason) => return Ok(Err(reason)),
     };

@@ -66,7 +66,10 @@ pub async fn service(args: DeployServiceArgs, out: Out) -> Result<(), ExitError>
 }
 
 /// The values of the configuration: those that the service names, and no others.
-fn values(path: Option<&Path>, service: &Service) -> Result<Fields, ExitError> {
+///
+/// # Errors
+/// Status 2 when they are others, or cannot be read.
+pub(super) fn values(path: Option<&Path>, service: &Service) -> Result<Fields, ExitError> {
     let fields = match path {
         None => Fields::new(),
         Some(path) => {

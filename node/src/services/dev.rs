@@ -5,6 +5,7 @@
 //! events. Documents and results are kept for `rings trace`.
 
 use super::{
+    dev_external::{connectors, values},
     dev_input::{by_hand, take_files, Line},
     lines::Teller,
     load::{self, LoadedProcess},
@@ -20,6 +21,7 @@ use crate::{
 use cid::Cid;
 use futures::{future::LocalBoxFuture, stream::FuturesUnordered, FutureExt, StreamExt};
 use rings_process::{
+    data::Fields,
     document::Document,
     event::Event,
     execution::Execution,
@@ -63,9 +65,10 @@ pub async fn dev(args: DevArgs, out: Out) -> Result<(), ExitError> {
         .map_err(|wrong| wrong.tell(out))?;
     let records = Records::new(&args.records);
     records.create()?;
-    let desk = LocalDesk::open().await?;
+    let values = values(&args, &loaded.plan)?;
+    let desk = LocalDesk::with_connectors(connectors(&args)?).await?;
     let done = {
-        let mut dev = Dev::new(&args, loaded, &records, &desk, out)?;
+        let mut dev = Dev::new(&args, (loaded, values), &records, &desk, out)?;
         let mut signals = Signals::new()?;
         tokio::select! {
             done = dev.all() => done,
@@ -82,6 +85,7 @@ struct Dev<'d> {
     records: &'d Records,
     desk: &'d LocalDesk,
     plan: Arc<Plan>,
+    values: BTreeMap<String, Fields>,
     files: Files,
     stamps: Vec<Stamp>,
     /// The time of the last block that was told.
@@ -106,7 +110,7 @@ fn stamp(path: PathBuf) -> Stamp {
 impl<'d> Dev<'d> {
     fn new(
         args: &'d DevArgs,
-        loaded: LoadedProcess,
+        (loaded, values): (LoadedProcess, BTreeMap<String, Fields>),
         records: &'d Records,
         desk: &'d LocalDesk,
         out: Out,
@@ -117,6 +121,7 @@ impl<'d> Dev<'d> {
             records,
             desk,
             plan: Arc::clone(&loaded.plan),
+            values,
             files: Files::new(),
             stamps: Vec::new(),
             time: None,
@@ -380,12 +385,18 @@ impl<'d> Dev<'d> {
             let Some((run, _)) = self.runs.get_mut(&number) else {
                 continue;
             };
-            let task = match run.plan().step(&execution.node).map(|step| &step.kind) {
-                Some(StepKind::Task(task)) => task.task.clone(),
+            let (task, service) = match run.plan().step(&execution.node).map(|step| &step.kind) {
+                Some(StepKind::Task(task)) => (task.task.clone(), &task.service_name),
                 _ => continue,
             };
+            let values = self.values.get(service).cloned().unwrap_or_default();
             if run.started(id).is_ok() {
-                let job = compute(self.desk, (number, id), task, execution, self.files.clone());
+                let job = compute(
+                    self.desk,
+                    (number, id),
+                    (task, execution),
+                    (self.files.clone(), values),
+                );
                 self.computing.push(job.boxed_local());
             }
         }
@@ -426,11 +437,14 @@ impl<'d> Dev<'d> {
 async fn compute(
     desk: &LocalDesk,
     (number, id): (u64, Cid),
-    task: Task,
-    execution: Execution,
-    files: Files,
+    (task, execution): (Task, Execution),
+    (files, values): (Files, Fields),
 ) -> Ended {
-    (number, id, desk.run(&task, &execution, &files).await)
+    (
+        number,
+        id,
+        desk.run(&task, &execution, &files, &values).await,
+    )
 }
 
 async fn next_line(lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, ExitError> {

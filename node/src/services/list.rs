@@ -1,6 +1,9 @@
 //! `rings execution list` and `rings execution show`: executions in the members' logs.
 
-use super::ring::{asked, first_input, Asked, Ring, RingRecords};
+use super::{
+    ring::{asked, first_input, Asked, Ring},
+    ring_records::RingRecords,
+};
 use crate::{
     args::{ExecutionArgs, ExecutionListArgs},
     ballots::Depth,
@@ -102,6 +105,9 @@ async fn line(ring: &Ring, asked: &Asked) -> Result<Option<Line>, ExitError> {
 struct Shown {
     execution: String,
     request: Option<Digest>,
+    /// The members on whose word it rests, if its task is external.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said_by: Option<Vec<Address>>,
     result: Option<String>,
     document: serde_json::Value,
     answer: Option<serde_json::Value>,
@@ -133,7 +139,10 @@ pub async fn show(args: ExecutionArgs, out: Out) -> Result<(), ExitError> {
         |error: serde_json::Error| ExitError::internal("it cannot be written").because(error);
     let shown = Shown {
         execution: id.to_string(),
-        request: found.and_then(|found| found.request),
+        request: found.as_ref().and_then(|found| found.request),
+        said_by: found
+            .as_ref()
+            .and_then(|found| Some(found.said.as_ref()?.by.clone())),
         result: found.map(|found| found.result.to_string()),
         document: serde_json::from_slice(&bytes).map_err(unread)?,
         answer: answer.and_then(|answer| serde_json::from_slice(&answer).ok()),
@@ -146,6 +155,15 @@ pub async fn show(args: ExecutionArgs, out: Out) -> Result<(), ExitError> {
     match (&shown.request, &shown.answer) {
         (Some(request), Some(answer)) => {
             out.line(format_args!("agreed     as request {request}"))?;
+            out.line(format_args!("answer     {answer}"))
+        }
+        (None, Some(answer)) => {
+            let by = shown.said_by.iter().flatten();
+            let by: Vec<_> = by.map(ToString::to_string).collect();
+            out.line(format_args!(
+                "said       by {}, not validated",
+                by.join(", ")
+            ))?;
             out.line(format_args!("answer     {answer}"))
         }
         _ => out.line("two thirds of the members have not agreed on an output of it"),

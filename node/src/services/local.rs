@@ -10,11 +10,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use rings_compute::{OutputSink, Pools, Task as Computed};
-use rings_member::{execute::failure_record, task};
+use rings_member::{connectors::Connectors, execute::failure_record, task};
 use rings_process::{
+    data::Fields,
     execution::Execution,
+    external::together,
+    runners::Runners,
     service::Task,
-    work::{external, file_of, operation, why},
+    work::{file_of, operation, why},
 };
 use rings_protocol::{
     cids::sha256,
@@ -29,6 +32,7 @@ pub type Files = BTreeMap<Cid, Arc<Content>>;
 /// The workers of this machine.
 pub struct LocalDesk {
     pools: Pools,
+    connectors: Option<Connectors>,
 }
 
 /// What came of a program: what it wrote, or why it failed.
@@ -42,6 +46,18 @@ impl LocalDesk {
     pub async fn open() -> Result<Self, ExitError> {
         Ok(Self {
             pools: worker_pool::open().await?,
+            connectors: None,
+        })
+    }
+
+    /// The same, with what external tasks may use.
+    ///
+    /// # Errors
+    /// As [`LocalDesk::open`].
+    pub async fn with_connectors(connectors: Connectors) -> Result<Self, ExitError> {
+        Ok(Self {
+            connectors: Some(connectors),
+            ..Self::open().await?
         })
     }
 
@@ -59,9 +75,10 @@ impl LocalDesk {
         task: &Task,
         execution: &Execution,
         files: &Files,
+        values: &Fields,
     ) -> Result<Came, ExitError> {
         let Some(operation) = operation(task, &rings_compute::profile()) else {
-            return Ok(Err(external(task)));
+            return Ok(self.connect(task, execution, values).await);
         };
         let Some(program) = files.get(&operation.program) else {
             return Ok(Err(format!(
@@ -91,6 +108,20 @@ impl LocalDesk {
             ..task::task(nowhere, &operation, sha256(&module))
         };
         self.compute(&computed, module, &inputs).await
+    }
+
+    /// Has a connector do an external task. Where each member would, this machine is the only one.
+    async fn connect(&self, task: &Task, execution: &Execution, values: &Fields) -> Came {
+        let Some(connectors) = &self.connectors else {
+            return Err("its task is external: no connector runs here".into());
+        };
+        let bytes = connectors.run(task, execution, values).await?;
+        if task.runners() == Runners::One {
+            return Ok(bytes);
+        }
+        let answer = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let seen = BTreeMap::from([(Address::default(), answer)]);
+        together(task, &seen).map_err(|error| error.to_string())
     }
 
     async fn compute(

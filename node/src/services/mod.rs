@@ -2,15 +2,16 @@
 //!
 //! `load.rs` reads definitions and the programs beside them; what is right and wrong in them, the crate `rings-process` says.
 //! `check.rs` and `cases.rs` check and show, `init.rs` makes a beginning. `dev.rs` runs a process on this machine
-//! (`local.rs`), with events as `dev_input.rs` reads them, and keeps what `trace.rs` needs (`records.rs`). On a ring,
+//! (`local.rs`), with events as `dev_input.rs` reads them and connectors that `dev_external.rs` allows, and keeps what `trace.rs` needs (`records.rs`). On a ring,
 //! `deploy.rs` puts definitions into its store (`instances.rs`) and has its members run a process; `processes.rs` shows and changes
 //! those that they run. `emit.rs` tells of an event and follows what comes of it (`ring_desk.rs`); `list.rs` finds executions in
-//! the logs, and `ring.rs` what two thirds agreed on. `operation.rs` has what a program reads, `lines.rs` how a run is told.
+//! the logs, `ring.rs` what two thirds agreed on, `ring_records.rs` both of a whole trace; `said.rs` finds what members have said about external tasks. `operation.rs` has what a program reads, `lines.rs` how a run is told.
 
 mod cases;
 mod check;
 mod deploy;
 mod dev;
+mod dev_external;
 mod dev_input;
 mod emit;
 mod init;
@@ -24,6 +25,8 @@ mod processes;
 mod records;
 mod ring;
 mod ring_desk;
+mod ring_records;
+mod said;
 mod trace;
 
 pub use emit::emit;

@@ -160,7 +160,17 @@ pub async fn show(args: ProcessShowArgs, out: Out) -> Result<(), ExitError> {
             let node = execution.node.unwrap_or_default();
             let state = serde_json::to_value(execution.state).unwrap_or_default();
             let state = state.as_str().unwrap_or_default();
-            out.line(format_args!("    {node}  {state}  {}", execution.execution))?;
+            // Of an external task it says on whose word the result rests.
+            let by = execution.by.iter().map(ToString::to_string);
+            let by = by.collect::<Vec<_>>().join(", ");
+            let by = match by.is_empty() {
+                true => by,
+                false => format!("  by {by}, not validated"),
+            };
+            out.line(format_args!(
+                "    {node}  {state}  {}{by}",
+                execution.execution
+            ))?;
         }
     }
     Ok(())

@@ -2,9 +2,8 @@
 //! member says is checked against hashes, signatures and the chain.
 
 use crate::{
-    asked::request_of,
     ballots::{search, Depth},
-    exit::{ExitError, ExitStatus},
+    exit::ExitError,
     place::Place,
     proven, voters,
 };
@@ -13,7 +12,6 @@ use rings_api::{Client, GatewaySource};
 use rings_chain::{Chain, ContractLog, RingState};
 use rings_process::bounds::MAX_DOCUMENT_BYTES;
 use rings_protocol::{
-    cids::{data_cid, digest_of},
     eip712::Domain,
     gate::inputs_hash,
     log::LogNode,
@@ -23,7 +21,6 @@ use rings_protocol::{
 };
 use rings_store::read_small_file;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::OnceCell;
 
 /// A ring, its chain and its members.
 pub struct Ring {
@@ -103,6 +100,20 @@ impl Ring {
         }
     }
 
+    /// What the ring decided for a slot, and the number of the ring node that lists it; nothing where no member has a proof that
+    /// the chain confirms.
+    ///
+    /// # Errors
+    /// Status 5 when no member answers.
+    pub async fn decided(&self, slot: Digest) -> Result<Option<(Digest, u64)>, ExitError> {
+        let members = self.place.members().await?;
+        let proven = proven::fetch(&self.chain, self.place.file.ring, &members, slot).await;
+        Ok(proven.ok().and_then(|proven| match proven.proof.entry {
+            Entry::Decision { choice, .. } => Some((choice, proven.ring_node.number)),
+            Entry::Result { .. } => None,
+        }))
+    }
+
     /// By the newest votes in the members' logs.
     ///
     /// # Errors
@@ -134,12 +145,23 @@ impl Ring {
 }
 
 /// The result of an execution.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Found {
-    /// The request with which the ring agreed on it; none on one machine alone.
+    /// The request with which the ring agreed on it; none on one machine alone, and of an external task.
     pub request: Option<Digest>,
+    /// Of an external task on a ring: on whose word it rests.
+    pub said: Option<Said>,
     /// What the program wrote.
     pub result: Cid,
+}
+
+/// On whose word the result of an external task rests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// These members.
+    pub by: Vec<Address>,
+    /// The ring node that decided it.
+    pub ring_node: u64,
 }
 
 /// A request in a member's log.
@@ -153,89 +175,6 @@ pub struct Asked {
     pub author: Address,
     /// Seconds since 1970 when its log node was written, as the author says.
     pub time: Option<u64>,
-}
-
-/// Documents and results of executions, from a ring.
-pub struct RingRecords {
-    ring: Ring,
-    asked: OnceCell<BTreeMap<Digest, Vec<Digest>>>,
-}
-
-impl RingRecords {
-    /// Those of this ring.
-    ///
-    /// # Errors
-    /// As [`Ring::of`].
-    pub async fn of(place: Place) -> Result<Self, ExitError> {
-        Ok(Self {
-            ring: Ring::of(place).await?,
-            asked: OnceCell::new(),
-        })
-    }
-
-    /// As [`Ring::log_of`].
-    ///
-    /// # Errors
-    /// Status 5 when the chain does not answer.
-    pub async fn log_of(
-        &self,
-        transaction: Digest,
-        index: u64,
-    ) -> Result<Option<ContractLog>, ExitError> {
-        self.ring.log_of(transaction, index).await
-    }
-
-    /// A document.
-    ///
-    /// # Errors
-    /// As [`Ring::get`].
-    pub async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ExitError> {
-        self.ring.get(cid).await
-    }
-
-    /// What an execution gave, and by which request; nothing if two thirds have not agreed on an output.
-    ///
-    /// # Errors
-    /// As [`Ring::get`].
-    pub async fn found(&self, execution: &Cid) -> Result<Option<Found>, ExitError> {
-        let Ok(digest) = digest_of(execution) else {
-            return Ok(None);
-        };
-        let asked = self.asked.get_or_try_init(|| self.all_asked()).await?;
-        for request in asked.get(&digest).into_iter().flatten() {
-            let outcome = self.ring.outcome(*request).await?;
-            if let Some(result) = outcome.and_then(|outcome| outcome.output(0)) {
-                return Ok(Some(Found {
-                    request: Some(*request),
-                    result: data_cid(result),
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The requests in the members' logs, by their first input.
-    async fn all_asked(&self) -> Result<BTreeMap<Digest, Vec<Digest>>, ExitError> {
-        let mut by_input: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
-        for asked in asked(&self.ring, Depth::All).await? {
-            if let Some(input) = first_input(&asked.request) {
-                by_input.entry(input).or_default().push(asked.digest);
-            }
-        }
-        Ok(by_input)
-    }
-
-    /// The execution that a request is.
-    ///
-    /// # Errors
-    /// Status 2 when it is none, 5 when no member has it.
-    pub async fn execution_of(&self, request: Digest) -> Result<Cid, ExitError> {
-        let members = self.ring.place.members().await?;
-        let asked = request_of(&members, request).await?;
-        first_input(&asked).map(data_cid).ok_or_else(|| {
-            ExitError::new(ExitStatus::Usage, format!("request {request} is no execution of a process; see `rings request show {request}`"))
-        })
-    }
 }
 
 /// The first input of a request, if it is data: of an execution, its document.

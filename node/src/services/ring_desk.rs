@@ -3,7 +3,7 @@
 //! What a member says of an execution only tells where to look: what it gave is read out of the members' signed votes, or out
 //! of a ring node that the chain confirms.
 
-use super::{local::Came, ring::Ring};
+use super::{local::Came, ring::Ring, ring_records::said};
 use crate::{exit::ExitError, out::Out, process::Pauses, run::content::Content};
 use cid::Cid;
 use rings_api::{
@@ -16,6 +16,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
+use tokio::sync::OnceCell;
 
 /// Longest pause between two looks at an execution.
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
@@ -123,7 +124,15 @@ impl<'r> RingDesk<'r> {
             ExecutionState::Succeeded | ExecutionState::Failed
         );
         let Some(request) = view.request.filter(|_| has_ended) else {
-            // It failed before it could be asked: everybody finds the same reason.
+            if view.state == ExecutionState::Succeeded {
+                // Its task is external.
+                let said = said(self.ring, &OnceCell::new(), &view.execution).await?;
+                return match said {
+                    Some((result, _)) => Ok(Some(Ok(self.ring.get(&result).await?))),
+                    None => Ok(None),
+                };
+            }
+            // It failed before it could be asked, or the ring decided so of an external task.
             let reason = view.reason.clone().filter(|_| has_ended);
             return Ok(reason.map(Err));
         };

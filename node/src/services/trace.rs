@@ -7,7 +7,8 @@
 
 use super::{
     records::Records,
-    ring::{Found, RingRecords},
+    ring::{Found, Said},
+    ring_records::RingRecords,
 };
 use crate::{
     args::TraceArgs,
@@ -20,12 +21,13 @@ use rings_process::{
     document::Document,
     event::{Event, Source as Cause},
     execution::Execution,
-    plan::Plan,
+    plan::{Plan, StepKind},
     process::Process,
     run::Run,
     service::Service,
     trace::{self, Link},
 };
+use rings_protocol::Address;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,6 +62,7 @@ impl Source {
         match self {
             Self::Dev(records) => Ok(records.result(execution)?.map(|result| Found {
                 request: None,
+                said: None,
                 result,
             })),
             Self::Ring(ring) => ring.found(execution).await,
@@ -83,6 +86,15 @@ struct Step {
     result: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<String>,
+    /// The connector, if the task is external: its result is not validated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<String>,
+    /// On whose word that result rests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said_by: Option<Vec<Address>>,
+    /// The ring node that decided it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ring_node: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
@@ -147,6 +159,7 @@ struct Traced {
     plan: Arc<Plan>,
     answers: BTreeMap<Cid, Vec<u8>>,
     requests: BTreeMap<Cid, String>,
+    said: BTreeMap<Cid, Said>,
 }
 
 impl Traced {
@@ -170,6 +183,7 @@ impl Traced {
             plan: Arc::new(plan),
             answers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            said: BTreeMap::new(),
             target,
         };
         traced.read_answers(source, id).await?;
@@ -180,8 +194,7 @@ impl Traced {
     async fn read_answers(&mut self, source: &Source, id: Cid) -> Result<(), ExitError> {
         if let Some(found) = source.found(&id).await? {
             self.answers.insert(id, source.get(&found.result).await?);
-            self.requests
-                .extend(found.request.map(|request| (id, request.to_string())));
+            self.agreed(id, found);
         }
         let mut seen = BTreeSet::from([id]);
         let mut open = self.target.parents.clone();
@@ -197,14 +210,20 @@ impl Traced {
                 .insert(parent.execution, source.get(&parent.result).await?);
             if let Source::Ring(ring) = source {
                 let found = ring.found(&parent.execution).await?;
-                let agreed = found.filter(|found| found.result == parent.result);
-                self.requests.extend(
-                    agreed.and_then(|found| Some((parent.execution, found.request?.to_string()))),
-                );
+                if let Some(found) = found.filter(|found| found.result == parent.result) {
+                    self.agreed(parent.execution, found);
+                }
             }
             open.extend(execution.parents);
         }
         Ok(())
+    }
+
+    /// Notes by what a result counts.
+    fn agreed(&mut self, id: Cid, found: Found) {
+        let request = found.request.map(|request| (id, request.to_string()));
+        self.requests.extend(request);
+        self.said.extend(found.said.map(|said| (id, said)));
     }
 
     /// If the event is a log of a contract, the chain has that log, with the data of the event.
@@ -255,6 +274,9 @@ impl Traced {
             state: String::new(),
             result: None,
             request: None,
+            connector: None,
+            said_by: None,
+            ring_node: None,
             event: None,
             again: false,
         };
@@ -267,7 +289,15 @@ impl Traced {
                 step.execution = Some(id.to_string());
                 step.again = *again;
                 step.request = self.requests.get(id).cloned();
+                if let Some(said) = self.said.get(id) {
+                    step.said_by = Some(said.by.clone());
+                    step.ring_node = Some(said.ring_node);
+                }
                 if let Some(job) = run.job(id) {
+                    let kind = run.plan().step(&job.execution.node).map(|step| &step.kind);
+                    if let Some(StepKind::Task(task)) = kind {
+                        step.connector = task.task.external.clone();
+                    }
                     let each = job
                         .execution
                         .each
@@ -293,11 +323,26 @@ impl Traced {
         if step.again {
             return format!("{indent}{node}  {execution} (above)");
         }
-        let by = match &step.request {
-            Some(request) => format!("  agreed as request {request}"),
-            None => String::new(),
+        let by = match (&step.request, &step.connector) {
+            (Some(request), _) => format!("  agreed as request {request}"),
+            (None, Some(connector)) => format!("  by connector {connector}: {}", said(step)),
+            (None, None) => String::new(),
         };
         format!("{indent}{node}  {}  {execution}{by}", step.state)
+    }
+}
+
+/// On whose word the result of an external task rests.
+fn said(step: &Step) -> String {
+    match (&step.said_by, step.ring_node) {
+        (Some(by), Some(ring_node)) => {
+            let by: Vec<_> = by.iter().map(ToString::to_string).collect();
+            format!(
+                "the word of {}, as ring node {ring_node} decided",
+                by.join(", ")
+            )
+        }
+        _ => "the word of whoever ran it".into(),
     }
 }
 

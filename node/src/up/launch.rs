@@ -53,6 +53,9 @@ impl LocalRing {
             let pid = match process::holder(&dir.lock()) {
                 Some(pid) => Some(pid),
                 None => {
+                    if let Some(connectors) = &self.connectors {
+                        members::connect(&dir, connectors)?;
+                    }
                     let port = members::refresh(&dir, file, ports, own_url.as_deref())?;
                     file.members[index].rpc_url = anvil::http_url(port);
                     let child = spawn(&program, &dir, self.group())?;

@@ -21,6 +21,7 @@ use crate::{
     signals::Signals,
 };
 use rings_chain::Chain;
+use rings_member::config::ConnectorsSection;
 use tokio::process::Child;
 
 /// A member that this process has started.
@@ -44,6 +45,8 @@ pub struct LocalRing {
     guard: Option<Guard>,
     /// Whether the directory goes with the ring.
     throw_away: bool,
+    /// What the members that are started let external tasks use; what their configurations say, without it.
+    pub(super) connectors: Option<ConnectorsSection>,
 }
 
 impl LocalRing {
@@ -56,6 +59,7 @@ impl LocalRing {
             children: Vec::new(),
             guard: None,
             throw_away: false,
+            connectors: None,
         }
     }
 

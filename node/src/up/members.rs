@@ -14,7 +14,7 @@ use crate::{
 };
 use rings_chain::is_on_this_machine;
 use rings_member::{
-    config::{ConfigFile, KindName, List},
+    config::{ConfigFile, ConnectorsSection, KindName, List},
     keystore::{self, KeystoreError, Strength},
 };
 use rings_network::PeerId;
@@ -115,6 +115,8 @@ pub fn configure(
             .map_err(ExitError::usage)?,
     );
     file.ring_log.wait = common.ring_node_wait;
+    // `rings service deploy` writes the values of instances there, for all members.
+    file.connectors.instances = Some("../../instances".into());
     // The members share a machine, so one of them compiles for all.
     file.compute.cache = Some("../../modules".into());
     set_ports(&mut file, rpc, libp2p, common.chain_url);
@@ -158,6 +160,19 @@ fn set_ports(file: &mut ConfigFile, rpc: u16, libp2p: u16, chain_url: &str) {
     if !is_on_this_machine(chain_url) {
         file.network.announce = Some(List(vec![address]));
     }
+}
+
+/// Writes what a member lets external tasks use. Where the instances are stays as it is, unless the section says it.
+///
+/// # Errors
+/// When its configuration cannot be read or written.
+pub fn connect(dir: &MemberDir, connectors: &ConnectorsSection) -> Result<(), ExitError> {
+    edit(dir, |file| {
+        let instances = file.connectors.instances.take();
+        file.connectors = connectors.clone();
+        file.connectors.instances = connectors.instances.clone().or(instances);
+    })?;
+    Ok(())
 }
 
 /// Changes the configuration of a member. Returns whether it is another one now.

@@ -31,6 +31,7 @@ use super::{
 };
 use plan::{GivenChain, Plan};
 use rings_api::shown_url;
+use rings_member::config::ConnectorsFile;
 use std::{fs, path::Path};
 use stopping::stop;
 
@@ -40,11 +41,16 @@ use stopping::stop;
 /// When a part of the ring does not start; everything that was started is stopped then.
 pub async fn up(args: UpArgs, out: Out) -> Result<(), ExitError> {
     let plan = plan_of(&args)?;
+    let connectors = args.connectors.as_deref().map(ConnectorsFile::load);
+    let connectors = connectors
+        .transpose()
+        .context(ExitStatus::Usage, "the connectors cannot be read")?;
     let mut signals = Signals::new()?;
     if args.fresh && plan.dir.root().exists() {
         remove(&plan.dir, out).await?;
     }
     let mut ring = LocalRing::new(plan.dir.clone(), out);
+    ring.connectors = connectors.map(|file| file.connectors);
     let mut file = start(&mut ring, &plan, &mut signals).await?;
     if args.detach {
         ring.release();

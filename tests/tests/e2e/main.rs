@@ -44,6 +44,7 @@ mod perturb;
 mod private_ring;
 mod process_chain;
 mod process_emits;
+mod process_external;
 mod process_members;
 mod process_page;
 mod process_ring;

@@ -38,6 +38,7 @@ fn execution(execution: Cid) -> ExecutionView {
         node: Some("price".into()),
         task: Some("price".into()),
         request: Some(Digest([3; 32])),
+        by: Vec::new(),
         result: Some(data_cid(Digest([4; 32]))),
         reason: None,
         time: Some(7),
@@ -99,6 +100,27 @@ impl ProcessKeeper for FakeProcesses {
         })
     }
 
+    async fn instances(
+        &self,
+        behind: Option<Digest>,
+        limit: usize,
+    ) -> Result<InstancesView, ApiError> {
+        let one = |byte: u8| InstanceView {
+            instance: Digest([byte; 32]),
+            service: Some(data_cid(Digest([8; 32]))),
+            processes: vec![INSTALLED],
+            values: byte == 1,
+        };
+        let all = (1..4).map(one);
+        let all = all.filter(|one| behind.is_none_or(|behind| one.instance > behind));
+        let instances: Vec<_> = all.take(limit).collect();
+        let next = instances.last().map(|last| last.instance);
+        Ok(InstancesView {
+            instances,
+            next: next.filter(|last| last.0[0] < 3),
+        })
+    }
+
     async fn get(
         &self,
         installation: Digest,
@@ -111,6 +133,7 @@ impl ProcessKeeper for FakeProcesses {
             number: 0,
             event: data_cid(Digest([9; 32])),
             by: Some(Address([1; 20])),
+            seen_by: Vec::new(),
             state: RunState::Open,
             since: 7,
         };

@@ -57,6 +57,18 @@ async fn the_client_reads_what_the_server_writes() {
     assert_eq!(paused.state, ProcessState::Paused);
     let resumed = client.resume_process(INSTALLED).await.unwrap();
     assert_eq!(resumed, active);
+    let mut which = ListInstancesParams {
+        limit: Some(2),
+        ..ListInstancesParams::default()
+    };
+    let page = client.list_instances(&which).await.unwrap();
+    assert_eq!(
+        (page.instances.len(), page.next),
+        (2, Some(Digest([2; 32])))
+    );
+    which.from = page.next;
+    let page = client.list_instances(&which).await.unwrap();
+    assert_eq!((page.instances.len(), page.next), (1, None));
     let cancelled = client.cancel_process(INSTALLED).await.unwrap();
     assert_eq!(cancelled.state, ProcessState::Cancelled);
     let unknown = client.pause_process(Digest([1; 32])).await.unwrap_err();

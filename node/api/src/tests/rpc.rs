@@ -448,6 +448,7 @@ const METHODS: [&str; 24] = [
     openrpc::LIST_PROCESSES,
     openrpc::GET_PROCESS,
     openrpc::EMIT,
+    openrpc::LIST_INSTANCES,
     openrpc::LIST_EXECUTIONS,
     openrpc::GET_EXECUTION,
     openrpc::SUBSCRIBE,

@@ -10,8 +10,8 @@
 use super::{
     error::{ConfigError, UnknownVariable},
     values::{
-        Agree, Bytes, ChainUrls, Fuel, HostName, HttpUrl, KindName, List, LogFormat, LogLevel,
-        Origin, Percent, Workers,
+        Agree, Bytes, ChainUrls, Connectors, Fuel, HostName, HostPort, HttpUrl, KindName, List,
+        LogFormat, LogLevel, NamedProgram, Origin, Percent, Workers, CONNECTORS_AT_ONCE,
     },
 };
 use rings_protocol::{operation::DEFAULT_OUTPUT, Address};
@@ -356,6 +356,21 @@ config_keys! {
         lifetime: u64 => Default(10_000),
         /// The same for requests that are asked of this member without saying how long they may stay open.
         until: u64 => Default(1000),
+    }
+    connectors: ConnectorsSection {
+        /// Connectors that external tasks may use at this member, each as NAME=PROGRAM: it gets one line of JSON and answers with
+        /// one. None unless set.
+        programs: List<NamedProgram> => Optional(["mail=/usr/local/lib/rings/mail"]),
+        /// Hosts that the connector `http` may ask, with or without a port. None unless set. A host whose address is a private
+        /// one is refused.
+        hosts: List<HostPort> => Optional(["api.example.org"]),
+        /// Hosts of those whose address may be a private one: services in the own network.
+        private_hosts: List<HostPort> => Optional(["prices.example.internal:8080"]),
+        /// Directory with the values of instances' configurations, as `rings service deploy` writes them (HASH.json). Members on
+        /// other machines need a copy. Without it, tasks that use such values are left to other members.
+        instances: PathBuf => Optional("instances"),
+        /// External tasks that run at the same time.
+        at_once: Connectors => Default(Connectors(CONNECTORS_AT_ONCE)),
     }
     log: LogSection {
         /// What is written to standard error: "text" for people, "json" for machines.

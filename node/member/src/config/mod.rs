@@ -6,6 +6,7 @@
 //! of the environment variables (`RINGS_SECTION_KEY`; lists are separated by commas there) and the text of
 //! `docs/config.toml`.
 
+mod connectors_file;
 mod error;
 mod keys;
 mod load;
@@ -15,13 +16,15 @@ mod resolve;
 mod tests;
 mod values;
 
+pub use connectors_file::ConnectorsFile;
 pub use error::{ConfigError, UnknownVariable};
 pub use keys::{
-    documentation, meant, unknown_variable, variables, ConfigFile, Key, Presence, KEYS, PREFIX,
+    documentation, meant, unknown_variable, variables, ConfigFile, ConnectorsSection, Key,
+    Presence, KEYS, PREFIX,
 };
 pub use node_config::{
-    ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, KeyFiles, LogConfig, NetworkConfig,
-    NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig, SignerConfig, StoreConfig,
-    StoreKind, TlsFiles,
+    ChainConfig, ClientsConfig, ComputeConfig, ConnectorsConfig, KeyConfig, KeyFiles, LogConfig,
+    NetworkConfig, NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig, SignerConfig,
+    StoreConfig, StoreKind, TlsFiles,
 };
-pub use values::{HttpUrl, KindName, List, LogFormat, LogLevel};
+pub use values::{HttpUrl, KindName, List, LogFormat, LogLevel, NamedProgram};

@@ -10,7 +10,7 @@
 
 use super::values::{LogFormat, LogLevel};
 use rings_protocol::Address;
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 /// The whole configuration of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub ring_log: RingLogConfig,
     /// How much may be asked.
     pub requests: RequestsConfig,
+    /// What external tasks may use.
+    pub connectors: ConnectorsConfig,
     /// What the node writes about itself.
     pub log: LogConfig,
 }
@@ -236,6 +238,21 @@ pub struct RequestsConfig {
     pub lifetime: u64,
     /// Ring nodes from the next one to the last that may list a request, for requests that do not say it.
     pub until: u64,
+}
+
+/// `[connectors]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorsConfig {
+    /// The programs, by the names that external tasks have for them.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// Hosts that may be asked, with or without a port.
+    pub hosts: Vec<String>,
+    /// Hosts of those whose address may be a private one.
+    pub private_hosts: Vec<String>,
+    /// Directory with the values of instances.
+    pub instances: Option<PathBuf>,
+    /// External tasks that run at the same time.
+    pub at_once: usize,
 }
 
 /// `[log]`

@@ -6,16 +6,16 @@
 use super::{
     error::ConfigError,
     keys::{
-        variable, ChainSection, ClientsSection, ComputeSection, ConfigFile, KeySection, LogSection,
-        NetworkSection, RequestsSection, RingLogSection, RingSection, RpcSection, SignerSection,
-        StoreSection,
+        variable, ChainSection, ClientsSection, ComputeSection, ConfigFile, ConnectorsSection,
+        KeySection, LogSection, NetworkSection, RequestsSection, RingLogSection, RingSection,
+        RpcSection, SignerSection, StoreSection,
     },
     node_config::{
-        ChainConfig, ClientsConfig, ComputeConfig, KeyConfig, KeyFiles, LogConfig, NetworkConfig,
-        NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig, SignerConfig,
-        StoreConfig, StoreKind, TlsFiles,
+        ChainConfig, ClientsConfig, ComputeConfig, ConnectorsConfig, KeyConfig, KeyFiles,
+        LogConfig, NetworkConfig, NodeConfig, RequestsConfig, RingConfig, RingLogConfig, RpcConfig,
+        SignerConfig, StoreConfig, StoreKind, TlsFiles,
     },
-    values::{KindName, List},
+    values::{KindName, List, CONNECTORS_AT_ONCE},
 };
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,7 @@ pub(super) fn resolve(file: ConfigFile, path: &Path) -> Result<NodeConfig, Confi
         clients: clients(file.clients, origin)?,
         ring_log: ring_log(file.ring_log, origin)?,
         requests: requests(file.requests, origin)?,
+        connectors: connectors(file.connectors, path),
         log: log(file.log, origin)?,
         store,
     })
@@ -212,6 +213,25 @@ fn requests(requests: RequestsSection, origin: Origin<'_>) -> Result<RequestsCon
         lifetime: take!(origin, requests.lifetime),
         until: take!(origin, requests.until),
     })
+}
+
+/// What external tasks may use, where paths are relative to the directory of the file.
+pub(super) fn connectors(connectors: ConnectorsSection, path: &Path) -> ConnectorsConfig {
+    let origin = Origin(path);
+    let programs = connectors.programs.unwrap_or_default().0;
+    let programs = programs.iter().map(|program| {
+        let (name, path) = program.parts();
+        (name.to_owned(), origin.beside(path.into()))
+    });
+    ConnectorsConfig {
+        programs: programs.collect(),
+        hosts: texts(connectors.hosts.unwrap_or_default(), |host| host.0),
+        private_hosts: texts(connectors.private_hosts.unwrap_or_default(), |host| host.0),
+        instances: connectors.instances.map(|path| origin.beside(path)),
+        at_once: connectors
+            .at_once
+            .map_or(CONNECTORS_AT_ONCE, |number| number.0),
+    }
 }
 
 fn log(log: LogSection, origin: Origin<'_>) -> Result<LogConfig, ConfigError> {

@@ -218,6 +218,11 @@ fn every_key_can_be_set_by_its_variable() {
         "7",
         "70",
         "20",
+        "mail=bin/mail,sms=/opt/sms",
+        "api.example.org,127.0.0.1:8080",
+        "127.0.0.1:8080",
+        "instances",
+        "3",
         "json",
         "debug",
     ];
@@ -304,6 +309,17 @@ fn every_key_can_be_set_by_its_variable() {
             open: 7,
             lifetime: 70,
             until: 20,
+        },
+        connectors: ConnectorsConfig {
+            programs: [
+                ("mail".to_owned(), "/etc/rings/bin/mail".into()),
+                ("sms".to_owned(), "/opt/sms".into()),
+            ]
+            .into(),
+            hosts: vec!["api.example.org".into(), "127.0.0.1:8080".into()],
+            private_hosts: vec!["127.0.0.1:8080".into()],
+            instances: Some("/etc/rings/instances".into()),
+            at_once: 3,
         },
         log: LogConfig {
             format: LogFormat::Json,

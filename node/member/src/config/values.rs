@@ -14,6 +14,10 @@ use std::{num::NonZeroUsize, str::FromStr};
 
 /// Most workers that a configuration may ask for.
 pub const MAX_WORKERS: usize = 256;
+/// Most connectors that a configuration may let run at once.
+pub const MAX_CONNECTORS: usize = 64;
+/// How many run at once, where it does not say it.
+pub const CONNECTORS_AT_ONCE: usize = 8;
 
 /// How lines are written to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -199,6 +203,44 @@ checked_text!(
     ToOwned::to_owned
 );
 
+checked_text!(
+    /// Host of web pages, with or without a port.
+    HostPort,
+    |text: &str| !text.is_empty() && !text.contains(['/', ' ', ',', '@', '*']) && is_host(without_port(text)),
+    "the name of a host, with or without a port, such as api.example.org or api.example.org:8443",
+    ToOwned::to_owned
+);
+checked_text!(
+    /// A connector: its name among external tasks, and its program.
+    NamedProgram,
+    |text: &str| named_program(text).is_some(),
+    "a name and the path of a program, such as mail=/usr/local/lib/rings/mail",
+    ToOwned::to_owned
+);
+
+impl NamedProgram {
+    /// The name, and the path as it is written.
+    pub fn parts(&self) -> (&str, &str) {
+        named_program(&self.0).unwrap_or_default()
+    }
+}
+
+fn named_program(text: &str) -> Option<(&str, &str)> {
+    let (name, path) = text.split_once('=')?;
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    (is_name && !name.is_empty() && !path.trim().is_empty()).then_some((name, path))
+}
+
+/// A host without its port.
+fn without_port(text: &str) -> &str {
+    match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => text,
+    }
+}
+
 /// A name, or an address; a colon is only in an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     !text.contains(':') || (text.starts_with('[') && text.ends_with(']'))
@@ -312,6 +354,10 @@ bounded_number!(
 bounded_number!(
     /// Number of providers.
     Agree(usize), (1..=MAX_PROVIDERS), "a number from 1 to 8"
+);
+bounded_number!(
+    /// Number of connectors.
+    Connectors(usize), (1..=MAX_CONNECTORS), "a number from 1 to 64"
 );
 bounded_number!(
     /// Units of fuel.

@@ -1,13 +1,13 @@
 //! Answers the HTTP side what changes processes: to install one, to take an event down, to pause, resume and cancel.
 
 use super::{error::ProcessError, keeper::Processes};
-use crate::state::Installed;
+use crate::state::{Installed, RunRecord};
 use async_trait::async_trait;
 use cid::Cid;
 use rings_api::{
     processes::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
-        ProcessRunsView, ProcessState, ProcessView, ProcessesView,
+        InstancesView, ProcessRunsView, ProcessState, ProcessView, ProcessesView,
     },
     ApiError, ProcessKeeper,
 };
@@ -89,6 +89,14 @@ impl ProcessKeeper for Processes {
         self.show_list(behind, limit).await
     }
 
+    async fn instances(
+        &self,
+        behind: Option<Digest>,
+        limit: usize,
+    ) -> Result<InstancesView, ApiError> {
+        self.show_instances(behind, limit)
+    }
+
     async fn get(
         &self,
         installation: Digest,
@@ -168,7 +176,7 @@ impl Processes {
                 invalid(format!("the event starts nothing: {cause}"))
             })?;
         }
-        self.take_down(event, starts).await
+        self.take_down(event, starts, first.needs_quorum()).await
     }
 
     /// The processes that an event starts, and their installations. Those that are paused take it down too.
@@ -217,14 +225,20 @@ impl Processes {
         &self,
         event: Event,
         starts: BTreeSet<Digest>,
+        needs_quorum: bool,
     ) -> Result<EmittedView, ApiError> {
+        // Where two thirds have to have seen it, the word of another member does not stand for that of this one.
+        let is_said = |run: &RunRecord| match needs_quorum {
+            true => run.seen_by.contains(&self.parts.me),
+            false => run.by.is_some(),
+        };
         let bytes = event.to_bytes().map_err(ProcessError::Document)?;
         let cid = cid_of(&bytes);
         let name = digest_of(&cid).unwrap_or_default();
         let mut is_known = true;
         for id in &starts {
             let run = self.state.run((*id, name)).map_err(ProcessError::State)?;
-            is_known &= run.is_some_and(|run| run.by.is_some());
+            is_known &= run.as_ref().is_some_and(is_said);
         }
         if !is_known {
             self.keep(&[bytes]).await.map_err(ProcessError::Store)?;
@@ -236,7 +250,7 @@ impl Processes {
             self.say(&[Word::Happened(Box::new(happened))]).await?;
             for id in &starts {
                 let run = || self.state.run((*id, name)).map_err(ProcessError::State);
-                let is_known = || Ok(run()?.filter(|run| run.by.is_some()));
+                let is_known = || Ok(run()?.filter(is_said));
                 self.until_taken(is_known).await?;
             }
         }

@@ -24,6 +24,14 @@ impl Processes {
         Ok(node.is_some_and(|node| node.block.saturating_add(confirmations) <= head))
     }
 
+    /// What the ring has decided for a slot, once that counts.
+    pub(super) fn decided(&self, slot: Digest) -> Result<Option<Digest>, ProcessError> {
+        match self.parts.logs.listed(slot)? {
+            Some((node, Entry::Decision { choice, .. })) if self.is_deep(node)? => Ok(Some(choice)),
+            _ => Ok(None),
+        }
+    }
+
     /// Takes in what ring nodes have decided about changes. Returns what has changed, and to what.
     pub(super) fn decide(&self) -> Result<Vec<(Digest, Activity)>, ProcessError> {
         let mut changed = Vec::new();
@@ -36,13 +44,8 @@ impl Processes {
                 version: VERSION,
             }
             .slot();
-            let choice = match self.parts.logs.listed(slot)? {
-                Some((node, Entry::Decision { choice, .. }))
-                    if choice == wanted && self.is_deep(node)? =>
-                {
-                    choice
-                }
-                _ => continue,
+            let Some(choice) = self.decided(slot)?.filter(|choice| *choice == wanted) else {
+                continue;
             };
             let decided = || self.state.decided(installation, number, choice);
             if !tokio::task::block_in_place(decided)? {

@@ -7,8 +7,9 @@
 use super::{
     error::ProcessError,
     hear::Places,
-    job::{progress, Look, Seen},
+    job::progress,
     keeper::Processes,
+    look::{Look, Seen},
     runs::Runs,
     written::{Cause, Told, Written},
 };
@@ -17,15 +18,18 @@ use crate::{
     state::{Found, Opening, ReadTo, RunKey, StateError},
 };
 use cid::Cid;
-use rings_api::with_causes;
+use rings_api::{
+    notices::{Notice, ProcessChange, ProcessNotice},
+    with_causes,
+};
 use rings_process::{
     document::Document,
     event::Event,
     plan::Plan,
     run::Run,
-    words::{Activity, Word},
+    words::{Activity, Stage, Word},
 };
-use rings_protocol::{assembly::Choice, Digest};
+use rings_protocol::{assembly::Choice, cids::data_cid, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -84,6 +88,7 @@ pub async fn drive(
             () = tokio::time::sleep_until(wake.into()) => {}
         }
     }
+    driver.shared.stop_errands();
     Ok(())
 }
 
@@ -174,6 +179,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let news = shared.hear(&mut self.places).await?;
         self.choose(news.choices).await?;
+        news.attempts.into_iter().for_each(|id| self.runs.heard(id));
         self.decide()?;
         self.take_seen().await?;
         self.take_up()?;
@@ -222,10 +228,11 @@ impl Driver {
                     request,
                     answer,
                     result,
+                    by,
                     is_kept,
                 }) => {
                     let what = (request, &answer, result);
-                    told.extend(self.runs.end(&self.shared, id, what, is_kept)?);
+                    told.extend(self.runs.end(&self.shared, id, what, (by, is_kept))?);
                 }
                 Ok(Seen::Open { asked }) => {
                     self.runs.still_open(&self.shared, id, asked, look.may_ask);
@@ -290,13 +297,20 @@ impl Driver {
         (plan, instances): (Arc<Plan>, BTreeMap<String, Digest>),
     ) -> Result<(), ProcessError> {
         let event = Event::from_bytes(bytes)?;
+        if plan.needs_quorum() && !event.source.is_found() && !self.shared.is_seen_enough(key)? {
+            tokio::task::block_in_place(|| self.shared.state.postpone(key))?;
+            return Ok(());
+        }
         self.events.push(bytes.to_vec());
         let cause = Cause {
             depth: event.source.depth(),
             instances,
         };
         match Run::new(plan, &event) {
-            Ok(run) => self.runs.open(&self.shared, key, (run, cause))?,
+            Ok(run) => {
+                self.shared.tell_change(key, ProcessChange::Began, None);
+                self.runs.open(&self.shared, key, (run, cause))?;
+            }
             Err(error) => self.runs.refuse(key, &error),
         }
         Ok(())
@@ -356,6 +370,35 @@ impl Processes {
             // They are to be written into a log.
             self.taken.send_modify(|taken| *taken += 1);
         }
+        self.tell_written(written);
         Ok(())
+    }
+
+    /// Tells those who subscribe what has ended. It is on disk.
+    fn tell_written(&self, written: &Written) {
+        for (execution, ended) in &written.ended {
+            let change = match ended.stage {
+                Stage::Succeeded => ProcessChange::Succeeded,
+                Stage::Started | Stage::Failed => ProcessChange::Failed,
+            };
+            self.tell_change((ended.installation, ended.event), change, Some(*execution));
+        }
+        for (key, _) in &written.finished {
+            self.tell_change(*key, ProcessChange::Over, None);
+        }
+    }
+
+    fn tell_change(
+        &self,
+        (installation, event): RunKey,
+        change: ProcessChange,
+        execution: Option<Cid>,
+    ) {
+        self.parts.news.tell(Notice::Processes(ProcessNotice {
+            installation,
+            event: data_cid(event),
+            change,
+            execution,
+        }));
     }
 }

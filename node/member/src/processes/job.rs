@@ -1,4 +1,5 @@
-//! One execution that is under way: looking what the ring agreed on, and asking it when it is this member's turn.
+//! One execution that is under way: looking what the ring agreed on, and asking it when it is this member's turn. Those of
+//! external tasks are looked at in `errand.rs`.
 //!
 //! A look is a task of its own, so that one that waits for blocks of others delays none. It looks at the results on disk, then
 //! at all requests that are known for the execution, and asks at last, if it may. Before the request the own log says that the
@@ -7,72 +8,31 @@
 use super::{
     error::ProcessError,
     keeper::{Answer, Processes},
+    look::{Duty, Look, Seen},
 };
 use crate::state::{Ended, RunKey};
 use bytes::Bytes;
 use cid::Cid;
 use rings_process::{
-    execution::Execution,
     words::{Progress, Stage, Word, VERSION},
     work::Work,
 };
 use rings_protocol::{cids::data_cid, Digest};
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
-
-/// An execution that is under way.
-pub(super) struct Job {
-    pub execution: Execution,
-    pub work: Arc<Work>,
-    /// The runs that wait for it.
-    pub runs: BTreeSet<RunKey>,
-    /// The requests that may give its result.
-    pub requests: BTreeSet<Digest>,
-    /// When this member may ask it.
-    pub due: Instant,
-    /// A look is under way.
-    pub is_busy: bool,
-    /// Something came while a look was under way.
-    pub look_again: bool,
-    /// Whether this member has asked it.
-    pub has_asked: bool,
-}
-
-/// What a look may do.
-pub(super) struct Look {
-    pub execution: Cid,
-    pub work: Arc<Work>,
-    /// The run for which it is asked.
-    pub run: RunKey,
-    pub requests: BTreeSet<Digest>,
-    /// Whether it is this member's turn to ask.
-    pub may_ask: bool,
-    /// Whether this member has asked before.
-    pub has_asked: bool,
-}
-
-/// What came of a look.
-pub(super) enum Seen {
-    /// The execution has ended.
-    Ended {
-        request: Option<Digest>,
-        answer: Answer,
-        result: Option<Cid>,
-        /// Whether that is on disk already.
-        is_kept: bool,
-    },
-    /// It has not; `asked` says whether this member has asked it now, and as what.
-    Open { asked: Option<Digest> },
-}
+use std::sync::Arc;
 
 impl Processes {
     /// Looks, and asks if it may.
     ///
     /// # Errors
     /// [`ProcessError`]: it is looked again later.
-    pub(super) async fn look(&self, look: &Look) -> Result<Seen, ProcessError> {
+    pub(super) async fn look(self: &Arc<Self>, look: &Look) -> Result<Seen, ProcessError> {
         if let Some(ended) = self.state.ended(&look.execution)? {
             return self.kept(ended).await;
         }
+        let work = match &*look.duty {
+            Duty::Ask(work) => work,
+            Duty::Connect(errand) => return self.look_external(look, errand).await,
+        };
         let mut requests = look.requests.clone();
         requests.extend(self.state.requests(&look.execution)?);
         for request in requests {
@@ -84,11 +44,12 @@ impl Processes {
                 request: Some(request),
                 answer,
                 result,
+                by: Vec::new(),
                 is_kept: false,
             });
         }
         match look.may_ask {
-            true => self.ask_job(look).await,
+            true => self.ask_job(look, work).await,
             false => Ok(Seen::Open { asked: None }),
         }
     }
@@ -103,13 +64,14 @@ impl Processes {
             request: ended.request,
             answer,
             result: ended.result,
+            by: ended.by,
             is_kept: true,
         })
     }
 
-    async fn ask_job(&self, look: &Look) -> Result<Seen, ProcessError> {
+    async fn ask_job(&self, look: &Look, work: &Work) -> Result<Seen, ProcessError> {
         let next = self.parts.logs.ring_node_count()?;
-        let request = look.work.request(&self.parts.domain, next);
+        let request = work.request(&self.parts.domain, next);
         // An input that names no file is found when the job is made.
         let request = request.map_err(ProcessError::Node)?;
         let digest = request
@@ -117,7 +79,7 @@ impl Processes {
             .map_err(|error| ProcessError::Node(error.to_string()))?;
         if !look.has_asked {
             // Others fetch the documents from here, also when who asked it before is gone with its own.
-            self.keep(&look.work.documents).await?;
+            self.keep(&work.documents).await?;
         }
         if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
             let started =

@@ -4,12 +4,14 @@
 use super::{error::ProcessError, live::Live, plan_cache::Plans};
 use crate::{
     blocks::MemberBlocks,
+    connectors::{Connectors, Instances},
     core::{Input, NotAsked, RequestProgress, Saying},
-    ring_status::RingStatus,
-    state::{MemberState, ProcessState},
+    ring_status::{RingStatus, Snapshot},
+    state::{MemberState, ProcessState, RunKey},
 };
 use bytes::Bytes;
 use cid::Cid;
+use rings_api::News;
 use rings_chain::Chain;
 use rings_process::{bounds::MAX_DOCUMENT_BYTES, document::block_of, words::Word, work::why};
 use rings_protocol::{
@@ -23,11 +25,14 @@ use rings_protocol::{
 };
 use rings_store::{read_small_file, Block, BlockKey, BlockSource, BlockStore, Pin, StoreError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot, watch, Notify};
+use tokio::{
+    sync::{mpsc, oneshot, watch, Notify},
+    task::JoinSet,
+};
 
 /// The parts of the member that the work for processes rests on.
 pub struct ProcessParts {
@@ -53,6 +58,12 @@ pub struct ProcessParts {
     pub turn: Duration,
     /// Blocks on top of a ring node before what it decides counts.
     pub confirmations: u64,
+    /// What this machine does for external tasks.
+    pub connectors: Connectors,
+    /// The values of instances.
+    pub instances: Instances,
+    /// Where those are told that subscribe.
+    pub news: News,
 }
 
 /// The processes of a member.
@@ -62,8 +73,17 @@ pub struct Processes {
     pub(super) plans: Plans,
     /// The executions that are under way here.
     live: Mutex<BTreeMap<Cid, Live>>,
+    /// External executions whose connectors run here.
+    errands: Mutex<Errands>,
     /// How often members' words, or decisions of the ring, were taken in.
     pub(super) taken: watch::Sender<u64>,
+}
+
+/// External executions whose connectors run here, and their tasks.
+#[derive(Default)]
+pub(super) struct Errands {
+    pub running: BTreeSet<Cid>,
+    pub tasks: JoinSet<()>,
 }
 
 /// What an execution gave, as two thirds agreed.
@@ -83,6 +103,7 @@ impl Processes {
             state,
             plans: Plans::default(),
             live: Mutex::default(),
+            errands: Mutex::default(),
             taken: watch::Sender::new(0),
         }
     }
@@ -90,6 +111,11 @@ impl Processes {
     /// The executions that are under way here.
     pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<Cid, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// External executions whose connectors run here.
+    pub(super) fn errands(&self) -> MutexGuard<'_, Errands> {
+        self.errands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives words to the own log. What is returned ends when they are on disk.
@@ -235,17 +261,30 @@ impl Processes {
     /// that are not connected here.
     pub(super) fn place(&self, seed: Digest) -> u32 {
         let snapshot = self.parts.ring.snapshot();
-        let is_here = |member: &Address| {
-            let contact = snapshot.contacts.get(member);
-            *member == self.parts.me
-                || contact.is_some_and(|contact| snapshot.connected.contains(&contact.peer))
-        };
         let here = relayers(seed, &snapshot.members)
             .into_iter()
-            .filter(is_here);
+            .filter(|member| self.is_here(&snapshot, member));
         let order: Vec<_> = here.collect();
         let place = order.iter().position(|member| *member == self.parts.me);
         place.unwrap_or(order.len()) as u32
+    }
+
+    /// Whether two thirds of the members have seen the event of a run.
+    pub(super) fn is_seen_enough(&self, key: RunKey) -> Result<bool, ProcessError> {
+        let snapshot = self.parts.ring.snapshot();
+        let seen_by = self.state.run(key)?.unwrap_or_default().seen_by;
+        let seen_by = snapshot
+            .members
+            .iter()
+            .filter(|member| seen_by.contains(member));
+        Ok(seen_by.count() as u64 >= snapshot.needed)
+    }
+
+    /// Whether a member is connected here, or is this one.
+    pub(super) fn is_here(&self, snapshot: &Snapshot, member: &Address) -> bool {
+        let contact = snapshot.contacts.get(member);
+        *member == self.parts.me
+            || contact.is_some_and(|contact| snapshot.connected.contains(&contact.peer))
     }
 
     /// How long it takes until all members have had their turns.

@@ -1,6 +1,6 @@
 //! Executions that are under way here, as they are shown.
 
-use rings_protocol::Digest;
+use rings_protocol::{Address, Digest};
 
 /// An execution that is under way, as it is shown.
 #[derive(Debug, Clone)]
@@ -17,4 +17,6 @@ pub(super) struct Live {
     pub request: Option<Digest>,
     /// Whether somebody has asked it.
     pub is_started: bool,
+    /// Of an external task: the members that run it, or have run it.
+    pub by: Vec<Address>,
 }

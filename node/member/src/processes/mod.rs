@@ -10,17 +10,24 @@
 //! members have their turns to ask it: who comes later finds that it was asked. What two thirds have voted for is what it gave.
 //! So a member may be killed at any moment: another one asks, and the same follows.
 //!
-//! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`).
+//! What a connector does for an external task (`errand`) is the word of a member, so nothing follows from it before the ring has
+//! decided. No member waits for a connector: it runs beside the rest, and what it gave comes back through the own log.
+//!
+//! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`, `instance_views`).
 
 mod answers;
 mod decisions;
 mod drive;
+mod errand;
+mod errand_rules;
 mod error;
 mod hear;
+mod instance_views;
 mod job;
 mod keeper;
 mod live;
 mod log_pages;
+mod look;
 mod plan_cache;
 mod plans;
 mod runs;

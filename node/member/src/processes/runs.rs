@@ -1,9 +1,10 @@
 //! The runs and executions that this member has in memory, and what follows when one ends. Nothing here waits for anything.
 
 use super::{
-    job::{output, Job, Look},
+    job::output,
     keeper::{Answer, Processes},
     live::Live,
+    look::{Duty, Errand, Job, Look},
     written::{Cause, Told, Written},
 };
 use crate::{
@@ -16,10 +17,11 @@ use rings_process::{
     execution::{Execution, State},
     plan::StepKind,
     run::{Run, RunError},
+    service::Task,
     words::Stage,
     work::Work,
 };
-use rings_protocol::{cids::digest_of, Digest};
+use rings_protocol::{cids::digest_of, Address, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -96,6 +98,11 @@ impl Runs {
         }
     }
 
+    /// A member has said something about an external execution.
+    pub fn heard(&mut self, execution: Cid) {
+        self.wake(execution);
+    }
+
     /// Somebody has to look at all of them.
     pub fn wake_all(&mut self) {
         let all: Vec<_> = self.jobs.keys().copied().collect();
@@ -141,7 +148,8 @@ impl Runs {
             job.look_again = false;
             return Some(Look {
                 execution: id,
-                work: Arc::clone(&job.work),
+                duty: Arc::clone(&job.duty),
+                since: job.since,
                 run,
                 requests: job.requests.clone(),
                 may_ask: job.due <= now,
@@ -171,7 +179,10 @@ impl Runs {
                 live.is_started = true;
             }
         }
-        if may_ask {
+        if let Duty::Connect(_) = *job.duty {
+            // What the ring decides is found by looking.
+            job.due = Instant::now() + shared.parts.turn;
+        } else if may_ask {
             job.due = Instant::now() + shared.round();
         }
         if job.look_again {
@@ -185,7 +196,7 @@ impl Runs {
         shared: &Processes,
         id: Cid,
         (request, answer, result): (Option<Digest>, &Answer, Option<Cid>),
-        is_kept: bool,
+        (by, is_kept): (Vec<Address>, bool),
     ) -> Result<Option<Told>, StateError> {
         let Some(job) = self.jobs.remove(&id) else {
             return Ok(None);
@@ -225,6 +236,7 @@ impl Runs {
                 installation: run.0,
                 event: run.1,
                 request,
+                by,
                 stage,
                 result,
                 reason,
@@ -320,25 +332,23 @@ impl Runs {
         let Some(run) = self.runs.get_mut(&key) else {
             return Ok(());
         };
-        let work = match run.plan().step(&execution.node).map(|step| &step.kind) {
-            Some(StepKind::Task(task)) => {
-                Work::of(&task.task, &execution, &rings_compute::profile())
-            }
-            _ => Err("its node is no task".into()),
+        let task = match run.plan().step(&execution.node).map(|step| &step.kind) {
+            Some(StepKind::Task(task)) => Ok((task.task.clone(), task.service_name.clone())),
+            _ => Err("its node is no task".to_owned()),
         };
+        let instances = self.causes.get(&key).map(|cause| &cause.instances);
         let next = shared.parts.logs.ring_node_count()?;
-        let request = work.and_then(|work| {
-            let request = work.request(&shared.parts.domain, next)?;
-            let digest = request.digest().map_err(|error| error.to_string())?;
-            Ok((work, digest))
+        let duty = task.and_then(|(task, service)| {
+            let instance = instances.and_then(|instances| instances.get(&service));
+            duty(shared, (task, instance.copied()), &execution, next)
         });
         let started = run.started(id);
         if let Err(error) = started {
             tracing::error!(execution = %id, %error, "an execution was started twice");
             return Ok(());
         }
-        match request {
-            Ok((work, request)) => self.add(shared, key, (id, execution), (work, request)),
+        match duty {
+            Ok(duty) => self.add(shared, key, (id, execution), duty),
             Err(reason) => self.fail(key, id, reason),
         }
         Ok(())
@@ -353,6 +363,7 @@ impl Runs {
             installation: key.0,
             event: key.1,
             request: None,
+            by: Vec::new(),
             stage: Stage::Failed,
             result: None,
             reason: Some(reason),
@@ -366,7 +377,7 @@ impl Runs {
         shared: &Processes,
         key: RunKey,
         (id, execution): (Cid, Execution),
-        (work, request): (Work, Digest),
+        (duty, request): (Duty, Option<Digest>),
     ) {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.runs.insert(key);
@@ -377,23 +388,46 @@ impl Runs {
             event: key.1,
             node: execution.label(),
             task: execution.task.clone(),
-            request: Some(request),
+            request,
             is_started: false,
+            by: Vec::new(),
         };
         shared.live().insert(id, live);
         let seed = digest_of(&id).unwrap_or_default();
         let job = Job {
             execution,
-            work: Arc::new(work),
+            duty: Arc::new(duty),
             runs: BTreeSet::from([key]),
-            requests: BTreeSet::from([request]),
+            requests: request.into_iter().collect(),
             due: Instant::now() + shared.parts.turn * shared.place(seed),
+            since: Instant::now(),
             is_busy: false,
             look_again: false,
             has_asked: false,
         };
         self.jobs.insert(id, job);
-        self.by_request.insert(request, id);
+        self.by_request.extend(request.map(|request| (request, id)));
         self.wake(id);
     }
+}
+
+/// What is to be done for an execution, and the request if the ring is asked.
+fn duty(
+    shared: &Processes,
+    (task, instance): (Task, Option<Digest>),
+    execution: &Execution,
+    next: u64,
+) -> Result<(Duty, Option<Digest>), String> {
+    if task.external.is_some() {
+        let errand = Errand {
+            execution: execution.clone(),
+            instance: instance.unwrap_or_default(),
+            task,
+        };
+        return Ok((Duty::Connect(errand), None));
+    }
+    let work = Work::of(&task, execution, &rings_compute::profile())?;
+    let request = work.request(&shared.parts.domain, next)?;
+    let digest = request.digest().map_err(|error| error.to_string())?;
+    Ok((Duty::Ask(work), Some(digest)))
 }

@@ -149,6 +149,7 @@ impl Processes {
             node: Some(live.node.clone()),
             task: Some(live.task.clone()),
             request: live.request,
+            by: live.by.clone(),
             result: None,
             reason: None,
             time: None,
@@ -171,6 +172,7 @@ impl Processes {
             node: document.as_ref().map(Execution::label),
             task: document.map(|document| document.task),
             request: ended.request,
+            by: ended.by,
             result: ended.result,
             reason: ended.reason,
             time: Some(ended.time),
@@ -183,6 +185,7 @@ fn run_view(number: u64, event: Digest, record: &RunRecord) -> RunView {
         number,
         event: data_cid(event),
         by: record.by,
+        seen_by: record.seen_by.iter().copied().collect(),
         state: match record.end {
             Some(RunEnd::Done) => RunState::Done,
             Some(RunEnd::Failed) => RunState::Failed,

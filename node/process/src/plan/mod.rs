@@ -19,7 +19,7 @@ use crate::{
     origin::LogReader,
     process::{Process, VERSION},
     schedule::Schedule,
-    service::{Fault, Service},
+    service::{Fault, Observed, Service},
     shape::{Checker, Record},
 };
 use cid::Cid;
@@ -110,6 +110,13 @@ impl Plan {
         let kind = self.services.get(service)?.events.get(event)?;
         // It was read without a fault when the plan was made.
         kind.from.as_ref()?.reader(&kind.data).ok()
+    }
+
+    /// Whether two thirds of the members have to have seen the event that starts it, where not every member can find it itself.
+    pub fn needs_quorum(&self) -> bool {
+        let event = self.started.event.as_ref();
+        let kind = event.and_then(|(service, event)| self.services.get(service)?.events.get(event));
+        kind.is_some_and(|kind| kind.observed == Some(Observed::Quorum))
     }
 
     /// The fields of the event that starts it.

@@ -93,11 +93,10 @@ impl Sees<'_> {
             )),
             Parsed::Map(_, gives) => gives.within(path),
             Parsed::Task { task, each, .. } => {
-                let nothing = Record::default();
-                let record = task.statuses.get(status).unwrap_or(&nothing);
+                let record = task.given(status).unwrap_or_default();
                 match (each, path.is_empty()) {
                     (None, _) => record.within(path).map_err(|what| format!("with status {status}, {what}")),
-                    (Some(_), true) => Ok(Shape::list_of(record)),
+                    (Some(_), true) => Ok(Shape::list_of(&record)),
                     (Some(_), false) => Err(format!("{root} is run for each element and gives a list; write {root} alone, or use a map")),
                 }
             }

@@ -43,6 +43,12 @@ pub(super) const END_ORDER: TableDefinition<'_, u64, Word> = TableDefinition::ne
 pub(super) const OF_EVENT: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("of_event");
 /// (execution, request): with which it was asked, as a member says.
 pub(super) const REQUESTS: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("requests");
+/// (execution, member) → how far the member is with it, JSON.
+pub(super) const ATTEMPTS: TableDefinition<'_, (Word, Account), &[u8]> =
+    TableDefinition::new("attempts");
+/// (execution, digest of the verdict) → the verdict and who proposed it, JSON.
+pub(super) const VERDICTS: TableDefinition<'_, (Word, Word), &[u8]> =
+    TableDefinition::new("verdicts");
 /// Member → the first node of its log that was not read for words about processes.
 pub(super) const CURSORS: TableDefinition<'_, Account, u64> = TableDefinition::new("cursors");
 /// Blocks on top of a log before it is an event → the first block whose logs for that were not read.
@@ -208,6 +214,8 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(END_ORDER)?;
     transaction.open_table(OF_EVENT)?;
     transaction.open_table(REQUESTS)?;
+    transaction.open_table(ATTEMPTS)?;
+    transaction.open_table(VERDICTS)?;
     transaction.open_table(CURSORS)?;
     transaction.open_table(CHAIN)?;
     transaction.open_table(TIMES)?;

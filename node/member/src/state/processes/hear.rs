@@ -2,6 +2,7 @@
 
 use super::{
     base::{read, ProcessState, CHAIN, CHANGES, CHOSEN, CURSORS, FIRST, INSTALLED, LAST, REQUESTS},
+    external,
     records::{Installed, RunRecord},
     runs::write_run,
 };
@@ -9,6 +10,7 @@ use crate::state::{
     error::StateError,
     tables::{decode, encode, Word as Key},
 };
+use cid::Cid;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use rings_process::{
     document::{Document, DocumentError},
@@ -41,6 +43,8 @@ pub struct News {
     pub choices: Vec<Choice>,
     /// Installations that are new, or reach further back.
     pub installed: Vec<Digest>,
+    /// External executions about which a member has said something new.
+    pub attempts: Vec<Cid>,
 }
 
 impl ProcessState {
@@ -93,6 +97,13 @@ fn take(
         Word::Happened(happened) => happen(transaction, (author, now), happened),
         Word::Progress(progress) => ask(transaction, progress),
         Word::Change(change) => want(transaction, change),
+        Word::Attempt(attempt) => {
+            if external::attempt(transaction, author, attempt)? {
+                news.attempts.push(attempt.execution);
+            }
+            Ok(())
+        }
+        Word::Verdict(verdict) => external::verdict(transaction, author, verdict),
     }
 }
 
@@ -155,8 +166,13 @@ fn happen(
                 since: now,
                 ..RunRecord::default()
             });
+            let mut seen_by = first.seen_by;
+            if !must_find {
+                seen_by.insert(author);
+            }
             RunRecord {
                 by: first.by.or(Some(author)),
+                seen_by,
                 ..first
             }
         })?;

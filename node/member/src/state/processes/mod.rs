@@ -3,9 +3,11 @@
 //!
 //! [`ProcessState`] is a redb database of its own beside the member's (`processes.redb`). All of it can be read again out of the
 //! members' logs and the chain, so it is in no backup. `hear.rs` takes in what members have written, and with it how far each
-//! log was read, in one transaction. `runs.rs` has the runs: which are open, and how they end. `look.rs` reads for the HTTP side.
+//! log was read, in one transaction. `runs.rs` has the runs: which are open, and how they end. `external.rs` has what members have said about
+//! external tasks. `look.rs` reads for the HTTP side.
 
 mod base;
+mod external;
 mod hear;
 mod look;
 mod records;

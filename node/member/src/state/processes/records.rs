@@ -4,6 +4,7 @@ use cid::Cid;
 use rings_process::words::{Activity, Installation, Stage};
 use rings_protocol::{Address, Digest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A run of a process: the installation, and the digest of the event that started it.
 pub type RunKey = (Digest, Digest);
@@ -28,6 +29,9 @@ pub struct Installed {
 pub struct RunRecord {
     /// In whose log the event stands, of the first that this member heard.
     pub by: Option<Address>,
+    /// The members in whose logs the event stands, where not every member can find it itself.
+    #[serde(default)]
+    pub seen_by: BTreeSet<Address>,
     /// Whether this member has found the event itself, on the chain.
     pub found: bool,
     /// Whether it may only begin when this member has found the event itself.
@@ -65,6 +69,9 @@ pub struct Ended {
     pub event: Digest,
     /// The request on which two thirds agreed; nothing where it failed before it could be asked.
     pub request: Option<Digest>,
+    /// The members on whose word it rests, where its task is external.
+    #[serde(default)]
+    pub by: Vec<Address>,
     /// Whether it gave one of the task's statuses.
     pub stage: Stage,
     /// What its program wrote.

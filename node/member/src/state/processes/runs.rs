@@ -156,6 +156,17 @@ impl ProcessState {
         })
     }
 
+    /// A run may not begin yet. It is open again when something more is known of its event.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn postpone(&self, key: RunKey) -> Result<(), StateError> {
+        self.database.write(|transaction| {
+            transaction.open_table(OPEN)?.remove((key.0 .0, key.1 .0))?;
+            Ok(())
+        })
+    }
+
     /// A run.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::{Ended, Found, Heard, Opening, ProcessState, ReadTo, RunEnd, RunKey};
 use crate::state::Identity;
 use rings_process::{
+    attempt::{Attempt, Stage as How, Verdict},
     data::Fields,
     document::{cid_of, Document},
     event::{Event, Source, VERSION as EVENT_VERSION},
@@ -253,6 +254,7 @@ fn results_are_found_by_their_event_and_written_once() {
         installation: run.0,
         event: run.1,
         request: Some(Digest([1; 32])),
+        by: Vec::new(),
         stage: Stage::Succeeded,
         result: Some(cid_of(b"result")),
         reason: None,
@@ -269,4 +271,57 @@ fn results_are_found_by_their_event_and_written_once() {
         .newest_ended(Some(Digest([4; 32])), 9)
         .unwrap()
         .is_empty());
+}
+
+#[test]
+fn the_first_final_word_of_a_member_counts_and_none_can_hide_the_verdicts_of_others() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    let execution = cid_of(b"execution");
+    let attempt = |how: How, result: &[u8]| Attempt {
+        execution,
+        reason: None,
+        result: (how == How::Answered).then(|| cid_of(result)),
+        state: how,
+        version: VERSION,
+    };
+    let words = [
+        attempt(How::Started, b""),
+        attempt(How::Answered, b"one"),
+        attempt(How::Answered, b"other"),
+    ];
+    let heard = hear(&state, 1, 3, words.clone().map(Word::Attempt).to_vec());
+    assert_eq!(heard.attempts, [execution, execution]);
+    let attempts = state.attempts(&execution).unwrap();
+    assert_eq!(
+        attempts,
+        BTreeMap::from([(Address([1; 20]), words[1].clone())])
+    );
+    // What it alone comes to is known; another member need not say it.
+    let verdict = Verdict::of_one(Address([1; 20]), &words[1]).unwrap();
+    let choice = verdict.choice().unwrap().choice;
+    assert_eq!(state.verdict(&execution, choice).unwrap(), Some(verdict));
+    let second = Verdict::of_one(Address([1; 20]), &words[2]).unwrap();
+    let second = second.choice().unwrap().choice;
+    assert_eq!(state.verdict(&execution, second).unwrap(), None);
+    let propose = |number: u8| Verdict {
+        by: vec![Address([number; 20])],
+        execution,
+        reason: None,
+        results: vec![cid_of(&[number])],
+        version: VERSION,
+    };
+    hear(
+        &state,
+        2,
+        1,
+        (10..40).map(propose).map(Word::Verdict).collect(),
+    );
+    hear(&state, 3, 1, vec![Word::Verdict(propose(50))]);
+    let is_known = |number: u8| {
+        let choice = propose(number).choice().unwrap().choice;
+        state.verdict(&execution, choice).unwrap().is_some()
+    };
+    assert_eq!((10..40).filter(|number| is_known(*number)).count(), 8);
+    assert!(is_known(50));
 }
