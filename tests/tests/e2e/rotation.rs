@@ -61,8 +61,10 @@ impl<'a> Device<'a> {
     /// The newest node of its log, as a member has it.
     fn newest(&self, member: usize) -> Vec<u8> {
         let client = self.replicas.client(member);
-        let page = block_on(client.log(self.ring, self.address, None, 1)).unwrap();
-        page.nodes[0].bytes.0.clone()
+        until("the member has something of this log", LONG, || {
+            let page = block_on(client.log(self.ring, self.address, None, 1)).ok()?;
+            Some(page.nodes.first()?.bytes.0.clone())
+        })
     }
 }
 
