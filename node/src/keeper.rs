@@ -47,6 +47,8 @@ pub async fn ring(command: RingCommand, out: Out) -> Result<(), ExitError> {
     match command {
         RingCommand::Show(args) => show::ring(args, out).await,
         RingCommand::Create(args) => avatar::create(args, out).await,
+        RingCommand::Rotate(args) => avatar::rotate(args, out).await,
+        RingCommand::Line(args) => avatar::show_line(&args, out),
         RingCommand::Enter(args) => {
             let ring = Ring::open(&args.keep, out).await?;
             let calls = ring.enter(args.account)?;

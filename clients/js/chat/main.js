@@ -148,6 +148,24 @@ const submitted = action => async event => {
   }
 }
 
+const isOf = ring => text => readRecoveryLine(text).ring === ring
+
+/** A line with the keys that were learnt since it was given. */
+async function withKeptKeys(line) {
+  const given = readRecoveryLine(line)
+  const kept = (await rings()).find(isOf(given.ring))
+  if (kept === undefined || given.keys === undefined) return line
+  const known = new Set(given.keys.map(({ secret }) => String(secret)))
+  const further = (readRecoveryLine(kept).keys ?? []).filter(({ secret }) => !known.has(String(secret)))
+  return further.length === 0 ? line : writeRecoveryLine({ ...given, keys: [...given.keys, ...further] })
+}
+
+/** Keeps the line of a ring, in place of an earlier one. */
+async function keepLine(line) {
+  const others = (await rings()).filter(text => !isOf(readRecoveryLine(line).ring)(text))
+  await storage.set(`rings ${avatar.address}`, [...others, line].map(text => sealText(avatar.privateKey, text)))
+}
+
 /** Makes the recovery line of a ring that is not kept yet. */
 async function begin({ ring, rpc, replicas, secret }) {
   const urls = replicas.split(/\s+/).filter(Boolean)
@@ -158,12 +176,10 @@ async function begin({ ring, rpc, replicas, secret }) {
 }
 
 async function openRoom(line) {
-  const opened = await Room.open(storage, avatar, line)
+  const opened = await Room.open(storage, avatar, await withKeptKeys(line))
   await opened.look()
-  const known = await rings()
-  if (!known.includes(line)) {
-    await storage.set(`rings ${avatar.address}`, [...known, line].map(text => sealText(avatar.privateKey, text)))
-  }
+  await keepLine(opened.text)
+  opened.keepLine = keepLine
   room = opened
   show(at('content'))
   draw()
@@ -219,10 +235,17 @@ function draw() {
       h('li', {}, own ? `${name} (you)` : name, h('span', { class: 'soft' }, online ? ' online' : ' away')))),
     part('History', h('div', { class: 'history', role: 'log', 'aria-label': 'Messages', tabindex: 0 }, h('ul', {}, room.lines().slice(-SHOWN).map(bubble)))),
     h('div', { id: 'speak' }, room.isKept ? speak() : handOver()),
+    h('ul', { id: 'notes', class: 'soft', 'aria-live': 'polite' }, room.notes.map(text => h('li', {}, text))),
+    h('div', { id: 'asked' }, asked()),
     h('div', { id: 'problems' }, problems()),
     h('details', {}, h('summary', {}, 'This ring'), part('Ring',
       h('p', {}, h('code', {}, room.recovery.ring)),
       h('form', { onsubmit: submit(async ({ name }) => { await room.call(name); draw() }) }, field('Your name here', 'name', { required: true }), h('button', {}, 'Take it')),
+      h('h3', {}, 'Devices'),
+      h('form', { onsubmit: submit(async ({ device }) => { await room.addDevice(device.trim()); draw() }) },
+        field('Address of a further device of yours', 'device', { required: true }), h('button', {}, 'Let it in')),
+      h('form', { onsubmit: submit(async ({ other }) => { await room.join(other.trim()); draw() }) },
+        field('Address of another avatar of yours in this ring', 'other', { required: true }), h('button', {}, 'That is me too')),
       h('h3', {}, 'Recovery line'), h('p', {}, h('code', { id: 'recovery' }, room.text)),
       code(room),
       h('p', { class: 'soft' }, 'Whoever has it can read the ring. Hand it over in person.'),
@@ -262,6 +285,10 @@ async function finalise() {
 const handOver = () => part('Nobody keeps this ring yet',
   h('p', {}, 'Hand it over to the ring behind the replicas: then they keep what is said.'),
   h('p', {}, h('button', { type: 'button', onclick: submitted(async () => { await room.replicate(); draw() }) }, 'Hand it over')))
+
+/** Who is to come and go, as members ask for it. */
+const asked = () => room.asked.length === 0 ? undefined : h('ul', {}, room.asked.map(({ name, text, mine }) => h('li', {}, `${text} `,
+  mine ? undefined : h('button', { type: 'button', onclick: submitted(async () => { await room.approve(name); draw() }) }, 'Sign it too'))))
 
 /** What replicas do wrong, and what could not be sent. */
 function problems() {

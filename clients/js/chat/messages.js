@@ -37,7 +37,7 @@ export function read({ domain, type, status, payload }) {
   }
 }
 
-/** How avatars are shown: address → name. Two that name each other are one person; two others with one name keep a part of their
+/** How avatars are shown: address → name. Those that name each other are one person; two others with one name keep a part of their
  *  addresses beside it. `nodes` are in order. */
 export function people(nodes) {
   const latest = new Map()
@@ -45,7 +45,12 @@ export function people(nodes) {
     latest.set(author, messages.map(read).filter(said => said?.name !== undefined).pop() ?? latest.get(author))
   }
   const isOne = (one, other) => latest.get(one)?.also.includes(other) && latest.get(other)?.also.includes(one)
-  const first = author => [author, ...[...latest.keys()].filter(other => isOne(author, other))].sort()[0]
+  const devicesOf = author => {
+    const found = new Set([author])
+    for (const one of found) [...latest.keys()].filter(other => isOne(one, other)).forEach(other => found.add(other))
+    return [...found].sort()
+  }
+  const first = author => devicesOf(author).find(device => latest.get(device) !== undefined) ?? author
   const called = author => latest.get(first(author))?.name
   return new Map([...latest.keys()].map(author => {
     const name = called(author)

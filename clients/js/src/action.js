@@ -43,9 +43,9 @@ export const flushParams = (place, action, signature, nodes) => ({
   avatar: action.avatar, ring: place.ring, mtx: encodeAction(action), mtx_sig: signature, logNodes: nodes.map(node => node.bytes)
 })
 
-/** Parameters of `AppendToRing`. */
-export const appendParams = (place, avatar, nodes, replicas = 1, wait = 0) => ({
-  avatar, ring: place.ring, logNodes: nodes.map(node => node.bytes), replicas, wait
+/** Parameters of `AppendToRing`. `replicaKey` is one that was made since the ring was handed over, wrapped to the member. */
+export const appendParams = (place, avatar, nodes, replicas = 1, wait = 0, replicaKey) => ({
+  avatar, ring: place.ring, logNodes: nodes.map(node => node.bytes), replicas, wait, ...(replicaKey ? { replica_key: replicaKey } : {})
 })
 
 /** Parameters of `ReplicateRing`; `action` calls `registerRing`, `replicaKey` is wrapped to the member that is called. */

@@ -56,6 +56,13 @@ export class Chain {
   /** The account that acts for an avatar. */
   async accountOf(ring, avatar) { return (await this.read([[ring, 'accountOf', avatar]]))[0] }
 
+  /** Who may have keys of a private ring: its members, those of the ring that keeps it, the ring's epoch, and the sum of both. */
+  async membership(ring, keeper) {
+    const [members, keepers, one, other] = await this.read([ring, keeper].map(each => [each, 'getMembers'])
+      .concat([ring, keeper].map(each => [each, 'epoch'])))
+    return { members: members.map(lower), keepers: keepers.map(lower), ringEpoch: Number(one), epoch: Number(one + other) }
+  }
+
   /** The members of a ring, each with the head of its log (zero: none yet). */
   async heads(ring) {
     const members = await this.members(ring)

@@ -21,6 +21,7 @@ export interface SignedNode {
   seq: number, author: Hex, body: Message[], refs: Hex[], prev?: Hex, skip?: Hex, time?: number
   /** sha2-256 of the signed content. */
   content: Hex
+  signature: Hex
 }
 /** A node of a ring's logs. `messages` is what it says; absent where the key is not held. */
 export interface RingNode extends SignedNode { digest: Hex, bytes: Hex, messages?: Message[] }
@@ -91,14 +92,43 @@ export class ReadKey {
   sealBody(author: Hex, seq: number, messages: Message[]): Message
   openBody(author: Hex, seq: number, body: Message[]): Message[]
 }
-/** The keys that an avatar has of a private ring: the newest seals, all of them open. */
+/** A read key with the epoch for which it was made: 0 for the one with which the ring began; without an epoch it only opens. */
+export interface EpochKey { epoch?: number, key: ReadKey }
+/** A new key, as a log announces it. */
+export interface Rotation { epoch: number, read: Hex, replica: Hex, wraps: Map<Hex, Uint8Array> }
+/** What was learnt of a key; `held` says whether it was wrapped for this avatar. */
+export interface KeyNews { epoch: number, name: Hex, by: Hex, held: boolean }
+/** A key that was made: `messages` are the body of the node that announces it. `leftOut` are members for whom it could not be wrapped. */
+export interface NewKey { epoch: number, name: Hex, messages: Message[], leftOut: Hex[] }
+/** The keys that an avatar has of a private ring: the one of the highest epoch seals, and there the one with the least name; all open. */
 export class Keyring {
-  constructor(...keys: ReadKey[])
+  constructor(...keys: (ReadKey | EpochKey)[])
+  /** Whose keys these are. */
+  set privateKey(key: Hex)
+  /** The key that seals now, and its epoch. */
   readonly newest?: ReadKey
-  add(key: ReadKey): void
+  readonly epoch: number
+  readonly size: number
+  /** Whether it is known for whom that key was wrapped. */
+  readonly isRotated: boolean
+  add(key: ReadKey, epoch?: number, by?: Hex): void
+  /** What the chain has reached: keys for later epochs, or of others, do not seal. */
+  reached(epoch: number, members: Hex[]): void
+  lineKeys(): EpochKey[]
   openNode(block: Uint8Array): Uint8Array
   openBody(node: SignedNode): Message[]
+  /** Learns from a node that stands in its author's log. */
+  hear(place: Place, node: SignedNode & { messages?: Message[] }): Promise<KeyNews[]>
+  /** Who has the key and has left. */
+  left(members: Hex[], keepers: Hex[]): Hex[]
+  /** The members for whom a key can be wrapped. */
+  readers(members: Hex[]): Hex[]
+  rotate(place: Place, epoch: number, members: Hex[], keepers?: { account: Hex, publicKey: Hex }[]): NewKey
 }
+/** The two messages that announce a key. */
+export function rotationMessages(rotation: { epoch: number, read: Hex, replica: Hex, wraps: Iterable<[Hex, Uint8Array]> }): Message[]
+/** The rotations among messages. */
+export function readRotations(messages: Message[]): Rotation[]
 /** The name of the replica key that seals a block; nothing when it is not sealed. */
 export function nodeKey(block: Uint8Array): Hex | undefined
 /** Wraps a key to a public key by ECIES: what `replica_key` of ReplicateRing is. */
@@ -107,7 +137,13 @@ export function wrapKey(key: ReadKey | ReplicaKey, publicKey: Hex, epoch?: numbe
 export function unwrapKey(place: Place, privateKey: Hex, wrapped: Hex): { epoch: number, key: ReadKey | ReplicaKey }
 
 /** How a ring is joined, and found again. Whoever has the key can read it. */
-export interface Recovery { chainId: number, rpc: string, ring: Hex, keeper: Hex, replicas: string[], key?: Uint8Array }
+export interface Recovery {
+  chainId: number, rpc: string, ring: Hex, keeper: Hex, replicas: string[]
+  /** The read keys, oldest first; one without an epoch only opens. */
+  keys?: { epoch?: number, secret: Uint8Array }[]
+  /** The last of them. */
+  key?: Uint8Array
+}
 export function writeRecoveryLine(recovery: Recovery): string
 /** What is missing, unknown or malformed in the line is named. */
 export function readRecoveryLine(line: string): Recovery
@@ -139,6 +175,30 @@ export class Log {
   since(head: Hex): StoredNode[]
   action(onChain: AvatarState, call?: Call, deadline?: bigint): Action
   sign(action: Action): Promise<Hex>
+  /** The message with which this avatar agrees to a change of the members. */
+  agree(members: Hex[], change: MembersChange): Promise<Message>
+}
+
+// ---- Who is in the ring
+
+/** A change of a ring's members, for one epoch. */
+export interface MembersChange { epoch: number, enter: Hex[], exit: Hex[], deadline: number }
+/** What the members of now sign: the name of a change. */
+export function changeName(place: Place, members: Hex[], change: MembersChange): Hex
+/** The message with which an avatar agrees to a change. */
+export function changeMessage(place: Place, members: Hex[], change: MembersChange, privateKey: Hex): Promise<Message>
+/** Reads such a message; nothing if it is another one, or malformed. */
+export function readChange(message: Message): (MembersChange & { signature: Uint8Array }) | undefined
+/** The changes that members have signed in this epoch. */
+export class Changes {
+  constructor(place: Place, members: Hex[], epoch: number)
+  readonly members: Hex[]
+  readonly epoch: number
+  readonly needed: number
+  readonly open: Map<Hex, { change: MembersChange, by: Hex, signed: Map<Hex, Hex> }>
+  hear(author: Hex, message: Message): Promise<void>
+  /** The call of a change that enough members have signed. */
+  ready(name: Hex): Call | undefined
 }
 
 /** The name of an action: what its avatar signs. */
@@ -150,10 +210,11 @@ export function flushCall(action: Action, signature: Hex): Hex
 /** The call that has `keeper` keep the logs of `client`. */
 export function registerRing(keeper: Hex, client: Hex, avatar: Hex): Call
 export interface FlushParams { avatar: Hex, ring: Hex, mtx: Hex, mtx_sig: Hex, logNodes: Hex[] }
-export interface AppendParams { avatar: Hex, ring: Hex, logNodes: Hex[], replicas?: number, wait?: number }
+export interface AppendParams { avatar: Hex, ring: Hex, logNodes: Hex[], replicas?: number, wait?: number, replica_key?: Hex }
 export interface ReplicateParams { ring: Hex, replica_ring: Hex, replica_key: Hex, mtx: Hex, mtx_sig: Hex, logNodes: Hex[] }
 export function flushParams(place: Place, action: Action, signature: Hex, nodes: StoredNode[]): FlushParams
-export function appendParams(place: Place, avatar: Hex, nodes: StoredNode[], replicas?: number, wait?: number): AppendParams
+export function appendParams(place: Place, avatar: Hex, nodes: StoredNode[], replicas?: number, wait?: number,
+  replicaKey?: Hex): AppendParams
 export function replicateParams(place: Place, replicaRing: Hex, replicaKey: Hex, action: Action, signature: Hex,
   nodes: StoredNode[]): ReplicateParams
 /** Whether `replica` signed that it holds a log; `place` is that of the ring that keeps it. */
@@ -268,6 +329,8 @@ export class Chain {
   keeps(keeper: Hex, ring: Hex): Promise<boolean>
   /** The account that acts for an avatar. */
   accountOf(ring: Hex, avatar: Hex): Promise<Hex>
+  /** Who may have keys: the members of a ring, those of the ring that keeps it, its epoch, and the sum of both. */
+  membership(ring: Hex, keeper: Hex): Promise<{ members: Hex[], keepers: Hex[], ringEpoch: number, epoch: number }>
   /** The members, each with the head of its log. */
   heads(ring: Hex): Promise<Map<Hex, Hex>>
 }
@@ -279,9 +342,9 @@ export interface RingOptions { place: Place, chain: Chain, keeper: Hex, replicas
 /** What a replica signed that it holds. Keep it: it convicts one that withholds later. */
 export interface Word { avatar: Hex, head: Hex, replica: Hex, signature: Hex }
 /** Something found wrong. `withheld`: a replica (its URL, or its account) holds less than the chain names, or than it signed for. `forged`: what it gave is not what the link names, or
- *  breaks the log's rules. `fork`: an avatar signed two histories; `evidence` has both nodes. */
+ *  breaks the log's rules. `fork`: an avatar signed two histories; `evidence` has both nodes. `key`: nodes are sealed with a key that is not held. */
 export interface Problem {
-  kind: 'unreachable' | 'refused' | 'withheld' | 'forged' | 'fork', replica: string, avatar?: Hex, detail: string, evidence?: Hex[]
+  kind: 'unreachable' | 'refused' | 'withheld' | 'forged' | 'fork' | 'key', replica: string, avatar?: Hex, detail: string, evidence?: Hex[]
 }
 /** The logs of a ring, from its replicas: hashes, links, order, signatures and the heads on chain are checked. */
 export class RingLogs {
@@ -299,6 +362,10 @@ export class RingLogs {
   readonly seen: Map<Hex, number>
   readonly problems: Problem[]
   readonly members: Hex[]
+  /** What was learnt of keys; whoever reads it empties it. */
+  readonly keyNews: KeyNews[]
+  /** Whether a replica asks for another key. */
+  readonly rotate: boolean
   /** Asks chain and replicas. Gives the nodes that are new, each after those that it refers to. */
   refresh(): Promise<RingNode[]>
   log(avatar: Hex): RingNode[]
@@ -337,10 +404,18 @@ export class Avatar {
   readonly isFlushed: boolean
   /** Writes a node, signed and stored, not sent yet. */
   say(messages: Message[], options?: { time?: number }): Promise<RingNode>
+  /** Changes the key of a private ring, if somebody has left who has it, or `always`. `say` does so by itself. */
+  renewKey(options?: { always?: boolean, patience?: number }): Promise<(NewKey & { why: string }) | undefined>
   /** Sends to all replicas what they do not hold. Gives the errors by URL. */
   push(): Promise<Map<string, Error>>
   /** Moves the head on chain, with a call of the avatar's account if one is given. */
   flush(call?: Call, deadline?: bigint): Promise<Relay & { replica: Member }>
+  /** The changes of the members that were asked for, as far as the logs are read. */
+  changes(): Promise<Changes>
+  /** Asks for a change: who comes, and who goes. `messages` go into the same node. */
+  askFor(change: { enter?: Hex[], exit?: Hex[] }, messages?: Message[]): Promise<{ name: Hex } & Partial<Relay & { replica: Member }>>
+  /** Signs a change. The one who completes two thirds brings it to the chain. */
+  approve(name: Hex): Promise<{ name: Hex } & Partial<Relay & { replica: Member }>>
   /** Has the ring kept by `ring.keeper`; `publicKey` is that of the member behind the first replica, for a private ring. */
   replicate(options?: { publicKey?: Hex }): Promise<Relay>
   /** Waits until an action is relayed or has failed. */

@@ -4,7 +4,8 @@
 import { hexToBytes } from 'viem'
 import { privateKeyToAddress } from 'viem/accounts'
 import { NO_DEADLINE, messageHash } from './action.js'
-import { NOBODY, ZERO, must, sameAddress } from './bytes.js'
+import { InvalidError, NOBODY, ZERO, must, sameAddress } from './bytes.js'
+import { changeMessage } from './members.js'
 import { readNode, signNode, skipTarget, stored } from './node.js'
 import { signed } from './typed.js'
 
@@ -14,6 +15,16 @@ export function follows(before, node) {
   if (node.seq === 0) return
   must(node.prev === before[node.seq - 1].digest, 'links', `node ${node.seq} does not follow the one before`)
   must(node.skip === before[skipTarget(node.seq)].digest, 'links', `skip of node ${node.seq}`)
+}
+
+/** Learns the keys that a node of a private ring announces. */
+async function hear(place, node, keys) {
+  if (keys === undefined) return
+  try {
+    await keys.hear(place, { ...node, messages: keys.openBody(node) })
+  } catch (error) {
+    if (!(error instanceof InvalidError) || error.kind !== 'key') throw error
+  }
 }
 
 export class Log {
@@ -31,6 +42,7 @@ export class Log {
     this.nodes = nodes
     this.#privateKey = privateKey
     this.#keys = keys
+    if (keys) keys.privateKey = privateKey
     this.#readOnly = readOnly
   }
 
@@ -42,6 +54,7 @@ export class Log {
       const node = await readNode(place, options.keys ? options.keys.openNode(bytes) : bytes)
       must(sameAddress(node.author, log.avatar), 'author', `node ${node.seq} is by ${node.author}`)
       follows(log.nodes, node)
+      await hear(place, node, options.keys)
       log.nodes.push(stored(node.seq, bytes))
     }
     return log
@@ -84,6 +97,9 @@ export class Log {
   action({ head, nonce }, { to = NOBODY, value = 0n, gas = 0n, data = '0x' } = {}, deadline = NO_DEADLINE) {
     return { avatar: this.avatar, prevHead: head, newHead: this.head, nonce: BigInt(nonce), deadline, to, value, gas, data }
   }
+
+  /** The message with which this avatar agrees to a change of the members. */
+  agree(members, change) { return changeMessage(this.place, members, change, this.#privateKey) }
 
   /** The avatar's signature of an action. */
   sign(action) { return signed(this.#privateKey, messageHash(this.place, action)) }

@@ -1,6 +1,6 @@
 // Log nodes: content and the author's signature. docs/log-format.md has the rules.
 
-import { bytesToHex, hexToBytes } from 'viem'
+import { bytesToHex, hexToBytes, recoverPublicKey } from 'viem'
 import {
   MAX_NODE_BYTES, ZERO, bytesOf, decode, digestOf, encode, link, linked, list, map, must, text, uint
 } from './bytes.js'
@@ -61,8 +61,14 @@ export async function readNode(place, bytes) {
   if (Object.hasOwn(content, 'time')) node.time = uint(content.time)
   node.content = digestOf(encode(content))
   const struct = typed(place, 'LogNode', { seq: BigInt(seq), prev: node.prev ?? ZERO, content: node.content })
-  node.author = await signer(struct, bytesOf(signature))
+  node.signature = bytesToHex(bytesOf(signature))
+  node.author = await signer(struct, signature)
   return node
+}
+
+/** The public key that signed a node which `readNode` gave, 0x-hex. */
+export function publicKeyOfNode(place, { seq, prev, content, signature }) {
+  return recoverPublicKey({ hash: typed(place, 'LogNode', { seq: BigInt(seq), prev: prev ?? ZERO, content }), signature })
 }
 
 /** A stored node: its position, the bytes of its block, and their digest. */

@@ -125,42 +125,6 @@ export function sealedBody(body) {
   return sealedName(message.payload)
 }
 
-/** The keys that an avatar has of a private ring. The newest seals, all of them open. */
-export class Keyring {
-  #read = new Map()
-  #replica = new Map()
-
-  /** @param keys read keys, the newest last */
-  constructor(...keys) {
-    for (const key of keys) this.add(key)
-  }
-
-  /** Takes a further read key, which seals from now on. */
-  add(key) {
-    this.#read.set(key.name, key)
-    this.#replica.set(key.replica.name, key.replica)
-    this.newest = key
-  }
-
-  /** The signed node in a block. */
-  openNode(bytes) {
-    const name = nodeKey(bytes)
-    if (name === undefined) return bytes
-    const key = this.#replica.get(name)
-    must(key !== undefined, 'key', `sealed with replica key ${name}, which is not held here`)
-    return key.open(bytes)
-  }
-
-  /** What a node says. */
-  openBody({ author, seq, body }) {
-    const name = sealedBody(body)
-    if (name === undefined) return body
-    const key = this.#read.get(name)
-    must(key !== undefined, 'key', `sealed with read key ${name}, which is not held here`)
-    return key.openBody(author, seq, body)
-  }
-}
-
 /** Wraps a key to a public key (0x-hex, compressed or not), by ECIES: what `replica_key` of ReplicateRing is. */
 export function wrapKey(key, publicKey, epoch = 0) {
   const kind = KINDS.indexOf(key instanceof ReadKey ? 'read' : 'replica')

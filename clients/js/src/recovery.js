@@ -4,13 +4,18 @@ import { bytesToHex, hexToBytes, isAddress } from 'viem'
 import { must } from './bytes.js'
 
 const NAME = 'rings:1?'
-const ONCE = ['chain', 'rpc', 'ring', 'keeper', 'key']
+const ONCE = ['chain', 'rpc', 'ring', 'keeper']
+const MAX_KEYS = 256
 
-/** The line of a ring: `{chainId, rpc, ring, keeper, replicas: [URL], key?: 32 bytes}`. */
-export function writeRecoveryLine({ chainId, rpc, ring, keeper, replicas, key }) {
+/** The line of a ring: `{chainId, rpc, ring, keeper, replicas: [URL], keys?: [{epoch?, secret}]}`, with `key` (32 bytes) in place of the
+ *  keys where there is one with which the ring began. A key without an epoch only opens. */
+export function writeRecoveryLine({ chainId, rpc, ring, keeper, replicas, key, keys = key ? [{ epoch: 0, secret: key }] : [] }) {
   const values = [['chain', String(chainId)], ['rpc', rpc], ['ring', ring], ['keeper', keeper]]
   values.push(...replicas.map(url => ['replica', url]))
-  if (key) values.push(['key', bytesToHex(key).slice(2)])
+  for (const { epoch, secret } of keys) {
+    const end = epoch === undefined ? '.old' : epoch === 0 ? '' : `.${epoch}`
+    values.push(['key', bytesToHex(secret).slice(2) + end])
+  }
   return NAME + values.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
 }
 
@@ -20,30 +25,37 @@ export function readRecoveryLine(line) {
   must(text.startsWith(NAME), 'recovery line', `it begins with ${NAME}`)
   const found = new Map()
   const replicas = []
+  const keys = []
   for (const pair of text.slice(NAME.length).split('&')) {
     const [name, value] = part(pair)
     if (name === 'replica') replicas.push(url(name, value))
+    else if (name === 'key' && keys.length < MAX_KEYS) keys.push(readKey(value))
     else {
       must(ONCE.includes(name), 'recovery line', `there is no ${name || 'empty name'} in it`)
       must(!found.has(name), 'recovery line', `${name} stands there twice`)
       found.set(name, value)
     }
   }
-  for (const name of ONCE.slice(0, 4)) must(found.has(name), 'recovery line', `${name} is missing`)
+  for (const name of ONCE) must(found.has(name), 'recovery line', `${name} is missing`)
   must(replicas.length > 0, 'recovery line', 'replica is missing')
   const chainId = Number(found.get('chain'))
   must(/^[1-9]\d*$/.test(found.get('chain')) && Number.isSafeInteger(chainId), 'recovery line', 'chain is not a number')
   const read = { chainId, rpc: url('rpc', found.get('rpc')), ring: account('ring'), keeper: account('keeper'), replicas }
-  if (found.has('key')) {
-    must(/^[0-9a-fA-F]{64}$/.test(found.get('key')), 'recovery line', 'key is not 64 hex digits')
-    read.key = hexToBytes('0x' + found.get('key'))
-  }
+  // A ring that everybody can read has none.
+  if (keys.length > 0) Object.assign(read, { keys, key: keys[keys.length - 1].secret })
   return read
 
   function account(name) {
     must(isAddress(found.get(name), { strict: false }), 'recovery line', `${name} is not an address`)
     return found.get(name).toLowerCase()
   }
+}
+
+function readKey(value) {
+  const [, digits, end] = /^([0-9a-fA-F]{64})(\.old|\.\d+)?$/.exec(value) ?? []
+  must(digits !== undefined, 'recovery line', 'key is not 64 hex digits, with an epoch behind them or none')
+  const secret = hexToBytes('0x' + digits)
+  return end === '.old' ? { secret } : { epoch: Number(end?.slice(1) ?? 0), secret }
 }
 
 function part(pair) {

@@ -26,6 +26,10 @@ export class RingLogs {
   seen = new Map()
   /** What was found wrong: `{kind, replica?, avatar?, detail, evidence?}`. */
   problems = []
+  /** What was learnt of keys: `{epoch, name, by, held}`; whoever reads it empties it. */
+  keyNews = []
+  /** Whether a replica asks for another key, because one that has left has it. */
+  rotate = false
   #places = new Map()
   #keepers = new Map()
 
@@ -47,9 +51,15 @@ export class RingLogs {
     this.problems = this.problems.filter(({ kind }) => LASTING.includes(kind))
     this.heads = await this.chain.heads(this.place.ring)
     const fresh = []
+    this.rotate = false
     const answers = await Promise.all(this.replicas.map(replica => this.#ends(replica)))
-    for (const [at, ends] of answers.entries()) {
-      for (const end of ends) fresh.push(...await this.#take(this.replicas[at], end))
+    // A log may begin to be readable by a key that stands in another one.
+    for (let before = -1; before !== (this.keys?.size ?? 0);) {
+      before = this.keys?.size ?? 0
+      this.problems = this.problems.filter(({ kind }) => kind !== 'key')
+      for (const [at, ends] of answers.entries()) {
+        for (const end of ends) fresh.push(...await this.#take(this.replicas[at], end))
+      }
     }
     this.#compareWithChain(answers)
     this.#compareWithWords()
@@ -60,6 +70,7 @@ export class RingLogs {
   async #ends(replica) {
     try {
       const { rings } = await replica.clientRings({ ring: this.place.ring })
+      this.rotate ||= rings[0]?.rotate === true
       const heads = (rings[0]?.heads ?? []).map(end => ({ ...end, avatar: lower(end.avatar) }))
       for (const { avatar, since } of heads) this.seen.set(avatar, Math.max(since, this.seen.get(avatar) ?? 0))
       return heads.filter(end => this.heads.has(end.avatar))
@@ -139,13 +150,51 @@ export class RingLogs {
         follows(whole, node)
         whole.push(node)
       }
+      for (const node of newer) await this.hear(node)
       return this.add(avatar, newer)
     } catch (error) {
       if (!(error instanceof InvalidError)) return this.#unreachable(replica, error)
+      if (error.kind === 'key') return this.#takeForward(replica, avatar)
       const kind = error.kind === 'fork' ? 'fork' : 'forged'
       this.#found({ kind, replica: replica.url, avatar, detail: error.message, evidence: error.evidence })
       return []
     }
+  }
+
+  /** The same, oldest first: where a key that opens later nodes stands in earlier ones. Without the key it stops. */
+  async #takeForward(replica, avatar) {
+    const taken = []
+    try {
+      const log = () => this.logs.get(avatar) ?? []
+      for (const block of await this.#later(replica, avatar, log().length)) {
+        const node = await this.open(block, digestOf(block))
+        must(node.author === avatar, 'author', `node ${node.seq} is by ${node.author}`)
+        follows(log(), node)
+        await this.hear(node)
+        taken.push(...this.add(avatar, [node]))
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidError)) this.#unreachable(replica, error)
+      else this.#found({ kind: error.kind === 'key' ? 'key' : 'forged', replica: replica.url, avatar, detail: error.message })
+    }
+    return taken
+  }
+
+  /** The blocks of a log from a position on, oldest first, as a replica gives them. */
+  async #later(replica, member, next) {
+    const blocks = []
+    for (let from; from !== null;) {
+      const page = await replica.log({ ring: this.place.ring, member, limit: PAGE, ...(from === undefined ? {} : { from }) })
+      blocks.push(...page.nodes.filter(({ seq }) => seq >= next).map(({ bytes }) => hexToBytes(bytes)))
+      from = page.next === null || page.next === undefined || page.next < next ? null : page.next
+    }
+    return blocks.reverse()
+  }
+
+  /** Learns the keys that a node of a private ring announces. */
+  async hear(node) {
+    if (!this.keys) return
+    this.keyNews.push(...await this.keys.hear(this.place, node))
   }
 
   /** Takes nodes that were checked to come next. */

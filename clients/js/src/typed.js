@@ -14,6 +14,10 @@ export const ACTION = [
 const TYPES = {
   CompoundAction: ACTION,
   LogNode: [{ name: 'seq', type: 'uint64' }, { name: 'prev', type: 'bytes32' }, { name: 'content', type: 'bytes32' }],
+  Members: [
+    { name: 'membersHash', type: 'bytes32' }, { name: 'epoch', type: 'uint256' }, { name: 'enter', type: 'address[]' },
+    { name: 'exit', type: 'address[]' }, { name: 'deadline', type: 'uint256' }
+  ],
   Held: [{ name: 'ring', type: 'address' }, { name: 'avatar', type: 'address' }, { name: 'head', type: 'bytes32' }]
 }
 const EIP712_DOMAIN = [

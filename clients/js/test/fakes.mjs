@@ -2,9 +2,13 @@
 // replacing one of its methods.
 
 import { hexToBytes } from 'viem'
-import { privateKeyToAddress, sign } from 'viem/accounts'
+import { privateKeyToAccount, privateKeyToAddress, sign } from 'viem/accounts'
 import { concat, hashTypedData } from 'viem'
-import { CODE, RpcError, ZERO, cidOf, digestOf, newKey, readNode } from '../src/index.js'
+import { secp256k1 } from '@noble/curves/secp256k1'
+import { base58btc } from 'multiformats/bases/base58'
+import {
+  CODE, ReplicaKey, RpcError, ZERO, cidOf, digestOf, newKey, nodeKey, readNode, unwrapKey
+} from '../src/index.js'
 
 const HELD = [{ name: 'ring', type: 'address' }, { name: 'avatar', type: 'address' }, { name: 'head', type: 'bytes32' }]
 const KEEPER = '0x' + '22'.repeat(20)
@@ -13,7 +17,10 @@ export class FakeChain {
   constructor(members) {
     this.named = new Map(members.map(member => [member.toLowerCase(), ZERO]))
     this.keepers = new Set()
+    this.epoch = 1
   }
+
+  async membership() { return { members: [...this.named.keys()], keepers: [...this.keepers], ringEpoch: this.epoch, epoch: this.epoch } }
 
   async heads() { return new Map(this.named) }
   async isMember(ring, account) { return ring === KEEPER && this.keepers.has(account.toLowerCase()) }
@@ -22,7 +29,7 @@ export class FakeChain {
 
 export class FakeReplica {
   constructor(place, chain, url) {
-    Object.assign(this, { place, chain, url, key: newKey(), logs: new Map(), flushed: [] })
+    Object.assign(this, { place, chain, url, key: newKey(), logs: new Map(), flushed: [], keys: new Map() })
     this.account = privateKeyToAddress(this.key)
     chain.keepers.add(this.account.toLowerCase())
   }
@@ -40,7 +47,7 @@ export class FakeReplica {
     const log = this.log_(member)
     const newest = Math.min(from ?? log.length - 1, log.length - 1)
     const oldest = Math.max(0, newest + 1 - limit)
-    return { nodes: log.slice(oldest, newest + 1).reverse().map(({ bytes }) => ({ bytes })), next: oldest > 0 ? oldest - 1 : null }
+    return { nodes: log.slice(oldest, newest + 1).reverse().map(({ bytes, seq }) => ({ bytes, seq })), next: oldest > 0 ? oldest - 1 : null }
   }
 
   async block(digest) {
@@ -49,9 +56,28 @@ export class FakeReplica {
     return hexToBytes(node.bytes)
   }
 
-  async append({ avatar, logNodes }) {
+  async status() {
+    const point = secp256k1.Point.fromHex(privateKeyToAccount(this.key).publicKey.slice(2)).toBytes(true)
+    const peerId = base58btc.encode(Uint8Array.from([0x00, 0x25, 0x08, 0x02, 0x12, 0x21, ...point])).slice(1)
+    return { peerId, member: this.account }
+  }
+
+  /** The signed node in a block, which may be sealed. */
+  opened(bytes) {
+    const name = nodeKey(bytes)
+    if (name === undefined) return bytes
+    if (!this.keys.has(name)) throw new RpcError({ code: CODE.unknownKey, message: 'unknown replica key' })
+    return this.keys.get(name).open(bytes)
+  }
+
+  async append({ avatar, logNodes, replica_key: wrapped }) {
+    if (wrapped) {
+      const { key } = unwrapKey(this.place, this.key, wrapped)
+      if (!(key instanceof ReplicaKey)) throw new Error('a read key was handed to a replica')
+      this.keys.set(key.name, key)
+    }
     const nodes = await Promise.all(logNodes.map(async bytes => ({
-      ...await readNode(this.place, hexToBytes(bytes)), bytes, digest: digestOf(hexToBytes(bytes))
+      ...await readNode(this.place, this.opened(hexToBytes(bytes))), bytes, digest: digestOf(hexToBytes(bytes))
     })))
     nodes.sort((one, other) => one.seq - other.seq)
     const known = new Set([...this.logs.values(), nodes].flat().map(({ digest }) => digest))

@@ -43,8 +43,11 @@ test('a recovery line is read as it was written, and what is wrong with one is n
   }
   const text = writeRecoveryLine(ring)
   assert.ok(text.startsWith('rings:1?chain=31337&rpc=http%3A%2F%2F127.0.0.1%3A8545&ring=0x1111'), text)
-  assert.deepEqual(readRecoveryLine(` ${text}\n`), ring)
+  assert.deepEqual(readRecoveryLine(` ${text}\n`), { ...ring, keys: [{ epoch: 0, secret: ring.key }] })
   const { key, ...open } = ring
+  const rotated = { ...open, keys: [{ secret: key }, { epoch: 0, secret: key }, { epoch: 7, secret: new Uint8Array(32).fill(8) }] }
+  assert.ok(writeRecoveryLine(rotated).endsWith('07.old&key=' + '07'.repeat(32) + '&key=' + '08'.repeat(32) + '.7'))
+  assert.deepEqual(readRecoveryLine(writeRecoveryLine(rotated)), { ...rotated, key: rotated.keys[2].secret })
   assert.deepEqual(readRecoveryLine(writeRecoveryLine(open)), open)
   const wrong = [
     'rings:2?chain=1', text.replace('chain=31337', 'chain=0x1'), text.replace('&keeper', '&other'), text + '&ring=0x',

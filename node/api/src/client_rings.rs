@@ -55,6 +55,10 @@ pub struct AppendParams {
     /// most milliseconds to wait for them, up to 5,000; 0 when it is not given
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
+    /// a replica key that was made since the ring was handed over, wrapped to this member's public key (ECIES on secp256k1). It is
+    /// taken if a log node of this avatar's, among those that are sent, is sealed with it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_key: Option<HexBytes>,
 }
 
 /// Parameters of `ReplicateRing`.

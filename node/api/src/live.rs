@@ -1,7 +1,7 @@
 //! The client's side of subscriptions: [`Client::subscribe`] opens a WebSocket session with a member and reads its notices.
 //!
-//! Each [`Notices`] is a session of its own, and ends it when it is dropped. A member behind TLS is not subscribed to here:
-//! whoever gets [`ClientError::NotLive`] asks now and then.
+//! Each [`Notices`] is a session of its own, and ends it when it is dropped. A member behind TLS must show a certificate that
+//! an authority of the web vouches for, as for requests. Whoever gets [`ClientError::NotLive`] asks now and then.
 
 use super::{
     client::{Client, ClientError},
@@ -15,7 +15,17 @@ use jsonrpsee::{
     },
     ws_client::{WsClient, WsClientBuilder},
 };
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{
+    client::TlsStream,
+    rustls::{self, pki_types::ServerName, ClientConfig, RootCertStore},
+    TlsConnector,
+};
+use url::Url;
+
+/// The port of TLS where a URL names none.
+const HTTPS: u16 = 443;
 
 /// Time to connect to a member, and for its answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,15 +49,36 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotLive`].
     pub async fn subscribe(&self, what: &SubscribeParams) -> Result<Notices, ClientError> {
+        self.subscribe_by(what, web_roots()).await
+    }
+
+    /// The same, where these authorities vouch for the member's certificate.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub(super) async fn subscribe_by(
+        &self,
+        what: &SubscribeParams,
+        roots: RootCertStore,
+    ) -> Result<Notices, ClientError> {
         let failed = |source| self.not_live(source);
-        let session = WsClientBuilder::default()
+        let builder = WsClientBuilder::default()
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(CONNECT_TIMEOUT)
             .max_buffer_capacity_per_subscription(WAITING)
-            .max_response_size(MESSAGE_BYTES)
-            .build(self.session_url())
-            .await
-            .map_err(failed)?;
+            .max_response_size(MESSAGE_BYTES);
+        let url = self.session_url();
+        let session = match url.starts_with("wss:") {
+            false => builder.build(url).await,
+            true => {
+                let stream = timeout(CONNECT_TIMEOUT, over_tls(&url, roots)).await;
+                let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut));
+                let stream = stream.and_then(|stream| stream);
+                let stream = stream.map_err(|error| failed(Error::Transport(error.into())))?;
+                builder.build_with_stream(url, stream).await
+            }
+        };
+        let session = session.map_err(failed)?;
         let params = by_name(what).map_err(|error| failed(Error::ParseError(error)))?;
         let stream = session.subscribe(openrpc::SUBSCRIBE, params, openrpc::UNSUBSCRIBE);
         Ok(Notices {
@@ -56,6 +87,31 @@ impl Client {
             _session: session,
         })
     }
+}
+
+/// The authorities that vouch for certificates of the web.
+fn web_roots() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
+}
+
+/// A TLS connection to where a URL points.
+async fn over_tls(url: &str, roots: RootCertStore) -> io::Result<TlsStream<TcpStream>> {
+    let url = Url::parse(url).map_err(io::Error::other)?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let port = url.port().unwrap_or(HTTPS);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    stream.set_nodelay(true)?;
+    let name = host.trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }
 
 fn by_name(what: &SubscribeParams) -> serde_json::Result<ObjectParams> {

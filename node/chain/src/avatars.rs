@@ -19,9 +19,13 @@ use crate::{
     receipt::{Receipt, Transaction},
     types::{BlockRef, Call},
 };
-use ethers_core::types::{Bytes, U256};
+use ethers_core::types::{Bytes, H160, U256};
 use rings_protocol::{flush::CompoundAction, Address, Digest};
 use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Client rings that are read at once.
+const CLIENTS_AT_ONCE: usize = 256;
 
 /// An avatar, read at one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,28 @@ impl Chain {
         let client = h160(client);
         let call = ring::IsClientCall { client };
         self.view("ring", keeper, call, At::Latest).await
+    }
+
+    /// All client rings that are registered with a ring that keeps logs, in pages.
+    ///
+    /// # Errors
+    /// As [`Chain::is_client`].
+    pub async fn clients(&self, keeper: Address) -> Result<BTreeSet<Address>, ChainError> {
+        let mut clients = BTreeSet::new();
+        loop {
+            let (start, limit) = (U256::from(clients.len()), U256::from(CLIENTS_AT_ONCE));
+            let call = ring::ClientsFromCall {
+                start,
+                count: limit,
+            };
+            let page: Vec<H160> = self.view("ring", keeper, call, At::Latest).await?;
+            let (before, is_last) = (clients.len(), page.len() < CLIENTS_AT_ONCE);
+            clients.extend(page.into_iter().map(address));
+            // The list changes when a registration ends: then a page may repeat what is known.
+            if is_last || clients.len() == before {
+                return Ok(clients);
+            }
+        }
     }
 
     /// The same as of a block in the past.

@@ -8,15 +8,17 @@
 //! signature and link, so a replica can leave the end of a log out and change nothing in it. [`Log::since`] gives the
 //! nodes that a request has to carry.
 
+use crate::{
+    keys::{ClientKeys, KeyNews},
+    recovery::LineKey,
+};
 use rings_protocol::{
     cids::node_cid,
     crypto::SecretKey,
     eip712::Domain,
     log::{seal, LogNode, NodeError, Offer, OwnLog, Replica, SealError, Tip},
     message::Message,
-    private::{
-        node_key, Keyring, PrivateOpenError, PrivateSealError, ReadKey, Rotation, SealedError,
-    },
+    private::{node_key, PrivateOpenError, PrivateSealError, ReadKey, SealedError},
     Digest,
 };
 use std::{collections::BTreeSet, convert::Infallible};
@@ -26,13 +28,8 @@ use std::{collections::BTreeSet, convert::Infallible};
 pub enum Secrecy {
     /// Everybody.
     Open,
-    /// Who has the ring's read key. Replicas with its replica key see order, links and signatures.
-    Private {
-        /// The keys.
-        keys: Box<Keyring>,
-        /// The epoch in which a member last left: a key from before it seals nothing any more.
-        left: u64,
-    },
+    /// Who has the ring's read keys. Replicas with its replica keys see order, links and signatures.
+    Private(ClientKeys),
 }
 
 /// The log of one avatar in one ring.
@@ -70,26 +67,38 @@ pub enum LogError {
 }
 
 impl Secrecy {
-    /// With one read key, from the epoch in which the ring was made.
+    /// With one read key, with which the ring began.
     pub fn with_key(domain: &Domain, key: ReadKey) -> Self {
-        let mut keys = Keyring::new(*domain);
-        let rotation = Rotation {
-            epoch: 0,
-            read: key.name(),
-            replica: key.replica_key().name(),
-            wraps: Digest::ZERO,
-        };
-        keys.add_read(key);
-        keys.announced(&rotation, 0);
-        Self::Private {
-            keys: Box::new(keys),
-            left: 0,
+        Self::of(
+            domain,
+            &[LineKey {
+                epoch: Some(0),
+                key,
+            }],
+            None,
+        )
+    }
+
+    /// With the keys of a recovery line; nodes that everybody can read where it has none. `own` is the avatar for whom new keys are
+    /// wrapped, when one is made.
+    pub fn of(domain: &Domain, keys: &[LineKey], own: Option<&SecretKey>) -> Self {
+        match keys.is_empty() {
+            true => Self::Open,
+            false => Self::Private(ClientKeys::new(domain, keys, own)),
         }
     }
 
-    /// With the key of a recovery line; nodes that everybody can read where it has none.
-    pub fn of(domain: &Domain, key: Option<&ReadKey>) -> Self {
-        key.map_or(Self::Open, |key| Self::with_key(domain, key.clone()))
+    /// The keys of a private ring.
+    pub fn keys(&self) -> Option<&ClientKeys> {
+        match self {
+            Self::Open => None,
+            Self::Private(keys) => Some(keys),
+        }
+    }
+
+    /// Learns new keys from a node that stands in its author's log.
+    pub fn hear(&self, node: &LogNode) -> Vec<KeyNews> {
+        self.keys().map_or_else(Vec::new, |keys| keys.hear(node))
     }
 
     /// Opens a node of the ring. Its signature is checked.
@@ -103,7 +112,7 @@ impl Secrecy {
     ) -> Result<LogNode, Box<dyn std::error::Error + Send + Sync>> {
         let plain = |error: NodeError| error.into();
         match self {
-            Self::Private { keys, .. } if node_key(bytes).is_ok() => {
+            Self::Private(keys) if node_key(bytes).is_ok() => {
                 let sealed = |error: PrivateOpenError| error.into();
                 keys.open(bytes).map_err(sealed)
             }
@@ -118,7 +127,7 @@ impl Secrecy {
     pub fn messages(&self, node: &LogNode) -> Result<Vec<Message>, SealedError> {
         match self {
             Self::Open => Ok(node.content().body.clone()),
-            Self::Private { keys, .. } => keys.read(node),
+            Self::Private(keys) => keys.read(node),
         }
     }
 }
@@ -158,6 +167,7 @@ impl Log {
                 return Err(LogError::Broken { position });
             }
             replica.advance(&node);
+            log.secrecy.hear(&node);
             log.nodes.push(node);
         }
         Ok(log)
@@ -200,11 +210,12 @@ impl Log {
             Secrecy::Open => {
                 seal(&own, messages, refs, time, &self.domain, key).map_err(LogError::Seal)?
             }
-            Secrecy::Private { keys, left } => keys
-                .seal(&own, *left, &messages, (refs, time), key)
+            Secrecy::Private(keys) => keys
+                .seal(&own, &messages, (refs, time), key)
                 .map_err(LogError::Private)?,
         };
         let at = self.nodes.len();
+        self.secrecy.hear(&node);
         self.nodes.push(node);
         Ok(&self.nodes[at])
     }

@@ -3,7 +3,7 @@
 //! Of each node only its digest stays, so that long logs need little memory: the caller keeps what it wants of a node, when
 //! [`LogCopies::add`] gives it.
 
-use crate::log::Secrecy;
+use crate::{keys::KeyNews, log::Secrecy};
 use rings_protocol::{
     eip712::Domain,
     log::{LogNode, Offer, Replica, Tip},
@@ -19,6 +19,7 @@ pub struct LogCopies {
     domain: Domain,
     secrecy: Secrecy,
     logs: BTreeMap<Address, Vec<Digest>>,
+    key_news: Vec<(Address, KeyNews)>,
 }
 
 /// Why a node is not the next of a log.
@@ -62,12 +63,18 @@ impl LogCopies {
             domain,
             secrecy,
             logs: BTreeMap::new(),
+            key_news: Vec::new(),
         }
     }
 
     /// Chain and ring.
     pub fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// Who can read the logs.
+    pub fn secrecy(&self) -> &Secrecy {
+        &self.secrecy
     }
 
     /// The authors of whose logs there is something, in ascending order.
@@ -105,14 +112,22 @@ impl LogCopies {
         log.get(usize::try_from(seq).ok()?).copied()
     }
 
-    /// Adds the node that comes next in a log. Its signature and its links are checked.
+    /// Adds the node that comes next in a log. Its signature and its links are checked. New keys that stand in it open what
+    /// comes then ([`LogCopies::key_news`] tells of them).
     ///
     /// # Errors
     /// [`LogCopyError`]; then nothing is added.
     pub fn add(&mut self, author: Address, bytes: &[u8]) -> Result<LogNode, LogCopyError> {
         let node = self.check(author, bytes)?;
         self.logs.entry(author).or_default().push(node.digest());
+        let news = self.secrecy.hear(&node).into_iter();
+        self.key_news.extend(news.map(|news| (author, news)));
         Ok(node)
+    }
+
+    /// What was learnt about keys since it was asked last, and who made them.
+    pub fn key_news(&mut self) -> Vec<(Address, KeyNews)> {
+        std::mem::take(&mut self.key_news)
     }
 
     fn check(&self, author: Address, bytes: &[u8]) -> Result<LogNode, LogCopyError> {

@@ -4,8 +4,12 @@ use rings_protocol::{eip712::Domain, private::ReadKey, Address};
 use std::{fmt, str::FromStr};
 
 const SCHEME: &str = "rings:1?";
+/// Behind a key that only opens.
+const OLD: &str = ".old";
 /// Most URLs of replicas.
 const MAX_REPLICAS: usize = 256;
+/// Most read keys: one more each time somebody leaves.
+const MAX_KEYS: usize = 256;
 /// Most bytes of a line.
 const MAX_LINE: usize = 64 << 10;
 
@@ -21,8 +25,24 @@ pub struct RecoveryLine {
     pub keeper: Address,
     /// URLs of its members.
     pub replicas: Vec<String>,
-    /// The read key; nothing for a ring that everybody can read.
-    pub key: Option<ReadKey>,
+    /// The read keys, oldest first: the last one seals, all of them open. None for a ring that everybody can read.
+    pub keys: Vec<LineKey>,
+}
+
+/// A read key in a recovery line.
+#[derive(Clone)]
+pub struct LineKey {
+    /// The epoch for which it was made: 0 for the one with which the ring began. Nothing for a key that only opens what it has
+    /// sealed.
+    pub epoch: Option<u64>,
+    /// The key.
+    pub key: ReadKey,
+}
+
+impl fmt::Debug for LineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LineKey({:?}, {})", self.epoch, self.key.name())
+    }
 }
 
 /// Why a text is no recovery line.
@@ -63,9 +83,14 @@ impl RecoveryLine {
             line.push_str("&replica=");
             line.push_str(&escaped(replica));
         }
-        if let Some(key) = &self.key {
+        for LineKey { epoch, key } in &self.keys {
             line.push_str("&key=");
             line.push_str(&hex::encode(*key.to_bytes()));
+            match epoch {
+                Some(0) => {}
+                Some(epoch) => line.push_str(&format!(".{epoch}")),
+                None => line.push_str(OLD),
+            }
         }
         line
     }
@@ -80,8 +105,8 @@ impl FromStr for RecoveryLine {
             .strip_prefix(SCHEME)
             .filter(|_| text.len() <= MAX_LINE);
         let parts = parts.ok_or(RecoveryError::Scheme)?;
-        let (mut chain, mut rpc, mut ring, mut keeper, mut key) = (None, None, None, None, None);
-        let mut replicas = Vec::new();
+        let (mut chain, mut rpc, mut ring, mut keeper) = (None, None, None, None);
+        let (mut replicas, mut keys) = (Vec::new(), Vec::new());
         for part in parts.split('&') {
             let wrong = || RecoveryError::Part {
                 name: part.split('=').next().unwrap_or_default().to_owned(),
@@ -93,7 +118,10 @@ impl FromStr for RecoveryLine {
                 "rpc" => &mut rpc,
                 "ring" => &mut ring,
                 "keeper" => &mut keeper,
-                "key" => &mut key,
+                "key" if keys.len() < MAX_KEYS => {
+                    keys.push(value);
+                    continue;
+                }
                 "replica" if replicas.len() < MAX_REPLICAS => {
                     replicas.push(value);
                     continue;
@@ -110,7 +138,10 @@ impl FromStr for RecoveryLine {
             rpc: read("rpc", rpc)?,
             keeper: read("keeper", keeper)?,
             replicas,
-            key: key.map(|key| read_key(&key, &domain)).transpose()?,
+            keys: keys
+                .iter()
+                .map(|key| read_key(key, &domain))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -120,11 +151,19 @@ fn read<T: FromStr>(name: &str, value: Option<String>) -> Result<T, RecoveryErro
     read.ok_or_else(|| RecoveryError::Part { name: name.into() })
 }
 
-fn read_key(text: &str, domain: &Domain) -> Result<ReadKey, RecoveryError> {
+fn read_key(text: &str, domain: &Domain) -> Result<LineKey, RecoveryError> {
+    let wrong = || RecoveryError::Part { name: "key".into() };
+    let (digits, epoch) = match (text.strip_suffix(OLD), text.split_once('.')) {
+        (Some(digits), _) => (digits, None),
+        (None, Some((digits, epoch))) => (digits, Some(epoch.parse::<u64>().map_err(|_| wrong())?)),
+        (None, None) => (text, Some(0)),
+    };
     let mut bytes = [0; 32];
-    let read = hex::decode_to_slice(text, &mut bytes);
-    read.map_err(|_| RecoveryError::Part { name: "key".into() })?;
-    Ok(ReadKey::from_bytes(bytes, domain))
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| wrong())?;
+    Ok(LineKey {
+        epoch,
+        key: ReadKey::from_bytes(bytes, domain),
+    })
 }
 
 /// Percent-encoded: all but letters, digits and `-._~`.
@@ -159,6 +198,13 @@ fn unescaped(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn line_key(epoch: Option<u64>, byte: u8, domain: &Domain) -> LineKey {
+        LineKey {
+            epoch,
+            key: ReadKey::from_bytes([byte; 32], domain),
+        }
+    }
+
     fn line() -> RecoveryLine {
         let domain = Domain::new(31337, Address([7; 20]));
         RecoveryLine {
@@ -166,14 +212,16 @@ mod tests {
             rpc: "http://127.0.0.1:8545/a?b=c&d=%20".into(),
             keeper: Address([8; 20]),
             replicas: vec!["http://127.0.0.1:7545".into(), "https://ü.example".into()],
-            key: Some(ReadKey::from_bytes([9; 32], &domain)),
+            keys: vec![line_key(Some(0), 9, &domain)],
         }
     }
 
     #[test]
     fn a_line_is_read_back() {
-        for key in [line().key, None] {
-            let line = RecoveryLine { key, ..line() };
+        let rotated = [(None, 7), (Some(0), 9), (Some(5), 8)]
+            .map(|(epoch, byte)| line_key(epoch, byte, &line().domain));
+        for keys in [line().keys, vec![], rotated.to_vec()] {
+            let line = RecoveryLine { keys, ..line() };
             let text = line.to_line();
             assert!(text.starts_with("rings:1?chain=31337&rpc=http%3A%2F%2F127.0.0.1%3A8545%2F"));
             let read: RecoveryLine = format!(" {text}\n").parse().unwrap();
@@ -192,6 +240,7 @@ mod tests {
         assert!(wrong(&text.replace("&ring=", "&wring=")).contains("wring"));
         assert!(wrong(&format!("{text}&chain=1")).contains("chain"));
         assert!(wrong(&format!("{text}00")).contains("key"));
+        assert!(wrong(&format!("{text}.x")).contains("key"));
         assert!(wrong("rings:1?chain=1").contains("ring"));
         assert!(wrong("rings:1?chain=%zz").contains("chain"));
     }

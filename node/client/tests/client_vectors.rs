@@ -10,10 +10,10 @@ mod packages;
 
 use packages::{installed, run};
 use rings_client::{
-    register_ring, Action, AvatarState, Call, Digest, Domain, Log, LogMessage, Secrecy, SecretKey,
-    Uint, NO_DEADLINE,
+    register_ring, Action, AvatarState, Call, Changes, Digest, Domain, LineKey, Log, LogMessage,
+    MembersChange, ReadKey, Secrecy, SecretKey, Uint, NO_DEADLINE,
 };
-use rings_protocol::{flush::Signed, Address};
+use rings_protocol::{flush::Signed, private::Wraps, Address};
 use serde_json::{json, Value};
 use std::{
     fs,
@@ -198,10 +198,101 @@ fn vectors() -> Value {
     })
 }
 
+/// The key of a private ring is changed by one member, of whom another has written too; a member that has not is left out.
+fn rotation() -> Value {
+    let (domain, [alice, bob]) = (Domain::new(CHAIN, RING), [key(1), key(2)]);
+    let (keeper, silent) = (key(9), key(3));
+    let first = LineKey {
+        epoch: Some(0),
+        key: ReadKey::from_bytes([5; 32], &domain),
+    };
+    let line_keys = std::slice::from_ref(&first);
+    let keys = Secrecy::of(&domain, line_keys, Some(&alice));
+    let mut log = Log::new(domain, keys.clone());
+    log.append(&alice, vec![line("hello")], &[], None).unwrap();
+    let mut other = Log::new(domain, Secrecy::of(&domain, line_keys, Some(&bob)));
+    keys.hear(other.append(&bob, vec![line("hi")], &[], None).unwrap());
+    let members = [alice.address(), bob.address(), silent.address()];
+    let mut count = 0u8;
+    let random = |bytes: &mut [u8; 32]| {
+        count += 1;
+        *bytes = [0x60 + count; 32];
+    };
+    let keys = keys.keys().unwrap();
+    let made = keys.rotate(7, (&members, &[keeper.public_key()]), random);
+    let made = made.unwrap();
+    let messages: Vec<_> = made.messages.iter().map(message).collect();
+    let wraps = Wraps::from_message(&made.messages[1]).unwrap().unwrap();
+    log.append(&alice, made.messages, &[], None).unwrap();
+    log.append(&alice, vec![line("after")], &[], None).unwrap();
+    let current = keys.current().unwrap();
+    assert_eq!(current.key.name(), made.name);
+    let secret = |account| {
+        [&alice, &bob]
+            .into_iter()
+            .find(|key| key.address() == account)
+    };
+    let wraps: Vec<_> = wraps
+        .accounts()
+        .map(|account| {
+            let mut shown = json!({"account": account, "wrapped": hex(wraps.of(account).unwrap())});
+            if let Some(key) = secret(account) {
+                shown["key"] = hex(*key.to_bytes());
+            }
+            shown
+        })
+        .collect();
+    let nodes = log.nodes().iter();
+    let nodes = nodes.map(|node| json!({"bytes": hex(node.bytes()), "digest": node.digest()}));
+    json!({
+        "about": "How the key of a private client ring changes: the first node is sealed with `readKey`, the second announces `newKey` under that seal, the third is sealed with it. `wraps` are in the second; those with a `key` hold the read key, the others the replica key. docs/log-format.md explains it.",
+        "chain": CHAIN, "ring": RING, "epoch": made.epoch,
+        "readKey": hex(*first.key.to_bytes()),
+        "newKey": {
+            "secret": hex(*current.key.to_bytes()), "name": current.key.name(),
+            "replica": current.key.replica_key().name(),
+        },
+        "members": members, "keepers": [keeper.address()], "leftOut": made.left_out,
+        "wraps": wraps, "messages": messages, "nodes": nodes.collect::<Vec<_>>(),
+    })
+}
+
+/// A device takes the place of another: two of three members have signed.
+fn members() -> Value {
+    let domain = Domain::new(CHAIN, RING);
+    let members = [1, 2, 3].map(|n| key(n).address());
+    let change = MembersChange {
+        epoch: 5,
+        enter: vec![key(4).address()],
+        exit: vec![key(3).address()],
+        deadline: 1_800_000_000,
+    };
+    let name = change.digest(&domain, &members);
+    let mut changes = Changes::new(domain, members.to_vec(), 5);
+    let messages: Vec<_> = [1, 2]
+        .map(|n| {
+            let said = change.sign(&domain, &members, &key(n)).unwrap();
+            changes.hear(key(n).address(), &said);
+            json!({"author": key(n).address(), "message": message(&said)})
+        })
+        .into();
+    json!({
+        "about": "How members agree on who comes and goes: what each says in its log, and the call that brings it to the ring. docs/client-rings.md explains it.",
+        "chain": CHAIN, "ring": RING, "members": members, "epoch": 5, "name": name,
+        "messages": messages, "call": hex(changes.ready(name).unwrap().data),
+    })
+}
+
 #[test]
 fn the_committed_vectors_are_what_this_client_makes() {
-    let text = serde_json::to_string_pretty(&vectors()).unwrap() + "\n";
-    let path = root().join("tests/vectors/client/actions.json");
+    compare("members.json", &members());
+    compare("actions.json", &vectors());
+    compare("rotation.json", &rotation());
+}
+
+fn compare(name: &str, made: &Value) {
+    let text = serde_json::to_string_pretty(made).unwrap() + "\n";
+    let path = root().join("tests/vectors/client").join(name);
     if std::env::var_os("RINGS_REGENERATE").is_some() {
         fs::write(&path, &text).unwrap();
     }

@@ -30,6 +30,86 @@ pub enum AvatarCommand {
         after_help = "Prints the transaction.\n\nExample: rings avatar leave --key alice.json --line alice.line"
     )]
     Leave(LeaveArgs),
+    /// Let a further device of yours into the ring: an avatar that was made there. It is shown as one name with this one when it says
+    /// the same (`rings avatar also`)
+    #[command(
+        after_help = "Two thirds of the ring's avatars sign it (`rings avatar approve`); the last of them brings it to the chain.\n\nExample: rings avatar add --key phone.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+    )]
+    Add(AddDeviceArgs),
+    /// Put a device out of the ring. The key of a private ring is changed then
+    #[command(
+        after_help = "Example: rings avatar remove --key phone.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+    )]
+    Remove(DeviceArgs),
+    /// Put a lost device out of the ring, and let a fresh one in, at once
+    #[command(
+        after_help = "Example: rings avatar recover --key phone.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --lost 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359 --fresh 0x52908400098527886E0F7030069857D2E4169EE7"
+    )]
+    Recover(RecoverArgs),
+    /// Say that another avatar of the ring is a device of yours: both are shown as one name when each says so of the other
+    #[command(
+        after_help = "Example: rings avatar also --key laptop.json --line my.line 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+    )]
+    Also(DeviceArgs),
+    /// List the changes of the ring's members that were asked for, or sign one. The one who completes two thirds brings it to the chain
+    #[command(
+        after_help = "Example: rings avatar approve --key bob.json --line friends.line 0x3f2a91c04d"
+    )]
+    Approve(ApproveArgs),
+}
+
+/// Options of `avatar remove` and `avatar also`, and of `avatar add`.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// The avatar that asks for it
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// Address of the device's avatar
+    pub device: Address,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// Options of `avatar add`.
+#[derive(Debug, Args)]
+pub struct AddDeviceArgs {
+    /// The device
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// It is somebody else's, and no device of yours
+    #[arg(long)]
+    pub other: bool,
+}
+
+/// Options of `avatar recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// The avatar that asks for it
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// Address of the lost device's avatar
+    #[arg(long, value_name = "ADDRESS")]
+    pub lost: Address,
+    /// Address of the avatar that takes its place
+    #[arg(long, value_name = "ADDRESS")]
+    pub fresh: Address,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
+}
+
+/// Options of `avatar approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The avatar that signs
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+    /// Name of the change, or how it begins; without it the open ones are listed
+    pub change: Option<String>,
+    /// How long to wait for the transaction, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = wait)]
+    pub timeout: Duration,
 }
 
 /// Which avatar, in which ring, and which replicas are asked.

@@ -1,6 +1,7 @@
 //! Options of `rings ring`: looking at a ring, and its keeper's work.
 
 use super::{
+    avatar::AvatarArgs,
     make::FeeArgs,
     place::{DirArg, ShowArgs},
 };
@@ -19,6 +20,17 @@ pub enum RingCommand {
         after_help = "Prints its address, and the recovery line on standard error. Whoever has that line can read the ring.\n\nExample: rings ring create --members people.txt"
     )]
     Create(CreateRingArgs),
+    /// Change the key of a private client ring: what is written from then on can be read by its members only, and not by who has
+    /// left. It happens by itself when somebody has left; do it after a device was stolen, or a recovery line
+    #[command(
+        after_help = "Prints the name of the new key. It is wrapped for the members that have written; others need the new recovery line.\n\nExample: rings ring rotate --key alice.json --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    )]
+    Rotate(RotateArgs),
+    /// Print the recovery line of a client ring, with all keys that are known here. Whoever has it can read the ring
+    #[command(
+        after_help = "Example: rings ring line --ring 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed > new.line"
+    )]
+    Line(LineArgs),
     /// Let an account in, as the keeper: it is a member when the entry delay is over and anybody has settled it
     #[command(after_help = "Example: rings ring enter 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
     Enter(MemberArgs),
@@ -135,4 +147,23 @@ pub struct CreateRingArgs {
     /// Who makes it
     #[command(flatten)]
     pub keep: KeepArgs,
+}
+
+/// Options of `ring rotate`.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// The avatar
+    #[command(flatten)]
+    pub avatar: AvatarArgs,
+}
+
+/// Options of `ring line`.
+#[derive(Debug, Args)]
+pub struct LineArgs {
+    /// Directory of the ring whose members keep the logs
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Address of the client ring
+    #[arg(long, value_name = "ADDRESS")]
+    pub ring: Address,
 }

@@ -178,6 +178,9 @@ pub struct BenchClientsArgs {
     /// Nodes of the log that is got back
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     pub nodes: u64,
+    /// Client rings that say nothing, for which memory and processor time of a member are measured; 0 leaves that out
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    pub rings: u64,
     /// Number of members of the throw-away ring that keeps the logs
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
     pub members: u16,

@@ -19,11 +19,12 @@ mod subject;
 pub mod values;
 
 pub use avatar::{
-    AppendArgs, AvatarArgs, AvatarCommand, AvatarRestoreArgs, AvatarShowArgs, ChatArgs, FlushArgs,
-    LeaveArgs, ReplicateArgs,
+    AddDeviceArgs, AppendArgs, ApproveArgs, AvatarArgs, AvatarCommand, AvatarRestoreArgs,
+    AvatarShowArgs, ChatArgs, DeviceArgs, FlushArgs, LeaveArgs, RecoverArgs, ReplicateArgs,
 };
 pub use keep::{
-    CreateRingArgs, KeepArgs, MemberArgs, PrivateArgs, ReaderArgs, ReplaceArgs, RingCommand,
+    CreateRingArgs, KeepArgs, LineArgs, MemberArgs, PrivateArgs, ReaderArgs, ReplaceArgs,
+    RingCommand, RotateArgs,
 };
 pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};

@@ -6,8 +6,9 @@
 //! became of an action, by waiting until the replica has seen it on the chain.
 
 use super::{
-    deliver::{deliver, is_incomplete, is_unknown},
+    deliver::{deliver, is_incomplete, is_unknown, wrapped},
     place::Avatar,
+    rotate::refresh,
     words::{self, Words},
 };
 use crate::{
@@ -15,17 +16,15 @@ use crate::{
     exit::{Context, ExitError, ExitStatus},
     out::Out,
 };
-use rand::RngCore;
 use rings_api::{
     client_rings::{FlushParams, HeldView, MessageStatus, MessageView, ReplicateParams},
     Client, HexBytes,
 };
 use rings_client::{
-    leave_ring, register_ring, unregister_ring, Action, CompoundAction, Digest, Keyring,
-    LogMessage, Signature, NO_DEADLINE,
+    leave_ring, register_ring, unregister_ring, Action, CompoundAction, Digest, LogMessage,
+    Signature, NO_DEADLINE,
 };
 use rings_member::clock;
-use rings_protocol::private::WrappedKey;
 use std::{
     io::Read,
     time::{Duration, Instant},
@@ -42,6 +41,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Status 2 when it cannot be written here, 5 when no replica takes it.
 pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
     let mut avatar = opened(&args.avatar).await?;
+    refresh(&mut avatar, out).await?;
     let message = LogMessage {
         domain: args.domain,
         payload: text(args.text)?.into_bytes().into(),
@@ -94,7 +94,10 @@ fn text(text: String) -> Result<String, ExitError> {
 
 /// Has the log held by the first member that knows the ring. If none does yet, it is asked again: the ring's key comes to them
 /// through the log of the member that it was handed to.
-async fn bring(avatar: &Avatar, how: (u32, u64)) -> Result<HeldView, ExitError> {
+///
+/// # Errors
+/// Status 5 when no member takes it.
+pub(super) async fn bring(avatar: &Avatar, how: (u32, u64)) -> Result<HeldView, ExitError> {
     let deadline = Instant::now() + KNOWN_WITHIN;
     loop {
         let mut last = None;
@@ -203,36 +206,13 @@ pub async fn replicate(args: ReplicateArgs, out: Out) -> Result<(), ExitError> {
     let request = ReplicateParams {
         ring,
         replica_ring: keeper,
-        replica_key: HexBytes(wrapped(&avatar, &client).await?),
+        replica_key: HexBytes(wrapped(&avatar.home, &client).await?),
         mtx: HexBytes(action.to_abi()),
         mtx_sig: HexBytes(signature.to_bytes().to_vec()),
         log_nodes: nodes(&avatar, Digest::ZERO),
     };
     let message = client.replicate(&request).await?;
     follow((&args.avatar, args.timeout), &client, message, out).await
-}
-
-/// The ring's replica key, wrapped to a member; nothing for a ring that everybody can read.
-async fn wrapped(avatar: &Avatar, client: &Client) -> Result<Vec<u8>, ExitError> {
-    let home = &avatar.home;
-    let Some(read) = home.line.as_ref().and_then(|line| line.key.as_ref()) else {
-        return Ok(Vec::new());
-    };
-    let member = client.status().await?.member;
-    let contact = home.chain.contact(home.keeper, member).await?;
-    let contact = contact.ok_or_else(|| {
-        ExitError::unavailable(format!(
-            "{member} has not announced its public key, so nothing can be handed to it; try again when it runs"
-        ))
-    })?;
-    let mut keys = Keyring::new(home.domain);
-    keys.approve(member);
-    let key = WrappedKey::Replica(read.replica_key());
-    let random = |bytes: &mut [u8; 32]| rand::rngs::OsRng.fill_bytes(bytes);
-    let wrapped = keys.wrap(0, &key, &contact.public_key, random);
-    let (_, wrapped) =
-        wrapped.context(ExitStatus::Internal, "the replica key cannot be wrapped")?;
-    Ok(wrapped)
 }
 
 async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
@@ -262,7 +242,10 @@ fn nodes(avatar: &Avatar, head: Digest) -> Vec<HexBytes> {
 }
 
 /// Waits until the action has ended, and tells how.
-async fn follow(
+///
+/// # Errors
+/// Status 5 when it fails, or is not on chain in time.
+pub(super) async fn follow(
     (args, patience): (&AvatarArgs, Duration),
     client: &Client,
     mut message: MessageView,

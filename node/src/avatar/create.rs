@@ -7,7 +7,7 @@ use crate::{
 };
 use rand::RngCore;
 use rings_chain::{create_ring, ForkRule, RingTerms, Submitter};
-use rings_client::{Domain, ReadKey, RecoveryLine};
+use rings_client::{Domain, LineKey, ReadKey, RecoveryLine};
 use rings_member::keystore;
 use rings_protocol::{Address, Digest};
 use serde::Serialize;
@@ -35,13 +35,17 @@ pub async fn create(args: CreateRingArgs, out: Out) -> Result<(), ExitError> {
     let domain = Domain::new(place.file.chain_id, ring);
     let random = |bytes: &mut [u8; 32]| rand::rngs::OsRng.fill_bytes(bytes);
     let key = (!args.open).then(|| ReadKey::generate(&domain, random));
+    let keys = key.map(|key| LineKey {
+        epoch: Some(0),
+        key,
+    });
     let urls = place.file.members.iter().map(|member| &member.rpc_url);
     let line = RecoveryLine {
         domain,
         rpc: place.file.rpc_url.clone(),
         keeper: place.file.ring,
         replicas: urls.filter(|url| !url.is_empty()).cloned().collect(),
-        key,
+        keys: keys.into_iter().collect(),
     };
     let files = log_file::directory(args.keep.dir.dir().root())?;
     let path = line::keep(&files, &line)?;

@@ -1,6 +1,8 @@
 //! An avatar's log nodes on their way to a member of the ring that keeps them.
 
-use super::place::Avatar;
+use super::place::{Avatar, Home};
+use crate::exit::{Context, ExitError, ExitStatus};
+use rand::RngCore;
 use rings_api::{
     client_rings::{AppendParams, HeldView},
     code, Client, ClientError, HexBytes,
@@ -26,13 +28,46 @@ pub(super) async fn deliver(
     let log = avatar.log.log();
     let mut nodes = log.since(known);
     nodes.reverse();
-    match send(client, avatar, (&nodes, &[]), (replicas, wait)).await {
+    let how = (replicas, wait, None);
+    let answer = send(client, avatar, (&nodes, &[]), how.clone()).await;
+    let (answer, how) = match answer {
+        // The ring may have a key since then that this member has not heard of.
+        Err(error) if is_unknown(&error) => match wrapped(&avatar.home, client).await {
+            Ok(key) if !key.is_empty() => {
+                let how = (replicas, wait, Some(HexBytes(key)));
+                (send(client, avatar, (&nodes, &[]), how.clone()).await, how)
+            }
+            _ => return Err(error),
+        },
+        answer => (answer, how),
+    };
+    match answer {
         Err(error) if is_incomplete(&error) => {
             let all: Vec<_> = log.nodes().iter().collect();
-            send(client, avatar, (&all, others), (replicas, wait)).await
+            send(client, avatar, (&all, others), how).await
         }
         answer => answer,
     }
+}
+
+/// The ring's replica key, wrapped to the member that is asked; nothing for a ring that everybody can read.
+///
+/// # Errors
+/// Status 5 when chain or member cannot be asked, or the member has not announced its public key.
+pub(super) async fn wrapped(home: &Home, client: &Client) -> Result<Vec<u8>, ExitError> {
+    let Some(keys) = home.secrecy.keys() else {
+        return Ok(Vec::new());
+    };
+    let member = client.status().await?.member;
+    let contact = home.chain.contact(home.keeper, member).await?;
+    let contact = contact.ok_or_else(|| {
+        ExitError::unavailable(format!(
+            "{member} has not announced its public key, so nothing can be handed to it; try again when it runs"
+        ))
+    })?;
+    let random = |bytes: &mut [u8; 32]| rand::rngs::OsRng.fill_bytes(bytes);
+    let wrapped = keys.wrapped_for_replica(&contact.public_key, random);
+    wrapped.context(ExitStatus::Internal, "the replica key cannot be wrapped")
 }
 
 /// Whether nodes are missing there.
@@ -50,7 +85,7 @@ async fn send(
     client: &Client,
     avatar: &Avatar,
     (nodes, others): (&[&LogNode], &[LogNode]),
-    (replicas, wait): (u32, u64),
+    (replicas, wait, replica_key): (u32, u64, Option<HexBytes>),
 ) -> Result<HeldView, ClientError> {
     let mut rest = nodes;
     loop {
@@ -70,6 +105,7 @@ async fn send(
                 .collect(),
             replicas: Some(replicas).filter(|_| later.is_empty()),
             wait: Some(wait).filter(|_| later.is_empty()),
+            replica_key: replica_key.clone(),
         };
         let answer = client.append(&request).await?;
         if later.is_empty() {

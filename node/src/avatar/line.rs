@@ -4,6 +4,7 @@ use super::log_file::DIRECTORY;
 use crate::{
     exit::{Context, ExitError, ExitStatus},
     out::Out,
+    ringdir::replace,
 };
 use qrcode::{render::unicode::Dense1x2, QrCode};
 use rings_client::{Domain, RecoveryLine, Secrecy};
@@ -53,8 +54,8 @@ pub fn secrecy(root: Option<&Path>, domain: &Domain) -> Result<Secrecy, ExitErro
         Some(root) => kept(&root.join(DIRECTORY), domain.ring)?,
         None => None,
     };
-    let key = line.as_ref().and_then(|line| line.key.as_ref());
-    Ok(Secrecy::of(domain, key))
+    let keys = line.map(|line| line.keys).unwrap_or_default();
+    Ok(Secrecy::of(domain, &keys, None))
 }
 
 /// Keeps a line, unless there is one of this ring.
@@ -67,6 +68,36 @@ pub(super) fn keep(files: &Path, line: &RecoveryLine) -> Result<PathBuf, ExitErr
         write_secret(&path, format!("{}\n", line.to_line()).as_bytes())?;
     }
     Ok(path)
+}
+
+/// Writes a line in place of the one that is kept: there are further keys in it.
+///
+/// # Errors
+/// Status 5 when it cannot be written.
+pub(super) fn renew(files: &Path, line: &RecoveryLine) -> Result<(), ExitError> {
+    let path = path(files, line.domain.ring);
+    replace(&path, format!("{}\n", line.to_line()).as_bytes())
+}
+
+/// Prints the line of a ring that is kept in a directory.
+///
+/// # Errors
+/// Status 2 when there is none.
+pub(super) fn print(root: &Path, ring: Address, out: Out) -> Result<(), ExitError> {
+    let line = kept(&root.join(DIRECTORY), ring)?;
+    let line = line.ok_or_else(|| {
+        ExitError::usage(format!(
+            "the recovery line of ring {ring} is not in {}; ask another member of the ring for it",
+            root.display()
+        ))
+    })?;
+    let text = line.to_line();
+    if io::stdout().is_terminal() {
+        for row in qr_code(&text) {
+            out.note(row);
+        }
+    }
+    out.line(text)
 }
 
 /// Shows a line that has just been made, on standard error; on a terminal also as a QR code.

@@ -47,21 +47,32 @@ impl Home {
     ///
     /// # Errors
     /// Status 2 when a file cannot be used, 5 when the chain cannot be asked.
-    pub(super) async fn open(args: &AvatarArgs) -> Result<Self, ExitError> {
+    pub(super) async fn open(args: &AvatarArgs, own: &SecretKey) -> Result<Self, ExitError> {
         let dir = args.dir.dir();
         match (&args.line, args.ring) {
-            (Some(path), _) => Self::of_line(read_line(path)?, &dir).await,
-            (None, Some(ring)) => Self::of_dir(ring, dir).await,
+            (Some(path), _) => Self::of_line(read_line(path)?, &dir, own).await,
+            (None, Some(ring)) => Self::of_dir(ring, dir, own).await,
             (None, None) => Err(ExitError::usage(
                 "no ring is named; give --ring ADDRESS or --line FILE",
             )),
         }
     }
 
-    /// From the recovery line alone. It is kept with the avatars, so that it need not be named again.
-    pub(super) async fn of_line(line: RecoveryLine, dir: &RingDir) -> Result<Self, ExitError> {
+    /// From the recovery line alone. It is kept with the avatars, so that it need not be named again. The keys of one that is kept
+    /// already are added, for the key may have been changed since the line was given.
+    async fn of_line(
+        mut line: RecoveryLine,
+        dir: &RingDir,
+        own: &SecretKey,
+    ) -> Result<Self, ExitError> {
         let files = log_file::directory(dir.root())?;
         line::keep(&files, &line)?;
+        if let Some(kept) = line::kept(&files, line.domain.ring)? {
+            let known: Vec<_> = line.keys.iter().map(|known| known.key.name()).collect();
+            let further = kept.keys.into_iter();
+            line.keys
+                .extend(further.filter(|key| !known.contains(&key.key.name())));
+        }
         let chain = Chain::connect(&line.rpc).await?;
         if chain.id() != line.domain.chain_id {
             return Err(ExitError::usage(format!(
@@ -76,30 +87,46 @@ impl Home {
             keeper: line.keeper,
             clients: clients.collect::<Result<_, _>>()?,
             chain,
-            secrecy: Secrecy::of(&line.domain, line.key.as_ref()),
+            secrecy: Secrecy::of(&line.domain, &line.keys, Some(own)),
             domain: line.domain,
             line: Some(line),
             files,
         })
     }
 
-    async fn of_dir(ring: Address, dir: RingDir) -> Result<Self, ExitError> {
+    async fn of_dir(ring: Address, dir: RingDir, own: &SecretKey) -> Result<Self, ExitError> {
         let root = dir.root().to_owned();
         let place = Place::of_dir(dir)?;
         let chain = place.chain().await?;
         let files = log_file::directory(&root)?;
         let line = line::kept(&files, ring)?;
         let domain = Domain::new(chain.id(), ring);
-        let key = line.as_ref().and_then(|line| line.key.as_ref());
+        let keys = line.as_ref().map_or(&[][..], |line| line.keys.as_slice());
         Ok(Self {
             keeper: place.file.ring,
             clients: place.clients.clone(),
             chain,
-            secrecy: Secrecy::of(&domain, key),
+            secrecy: Secrecy::of(&domain, keys, Some(own)),
             line,
             files,
             domain,
         })
+    }
+
+    /// Keeps the keys that were learnt with the recovery line.
+    ///
+    /// # Errors
+    /// Status 5 when it cannot be written.
+    pub(super) fn remember_keys(&mut self) -> Result<(), ExitError> {
+        let (Some(keys), Some(line)) = (self.secrecy.keys(), &mut self.line) else {
+            return Ok(());
+        };
+        let before = line.to_line();
+        line.keys = keys.line_keys();
+        match line.to_line() == before {
+            true => Ok(()),
+            false => line::renew(&self.files, line),
+        }
     }
 
     /// What the members sign for that keep the logs.
@@ -129,7 +156,7 @@ impl Avatar {
     /// Status 2 when a file or a password cannot be used, 5 when the chain cannot be asked.
     pub(super) async fn open(args: &AvatarArgs) -> Result<Self, ExitError> {
         let key = keystore::load(&args.key, args.password_file.as_deref())?;
-        let home = Home::open(args).await?;
+        let home = Home::open(args, &key).await?;
         let ring = home.domain.ring;
         let state = home.chain.avatar(ring, key.address()).await?;
         let path = log_file::path(&home.files, ring, key.address());

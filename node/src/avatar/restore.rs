@@ -19,7 +19,9 @@ use rings_api::{
     client_rings::{AppendParams, ClientRingsParams},
     Client,
 };
-use rings_client::{in_order, judge, Claim, Digest, Evidence, Finding, LogCopies, LogNode};
+use rings_client::{
+    in_order, judge, Claim, ClientKeys, Digest, Evidence, Finding, LogCopies, LogNode,
+};
 use rings_protocol::Address;
 use serde::Serialize;
 use std::{
@@ -97,8 +99,16 @@ pub async fn restore(args: AvatarRestoreArgs, out: Out) -> Result<(), ExitError>
     let domain = avatar.home.domain;
     let mut logs = LogCopies::new(domain, avatar.home.secrecy.clone());
     let (mut nodes, mut broken) = (Vec::new(), Vec::new());
-    for author in on_chain.keys() {
-        get_log(&mut logs, &replicas, *author, (&mut nodes, &mut broken)).await;
+    // A log may begin to be readable by a key that stands in another one.
+    loop {
+        broken.clear();
+        let keys = avatar.home.secrecy.keys().map(ClientKeys::count);
+        for author in on_chain.keys() {
+            get_log(&mut logs, &replicas, *author, (&mut nodes, &mut broken)).await;
+        }
+        if avatar.home.secrecy.keys().map(ClientKeys::count) == keys {
+            break;
+        }
     }
     drop(step);
     let mut known: Vec<_> = on_chain
@@ -120,6 +130,8 @@ pub async fn restore(args: AvatarRestoreArgs, out: Out) -> Result<(), ExitError>
         .filter(|node: &&LogNode| node.author() == avatar.address());
     let own: Vec<_> = own.map(|node| node.bytes().to_vec()).collect();
     avatar.log.restore(&own)?;
+    avatar.home.membership().await?;
+    avatar.home.remember_keys()?;
     let view = AvatarRestoredView {
         ring: domain.ring,
         logs: on_chain
@@ -241,6 +253,7 @@ async fn word(home: &Home, client: &Client, author: Address) -> Option<Digest> {
         log_nodes: Vec::new(),
         replicas: None,
         wait: None,
+        replica_key: None,
     };
     let answer = timeout(ASK_LIMIT, client.append(&request)).await.ok()?;
     let held = answer.ok()?;

@@ -1,6 +1,6 @@
 //! `rings avatar new` and `rings avatar show`.
 
-use super::{act::leave, place::Avatar, restore::restore};
+use super::{act::leave, devices, place::Avatar, restore::restore};
 use crate::{
     args::{AvatarCommand, AvatarShowArgs, KeyCommand},
     exit::ExitError,
@@ -40,6 +40,11 @@ pub async fn avatar(command: AvatarCommand, out: Out) -> Result<(), ExitError> {
         AvatarCommand::Show(args) => show(args, out).await,
         AvatarCommand::Restore(args) => restore(args, out).await,
         AvatarCommand::Leave(args) => leave(args, out).await,
+        AvatarCommand::Add(args) => devices::add(args, out).await,
+        AvatarCommand::Remove(args) => devices::remove(args, out).await,
+        AvatarCommand::Recover(args) => devices::recover(args, out).await,
+        AvatarCommand::Also(args) => devices::also(args, out).await,
+        AvatarCommand::Approve(args) => devices::approve(args, out).await,
     }
 }
 

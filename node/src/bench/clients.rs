@@ -138,6 +138,7 @@ impl Writer {
             log_nodes: self.fresh(),
             replicas: Some(replicas),
             wait: Some(WAIT).filter(|_| replicas > 1),
+            replica_key: None,
         }
     }
 }

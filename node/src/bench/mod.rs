@@ -3,13 +3,15 @@
 //! The bound of a result's latency is the sum of one bare transaction, one bare durable write and one bare run of the
 //! same program, each measured on this machine in the same run: times differ from machine to machine, ratios hardly do.
 //! `stage` makes the ring and the gates that are measured, `bounds` measures what a result rests on, `idle` measures a
-//! member that has nothing to do, `clients` and `people` what people without a node ask for, and `figures` holds the rows, as a table for people and as JSON for programs.
+//! member that has nothing to do, `clients` and `people` what people without a node ask for, `many_rings`
+//! what a thousand rings of theirs need that say nothing, and `figures` holds the rows, as a table for people and as JSON for programs.
 
 mod bounds;
 mod clients;
 mod figures;
 mod idle;
 mod logs;
+mod many_rings;
 mod people;
 mod stage;
 

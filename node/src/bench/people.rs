@@ -7,6 +7,7 @@ use super::{
     bounds::Bounds,
     clients::{ClientRing, Writer, IN_FLIGHT, PATIENCE},
     figures::{median, BenchReport, Row},
+    many_rings::idle_rings,
     stage::Stage,
 };
 use crate::{
@@ -18,8 +19,9 @@ use crate::{
 use futures::{stream, StreamExt, TryStreamExt};
 use rings_api::{
     client_rings::{AppendParams, FlushParams},
+    code,
     notices::{Notice, SubscribeParams, Topic},
-    Client,
+    Client, ClientError,
 };
 use rings_client::{Action, Domain, LogCopies, Secrecy};
 use std::time::{Duration, Instant};
@@ -49,7 +51,7 @@ pub async fn bench(args: BenchClientsArgs, out: Out) -> Result<(), ExitError> {
     let mut report = BenchReport::default();
     let stage = Stage::new(directory.path(), args.members, out, &mut signals).await?;
     let measured = tokio::select! {
-        measured = measure(&stage, args.nodes, &mut report, out) => measured,
+        measured = measure(&stage, &args, &mut report, out) => measured,
         () = signals.next() => Err(ExitError::internal("interrupted")),
     };
     stage.stop().await?;
@@ -62,10 +64,11 @@ pub async fn bench(args: BenchClientsArgs, out: Out) -> Result<(), ExitError> {
 
 async fn measure(
     stage: &Stage,
-    nodes: u64,
+    args: &BenchClientsArgs,
     report: &mut BenchReport,
     out: Out,
 ) -> Result<(), ExitError> {
+    let nodes = args.nodes;
     let bounds = Bounds::measure(stage).await?;
     report.add(Row::time("bare durable write of 1 KiB", bounds.write, None));
     let mut clients = ClientRing::new(stage).await?;
@@ -110,6 +113,22 @@ async fn measure(
         None,
     ));
     drop(step);
+    if args.rings > 0 {
+        let step = out.step(format_args!("making {} client rings", args.rings));
+        let idle = idle_rings(stage, args.rings).await?;
+        drop(step);
+        let what = format!(
+            "memory of a member that keeps {} idle client rings",
+            args.rings
+        );
+        report.add(Row::number(what, idle.resident_mib, "MiB", Some(150.0)));
+        report.add(Row::number(
+            "its processor time",
+            idle.percent,
+            "% of a core",
+            Some(2.0),
+        ));
+    }
     Ok(())
 }
 
@@ -196,13 +215,20 @@ async fn write_long(
         let held = loop {
             match client.append(&request).await {
                 Ok(held) => break held,
-                Err(error) if Instant::now() >= deadline => return Err(error.into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => return Err(error.into()),
             }
         };
         writer.known = held.head;
     }
     Ok(())
+}
+
+/// Whether the member only has too much to do now.
+fn is_busy(error: &ClientError) -> bool {
+    matches!(error, ClientError::Rpc { code: found, .. } if *found == i64::from(code::BUSY))
 }
 
 /// Gets a whole log back, page by page, and checks each node, as `rings avatar restore` does.

@@ -20,7 +20,7 @@ use rings_api::{
     Client, RequestParams,
 };
 use rings_chain::{
-    calls, create_ring, watch, Chain, ChainEvent, ForkRule, Located, RingTerms, Submitted,
+    calls, create_ring, watch, Call, Chain, ChainEvent, ForkRule, Located, RingTerms, Submitted,
     Submitter, SubmitterConfig, Update, WatchConfig,
 };
 use rings_protocol::{
@@ -248,12 +248,25 @@ impl Stage {
     /// # Errors
     /// When the chain refuses.
     pub async fn client_ring(&self, members: &[Address]) -> Result<Address, ExitError> {
+        self.client_ring_for(members, keccak256(b"client ring"))
+            .await
+    }
+
+    /// The same, for another purpose: one of several.
+    ///
+    /// # Errors
+    /// When the chain refuses.
+    pub async fn client_ring_for(
+        &self,
+        members: &[Address],
+        purpose: Digest,
+    ) -> Result<Address, ExitError> {
         let terms = RingTerms {
             keeper: None,
             entry_delay: 0,
             fork_rule: ForkRule::Freeze,
         };
-        let (engine, purpose) = (self.file.engine, keccak256(b"client ring"));
+        let engine = self.file.engine;
         let made = create_ring(
             &self.chain,
             &self.submitter,
@@ -262,6 +275,19 @@ impl Stage {
             purpose,
         );
         Ok(made.await?)
+    }
+
+    /// Sends a transaction, and waits until it is in a block.
+    ///
+    /// # Errors
+    /// When the chain refuses, or it reverts.
+    pub async fn send(&self, purpose: Digest, call: Call) -> Result<(), ExitError> {
+        match self.submitter.submit(purpose, call).await? {
+            Submitted::Mined { .. } => Ok(()),
+            Submitted::Reverted { reason, .. } => Err(ExitError::unavailable(format!(
+                "a transaction reverted: {reason}"
+            ))),
+        }
     }
 
     /// Stops the ring.

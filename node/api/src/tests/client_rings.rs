@@ -107,6 +107,7 @@ async fn the_client_reads_what_the_server_writes() {
         log_nodes: vec![],
         replicas: Some(2),
         wait: Some(50),
+        replica_key: Some(HexBytes(vec![6])),
     };
     assert_eq!(client.append(&append).await.unwrap(), held());
     let replicate = ReplicateParams {

@@ -1,5 +1,13 @@
-use super::*;
+use super::{
+    super::{
+        notices::{HeadNotice, Notice, SubscribeParams, Topic},
+        Client, ClientError,
+    },
+    *,
+};
+use rings_protocol::{Address, Digest};
 use std::time::Duration;
+use tokio_rustls::rustls::RootCertStore;
 
 /// A server with a certificate for "localhost", and a client that trusts it.
 async fn start(limits: HttpLimits) -> TestServer {
@@ -53,5 +61,33 @@ async fn a_client_that_begins_a_handshake_and_says_nothing_more_is_closed() {
     let ended = tokio::time::timeout(Duration::from_secs(60), silent.read_to_end(&mut rest));
     // Closed or reset, but ended.
     drop(ended.await.unwrap());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_client_is_told_over_tls_too() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.key_pair.serialize_pem());
+    let tls = Tls::new(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let limits = HttpLimits::default();
+    let server = TestServer::over(FakeNode::new().await, limits, Some(tls)).await;
+    let url = format!("https://localhost:{}/", server.address.port());
+    let client = Client::new(&url, None).unwrap();
+    let heads = SubscribeParams::all(Topic::Heads);
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let mut notices = client.subscribe_by(&heads, roots).await.unwrap();
+    let told = Notice::Heads(HeadNotice {
+        ring: Address([1; 20]),
+        member: Address([2; 20]),
+        seq: 3,
+        head: Digest([4; 32]),
+        since: 5,
+    });
+    server.node.news.tell(told.clone());
+    assert_eq!(notices.next().await.unwrap(), told);
+    // A certificate that nobody vouches for is refused.
+    let refused = client.subscribe(&heads).await;
+    assert!(matches!(refused, Err(ClientError::NotLive { .. })));
     server.stop().await;
 }

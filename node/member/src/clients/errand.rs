@@ -40,6 +40,16 @@ pub(super) struct Errand {
     news: Arc<Notify>,
 }
 
+/// How far this member is with an action.
+struct Progress {
+    /// When it is this member's turn.
+    due: Instant,
+    /// Looks at which the nonce was used, and no action was found.
+    unknown: u32,
+    /// It was sent, or there is news of it: it is looked for in blocks first.
+    may_have_landed: bool,
+}
+
 /// Where an action is.
 enum ErrandState {
     /// The contract would accept it.
@@ -91,14 +101,22 @@ impl Errand {
 
     /// Runs until the action has ended. `places` bounds how many errands ask the chain at once.
     pub(super) async fn run(self, places: &Semaphore) {
-        let turn = self.clients.parts.turn;
-        let mut due = Instant::now() + turn * self.position();
-        let mut unknown = 0;
+        let (turn, position) = (self.clients.parts.turn, self.position());
+        let mut progress = Progress {
+            due: Instant::now() + turn * position,
+            unknown: 0,
+            may_have_landed: false,
+        };
+        if position > 0 {
+            // Whose turn it is not has nothing to look at before there is news.
+            let news = timeout(turn * position, self.news.notified()).await;
+            progress.may_have_landed = news.is_ok();
+        }
         loop {
             let stepped = {
                 // The semaphore is never closed.
                 let _place = places.acquire().await;
-                self.step(&mut due, &mut unknown).await
+                self.step(&mut progress).await
             };
             let pause = match stepped {
                 Ok(None) => return,
@@ -110,7 +128,8 @@ impl Errand {
                 }
             };
             // Either way it looks again.
-            drop(timeout(pause, self.news.notified()).await);
+            let news = timeout(pause, self.news.notified()).await;
+            progress.may_have_landed |= news.is_ok();
         }
     }
 
@@ -129,27 +148,30 @@ impl Errand {
     }
 
     /// Looks, and does what is to be done now. Returns how long to wait then; nothing when the action has ended.
-    async fn step(
-        &self,
-        due: &mut Instant,
-        unknown: &mut u32,
-    ) -> Result<Option<Duration>, ApiError> {
-        match self.look().await.map_err(failed)? {
-            ErrandState::Landed(landed) => self.finish(landed).await,
+    async fn step(&self, progress: &mut Progress) -> Result<Option<Duration>, ApiError> {
+        let may_have_landed = std::mem::take(&mut progress.may_have_landed);
+        match self.find(may_have_landed).await.map_err(failed)? {
+            ErrandState::Landed(landed) => {
+                // If it is not final yet.
+                progress.may_have_landed = true;
+                self.finish(landed).await
+            }
             ErrandState::Gone(reason) => self.fail(reason).await,
-            ErrandState::Unknown if *unknown >= LOOKS => {
+            ErrandState::Unknown if progress.unknown >= LOOKS => {
                 let reason = "stale: the avatar's nonce was used, but not by an action".to_owned();
                 self.fail(reason).await
             }
             ErrandState::Unknown => {
-                *unknown += 1;
+                progress.unknown += 1;
                 Ok(Some(LOOK))
             }
-            ErrandState::Open { .. } if *due > Instant::now() => {
+            ErrandState::Open { .. } if progress.due > Instant::now() => {
+                let due = progress.due;
                 Ok(Some(due.saturating_duration_since(Instant::now())))
             }
             ErrandState::Open { now } => {
-                *due = Instant::now() + self.round();
+                progress.due = Instant::now() + self.round();
+                progress.may_have_landed = true;
                 self.go(now).await
             }
         }
@@ -167,6 +189,20 @@ impl Errand {
                 _ => Ok(Some(Duration::ZERO)),
             },
         }
+    }
+
+    /// Where the action is. One that may be in a block is looked for there: that is one question in place of four.
+    async fn find(&self, may_have_landed: bool) -> Result<ErrandState, ChainError> {
+        if may_have_landed {
+            let (chain, action) = (&self.clients.parts.chain, self.signed.action());
+            let landed = chain
+                .landed(self.flush.ring, action, self.flush.since)
+                .await?;
+            if let Some(landed) = landed.filter(|landed| landed.is_this) {
+                return Ok(ErrandState::Landed(landed));
+            }
+        }
+        self.look().await
     }
 
     /// Where the action is now.

@@ -6,7 +6,6 @@
 
 use super::{
     keeper::Clients,
-    nodes::Opener,
     others,
     refusal::{of_plan, of_state},
 };
@@ -134,7 +133,7 @@ impl Clients {
             let nodes = others::nodes(&self.parts.network, peer, (ring, author), from).await;
             let nodes = nodes.map_err(|error| ApiError::internal("nodes were not given", error))?;
             for nodes in nodes.chunks(MAX_OFFERED_NODES) {
-                let opener = Opener::new(self, ring)?;
+                let opener = self.opener(ring)?;
                 let opened = tokio::task::block_in_place(|| {
                     let nodes = nodes.iter().map(|node| opener.open(node));
                     nodes.collect::<Result<Vec<_>, _>>()

@@ -23,15 +23,25 @@ impl Clients {
         }
     }
 
+    /// The list of registered rings comes in pages, so that a member with a thousand idle ones does not ask about each. Only about
+    /// those that are not in it the chain is asked again.
     async fn forget_ended(&self) -> Result<(), ApiError> {
         let mut after = None;
+        let mut registered = None;
         loop {
             let rings = self.next_rings(&mut after)?;
             if rings.is_empty() {
                 return Ok(());
             }
+            if registered.is_none() {
+                let clients = self.parts.chain.clients(self.parts.domain.ring).await;
+                registered = Some(clients.map_err(of_chain)?);
+            }
             for ring in rings {
-                if self.has_ended(ring).await? {
+                let is_registered = registered
+                    .as_ref()
+                    .is_some_and(|rings| rings.contains(&ring));
+                if !is_registered && self.has_ended(ring).await? {
                     self.forget(ring).await?;
                 }
             }

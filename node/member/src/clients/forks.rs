@@ -9,7 +9,6 @@
 
 use super::{
     keeper::Clients,
-    nodes::Opener,
     others,
     refusal::{of_chain, of_state},
 };
@@ -96,7 +95,7 @@ impl Clients {
         let Some(data) = data.map_err(unreadable)? else {
             return Ok(());
         };
-        let held = Opener::new(self, ring)?.open(&data)?;
+        let held = self.opener(ring)?.open(&data)?;
         // One content that was signed or sealed twice is not a fork.
         let Ok(proof) = ForkProof::new(held, other.clone()) else {
             return Ok(());
@@ -137,7 +136,7 @@ impl Clients {
         let nodes = others::nodes(&self.parts.network, peer, (ring, author), seq).await;
         let nodes = nodes.map_err(|error| ApiError::internal("nodes were not given", error))?;
         if let Some(bytes) = nodes.first() {
-            let other = Opener::new(self, ring)?.open(bytes)?;
+            let other = self.opener(ring)?.open(bytes)?;
             let is_other = other.author() == author && other.seq() == seq;
             if is_other && other.digest() != held {
                 self.convict(ring, held, &other).await;

@@ -11,7 +11,6 @@
 
 use super::{
     keeper::Clients,
-    nodes::Opener,
     refusal::{of_chain, of_state},
 };
 use crate::state::{Flush, StateError};
@@ -235,7 +234,7 @@ async fn follow(clients: &Clients, ring: Address, signed: &Signed) -> Plan {
 /// The nodes from a head back to those that are held, and those that they refer to.
 async fn fetch(clients: &Clients, ring: Address, head: Digest) -> Result<Vec<LogNode>, ApiError> {
     let held = clients.state.held(ring);
-    let opener = Opener::new(clients, ring)?;
+    let opener = clients.opener(ring)?;
     let (mut wanted, mut seen, mut nodes) = (vec![head], HashSet::new(), Vec::new());
     while let Some(digest) = wanted.pop() {
         let is_new = seen.insert(digest) && held.place_of(digest).map_err(of_state)?.is_none();

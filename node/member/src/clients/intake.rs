@@ -166,6 +166,10 @@ impl Clients {
         let (ring, avatar) = (request.ring, request.avatar);
         check_waiting(&request)?;
         self.keeps_now(ring).await?;
+        if let Some(key) = &request.replica_key {
+            self.take_new_key((ring, avatar), &key.0, &request.log_nodes)
+                .await?;
+        }
         let plan = self.take_nodes((ring, avatar), &request.log_nodes).await?;
         let tip = self.state.held(ring).tip(avatar).map_err(of_state)?;
         let tip = tip.ok_or_else(|| ApiError::InvalidParams {

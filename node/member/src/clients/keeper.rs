@@ -9,6 +9,7 @@
 use super::{
     known::RecentFacts,
     locks::Locks,
+    opener::Openers,
     purse::SharedPurse,
     refusal::{of_chain, of_state, view},
 };
@@ -95,6 +96,8 @@ pub struct Clients {
     pub(super) locks: Locks,
     /// What the chain has said a moment ago.
     pub(super) known: RecentFacts,
+    /// What opens the nodes of the rings that were asked about last.
+    pub(super) openers: Openers,
     /// Places for offers to other members.
     pub(super) offers: Arc<Semaphore>,
     /// Notified when the registration of a ring may have ended.
@@ -123,6 +126,7 @@ impl Clients {
             purse: SharedPurse::open(config, &state)?,
             locks: Locks::default(),
             known: RecentFacts::default(),
+            openers: Openers::default(),
             offers: Arc::new(Semaphore::new(OFFERS)),
             ended: Notify::new(),
             forked: Notify::new(),

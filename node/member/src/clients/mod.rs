@@ -1,7 +1,7 @@
 //! Client rings: a member keeps the logs of people who have no node, and brings what they signed to the chain.
 //!
 //! [`Clients`] holds what the parts share, and answers the HTTP side. A request passes through `intake`: signature and
-//! membership are checked, the log nodes are opened (`nodes`) and placed (the rules are in `rings_protocol::flush`), the call
+//! membership are checked, the log nodes are opened (`nodes`, `opener`) and placed (the rules are in `rings_protocol::flush`), the call
 //! is simulated and paid for in advance (`purse`). Then blocks are stored, `received` stands in the own log, the index is
 //! written, and only then the answer goes out. [`relay`] goes on from there: each open action has an `errand`, which waits for
 //! this member's turn, sends it, and writes how it ended. [`hear`] reads the other members' logs, so that any of them takes
@@ -25,6 +25,7 @@ mod locks;
 mod look;
 mod newcomers;
 mod nodes;
+mod opener;
 mod others;
 mod purse;
 mod refusal;

@@ -50,21 +50,25 @@ impl Clients {
         }
     }
 
-    /// Wraps the newest key of a ring again, if there is a newcomer and it is this member's turn.
+    /// Wraps the keys of a ring again, if there is a newcomer and it is this member's turn. The oldest comes first: the one that is
+    /// handed over last counts as the newest.
     async fn share_again(&self, ring: Address, keeping: &Keeping) -> Result<(), ApiError> {
-        let Some(wrapped) = keeping.keys.last() else {
-            return Ok(());
-        };
-        if !self.has_newcomer(keeping).await? || self.whose_turn(ring, keeping) != Some(self.me) {
+        if keeping.keys.is_empty()
+            || !self.has_newcomer(keeping).await?
+            || self.whose_turn(ring, keeping) != Some(self.me)
+        {
             return Ok(());
         }
-        let wrapped = hex::decode(wrapped);
-        let wrapped = wrapped.map_err(|error| of_state(StateError::Format(error.into())))?;
-        if let Some((epoch, key)) = self.unwrapped(ring, &wrapped)? {
-            let shared = self.share(ring, epoch, &key).await?;
-            self.note_shared(ring, shared)?;
-            tracing::info!(%ring, "a replica key was handed to members that came later");
+        let mut shared = Vec::new();
+        for wrapped in &keeping.keys {
+            let wrapped = hex::decode(wrapped);
+            let wrapped = wrapped.map_err(|error| of_state(StateError::Format(error.into())))?;
+            if let Some((epoch, key)) = self.unwrapped(ring, &wrapped)? {
+                shared = self.share(ring, epoch, &key).await?;
+            }
         }
+        self.note_shared(ring, shared)?;
+        tracing::info!(%ring, "replica keys were handed to members that came later");
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 use super::{
     keeper::Clients,
+    opener::Opener,
     refusal::{of_chain, of_plan, of_state},
 };
 use crate::{
@@ -18,11 +19,10 @@ use rings_api::{ApiError, HexBytes};
 use rings_protocol::{
     flush::{plan, Plan, PlanError, Refused, MAX_OFFERED_NODES},
     log::LogNode,
-    private::{node_key, unwrap, Keyring, PrivateOpenError, SealedError, WrappedKey},
     Address, Digest,
 };
 use rings_store::{Block, StoreError};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Clients {
     /// Reads log nodes of a ring. Those that are sealed are opened with the ring's replica keys.
@@ -36,10 +36,23 @@ impl Clients {
             });
         }
         tokio::task::block_in_place(|| {
-            let opener = Opener::new(self, ring)?;
+            let opener = self.opener(ring)?;
             let nodes = nodes.iter().map(|node| opener.open(&node.0));
             nodes.collect()
         })
+    }
+
+    /// What opens the nodes of a ring. Unwrapping its keys costs a multiplication on the curve for each, so the openers of rings that
+    /// were asked about last are kept.
+    pub(super) fn opener(&self, ring: Address) -> Result<Arc<Opener>, ApiError> {
+        let keeping = self.state.keeping(ring).map_err(of_state)?;
+        let wrapped = keeping.unwrap_or_default().keys;
+        if let Some(opener) = self.openers.of(ring, &wrapped) {
+            return Ok(opener);
+        }
+        let opener = Arc::new(Opener::new(self.domain(ring), &self.parts.key, wrapped)?);
+        self.openers.keep(Arc::clone(&opener));
+        Ok(opener)
     }
 
     /// Finds which nodes are new. Nodes of others than `avatar` must be by members of the ring.
@@ -137,67 +150,5 @@ pub(super) fn check_authors(avatar: Address, nodes: &[LogNode]) -> Result<(), Ap
         false => Err(ApiError::WrongSignature {
             reason: format!("none of the log nodes is signed by {avatar}"),
         }),
-    }
-}
-
-/// Opens the nodes of one client ring.
-pub(super) struct Opener {
-    domain: rings_protocol::eip712::Domain,
-    ring: Address,
-    keys: Keyring,
-    /// Names of the keys.
-    names: BTreeSet<Digest>,
-}
-
-impl Opener {
-    /// Whether a replica key is held, by its name.
-    pub(super) fn has_key(&self, name: Digest) -> bool {
-        self.names.contains(&name)
-    }
-
-    /// With all replica keys of the ring that are held.
-    pub(super) fn new(clients: &Clients, ring: Address) -> Result<Self, ApiError> {
-        let domain = clients.domain(ring);
-        let (mut keys, mut names) = (Keyring::new(domain), BTreeSet::new());
-        let keeping = clients.state.keeping(ring).map_err(of_state)?;
-        for wrapped in keeping.unwrap_or_default().keys {
-            let bytes = hex::decode(&wrapped);
-            let bytes = bytes.map_err(|error| of_state(StateError::Format(error.into())))?;
-            let Some(secret) = clients.parts.key.secret() else {
-                tracing::warn!(%ring, "a replica key is kept, and the key that unwraps it is not on this machine: nodes of this client ring cannot be read");
-                break;
-            };
-            match unwrap(&domain, secret, &bytes) {
-                Ok((_, WrappedKey::Replica(key))) => {
-                    names.insert(key.name());
-                    keys.add_replica(key);
-                }
-                Ok((_, WrappedKey::Read(_))) | Err(_) => {
-                    tracing::warn!(%ring, "a kept replica key cannot be unwrapped with this member's key");
-                }
-            }
-        }
-        Ok(Self {
-            domain,
-            ring,
-            keys,
-            names,
-        })
-    }
-
-    /// Opens one node.
-    pub(super) fn open(&self, bytes: &[u8]) -> Result<LogNode, ApiError> {
-        let malformed = |error: &(dyn std::error::Error + 'static)| ApiError::InvalidParams {
-            reason: format!("logNodes: {}", rings_api::with_causes(error)),
-        };
-        if node_key(bytes).is_err() {
-            return LogNode::open(bytes, &self.domain).map_err(|error| malformed(&error));
-        }
-        self.keys.open(bytes).map_err(|error| match error {
-            PrivateOpenError::Sealed(SealedError::Key { .. }) => {
-                ApiError::NotFollowed { ring: self.ring }
-            }
-            error => malformed(&error),
-        })
     }
 }

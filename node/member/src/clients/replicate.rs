@@ -6,17 +6,19 @@
 //! again for each other member and goes to them through the own log ([`KeyShare`]), so that any of them can check the
 //! ring's nodes. Nothing is written down for somebody who is not a member of the client ring. A read key in the place
 //! of a replica key is refused, because a replica must not be able to read.
+//!
+//! A ring that changes its key hands the new one over with log nodes that are sealed with it (`AppendToRing`). That a member
+//! of the ring has signed such a node shows that it is a key of the ring.
 
 use super::{
     intake::Ancestry,
     keeper::Clients,
-    nodes::Opener,
     refusal::{of_action, of_chain, of_state},
 };
 use rand::RngCore;
 use rings_api::{
     client_rings::{MessageView, ReplicateParams},
-    ApiError,
+    ApiError, HexBytes,
 };
 use rings_protocol::{
     flush::{call_of, CompoundAction, KeyShare, Signed},
@@ -53,16 +55,54 @@ impl Clients {
         let key = self.unwrapped(ring, &wrapped)?;
         // Only a member of the ring makes this member write anything down.
         self.member(ring, avatar).await?;
-        if let Some((epoch, key)) = &key {
-            if !Opener::new(self, ring)?.has_key(key.name()) {
-                let shared = self.share(ring, *epoch, key).await?;
-                self.keep(ring, Some(&wrapped), None)?;
-                self.note_shared(ring, shared)?;
-            }
+        if let Some(key) = &key {
+            self.take_over(ring, &wrapped, key).await?;
         }
         self.keep(ring, None, Some(signed.msg_hash()))?;
         self.take_action(ring, &signed, &request.log_nodes, Ancestry::Later)
             .await
+    }
+
+    /// Takes a replica key that was made since the ring was handed over, if the avatar has sealed one of these nodes with it.
+    /// Otherwise nothing is taken: the nodes are refused if they need it.
+    pub(super) async fn take_new_key(
+        &self,
+        (ring, avatar): (Address, Address),
+        wrapped: &[u8],
+        nodes: &[HexBytes],
+    ) -> Result<(), ApiError> {
+        let Some(key) = self.unwrapped(ring, wrapped)? else {
+            return Ok(());
+        };
+        self.member(ring, avatar).await?;
+        let mut keys = Keyring::new(self.domain(ring));
+        keys.add_replica(key.1.clone());
+        let is_sealed = |node: &HexBytes| {
+            let node = keys.open(&node.0);
+            node.is_ok_and(|node| node.author() == avatar)
+        };
+        let is_used = tokio::task::block_in_place(|| nodes.iter().any(is_sealed));
+        match is_used {
+            true => self.take_over(ring, wrapped, &key).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Keeps a key that is not held yet, and hands it to the other members.
+    async fn take_over(
+        &self,
+        ring: Address,
+        wrapped: &[u8],
+        (epoch, key): &(u64, ReplicaKey),
+    ) -> Result<(), ApiError> {
+        // Several avatars may hand the same key over at once.
+        let _turn = self.locks.wait((ring, ring)).await;
+        if self.opener(ring)?.has_key(key.name()) {
+            return Ok(());
+        }
+        let shared = self.share(ring, *epoch, key).await?;
+        self.keep(ring, Some(wrapped), None)?;
+        self.note_shared(ring, shared)
     }
 
     /// Whether an action hands its ring over to this member's ring. It is relayed although the ring is not kept yet.
@@ -141,7 +181,7 @@ impl Clients {
         };
         match self.unwrapped(share.ring, wrapped) {
             Ok(Some((_, key))) => {
-                if !Opener::new(self, share.ring)?.has_key(key.name()) {
+                if !self.opener(share.ring)?.has_key(key.name()) {
                     self.keep(share.ring, Some(wrapped), None)?;
                 }
                 self.note_holders(author, share, &key)

@@ -12,6 +12,7 @@ use super::{
     file::{claim, open_or_make},
     open::Identity,
     tables::{decode, encode, Account, Word, META},
+    together::Together,
 };
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_protocol::{
@@ -29,8 +30,8 @@ pub type Place = (Address, Address, u64);
 /// 1: the first one.
 const FORMAT: &str = "1";
 const IDENTITY: &str = "clients of";
-/// Most keys of one client ring.
-const MAX_RING_KEYS: usize = 64;
+/// Most keys of one client ring: it gets one more each time somebody leaves.
+const MAX_RING_KEYS: usize = 256;
 
 /// Ring → record, JSON.
 pub(super) const RINGS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("rings");
@@ -142,6 +143,63 @@ impl Flush {
 /// The database of client rings.
 pub struct ClientState {
     pub(super) database: Durable,
+    together: Together<Taken>,
+}
+
+/// What is written when nodes are taken in.
+struct Taken {
+    ring: Address,
+    nodes: Vec<TakenNode>,
+    /// The name of the action that came with them, and its record.
+    flush: Option<(Digest, Vec<u8>)>,
+    now: u64,
+}
+
+/// A node as the index has it.
+struct TakenNode {
+    author: Account,
+    seq: u64,
+    digest: Word,
+    bytes: u64,
+}
+
+impl TakenNode {
+    fn of(node: &LogNode) -> Self {
+        Self {
+            author: node.author().0,
+            seq: node.seq(),
+            digest: node.digest().0,
+            bytes: node.bytes().len() as u64,
+        }
+    }
+}
+
+impl Taken {
+    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
+        let ring = self.ring.0;
+        let mut index = transaction.open_table(NODES)?;
+        let mut tips = transaction.open_table(TIPS)?;
+        let mut places = transaction.open_table(PLACES)?;
+        let mut since = transaction.open_table(SINCE)?;
+        for node in &self.nodes {
+            let (author, seq, digest) = (node.author, node.seq, node.digest);
+            index.insert((ring, author, seq), digest)?;
+            tips.insert((ring, author), (seq, digest))?;
+            since.insert((ring, author), self.now)?;
+            places.insert((ring, digest), (author, seq))?;
+        }
+        // What a ring takes on this disk is counted with its nodes, so that its limit holds after a restart too.
+        let added: u64 = self.nodes.iter().map(|node| node.bytes).sum();
+        let mut sizes = transaction.open_table(SIZES)?;
+        let before = sizes.get(ring)?.map_or(0, |size| size.value());
+        sizes.insert(ring, before.saturating_add(added))?;
+        if let Some((msg_hash, record)) = &self.flush {
+            let mut flushes = transaction.open_table(FLUSHES)?;
+            flushes.insert(msg_hash.0, record.as_slice())?;
+            transaction.open_table(OPEN)?.insert(msg_hash.0, ())?;
+        }
+        Ok(())
+    }
 }
 
 /// The logs of one client ring.
@@ -161,7 +219,10 @@ impl ClientState {
             claim(transaction, path, IDENTITY, wanted.clone())?;
             create(transaction)
         })?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            together: Together::default(),
+        })
     }
 
     /// The logs that are held of a ring.
@@ -169,7 +230,8 @@ impl ClientState {
         HeldRing { state: self, ring }
     }
 
-    /// Writes new nodes of a ring's logs and the action that came with them, in one durable transaction. The blocks of the
+    /// Writes new nodes of a ring's logs and the action that came with them, in one durable transaction, which those who come at the
+    /// same moment share. The blocks of the
     /// nodes must be in the store before. `now` is in milliseconds since 1970.
     ///
     /// # Errors
@@ -184,31 +246,18 @@ impl ClientState {
         if nodes.is_empty() && flush.is_none() {
             return Ok(());
         }
-        self.database.write(|transaction| {
-            let mut index = transaction.open_table(NODES)?;
-            let mut tips = transaction.open_table(TIPS)?;
-            let mut places = transaction.open_table(PLACES)?;
-            let mut since = transaction.open_table(SINCE)?;
-            for node in nodes {
-                let (author, seq, digest) = (node.author().0, node.seq(), node.digest().0);
-                index.insert((ring.0, author, seq), digest)?;
-                tips.insert((ring.0, author), (seq, digest))?;
-                since.insert((ring.0, author), now)?;
-                places.insert((ring.0, digest), (author, seq))?;
-            }
-            // What a ring takes on this disk is counted with its nodes, so that its limit holds after a restart too.
-            let added: u64 = nodes.iter().map(|node| node.bytes().len() as u64).sum();
-            let mut sizes = transaction.open_table(SIZES)?;
-            let before = sizes.get(ring.0)?.map_or(0, |size| size.value());
-            sizes.insert(ring.0, before.saturating_add(added))?;
-            if let Some((msg_hash, flush)) = flush {
-                let record = encode(flush)?;
-                transaction
-                    .open_table(FLUSHES)?
-                    .insert(msg_hash.0, record.as_slice())?;
-                transaction.open_table(OPEN)?.insert(msg_hash.0, ())?;
-            }
-            Ok(())
+        let taken = Taken {
+            ring,
+            nodes: nodes.iter().map(TakenNode::of).collect(),
+            flush: match flush {
+                Some((msg_hash, flush)) => Some((msg_hash, encode(flush)?)),
+                None => None,
+            },
+            now,
+        };
+        self.together.write(taken, |batch| {
+            self.database
+                .write(|transaction| batch.iter().try_for_each(|taken| taken.write(transaction)))
         })
     }
 

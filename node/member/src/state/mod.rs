@@ -36,6 +36,7 @@ mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod together;
 mod votes;
 mod work;
 

@@ -196,10 +196,24 @@ impl Keyring {
     pub fn rotate(
         &mut self,
         epoch: u64,
-        (members, replicas): (&[PublicKey], &[PublicKey]),
+        receivers: (&[PublicKey], &[PublicKey]),
         mut random: impl FnMut(&mut [u8; 32]),
     ) -> Result<(Rotation, Wraps), WrapError> {
         let key = ReadKey::generate(&self.domain, &mut random);
+        self.rotate_to(key, epoch, receivers, random)
+    }
+
+    /// As [`Keyring::rotate`], to a key that the caller has made.
+    ///
+    /// # Errors
+    /// As [`Keyring::rotate`].
+    pub fn rotate_to(
+        &mut self,
+        key: ReadKey,
+        epoch: u64,
+        (members, replicas): (&[PublicKey], &[PublicKey]),
+        mut random: impl FnMut(&mut [u8; 32]),
+    ) -> Result<(Rotation, Wraps), WrapError> {
         let replica = WrappedKey::Replica(key.replica_key());
         let read = WrappedKey::Read(key.clone());
         let members = members.iter().map(|to| (&read, to));
@@ -263,6 +277,23 @@ impl Keyring {
     ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let read = self.of_epoch(epoch);
         let read = read.ok_or(PrivateSealError::Rotate { epoch })?;
+        self.seal_with(read, log, messages, (refs, time), key)
+    }
+
+    /// As [`Keyring::seal`], with the read key of this name.
+    ///
+    /// # Errors
+    /// [`PrivateSealError`]; then nothing was signed that could be sent.
+    pub fn seal_by<L: OwnLog>(
+        &self,
+        name: Digest,
+        log: &L,
+        messages: &[Message],
+        (refs, time): (Vec<Cid>, Option<u64>),
+        key: &SecretKey,
+    ) -> Result<LogNode, PrivateSealError<L::Error>> {
+        let read = self.read.get(&name);
+        let read = read.ok_or(PrivateSealError::NoKey { name })?;
         self.seal_with(read, log, messages, (refs, time), key)
     }
 

@@ -18,6 +18,7 @@ use super::wrap::MAX_WRAP_BYTES;
 
 const ROTATION: &str = "Rotation";
 const MADE: &str = "made";
+const WRAPS: &str = "Wraps";
 /// Most wrapped keys in a block: members, and as many replicas.
 pub const MAX_WRAPS: usize = 2 * MAX_MEMBERS;
 
@@ -142,6 +143,32 @@ impl Wraps {
         }
         reader.end().map(|()| Self(wraps))
     }
+
+    /// The message with which a log carries the wrapped keys beside their rotation, where there is no store for a block of
+    /// their own.
+    pub fn to_message(&self) -> Message {
+        Message {
+            domain: DOMAIN.into(),
+            payload: self.to_block().1.into(),
+            status: MADE.into(),
+            kind: WRAPS.into(),
+        }
+    }
+
+    /// Reads a message; nothing if it is about something else.
+    ///
+    /// # Errors
+    /// [`MessageError::Payload`] when it is malformed.
+    pub fn from_message(message: &Message) -> Result<Option<Self>, MessageError> {
+        if message.domain != DOMAIN || message.kind != WRAPS {
+            return Ok(None);
+        }
+        let read = Self::from_bytes(&message.payload).map_err(|error| MessageError::Payload {
+            kind: WRAPS.into(),
+            source: error.into(),
+        });
+        read.map(Some)
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +206,9 @@ mod tests {
             (wraps.of(Address([2; 20])), wraps.accounts().count()),
             (Some(&[3][..]), 2)
         );
+        let message = wraps.to_message();
+        assert_eq!(Wraps::from_message(&message).unwrap(), Some(wraps.clone()));
+        assert_eq!(Rotation::from_message(&message).unwrap(), None);
         let unsorted = Wraps(wraps.0.into_iter().rev().collect());
         assert!(Wraps::from_bytes(&unsorted.to_block().1).is_err());
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`ChatSession`] is the conversation: it says lines into the avatar's own log, has them held by members, and looks for what
 //! others have said. What happens is an [`ChatEvent`]; a [`ChatView`] shows it. `watch.rs` has members
-//! tell when a log grows. `lines.rs` writes a line for each, for pipes and scripts;
+//! tell when a log grows; `session/keys.rs` sees to the ring's key, `session/members.rs` to who is in it. `lines.rs` writes a line for each, for pipes and scripts;
 //! `screen.rs` draws a terminal. What is typed is read by `typed.rs`. The format of messages is that of `rings_client::Said`.
 
 mod event;
@@ -105,7 +105,8 @@ async fn obey(
     match command {
         ChatCommand::Say(text) => session.say(&text, live).await,
         ChatCommand::Name(name) => session.call_myself(&name, live).await,
-        ChatCommand::Also(avatar) => session.join_device(avatar, live).await,
+        ChatCommand::Wish(wish) => session.wish(wish, live).await,
+        ChatCommand::Approve(change) => session.approve(&change, live).await,
         ChatCommand::Call(name, avatar) => session.call(avatar, &name, live),
         ChatCommand::Who => {
             session.tell_who(live);

@@ -6,6 +6,9 @@
 //! new. If that member does not answer, the next one is asked. The heads on chain are looked at now and then, and the own one is moved
 //! there each hundred nodes (or as set), when [`ChatSession::flush`] is asked for, or when something has waited too long.
 
+mod keys;
+mod members;
+
 use super::{
     event::{ChatEvent, ChatLine, LineState, Person},
     live::Live,
@@ -27,7 +30,9 @@ use rings_api::{
     notices::HeadNotice,
     Client,
 };
-use rings_client::{in_order, Action, Digest, LogCopies, LogNode, People, Said};
+use rings_client::{
+    in_order, Action, Changes, Digest, LogCopies, LogMessage, LogNode, People, Said,
+};
 use rings_member::clock;
 use rings_protocol::{log::ForkClaim, Address};
 use std::{
@@ -47,6 +52,8 @@ const GATHER: u64 = 250;
 /// Between two attempts to have more members sign, at first and at most.
 const AGAIN: Duration = Duration::from_millis(500);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
+/// How often the logs at a member are gone through for keys that stand in each other's logs.
+const KEY_PASSES: usize = 8;
 /// Nodes of others that are kept to be sent along, to a member that has not got them yet.
 const RECENT: usize = 64;
 
@@ -80,6 +87,14 @@ pub(super) struct ChatSession {
     flush_after: Duration,
     /// So many nodes that are not on chain bring the head there; 0: none do.
     flush_each: u64,
+    /// What members want to change, and who has signed it; nothing until the chain has been asked who is a member.
+    changes: Option<(u64, Changes)>,
+    /// What was said about such changes, for when the members have changed.
+    about_members: VecDeque<(Address, LogMessage)>,
+    /// Whether a member asks for another key.
+    key_asked: bool,
+    /// When it is this device's turn to change the key, if it is to be changed.
+    key_due: Option<Instant>,
     /// Whether nobody answered when it was asked last.
     alone: bool,
     shown: Vec<Person>,
@@ -127,6 +142,10 @@ impl ChatSession {
             waiting: None,
             flush_after,
             flush_each,
+            changes: None,
+            about_members: VecDeque::new(),
+            key_asked: false,
+            key_due: None,
             alone: false,
             shown: Vec::new(),
             avatar,
@@ -189,28 +208,6 @@ impl ChatSession {
         self.write(&said, live).await
     }
 
-    /// Says that another avatar is of the same person.
-    ///
-    /// # Errors
-    /// As [`ChatSession::say`].
-    pub(super) async fn join_device(
-        &mut self,
-        other: Address,
-        live: &mut Live,
-    ) -> Result<(), ExitError> {
-        let me = self.me();
-        let mut also: BTreeSet<_> = self.people.named_by(me).collect();
-        also.insert(other);
-        // What it is shown as may have a part of its address behind it.
-        let said = self.people.said_name(me).map(str::to_owned);
-        let name = said.unwrap_or_else(|| self.people.name(me));
-        self.write(&Said::name(&name, also), live).await?;
-        live.note(format!(
-            "{other} is shown as one person with you when it says the same: /also {me}"
-        ));
-        Ok(())
-    }
-
     /// Calls somebody so, here and from now on.
     ///
     /// # Errors
@@ -229,8 +226,16 @@ impl ChatSession {
 
     /// Writes a node, shows it, and has it held.
     async fn write(&mut self, said: &Said, live: &mut Live) -> Result<(), ExitError> {
+        self.write_all(vec![said.to_message()], live).await
+    }
+
+    async fn write_all(
+        &mut self,
+        messages: Vec<LogMessage>,
+        live: &mut Live,
+    ) -> Result<(), ExitError> {
+        self.check_key(live).await?;
         let (me, refs) = (self.me(), self.copies.heads_beside(self.me()));
-        let messages = vec![said.to_message()];
         let written =
             self.avatar
                 .log
@@ -242,16 +247,26 @@ impl ChatSession {
             }
             written => written?,
         }
-        let Some(node) = self.avatar.log.log().nodes().last().cloned() else {
-            return Ok(());
-        };
-        let added = self.copies.add(me, node.bytes());
-        added.map_err(|error| ExitError::internal("the own log is broken").because(error))?;
-        self.waiting.get_or_insert_with(Instant::now);
-        self.take_in(vec![node], live);
+        self.take_own(me, live)?;
         self.gather_pause = AGAIN;
         self.gather(1, live).await;
         self.gather_due = Instant::now();
+        Ok(())
+    }
+
+    /// Takes in what was written into the own log.
+    fn take_own(&mut self, me: Address, live: &mut Live) -> Result<(), ExitError> {
+        let fresh = self.avatar.log.log().nodes().iter();
+        let fresh: Vec<_> = fresh
+            .skip(self.copies.next_seq(me) as usize)
+            .cloned()
+            .collect();
+        for node in &fresh {
+            let added = self.copies.add(me, node.bytes());
+            added.map_err(|error| ExitError::internal("the own log is broken").because(error))?;
+        }
+        self.waiting.get_or_insert_with(Instant::now);
+        self.take_in(fresh, live);
         Ok(())
     }
 
@@ -348,6 +363,7 @@ impl ChatSession {
             Some(head) => {
                 let fresh = self.take_head(&client, head).await?;
                 self.take_in(in_order(fresh), live);
+                self.take_keys(live)?;
             }
         }
         self.show_people(false, live);
@@ -406,21 +422,32 @@ impl ChatSession {
         for fork in answer.rings.iter().flat_map(|ring| &ring.forks) {
             self.tell_fork(fork, live);
         }
+        self.key_asked = answer.rings.iter().any(|ring| ring.rotate);
         let heads = answer.rings.into_iter().flat_map(|ring| ring.heads);
-        let mut fresh = Vec::new();
-        for head in heads {
-            let head = HeadNotice {
+        let heads: Vec<_> = heads
+            .map(|head| HeadNotice {
                 ring,
                 member: head.avatar,
                 seq: head.seq,
                 head: head.head,
                 since: head.since,
-            };
-            fresh.append(&mut self.take_head(client, head).await?);
+            })
+            .collect();
+        let mut fresh = Vec::new();
+        for _ in 0..KEY_PASSES {
+            let keys = self.key_count();
+            for head in &heads {
+                fresh.append(&mut self.take_head(client, *head).await?);
+            }
+            // A log may begin to be readable by a key that stands in another one.
+            if self.key_count() == keys {
+                break;
+            }
         }
         self.alone = false;
         fresh.append(&mut self.history);
         self.take_in(in_order(fresh), live);
+        self.take_keys(live)?;
         Ok(true)
     }
 
@@ -498,6 +525,7 @@ impl ChatSession {
         for node in nodes {
             let (author, seq) = (node.author(), node.seq());
             let messages = self.copies.messages(&node).unwrap_or_default();
+            self.hear_changes(author, &messages, live);
             for said in messages.iter().filter_map(Said::from_message) {
                 self.people.hear(author, &said);
                 let Said::Line(text) = said else { continue };
@@ -535,10 +563,12 @@ impl ChatSession {
     /// Looks at the heads on chain, and brings the own one there when that is due.
     async fn look_at_chain(&mut self, live: &mut Live) -> Result<(), ExitError> {
         let (ring, chain) = (self.avatar.ring, self.avatar.home.chain.clone());
-        let Ok(state) = chain.ring_state(ring).await else {
+        let Ok(now) = self.avatar.home.membership().await else {
             return Ok(());
         };
-        self.members = state.members.into_iter().collect();
+        self.members = now.members.iter().copied().collect();
+        self.see_members(&now, live);
+        self.change_key(&now, live).await?;
         for author in self.members.clone() {
             let Ok(state) = chain.avatar(ring, author).await else {
                 return Ok(());

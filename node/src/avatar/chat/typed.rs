@@ -1,11 +1,13 @@
 //! What a person types: lines to say, and commands that begin with a slash.
 
+use crate::avatar::devices::Wish;
 use rings_protocol::Address;
 use std::{io::BufRead, thread};
 use tokio::sync::mpsc;
 
 const HELP: &str = "/name NAME: how you want to be called   /call NAME 0xADDRESS: how you call somebody   \
-/also 0xADDRESS: another avatar of yours   /who: who is here   /flush: put what was said on the chain   /quit";
+/also 0xADDRESS: another avatar of yours   /add 0xADDRESS: let a further device of yours in   /invite 0xADDRESS: let somebody in   \
+/remove 0xADDRESS: put one out   /recover 0xLOST 0xFRESH: one in place of another   /approve NAME: sign such a change   /who: who is here   /flush: put what was said on the chain   /quit";
 
 /// Something that was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +25,10 @@ pub(super) enum ChatCommand {
     Say(String),
     /// To be called so.
     Name(String),
-    /// Another avatar of the same person.
-    Also(Address),
+    /// To change who is in the ring.
+    Wish(Wish),
+    /// To sign a change whose name begins so.
+    Approve(String),
     /// To call somebody so.
     Call(String, Address),
     /// Who is here.
@@ -57,7 +61,18 @@ impl ChatCommand {
         let rest = rest.trim();
         match (word, rest.is_empty()) {
             ("name", false) => Self::Name(rest.to_owned()),
-            ("also", false) => rest.parse().map_or_else(Self::unknown, Self::Also),
+            ("also", false) => Self::wish(rest, Wish::Also),
+            ("add", false) => Self::wish(rest, Wish::Add),
+            ("invite", false) => Self::wish(rest, Wish::Invite),
+            ("remove", false) => Self::wish(rest, Wish::Remove),
+            ("recover", false) => match rest.split_once(' ') {
+                Some((lost, fresh)) => match (lost.parse(), fresh.trim().parse()) {
+                    (Ok(lost), Ok(fresh)) => Self::Wish(Wish::Recover { lost, fresh }),
+                    (Err(error), _) | (_, Err(error)) => Self::unknown(error),
+                },
+                None => Self::Help(HELP.to_owned()),
+            },
+            ("approve", false) => Self::Approve(rest.to_owned()),
             ("call", false) => match rest.rsplit_once(' ') {
                 Some((name, avatar)) => match avatar.parse() {
                     Ok(avatar) => Self::Call(name.trim().to_owned(), avatar),
@@ -70,6 +85,11 @@ impl ChatCommand {
             ("quit" | "q", true) => Self::Quit,
             _ => Self::Help(HELP.to_owned()),
         }
+    }
+
+    fn wish(avatar: &str, wish: fn(Address) -> Wish) -> Self {
+        let avatar = avatar.parse();
+        avatar.map_or_else(Self::unknown, |avatar| Self::Wish(wish(avatar)))
     }
 
     fn unknown(error: impl std::fmt::Display) -> Self {
@@ -110,7 +130,18 @@ mod tests {
                 "/name Alice B.".into(),
                 ChatCommand::Name("Alice B.".into()),
             ),
-            (format!("/also {avatar}"), ChatCommand::Also(avatar)),
+            (
+                format!("/also {avatar}"),
+                ChatCommand::Wish(Wish::Also(avatar)),
+            ),
+            (
+                format!("/recover {avatar}  {avatar}"),
+                ChatCommand::Wish(Wish::Recover {
+                    lost: avatar,
+                    fresh: avatar,
+                }),
+            ),
+            ("/approve 0x12".into(), ChatCommand::Approve("0x12".into())),
             (
                 format!("/call Bob the builder {avatar}"),
                 ChatCommand::Call("Bob the builder".into(), avatar),
@@ -118,7 +149,15 @@ mod tests {
         ] {
             assert_eq!(ChatCommand::read(&line), command);
         }
-        for line in ["/help", "/nonsense", "/name", "/call Bob", "/also bob"] {
+        for line in [
+            "/help",
+            "/nonsense",
+            "/name",
+            "/call Bob",
+            "/also bob",
+            "/add",
+            "/recover 0x12",
+        ] {
             assert!(
                 matches!(ChatCommand::read(line), ChatCommand::Help(_)),
                 "{line}"
