@@ -64,7 +64,9 @@ pub struct Changes {
 impl MembersChange {
     /// What the members of now sign.
     pub fn digest(&self, domain: &Domain, members: &[Address]) -> Digest {
-        domain.members(members, self.epoch, &self.enter, &self.exit, self.deadline)
+        domain
+            .members(members, self.epoch, &self.enter, &self.exit, self.deadline)
+            .digest()
     }
 
     /// The message with which a member says that it agrees.

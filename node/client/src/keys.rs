@@ -409,7 +409,9 @@ impl Held {
 /// The public key that signed a node.
 fn public_key(domain: &Domain, node: &LogNode) -> Option<PublicKey> {
     let signed = node.signed();
-    let digest = domain.log_node(node.seq(), signed.prev, signed.content);
+    let digest = domain
+        .log_node(node.seq(), signed.prev, signed.content)
+        .digest();
     signed.signature.recover(&digest).ok()
 }
 

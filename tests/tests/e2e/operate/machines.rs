@@ -3,8 +3,7 @@
 
 use super::page::Block;
 use rings_tests::{
-    alive, free_port, quantity, signal, until, Anvil, Call, Done, Geth, Process, Program, Signal,
-    LONG,
+    alive, free_port, quantity, signal, until, Anvil, Done, Geth, Process, Program, Signal, LONG,
 };
 use serde_json::{json, Value};
 use std::{
