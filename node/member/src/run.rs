@@ -18,7 +18,9 @@ use super::{
     execute::{Bounds, Files},
     faults::Faults,
     housekeeping::{self, Holder, Housekeeper},
-    keystore, layout,
+    keystore,
+    late_store::LateStore,
+    layout,
     lock::DataLock,
     opened::{store_config, Opened, CLIENTS, PROCESSES},
     peers::{answer_all, listen},
@@ -29,6 +31,7 @@ use super::{
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
+use futures::FutureExt;
 use rings_api::{HttpLimits, News, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
@@ -38,7 +41,7 @@ use rings_protocol::{
     request::Limits,
     Digest,
 };
-use rings_store::BlockSource;
+use rings_store::{BlockSource, BlockStore};
 use std::{fs, sync::Arc};
 use tokio::sync::{broadcast, mpsc, Notify};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +74,7 @@ pub async fn run(
     let tls = config.rpc.tls.as_ref().map(tls).transpose()?;
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
+    let late = Arc::new(LateStore::new(store));
     let waiting = Arc::new(Waiting::default());
     let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
@@ -78,7 +82,7 @@ pub async fn run(
         peer_id: PeerId::from_public_key(&key.public_key().compressed())?.to_string(),
         ring: config.ring.address,
         is_private: !config.ring.readers.is_empty(),
-        store: Arc::clone(&store),
+        store: Arc::clone(&late) as Arc<dyn BlockStore>,
         waiting: Arc::clone(&waiting),
         news: news.clone(),
     }));
@@ -97,7 +101,7 @@ pub async fn run(
     // Opening may wait for the chain for any time, so the shutdown must be able to end it.
     let opened = tokio::select! {
         () = shutdown.cancelled() => Ok(None),
-        opened = Opened::new(&config, key, store, &waiting) => opened.map(Some),
+        opened = Opened::new(&config, key, late, &waiting) => opened.map(Some),
     };
     match opened {
         Ok(Some(opened)) => {
@@ -198,6 +202,8 @@ impl Opened {
 
         // The core comes first, because all other parts send their inputs to it.
         parts.run("core", core.run(inbox, stop.clone()));
+        let late = Arc::clone(&self.late).run(stop.clone());
+        parts.run("block store", late.map(Ok::<_, MemberError>));
         let follow = self.follow(&config, outbox.clone(), stop.clone());
         parts.run("chain watcher", follow);
         parts.run("peers", listen(events, outbox));
@@ -339,6 +345,7 @@ impl Opened {
             state: Arc::clone(&self.state),
             keys: Arc::clone(&self.keys),
             store: Arc::clone(&self.store),
+            late: Arc::clone(&self.late),
             files: Arc::new(Files::new(
                 Arc::clone(&joined.blocks) as Arc<dyn BlockSource>
             )),
