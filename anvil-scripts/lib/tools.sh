@@ -12,6 +12,7 @@ NPM_FLAGS=(--ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier
     --loglevel=error --fetch-timeout=60000 --fetch-retries=2)
 NPM_SECONDS=300
 GO_SECONDS=1800
+CARGO_SECONDS=1800
 
 # fits TOOL VERSION: whether this version of the tool will do.
 fits() {
@@ -20,6 +21,7 @@ fits() {
     anvil | forge | cast) want=$FOUNDRY_VERSION ;;
     ipfs) want=$KUBO_VERSION ;;
     geth) want=$GETH_VERSION ;;
+    cargo-fuzz) want=$CARGO_FUZZ_VERSION ;;
     zig) want=$ZIG_VERSION ;;
     chromium)
         version_at_least "$2" "$CHROMIUM_LEAST"
@@ -52,8 +54,8 @@ find_tool() {
 ensure_tool() {
     local tool=$1 began=$SECONDS path
     case $tool in
-    anvil | forge | cast | solc | ipfs | geth | shellcheck | zig | chromium) ;;
-    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, geth, shellcheck, zig and chromium are" ;;
+    anvil | forge | cast | solc | ipfs | geth | shellcheck | zig | chromium | cargo-fuzz) ;;
+    *) die "there is no tool $tool here: anvil, forge, cast, solc, ipfs, geth, shellcheck, zig, chromium and cargo-fuzz are" ;;
     esac
     if path=$(find_tool "$tool"); then
         say "  $tool $(version_of "$path") is there: $path"
@@ -67,6 +69,7 @@ ensure_tool() {
     shellcheck) in_staging shellcheck "$SHELLCHECK_VERSION" stage_shellcheck ;;
     zig) in_staging zig "$ZIG_VERSION" stage_zig ;;
     chromium) in_staging chromium "$CHROMIUM_VERSION" stage_chromium ;;
+    cargo-fuzz) in_staging cargo-fuzz "$CARGO_FUZZ_VERSION" stage_cargo_fuzz ;;
     esac
     path=$(find_tool "$tool") ||
         die "$tool was installed into $TOOLS but does not run: try $TOOLS/bin/$tool --version"
@@ -162,6 +165,16 @@ stage_kubo() {
 
 stage_geth() {
     build_with_go "geth $GETH_VERSION" geth geth github.com/ethereum/go-ethereum/cmd/geth
+}
+
+# It links libFuzzer, which is C++.
+stage_cargo_fuzz() {
+    have c++ || have g++ || have clang++ ||
+        die "a C++ compiler is missing, libFuzzer is built with it: on Debian apt-get install g++"
+    say "  building cargo-fuzz $CARGO_FUZZ_VERSION from source, which takes some minutes the first time"
+    retry 3 logged cargo.log limited "$CARGO_SECONDS" cargo install cargo-fuzz --version "$CARGO_FUZZ_VERSION" --locked --root . && return 0
+    sed 's/^/  cargo: /' cargo.log | tail -n 5 >&2
+    die "cargo-fuzz $CARGO_FUZZ_VERSION could not be built: check the connection to crates.io and try again"
 }
 
 # build_with_go WHAT LOCK TOOL PACKAGE: from source, with the versions and checksums of lib/LOCK.

@@ -10,6 +10,7 @@ GETH_VERSION=1.17.6 # only for the long run
 SHELLCHECK_VERSION=0.11.0.1 # of the Python package
 CHROMIUM_VERSION=153.0.0 # of the npm package
 CHROMIUM_LEAST=123 # what the pages need; a newer one on PATH is used
+CARGO_FUZZ_VERSION=0.13.2 # only for the long run
 PODMAN_COMPOSE_VERSION=1.6.0 # of the Python package; for anvil-scripts/containers only
 ZIG_VERSION=0.15.2 # of the Python package; the C compiler for wasm32-wasi where there is no such clang
 

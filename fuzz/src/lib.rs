@@ -8,7 +8,7 @@ use rings_protocol::{
     eip712::Domain,
     log::{ForkClaim, LogNode, SkipProof},
     message::{Message, Vote},
-    private::{unwrap, Keyring, LogForm, ReadKey, Rotation, Wraps},
+    private::{unwrap, Keyring, LogForm, ReadKey, Rotation, Unsealed, Wraps},
     request::{Request, RequestVote},
     ringlog::{Entry, EntryProof, Header, RingNode},
     Address,
@@ -149,9 +149,11 @@ pub fn files(bytes: &[u8]) {
         let head = proof
             .nodes
             .first()
-            .map(|node| sha256(node))
+            .map(|node| sha256(&node.block))
             .unwrap_or_default();
-        drop(proof.verify(&domain(), head, |bytes| LogNode::open(bytes, &domain())));
+        drop(proof.verify(&domain(), head, |node| {
+            Unsealed::open_proven(node, &domain())
+        }));
     }
     if let Ok(claim) = ForkClaim::from_bytes(bytes) {
         assert_eq!(claim.to_bytes(), bytes);

@@ -16,7 +16,7 @@ use rings_protocol::{
     cids::data_cid,
     eip712::Domain,
     gate::GateInput,
-    log::LogNode,
+    log::{LogNode, Opening},
     private::{Unsealed, UnsealedError},
     request::RequestInput,
     Address, Digest,
@@ -672,6 +672,9 @@ pub struct UnsealedView {
     pub node: HexBytes,
     /// The messages in its body (canonical DAG-CBOR).
     pub body: HexBytes,
+    /// 32 bytes that open the block's seal, of this node and of no other, to who has no key: for proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<HexBytes>,
 }
 
 impl LogEntry {
@@ -680,11 +683,23 @@ impl LogEntry {
     /// # Errors
     /// [`UnsealedError`] when it is no node of the ring, or is sealed.
     pub fn open(&self, domain: &Domain) -> Result<LogNode, UnsealedError> {
-        let Some(UnsealedView { node, body }) = &self.unsealed else {
+        let Some(unsealed) = &self.unsealed else {
             return Unsealed::open_plain(&self.bytes.0, domain);
         };
-        let (node, body) = (node.0.clone(), body.0.clone());
-        Unsealed { node, body }.open(&self.bytes.0, domain)
+        let (node, body) = (unsealed.node.0.clone(), unsealed.body.0.clone());
+        let opening = self.opening();
+        Unsealed {
+            node,
+            body,
+            opening,
+        }
+        .open(&self.bytes.0, domain)
+    }
+
+    /// What opens the node's seal to who has no key, if the member has unsealed it.
+    pub fn opening(&self) -> Option<Opening> {
+        let opening = self.unsealed.as_ref()?.opening.as_ref()?;
+        opening.0.as_slice().try_into().ok().map(Opening)
     }
 }
 

@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 
 /// 3: the directory names its version. Before, only the state database did.
 /// 4: copies of logs may begin at a head on chain, and a private ring's keys are kept.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const FILE: &str = "version";
 /// This program, as it names itself in the file.
 const PROGRAM: &str = concat!("rings ", env!("CARGO_PKG_VERSION"));

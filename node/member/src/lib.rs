@@ -51,6 +51,7 @@ mod faults;
 mod follow;
 mod housekeeping;
 pub mod keystore;
+mod late_store;
 mod layout;
 mod lock;
 pub mod measure;

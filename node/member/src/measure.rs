@@ -5,9 +5,10 @@ use crate::{
     config::NodeConfig,
     core::CoreError,
     keystore::{self, KeystoreError},
+    late_store::LateStore,
     lock::{DataLock, LockError},
     opened::{store_config, STATE},
-    state::{Identity, MemberState, ReceivedNode, StateError, Usage},
+    state::{Identity, LateBlocks, MemberState, ReceivedNode, StateError, Usage},
 };
 use bytes::Bytes;
 use rings_protocol::{
@@ -20,6 +21,8 @@ use rings_protocol::{
 };
 use rings_store::{Block, BlockStore, StoreConfig, StoreError};
 use std::{convert::Infallible, path::Path, sync::Arc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Nodes that are written at once where a log is made for a measurement.
 const AT_ONCE: u64 = 4096;
@@ -56,6 +59,11 @@ pub struct LogFiles {
     domain: Domain,
     state: MemberState,
     store: Arc<dyn BlockStore>,
+    /// The same, as the core writes rounds.
+    late: Arc<LateStore>,
+    /// Puts the blocks that come late.
+    puts: JoinHandle<()>,
+    stop: CancellationToken,
     _lock: Option<DataLock>,
 }
 
@@ -131,13 +139,28 @@ impl LogFiles {
             member: key.address(),
         };
         let state = MemberState::open(&directory.join(STATE), &identity)?;
+        let late = Arc::new(LateStore::new(Arc::clone(&store)));
+        late.resume(&state)?;
+        let stop = CancellationToken::new();
+        let puts = tokio::spawn(Arc::clone(&late).run(stop.clone()));
         Ok(Self {
             key,
             domain,
             state,
             store,
+            late,
+            puts,
+            stop,
             _lock: lock,
         })
+    }
+
+    /// Closes the databases, so that others can open them.
+    pub async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.puts.await {
+            tracing::warn!(%error, "blocks that come late were not put");
+        }
     }
 
     /// Where the log of an author ends.
@@ -169,10 +192,20 @@ impl LogFiles {
             )
         };
         let prepared = prepared.map_err(|error| Box::new(CoreError::from(error)))?;
-        if let Some((node, _)) = prepared.to_store() {
-            self.store.put(vec![block(node)?]).await?;
-        }
-        self.state.append(Some(&prepared), &[], &[])?;
+        let node = prepared.to_store().map(|(node, _)| block(node));
+        let blocks: Vec<_> = node.into_iter().collect::<Result<_, _>>()?;
+        let taken = match self.late.take(&blocks) {
+            Some(taken) => taken,
+            None => {
+                self.store.put(blocks).await?;
+                LateBlocks::default()
+            }
+        };
+        let round = (Some(&prepared), &[][..], &[][..]);
+        self.state.append_with(round, &taken)?;
+        self.late.written(taken);
+        // The puts have their turn, as beside a running core.
+        tokio::task::yield_now().await;
         Ok(())
     }
 
@@ -199,6 +232,18 @@ impl LogFiles {
             self.take(made).await?;
         }
         Ok(bytes)
+    }
+
+    /// Gives the free space in the databases back to the disk.
+    ///
+    /// # Errors
+    /// [`MeasureError`].
+    pub async fn shrink(&self) -> Result<(), MeasureError> {
+        self.late.settle().await?;
+        if let Some(inventory) = self.store.inventory() {
+            inventory.shrink().await?;
+        }
+        Ok(self.state.compact()?)
     }
 
     async fn take(&self, nodes: Vec<LogNode>) -> Result<(), MeasureError> {

@@ -11,6 +11,7 @@
 use super::{
     config::{NodeConfig, StoreKind},
     error::MemberError,
+    late_store::LateStore,
     layout,
     ring_keys::RingKeys,
     ring_status::RingStatus,
@@ -46,6 +47,8 @@ pub(super) struct Opened {
     /// How the ring's log nodes are written and read.
     pub(super) keys: Arc<RingKeys>,
     pub(super) store: Arc<dyn BlockStore>,
+    /// The same, which takes the blocks of log nodes late.
+    pub(super) late: Arc<LateStore>,
     pub(super) submitter: Arc<Submitter>,
     /// What several parts know of the ring and of its members.
     pub(super) shared: Arc<RingStatus>,
@@ -60,7 +63,7 @@ impl Opened {
     pub(super) async fn new(
         config: &NodeConfig,
         key: MemberKey,
-        store: Arc<dyn BlockStore>,
+        late: Arc<LateStore>,
         waiting: &Waiting,
     ) -> Result<Self, MemberError> {
         let (address, me, path) = (config.ring.address, key.address(), &config.store.path);
@@ -94,6 +97,8 @@ impl Opened {
         };
         let state =
             tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        // What the last rounds wrote before a crash, and the store has not got.
+        late.resume(&state)?;
         let (domain, state) = (Domain::new(chain.id(), address), Arc::new(state));
         let keys = RingKeys::open(
             domain,
@@ -128,7 +133,8 @@ impl Opened {
             state,
             key,
             chain,
-            store,
+            store: Arc::clone(&late) as Arc<dyn BlockStore>,
+            late,
             shared,
             ring,
         })

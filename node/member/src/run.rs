@@ -19,7 +19,9 @@ use super::{
     execute::{Bounds, Files},
     faults::Faults,
     housekeeping::{self, Holder, Housekeeper},
-    keystore, layout,
+    keystore,
+    late_store::LateStore,
+    layout,
     lock::DataLock,
     opened::{store_config, Opened, CLIENTS, PROCESSES},
     peers::{answer_all, listen},
@@ -32,6 +34,7 @@ use super::{
     waiting::Waiting,
     workers::{pool_config, tell_sandbox},
 };
+use futures::FutureExt;
 use rings_api::{HttpLimits, News, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
@@ -83,6 +86,7 @@ pub async fn run(
     let tls = config.rpc.tls.as_ref().map(tls).transpose()?;
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
     let store = rings_store::open(&store_config(&config)).await?;
+    let late = Arc::new(LateStore::new(store));
     let waiting = Arc::new(Waiting::default());
     let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
@@ -90,7 +94,7 @@ pub async fn run(
         peer_id: name.peer.to_string(),
         ring: config.ring.address,
         is_private: !config.ring.readers.is_empty(),
-        store: Arc::clone(&store),
+        store: Arc::clone(&late) as Arc<dyn BlockStore>,
         waiting: Arc::clone(&waiting),
         news: news.clone(),
     }));
@@ -109,7 +113,7 @@ pub async fn run(
     // Opening may wait for the chain for any time, so the shutdown must be able to end it.
     let opened = tokio::select! {
         () = shutdown.cancelled() => Ok(None),
-        opened = open(&config, key, store, &waiting) => opened.map(Some),
+        opened = open(&config, key, late, &waiting) => opened.map(Some),
     };
     match opened {
         Ok(Some(opened)) => {
@@ -134,7 +138,7 @@ pub async fn run(
 async fn open(
     config: &NodeConfig,
     key: Option<SecretKey>,
-    store: Arc<dyn BlockStore>,
+    late: Arc<LateStore>,
     waiting: &Waiting,
 ) -> Result<Opened, MemberError> {
     let key = match (&config.key, key) {
@@ -147,7 +151,7 @@ async fn open(
             MemberKey::Here(keystore::load(&files.keystore, password)?)
         }
     };
-    Opened::new(config, key, store, waiting).await
+    Opened::new(config, key, late, waiting).await
 }
 
 /// Who this member is among its peers.
@@ -256,6 +260,8 @@ impl Opened {
 
         // The core comes first, because all other parts send their inputs to it.
         parts.run("core", core.run(inbox, stop.clone()));
+        let late = Arc::clone(&self.late).run(stop.clone());
+        parts.run("block store", late.map(Ok::<_, MemberError>));
         let follow = self.follow(&config, outbox.clone(), stop.clone());
         parts.run("chain watcher", follow);
         parts.run("peers", listen(events, outbox));
@@ -410,6 +416,7 @@ impl Opened {
             state: Arc::clone(&self.state),
             keys: Arc::clone(&self.keys),
             store: Arc::clone(&self.store),
+            late: Arc::clone(&self.late),
             files: Arc::new(Files::new(
                 Arc::clone(&joined.blocks) as Arc<dyn BlockSource>
             )),

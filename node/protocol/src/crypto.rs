@@ -145,20 +145,45 @@ impl SecretKey {
 
     /// Signs a digest (RFC 6979, so the same digest gives the same signature).
     ///
+    /// It uses libsecp256k1, as [`Signature::recover`] does: it takes constant time as k256 does, and half of it. In
+    /// WebAssembly it uses k256. Both give the same signature.
+    ///
     /// # Errors
     /// [`CryptoError::Sign`], which does not happen with a valid key.
     pub fn sign(&self, digest: &Digest) -> Result<Signature, CryptoError> {
-        let (signature, recovery) = self
-            .0
-            .sign_prehash_recoverable(&digest.0)
-            .map_err(|_| CryptoError::Sign)?;
-        let (r, s) = signature.split_bytes();
-        Ok(Signature {
-            r: r.into(),
-            s: s.into(),
-            v: 27 + (recovery.to_byte() & 1),
-        })
+        sign(&self.0, digest).ok_or(CryptoError::Sign)
     }
+}
+
+/// Signs with libsecp256k1. Its context is blinded with random numbers when it is first used in a process.
+#[cfg(not(target_family = "wasm"))]
+fn sign(key: &SigningKey, digest: &Digest) -> Option<Signature> {
+    use secp256k1::{Message, SecretKey, SECP256K1};
+    let bytes = Zeroizing::new(<[u8; 32]>::from(key.to_bytes()));
+    let mut key = SecretKey::from_byte_array(&bytes).ok()?;
+    let signature = SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(digest.0), &key);
+    key.non_secure_erase();
+    let (parity, bytes) = signature.serialize_compact();
+    let (mut r, mut s) = ([0; 32], [0; 32]);
+    r.copy_from_slice(&bytes[..32]);
+    s.copy_from_slice(&bytes[32..]);
+    let v = 27 + (i32::from(parity) & 1) as u8;
+    Some(Signature { r, s, v })
+}
+
+#[cfg(target_family = "wasm")]
+use sign_with_k256 as sign;
+
+/// Signs with k256 (Rust alone), where the C library of secp256k1 is not available.
+#[cfg(any(test, target_family = "wasm"))]
+fn sign_with_k256(key: &SigningKey, digest: &Digest) -> Option<Signature> {
+    let (signature, recovery) = key.sign_prehash_recoverable(&digest.0).ok()?;
+    let (r, s) = signature.split_bytes();
+    Some(Signature {
+        r: r.into(),
+        s: s.into(),
+        v: 27 + (recovery.to_byte() & 1),
+    })
 }
 
 impl fmt::Debug for SecretKey {
@@ -413,6 +438,12 @@ mod tests {
             for one in [signature, twin(&signature)] {
                 prop_assert_eq!(Signature::from_any_half(&one.to_bytes()).unwrap(), signature);
             }
+        }
+
+        #[test]
+        fn both_libraries_make_the_same_signature(seed: u8, digest: [u8; 32]) {
+            let (key, digest) = (key(seed), Digest(digest));
+            prop_assert_eq!(key.sign(&digest).ok(), sign_with_k256(&key.0, &digest));
         }
 
         /// Two libraries give the same answer, also for invalid signatures.

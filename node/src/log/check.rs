@@ -1,7 +1,7 @@
 //! `rings log verify`: what a proof of `rings log prove` shows, without the log, and whether the chain names its head.
 //!
-//! A [`SkipProof`] is checked without asking anybody: its nodes are signed by one author and link from a head back to
-//! the node that is proven. That the head is the author's is then asked of the chain, if a ring is named: it names the
+//! A [`SkipProof`] is checked without asking anybody, and without the keys of a private ring: its nodes are signed by one
+//! author and link from a head back to the node that is proven. That the head is the author's is then asked of the chain, if a ring is named: it names the
 //! head now, did so before, or never did. An endpoint may not keep the events that say so; then the answer is that it
 //! is not known.
 
@@ -18,7 +18,8 @@ use rings_chain::Chain;
 use rings_protocol::{
     cids::{node_cid, sha256},
     eip712::Domain,
-    log::{LogNode, SkipProof, MAX_LOG_PROOF_BYTES},
+    log::{LogNode, ProofNode, SkipProof, MAX_LOG_PROOF_BYTES},
+    private::Unsealed,
     Address, Digest,
 };
 use serde::Serialize;
@@ -116,9 +117,9 @@ pub async fn verify(args: VerifyLogArgs, out: Out) -> Result<(), ExitError> {
 fn proven(proof: &SkipProof) -> Result<(LogNode, LogNode), ExitError> {
     let domain = Domain::new(proof.chain, proof.ring);
     let wrong = || ExitError::internal("the proof proves nothing");
-    let first = proof.nodes.first().map(Vec::as_slice).unwrap_or_default();
-    let open = |bytes: &[u8]| LogNode::open(bytes, &domain);
-    let node = proof.verify(&domain, sha256(first), open);
+    let first = proof.nodes.first().ok_or_else(wrong)?;
+    let open = |node: &ProofNode| Unsealed::open_proven(node, &domain);
+    let node = proof.verify(&domain, sha256(&first.block), open);
     let node = node.map_err(|error| wrong().because(error))?;
     let head = open(first).map_err(|error| wrong().because(error))?;
     Ok((node, head))

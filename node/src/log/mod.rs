@@ -2,8 +2,8 @@
 //!
 //! `reading.rs` finds who can be asked, and gets pages and single nodes; each node is opened here, so its signature,
 //! author and place are checked, and no member is trusted. `show.rs` and `follow.rs` print nodes, in the words of
-//! `node_text.rs` and `happening.rs`. `prove.rs` writes a proof that a node belongs to the log, and `check.rs` checks
-//! one. `export.rs` writes an archive of the log.
+//! `node_text.rs` and `happening.rs`. `prove.rs` writes a proof that a node belongs to the log, from the nodes that `steps.rs`
+//! gets, and `check.rs` checks one. `export.rs` writes an archive of the log.
 
 mod check;
 mod export;
@@ -13,6 +13,7 @@ mod node_text;
 mod prove;
 mod reading;
 mod show;
+mod steps;
 
 use crate::{args::LogCommand, avatar, exit::ExitError, out::Out};
 

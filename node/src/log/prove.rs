@@ -1,12 +1,18 @@
 //! `rings log prove`: a proof that a node belongs to a member's log, made from the nodes on the way back from a head.
+//!
+//! In a private ring a member that has the keys, and is asked with its token, gives what opens each of these nodes. It goes into
+//! the proof, so whoever checks that needs no key.
 
-use super::reading::{domain, holders, newest, node};
+use super::{
+    reading::{domain, holders},
+    steps::{find, newest, step, Step},
+};
 use crate::{args::ProveArgs, exit::ExitError, out::Out, place::Place};
 use rings_api::Client;
 use rings_protocol::{
     eip712::Domain,
-    log::{path, Links, LogNode, SkipProof},
-    Address, Digest,
+    log::{path, Links, SkipProof},
+    Address,
 };
 use std::{
     collections::BTreeMap,
@@ -36,10 +42,13 @@ pub async fn prove(args: ProveArgs, out: Out) -> Result<(), ExitError> {
         "node {} of the log of {}, from head {} ({}): {}",
         args.seq,
         args.author,
-        head.seq(),
-        head.cid(),
+        head.node.seq(),
+        head.node.cid(),
         crate::out::count(proof.nodes.len(), "node")
     ));
+    if proof.nodes.iter().any(|node| node.opening.is_some()) {
+        out.note("whoever gets this proof can see who wrote these nodes, when, and how they link; not what they say");
+    }
     out.bytes(&proof.to_bytes())
 }
 
@@ -52,12 +61,12 @@ struct Prover<'a> {
 
 impl Prover<'_> {
     /// The head to prove it from: the one on chain if it is not before the node, else the newest one.
-    async fn head(&self, place: &Place, seq: u64, out: Out) -> Result<LogNode, ExitError> {
+    async fn head(&self, place: &Place, seq: u64, out: Out) -> Result<Step, ExitError> {
         match self.on_chain(place).await {
-            Ok(Some(head)) if head.seq() >= seq => return Ok(head),
+            Ok(Some(head)) if head.node.seq() >= seq => return Ok(head),
             Ok(Some(head)) => out.note(format_args!(
                 "the head on chain is node {}, before node {seq}; this proof begins at a newer head",
-                head.seq()
+                head.node.seq()
             )),
             Ok(None) => out.note("the chain names no head of this log yet"),
             Err(failure) => out.note(format_args!(
@@ -67,45 +76,42 @@ impl Prover<'_> {
         let newest = newest(&self.members, &self.domain, self.author).await?;
         let newest = newest
             .ok_or_else(|| ExitError::usage(format!("the log of {} is empty", self.author)))?;
-        match newest.seq() >= seq {
+        match newest.node.seq() >= seq {
             true => Ok(newest),
             false => Err(ExitError::usage(format!(
                 "the log of {} ends with node {}; there is no node {seq}",
                 self.author,
-                newest.seq()
+                newest.node.seq()
             ))),
         }
     }
 
-    async fn on_chain(&self, place: &Place) -> Result<Option<LogNode>, ExitError> {
+    async fn on_chain(&self, place: &Place) -> Result<Option<Step>, ExitError> {
         let chain = place.chain().await?;
         let digest = chain.log_head(self.domain.ring, self.author).await?;
         if digest.is_zero() {
             return Ok(None);
         }
-        self.node(digest).await.map(Some)
-    }
-
-    async fn node(&self, digest: Digest) -> Result<LogNode, ExitError> {
-        node(&self.members, &self.domain, self.author, digest).await
+        let found = find(&self.members, &self.domain, self.author, digest).await?;
+        Ok(Some(found))
     }
 
     /// Fetches the nodes on the way back, each by the link of the one before, so that none can be another.
-    async fn prove(&self, head: &LogNode, seq: u64) -> Result<SkipProof, ExitError> {
-        let mut nodes = BTreeMap::from([(head.seq(), head.bytes().to_vec())]);
-        let mut links = Links::of(head);
-        for next in path(head.seq(), seq).into_iter().skip(1) {
+    async fn prove(&self, head: &Step, seq: u64) -> Result<SkipProof, ExitError> {
+        let mut nodes = BTreeMap::from([(head.node.seq(), head.to_proof())]);
+        let mut links = Links::of(&head.node);
+        for next in path(head.node.seq(), seq).into_iter().skip(1) {
             let digest = links.to(next).ok_or_else(|| self.broken(links.seq))?;
-            let node = self.node(digest).await?;
-            links = Links::of(&node);
+            let place = (self.author, next);
+            let step = step(&self.members, &self.domain, place, digest).await?;
+            links = Links::of(&step.node);
             if links.seq != next {
                 return Err(self.broken(next));
             }
-            nodes.insert(next, node.bytes().to_vec());
+            nodes.insert(next, step.to_proof());
         }
-        let proof = SkipProof::make(&self.domain, self.author, head.seq(), seq, |seq| {
-            nodes.remove(&seq)
-        });
+        let (head, author) = (head.node.seq(), self.author);
+        let proof = SkipProof::make(&self.domain, author, head, seq, |seq| nodes.remove(&seq));
         proof.map_err(|error| {
             ExitError::internal("a proof cannot be made of these nodes").because(error)
         })

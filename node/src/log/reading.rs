@@ -1,6 +1,6 @@
 //! Nodes of a log from the members that hold it, each opened and checked here.
 //!
-//! [`holders`] gives the members that answer, the author first. [`page`] and [`node`] ask them, one after the other.
+//! [`holders`] gives the members that answer, the author first. [`page`] asks them, one after the other.
 //! [`Nodes`] reads a log backwards, page by page, and each node must be the one that the node before it links to, so
 //! only the first digest has to be trusted. The size of a page follows the size of the nodes that came.
 
@@ -8,16 +8,9 @@ use crate::{exit::ExitError, place::Place};
 use rings_api::{
     code, shown_url,
     views::{LogEntry, LogPage},
-    Client, ClientError, GatewaySource,
+    Client, ClientError,
 };
-use rings_protocol::{
-    cids::node_cid,
-    eip712::Domain,
-    log::LogNode,
-    private::{Unsealed, UnsealedError},
-    Address, Digest,
-};
-use rings_store::BlockSource;
+use rings_protocol::{eip712::Domain, log::LogNode, private::UnsealedError, Address, Digest};
 
 /// Bytes of nodes that are asked for at once, about.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -93,35 +86,10 @@ pub async fn newest(
     open_entry(&entry, domain, author).map(Some)
 }
 
-/// A node by its digest, from whichever member has the block.
-///
-/// # Errors
-/// Status 5 when nobody has it.
-pub async fn node(
-    members: &[&Client],
-    domain: &Domain,
-    author: Address,
-    digest: Digest,
-) -> Result<LogNode, ExitError> {
-    let blocks = GatewaySource::of(members)?
-        .blocks(&[node_cid(digest)])
-        .await?;
-    let bytes = blocks.first().map(|block| block.data().to_vec());
-    open(&bytes.unwrap_or_default(), domain, author)
-}
-
-/// A node of this author's log, by the bytes of its block.
-///
-/// # Errors
-/// Status 5 for anything else, and for a node that is sealed.
-pub fn open(bytes: &[u8], domain: &Domain, author: Address) -> Result<LogNode, ExitError> {
-    by(author, Unsealed::open_plain(bytes, domain))
-}
-
 /// A node of this author's log, as a member shows it: readable in a private ring, if the member's token is at hand.
 ///
 /// # Errors
-/// As [`open`].
+/// Status 5 when it is no node of that log, and for a node that is sealed.
 pub fn open_entry(
     entry: &LogEntry,
     domain: &Domain,

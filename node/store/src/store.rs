@@ -97,6 +97,14 @@ pub trait BlockStore: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Waits until blocks that this store takes later are in it, for whoever lists them. Most stores take all at once.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// [`get`](Self::get) of several, in the order asked; a store that can do so reads them in one go.
     ///
     /// # Errors

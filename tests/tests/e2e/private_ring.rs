@@ -2,8 +2,14 @@
 
 use super::quick::wc;
 use rings_api::{views::LogEntry, Client};
-use rings_protocol::{log::LogNode, private::node_key, Address, Digest};
+use rings_protocol::{
+    log::{LogNode, SkipProof},
+    private::{node_key, Unsealed},
+    Address, Digest,
+};
 use rings_tests::{block_on, until, Call, Newcomer, Program, Ring, LONG};
+use serde_json::Value;
+use std::fs;
 
 /// A ring of four that worked openly, and is private now.
 fn private() -> Ring {
@@ -60,6 +66,37 @@ fn work(ring: &Ring, input: &[u8]) -> Vec<Digest> {
     json.members()[..4].iter().map(of).collect()
 }
 
+/// Who may read makes a proof, and somebody who has neither a key nor a token checks it.
+fn proven_without_a_key(ring: &Ring, member: Address) {
+    let (account, path) = (member.to_string(), ring.file("sealed.proof"));
+    let head = newest(&ring.client(0), ring, member).unwrap();
+    // The log begins with nodes that are open.
+    for seq in [head.seq, 0] {
+        let made = ring.rings(["log", "prove", &account, &seq.to_string()]);
+        let made = made.call().ok();
+        assert!(made.stderr.contains("not what they say"), "{}", made.stderr);
+        let proof = SkipProof::from_bytes(&made.stdout).unwrap();
+        assert!(proof.nodes[0].opening.is_some(), "the head is sealed");
+        fs::write(&path, made.stdout).unwrap();
+        let verify = ["log", "verify", path.to_str().unwrap(), "--json"];
+        let checked = Call::new(Program::Honest).args(verify);
+        let report: Value = serde_json::from_slice(&checked.env("RINGS_DIR", "").ok()).unwrap();
+        assert_eq!(report["author"], account);
+        assert_eq!(report["node"]["seq"], seq);
+        assert_eq!(report["head"]["seq"], head_of(&proof, ring));
+        let happened = report["happened"][0].as_str().unwrap().to_owned();
+        assert_eq!(happened.contains("Sealed"), seq > 0, "{happened}");
+    }
+    let none = outsider(ring, 0);
+    assert_eq!(newest(&none, ring, member).unwrap().opening(), None);
+}
+
+/// The position of the head of a proof.
+fn head_of(proof: &SkipProof, ring: &Ring) -> u64 {
+    let head = Unsealed::open_proven(&proof.nodes[0], &ring.json().domain());
+    head.unwrap().seq()
+}
+
 #[test]
 fn a_private_ring_works_and_only_those_that_were_approved_read_it() {
     let ring = private();
@@ -91,6 +128,8 @@ fn a_private_ring_works_and_only_those_that_were_approved_read_it() {
         status_of(&ring, &format!("/ipfs/{}?format=raw", entry.cid)),
         401
     );
+
+    proven_without_a_key(&ring, member);
 
     // The keeper enters somebody. Being on the chain's list is not enough: nobody gives it a key.
     // Its own configuration, as that of the first member, lets the four read.

@@ -4,7 +4,7 @@
 // npm ci --ignore-scripts && node check.mjs
 
 import * as cbor from '@ipld/dag-cbor'
-import { xchacha20poly1305 } from '@noble/ciphers/chacha'
+import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha'
 import { extract, expand } from '@noble/hashes/hkdf'
 import { sha256 } from '@noble/hashes/sha256'
 import { decrypt } from 'eciesjs'
@@ -147,16 +147,25 @@ const shownNode = ({ skip, ...node }) => node
 
 async function readLogProof(bytes, given) {
   const [version, chain, ring, author, nodes] = tuple(decode(bytes), 5)
-  must(uint(version) === 1, 'form', 'version')
+  must(version === 1 || version === 2, 'form', 'version')
   const place = { chain: Number(uint(chain)), ring: address(ring) }
   address(author)
-  for (const node of list(nodes, 195)) bytesOf(node)
+  const steps = list(nodes, 195).map(node => {
+    const [block, opening] = version === 1 ? [node, new Uint8Array()] : tuple(node, 2)
+    bytesOf(block)
+    bytesOf(opening)
+    must(opening.length === 0 || opening.length === 32, 'form', 'opening')
+    return { block, opening }
+  })
+  must(version === 1 || steps.some(({ opening }) => opening.length > 0), 'form', 'nothing is sealed')
   must(place.chain === given.chain && place.ring === given.ring, 'elsewhere')
   let expected = null
   let before = null
-  for (const each of nodes) {
+  for (const { block: each, opening } of steps) {
     let node
-    try { node = await readNode(each, given) } catch (error) { refuse('node', error.message) }
+    try {
+      node = await readNode(opening.length > 0 ? openedBy(opening, each, given) : each, given)
+    } catch (error) { refuse('node', error.message) }
     must(node.author === hex(author), 'author')
     if (before === null) expected = given.head
     else if (node.seq === skipTarget(before.seq)) expected = before.skip
@@ -166,7 +175,18 @@ async function readLogProof(bytes, given) {
     before = node
   }
   must(before !== null, 'missing')
-  return { seq: before.seq, cid: before.cid, author: before.author }
+  return { seq: before.seq, cid: cidOf(steps.at(-1).block), author: before.author }
+}
+
+/** A sealed node, opened by the key that XChaCha20 makes of the replica key and the first 16 bytes of the nonce. */
+function openedBy(opening, block, given) {
+  const [name, nonce, box] = tuple(decode(block), 3)
+  digest(name)
+  bytesOf(nonce, 24)
+  const aad = cbor.encode(['rings/1/node', given.chain, hexToBytes(given.ring), name])
+  const short = new Uint8Array([0, 0, 0, 0, ...nonce.slice(16)])
+  bytesOf(box)
+  return chacha20poly1305(opening, short, aad).decrypt(box)
 }
 
 async function readFork(bytes, given) {
@@ -457,6 +477,7 @@ const READERS = {
   messages: (bytes, given) => PAYLOADS[given.type](decode(bytes)),
   requests: readRequest,
   sealed: readSealed,
+  'sealed-proofs': readLogProof,
   wraps: readWrap
 }
 

@@ -78,6 +78,7 @@ impl Api {
         let unsealed = unsealed.map(|unsealed| UnsealedView {
             node: HexBytes(unsealed.node),
             body: HexBytes(unsealed.body),
+            opening: unsealed.opening.map(|opening| HexBytes(opening.0.to_vec())),
         });
         Ok(LogEntry {
             unsealed,

@@ -11,7 +11,7 @@ use rings_protocol::{
     Address,
 };
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
-use tokio::{task, time::timeout};
+use tokio::{sync::Semaphore, task, time::timeout};
 
 /// How long an answer may take. A range has at most a few megabytes.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -42,10 +42,11 @@ pub(crate) async fn ask(
     Ok(Response::decode(&answer)?)
 }
 
-/// The nodes of `author` from `from` on that `peer` gives in time.
+/// The nodes of `author` from `from` on that `peer` gives in time. Ranges are opened one after the other, as they come, on all
+/// processors: so the first is with the core while the next one is opened.
 pub(super) async fn ask_range(
     network: Network,
-    form: Arc<LogForm>,
+    (form, opening): (Arc<LogForm>, Arc<Semaphore>),
     peer: PeerId,
     (author, from): (Address, u64),
 ) -> Result<Range, Nothing> {
@@ -62,6 +63,8 @@ pub(super) async fn ask_range(
         Ok(Ok(_)) | Err(_) => return Err(Nothing::Failed),
     };
     let nodes = nodes.into_iter().map(|node| node.into_vec()).collect();
+    // It is closed only when the member ends.
+    let _turn = opening.acquire().await.map_err(|_| Nothing::Failed)?;
     Ok(open_all(nodes, form).await)
 }
 

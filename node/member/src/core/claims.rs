@@ -3,7 +3,7 @@
 //! The author is asked first, because only the author surely has its newest nodes. Then come the members that said that
 //! they have more of the log; those that gave nothing before come last. A member that is slow holds up nobody: after
 //! [`PATIENCE`] the next one is asked beside it, and each is asked once until there is a reason to ask it again. Of
-//! a log that is far behind, others are asked at the same time for what comes later ([`Claims::next_ahead`]).
+//! a log that is far behind, others, or the same one, are asked at the same time for what comes later ([`Claims::next_ahead`]).
 //!
 //! [`Claims`] has no I/O: `sync.rs` asks it whom to ask ([`Claims::next`]) and tells it how each request ended
 //! ([`Claims::ended`], [`Claims::failed`], [`Claims::refused`], [`Claims::advanced`]). A claim is only somebody's word.
@@ -19,6 +19,9 @@ use std::{
 
 /// Members that are asked for one author's nodes at the same time.
 const ASKED_AT_ONCE: usize = 4;
+/// Parts of one author's log that one member is asked for at the same time, where nobody else has them: while one part is
+/// checked here, the next one is read there.
+const PARTS_OF_ONE: usize = 3;
 /// How long the last member that was asked may take before the next one is asked too.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Claims that are kept for one author: no ring has more members.
@@ -116,7 +119,8 @@ impl Claims {
     }
 
     /// Whom to ask at the same time for nodes from `from` on, which is behind `next`: somebody who is not asked for anything
-    /// of this log now; nobody if that was asked already. The request has to be ended by [`Claims::ended`].
+    /// of this log now, else one who is asked for few parts of it; nobody if that was asked already. The request has to be ended
+    /// by [`Claims::ended`].
     pub fn next_ahead(
         &mut self,
         author: Address,
@@ -131,9 +135,9 @@ impl Claims {
             return None;
         }
         let own = own.filter(|_| log.is_proven(from));
-        let peer = log.best(own, from, |peer| {
-            in_vain(&self.stalls, &self.refusals, peer)
-        })?;
+        let in_vain = |peer: &PeerId| in_vain(&self.stalls, &self.refusals, peer);
+        let peer = log.best(own, from, in_vain);
+        let peer = peer.or_else(|| log.one_more_part(own, from, in_vain))?;
         log.ask(peer, from, now);
         Some(peer)
     }
@@ -159,10 +163,11 @@ impl Claims {
         authors
     }
 
-    /// A request has ended, with or without nodes.
-    pub fn ended(&mut self, author: Address, peer: PeerId) {
+    /// The request to a member for nodes from `from` on has ended, with or without nodes.
+    pub fn ended(&mut self, author: Address, peer: PeerId, from: u64) {
         if let Some(log) = self.logs.get_mut(&author) {
-            log.asked.retain(|asked| asked.peer != peer);
+            log.asked
+                .retain(|asked| (asked.peer, asked.from) != (peer, from));
         }
     }
 
@@ -232,11 +237,37 @@ impl Log {
         from: u64,
         in_vain: impl Fn(&PeerId) -> u64,
     ) -> Option<PeerId> {
-        let claimants = self.claims.iter().filter(|(_, seq)| **seq >= from);
-        let others = claimants.map(|(peer, _)| *peer);
-        let candidates = own.into_iter().chain(others);
-        let candidates = candidates.filter(|peer| self.may_be_asked(peer));
+        let candidates = self.candidates(own, from);
+        let candidates = candidates.filter(|peer| self.parts_of(peer) == 0);
         candidates.min_by_key(|peer| (in_vain(peer), Some(*peer) != own))
+    }
+
+    /// Who is asked for one more part, when everybody who has it is asked for another one already: who is asked for the fewest.
+    /// One that was asked in vain is not.
+    fn one_more_part(
+        &self,
+        own: Option<PeerId>,
+        from: u64,
+        in_vain: impl Fn(&PeerId) -> u64,
+    ) -> Option<PeerId> {
+        let candidates = self.candidates(own, from);
+        let candidates =
+            candidates.filter(|peer| in_vain(peer) == 0 && self.parts_of(peer) < PARTS_OF_ONE);
+        candidates.min_by_key(|peer| (self.parts_of(peer), Some(*peer) != own))
+    }
+
+    /// Who may have nodes from `from` on, and gave nothing in vain since the log advanced.
+    fn candidates(&self, own: Option<PeerId>, from: u64) -> impl Iterator<Item = PeerId> + '_ {
+        let claimants = self.claims.iter().filter(move |(_, seq)| **seq >= from);
+        let others = claimants.map(|(peer, _)| *peer);
+        let all = own.into_iter().chain(others);
+        all.filter(|peer| !self.tried.contains(peer))
+    }
+
+    /// For how many parts a member is asked now.
+    fn parts_of(&self, peer: &PeerId) -> usize {
+        let asked = self.asked.iter();
+        asked.filter(|asked| asked.peer == *peer).count()
     }
 
     fn ask(&mut self, peer: PeerId, from: u64, since: Instant) {
@@ -254,11 +285,6 @@ impl Log {
 
     fn has_more(&self, next: u64) -> bool {
         self.is_proven(next) || self.claims.values().any(|seq| *seq >= next)
-    }
-
-    fn may_be_asked(&self, peer: &PeerId) -> bool {
-        let is_asked = self.asked.iter().any(|asked| asked.peer == *peer);
-        !is_asked && !self.tried.contains(peer)
     }
 }
 
@@ -279,7 +305,7 @@ mod tests {
         let now = Instant::now();
         let asked = std::iter::from_fn(|| {
             let peer = claims.next(AUTHOR, own, next, now)?;
-            claims.ended(AUTHOR, peer);
+            claims.ended(AUTHOR, peer, next);
             claims.failed(AUTHOR, own, peer, next);
             Some(peer)
         });
@@ -340,7 +366,7 @@ mod tests {
         let (mut claims, now) = (Claims::default(), Instant::now());
         claims.claimed(AUTHOR, peer(1), 9);
         assert_eq!(claims.next(AUTHOR, None, 5, now), Some(peer(1)));
-        claims.ended(AUTHOR, peer(1));
+        claims.ended(AUTHOR, peer(1), 5);
         claims.refused(AUTHOR, peer(1));
         assert_eq!(claims.next(AUTHOR, None, 5, now), None, "not at once again");
         assert!(claims.is_behind(|_| 5));
@@ -368,7 +394,7 @@ mod tests {
             under_way.retain(|(until, asked)| {
                 let is_over = *until <= now;
                 if is_over {
-                    claims.ended(AUTHOR, *asked);
+                    claims.ended(AUTHOR, *asked, 0);
                     claims.failed(AUTHOR, None, *asked, 0);
                 }
                 !is_over
@@ -405,7 +431,7 @@ mod tests {
         assert_eq!(ahead(4_096), None, "that was asked");
         assert_eq!(ahead(12_288), None, "nobody says that it has that");
         // What was asked ahead is waited for when it comes next.
-        claims.ended(AUTHOR, peer(9));
+        claims.ended(AUTHOR, peer(9), 0);
         claims.advanced(AUTHOR);
         assert_eq!(claims.next(AUTHOR, own, 4_096, began), None);
         let late = began + PATIENCE;
@@ -415,6 +441,27 @@ mod tests {
         assert!(claims.next_ahead(AUTHOR, own, 8_192, late).is_some());
         assert_eq!(claims.next_ahead(AUTHOR, own, 8_193, late), None);
         assert_eq!(claims.failed(AUTHOR, own, first, 4_096), Some(1));
+    }
+
+    #[test]
+    fn one_member_is_asked_for_several_parts_where_nobody_else_has_them() {
+        let (mut claims, began) = (Claims::default(), Instant::now());
+        claims.claimed(AUTHOR, peer(1), 99_999);
+        assert_eq!(claims.next(AUTHOR, None, 0, began), Some(peer(1)));
+        let mut ahead = |from| claims.next_ahead(AUTHOR, None, from, began);
+        assert_eq!(ahead(4_096), Some(peer(1)));
+        assert_eq!(ahead(8_192), Some(peer(1)));
+        assert_eq!(ahead(12_288), None, "three are enough");
+        // The end of one part leaves the others under way.
+        claims.ended(AUTHOR, peer(1), 0);
+        assert_eq!(claims.next(AUTHOR, None, 4_096, began), None);
+        let more = claims.next_ahead(AUTHOR, None, 12_288, began);
+        assert_eq!(more, Some(peer(1)));
+        // Who failed once is asked for one at a time.
+        claims.ended(AUTHOR, peer(1), 8_192);
+        claims.failed(AUTHOR, None, peer(1), 8_192);
+        claims.claimed(AUTHOR, peer(1), 99_999);
+        assert_eq!(claims.next_ahead(AUTHOR, None, 8_192, began), None);
     }
 
     #[test]

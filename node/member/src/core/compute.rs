@@ -44,11 +44,13 @@ impl Core {
 
     /// Begins as much work as there is room for.
     pub(super) fn work(&mut self) -> Result<(), CoreError> {
-        while let Some((computation, prepared)) = self.desk.next_to_run() {
-            match self.is_wanted(computation)? {
-                true => self.begin_run(computation, prepared),
-                false => self.desk.ran(computation),
+        for computation in self.desk.ready() {
+            if !self.is_wanted(computation)? {
+                self.desk.not_wanted(computation);
             }
+        }
+        while let Some((computation, prepared)) = self.desk.next_to_run() {
+            self.begin_runs(computation, prepared);
         }
         while let Some(computation) = self.desk.next_to_prepare() {
             match self.is_wanted(computation)? {
@@ -166,31 +168,34 @@ impl Core {
         }
     }
 
-    /// Runs a program in a task of its own. Whatever happens in the task, the core hears of it exactly once.
-    fn begin_run(&self, computation: Computation, prepared: Box<Prepared>) {
+    /// Runs a program in a task of its own, and after it what is ready then. Whatever happens in the task, the core hears of
+    /// each run exactly once.
+    fn begin_runs(&self, computation: Computation, prepared: Box<Prepared>) {
         let store = Arc::clone(&self.parts.store);
         let outbox = self.parts.outbox.clone();
+        let line = self.desk.line();
         tokio::spawn(async move {
-            // The outputs are named by nothing until the vote is on disk. The lease, which goes to the core with the
-            // result, keeps a collection from removing them until then.
-            let outputs = store.lease();
-            let run = prepared.run(Some(store));
-            let result = unbroken(async move { run.await.map_err(|error| NoResult::of(&error)) });
-            let result = result.await;
-            report(
-                &outbox,
-                Input::Computed {
+            let mut next = Some((computation, prepared));
+            while let Some((computation, prepared)) = next {
+                // The outputs are named by nothing until the vote is on disk. The lease, which goes to the core with the
+                // result, keeps a collection from removing them until then.
+                let (outputs, store) = (store.lease(), Arc::clone(&store));
+                let run = prepared.run(Some(store));
+                let result =
+                    unbroken(async move { run.await.map_err(|error| NoResult::of(&error)) });
+                let ended = Input::Computed {
                     computation,
-                    result,
+                    result: result.await,
                     outputs,
-                },
-            )
-            .await;
+                };
+                report(&outbox, ended).await;
+                next = line.go_on();
+            }
         });
     }
 
-    /// A run has ended. Its place is free at once, whatever it gave; then gates and requests part: a gate's result goes
-    /// to the state machine, a request's among the votes to be written.
+    /// A run has ended. Here gates and requests part: a gate's result goes to the state machine, a request's among the votes
+    /// to be written.
     pub(super) fn on_computed(
         &mut self,
         computation: Computation,

@@ -4,20 +4,27 @@
 //! is compiled, which takes no worker. Then it is ready, and runs as soon as a worker is free. At both steps requesters
 //! take turns. Blocks that nobody has and programs that compile slowly hold a place of the first step for long, so some
 //! of these places are kept for requesters that hold none.
+//!
+//! What is ready stands in a [`Line`], which the tasks that run programs share: a worker that becomes free goes on with the
+//! next one at once ([`Line::go_on`]), also while the core writes a round to disk.
 
 use super::fair::Fair;
 use rings_protocol::{gate::Computation, Address};
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Computations that are prepared at a time: each may read a file of many blocks.
-const PREPARED_AT_ONCE: usize = 8;
+const PREPARED_AT_ONCE: usize = 32;
 /// Places of these that a requester may take when it holds one already. Only its first may take one of the others, so as
 /// many requesters as there are others have a place at once, whatever is prepared for those before them.
-const SHARED_PLACES: usize = 4;
+const SHARED_PLACES: usize = 16;
 /// Computations of one requester that are prepared at a time.
-const PREPARED_PER_REQUESTER: usize = 3;
-/// Computations that are ready and wait for a worker, besides one for each worker: each holds its program in memory.
-const READY_BESIDES: usize = 2;
+const PREPARED_PER_REQUESTER: usize = 12;
+/// Computations that are ready and wait for a worker, besides one for each worker: as many as short programs can run while
+/// the core writes one round.
+const READY_BESIDES: usize = 32;
 
 /// Computations on their way; `P` is what preparing one gives.
 #[derive(Debug)]
@@ -28,13 +35,22 @@ pub(super) struct Desk<P> {
     wanted: Fair<Computation>,
     /// What is being prepared, and for whom.
     preparing: HashMap<Computation, Address>,
-    /// What is prepared and waits for a worker, by requester.
-    ready: Fair<(Computation, P)>,
-    ready_count: usize,
-    /// How many run now.
-    running: usize,
+    /// What is prepared and waits for a worker.
+    line: Arc<Line<P>>,
     /// All computations that are on the desk, in any step.
     here: HashSet<Computation>,
+}
+
+/// What is ready, and how much runs.
+#[derive(Debug)]
+pub(super) struct Line<P>(Mutex<Ready<P>>);
+
+#[derive(Debug)]
+struct Ready<P> {
+    /// What waits for a worker, by requester.
+    waiting: Fair<(Computation, P)>,
+    /// How many run now.
+    running: usize,
 }
 
 impl<P> Desk<P> {
@@ -44,9 +60,10 @@ impl<P> Desk<P> {
             workers,
             wanted: Fair::default(),
             preparing: HashMap::new(),
-            ready: Fair::default(),
-            ready_count: 0,
-            running: 0,
+            line: Arc::new(Line(Mutex::new(Ready {
+                waiting: Fair::default(),
+                running: 0,
+            }))),
             here: HashSet::new(),
         }
     }
@@ -60,7 +77,7 @@ impl<P> Desk<P> {
 
     /// The next to be prepared, if there is room for it.
     pub fn next_to_prepare(&mut self) -> Option<Computation> {
-        if self.ready_count >= self.workers + READY_BESIDES {
+        if self.line.ready().waiting.len() >= self.workers + READY_BESIDES {
             return None;
         }
         let preparing = &self.preparing;
@@ -73,8 +90,8 @@ impl<P> Desk<P> {
     /// It is prepared.
     pub fn prepared(&mut self, computation: Computation, prepared: P) {
         if let Some(requester) = self.preparing.remove(&computation) {
-            self.ready.push(requester, (computation, prepared));
-            self.ready_count += 1;
+            let mut ready = self.line.ready();
+            ready.waiting.push(requester, (computation, prepared));
         }
     }
 
@@ -84,21 +101,58 @@ impl<P> Desk<P> {
         self.here.remove(&computation);
     }
 
-    /// The next to be run, if a worker is free. It has to be ended by [`Desk::ran`].
+    /// The computations that are ready and do not run yet.
+    pub fn ready(&self) -> Vec<Computation> {
+        let ready = self.line.ready();
+        let waiting = ready.waiting.iter();
+        waiting.map(|(computation, _)| *computation).collect()
+    }
+
+    /// Takes one that is not wanted any more out of those that are ready, unless it runs by now.
+    pub fn not_wanted(&mut self, computation: Computation) {
+        let mut ready = self.line.ready();
+        let before = ready.waiting.len();
+        ready.waiting.retain(|(other, _)| *other != computation);
+        if ready.waiting.len() < before {
+            self.here.remove(&computation);
+        }
+    }
+
+    /// The next to be run, if a worker is free. Whoever runs it calls [`Line::go_on`] at its end.
     pub fn next_to_run(&mut self) -> Option<(Computation, P)> {
-        if self.running >= self.workers {
+        let mut ready = self.line.ready();
+        if ready.running >= self.workers {
             return None;
         }
-        let (_, next) = self.ready.next(|_| true)?;
-        self.ready_count -= 1;
-        self.running += 1;
+        let (_, next) = ready.waiting.next(|_| true)?;
+        ready.running += 1;
         Some(next)
     }
 
-    /// Its run has ended, or did not begin.
+    /// What the tasks that run programs share.
+    pub fn line(&self) -> Arc<Line<P>> {
+        Arc::clone(&self.line)
+    }
+
+    /// Its run has ended, and what it gave is known: it may be wanted again.
     pub fn ran(&mut self, computation: Computation) {
-        self.running -= 1;
         self.here.remove(&computation);
+    }
+}
+
+impl<P> Line<P> {
+    fn ready(&self) -> MutexGuard<'_, Ready<P>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run has ended. Returns what its worker is to run next; if there is nothing, the worker's place is free.
+    pub fn go_on(&self) -> Option<(Computation, P)> {
+        let mut ready = self.ready();
+        let next = ready.waiting.next(|_| true);
+        if next.is_none() {
+            ready.running = ready.running.saturating_sub(1);
+        }
+        next.map(|(_, next)| next)
     }
 }
 
@@ -127,10 +181,16 @@ mod tests {
         Address([n; 20])
     }
 
+    /// As a task does at the end of a run that is the last of its worker.
+    fn end<P>(desk: &mut Desk<P>, computation: Computation) {
+        assert!(desk.line().go_on().is_none());
+        desk.ran(computation);
+    }
+
     #[test]
     fn gates_whose_blocks_nobody_has_hold_no_worker_and_not_all_places() {
         let mut desk = Desk::new(1);
-        for n in 0..10 {
+        for n in 0..2 * PREPARED_PER_REQUESTER as u8 {
             desk.want(requester(1), computation(n));
         }
         let stuck: Vec<_> = std::iter::from_fn(|| desk.next_to_prepare()).collect();
@@ -140,10 +200,10 @@ mod tests {
         assert_eq!(honest, computation(100));
         desk.prepared(honest, ());
         assert_eq!(desk.next_to_run(), Some((honest, ())));
-        desk.ran(honest);
+        end(&mut desk, honest);
     }
 
-    /// Four requesters whose programs compile for ever, and a fifth.
+    /// Requesters whose programs compile for ever, and one more.
     #[test]
     fn programs_that_compile_slowly_leave_a_place_for_who_has_none() {
         let mut desk = Desk::new(1);
@@ -161,7 +221,7 @@ mod tests {
             assert_eq!(desk.next_to_prepare(), None, "one at a time");
             desk.prepared(quick, ());
             assert_eq!(desk.next_to_run(), Some((quick, ())));
-            desk.ran(quick);
+            end(&mut desk, quick);
         }
     }
 
@@ -169,14 +229,16 @@ mod tests {
         /// What is wanted and prepared in any order: no bound is exceeded, and nobody who holds no place waits while fewer
         /// than [`PREPARED_AT_ONCE`] places are taken.
         #[test]
-        fn places_are_shared(steps in proptest::collection::vec((0u8..9, any::<bool>()), 0..200)) {
+        fn places_are_shared(steps in proptest::collection::vec((0u8..40, any::<bool>()), 0..600)) {
             let mut desk: Desk<()> = Desk::new(1);
             let mut waiting = std::collections::BTreeMap::<u8, usize>::new();
             let mut held: Vec<(u8, Computation)> = Vec::new();
-            for (n, (who, is_new)) in (0..).zip(steps) {
+            for (n, (who, is_new)) in (0u16..).zip(steps) {
                 match is_new || held.is_empty() {
                     true => {
-                        desk.want(requester(who), Computation { gate: Address([who; 20]), inputs: Digest([n; 32]) });
+                        let mut inputs = Digest::ZERO;
+                        inputs.0[..2].copy_from_slice(&n.to_be_bytes());
+                        desk.want(requester(who), Computation { gate: Address([who; 20]), inputs });
                         *waiting.entry(who).or_default() += 1;
                     }
                     false => desk.not_prepared(held.swap_remove(usize::from(who) % held.len()).1),
@@ -200,7 +262,7 @@ mod tests {
     #[test]
     fn no_more_run_than_there_are_workers_and_few_wait_ready() {
         let mut desk = Desk::new(2);
-        for n in 0..20 {
+        for n in 0..100 {
             desk.want(requester(n), computation(n));
         }
         let mut ready = 0;
@@ -209,11 +271,44 @@ mod tests {
             ready += 1;
         }
         assert_eq!(ready, 2 + READY_BESIDES);
-        let (first, ()) = desk.next_to_run().unwrap();
+        desk.next_to_run().unwrap();
         desk.next_to_run().unwrap();
         assert_eq!(desk.next_to_run(), None);
+        assert!(desk.next_to_prepare().is_some());
+    }
+
+    #[test]
+    fn a_worker_that_becomes_free_goes_on_with_the_next_in_turn() {
+        let mut desk = Desk::new(1);
+        for n in 0..3 {
+            desk.want(requester(1), computation(n));
+        }
+        desk.want(requester(2), computation(3));
+        while let Some(next) = desk.next_to_prepare() {
+            desk.prepared(next, ());
+        }
+        let (first, ()) = desk.next_to_run().unwrap();
+        let line = desk.line();
+        assert_eq!(line.go_on(), Some((computation(3), ())), "the other's turn");
+        assert_eq!(desk.next_to_run(), None, "the worker is busy");
+        // What nobody wants any more does not run; what runs is not taken back.
+        desk.not_wanted(computation(1));
+        desk.not_wanted(computation(3));
+        assert_eq!(desk.ready(), [computation(2)]);
+        desk.want(requester(1), first);
+        desk.want(requester(1), computation(3));
+        assert_eq!(
+            desk.next_to_prepare(),
+            None,
+            "what they gave is not known yet"
+        );
+        assert_eq!(line.go_on(), Some((computation(2), ())));
+        assert_eq!(line.go_on(), None);
         desk.ran(first);
-        assert!(desk.next_to_run().is_some() && desk.next_to_prepare().is_some());
+        desk.want(requester(1), first);
+        assert_eq!(desk.next_to_prepare(), Some(first));
+        desk.prepared(first, ());
+        assert!(desk.next_to_run().is_some(), "the place is free again");
     }
 
     #[test]
@@ -231,7 +326,7 @@ mod tests {
         desk.next_to_run().unwrap();
         desk.want(who, what);
         assert_eq!(desk.next_to_prepare(), None, "it runs");
-        desk.ran(what);
+        end(&mut desk, what);
         desk.want(who, what);
         assert_eq!(desk.next_to_prepare(), Some(what));
     }

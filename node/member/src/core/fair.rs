@@ -12,6 +12,8 @@ pub(super) struct Fair<T> {
     queues: BTreeMap<Address, VecDeque<T>>,
     /// Those who have something in their queue, the next first.
     turns: VecDeque<Address>,
+    /// How many things there are.
+    count: usize,
 }
 
 impl<T> Default for Fair<T> {
@@ -19,6 +21,7 @@ impl<T> Default for Fair<T> {
         Self {
             queues: BTreeMap::new(),
             turns: VecDeque::new(),
+            count: 0,
         }
     }
 }
@@ -31,6 +34,7 @@ impl<T> Fair<T> {
             self.turns.push_back(requester);
         }
         queue.push_back(item);
+        self.count += 1;
     }
 
     /// Takes the oldest of the next requester who `may` have one more; its next turn comes after those of the others.
@@ -39,11 +43,34 @@ impl<T> Fair<T> {
         let requester = self.turns.remove(turn)?;
         let queue = self.queues.get_mut(&requester)?;
         let item = queue.pop_front()?;
+        self.count -= 1;
         match queue.is_empty() {
             true => drop(self.queues.remove(&requester)),
             false => self.turns.push_back(requester),
         }
         Some((requester, item))
+    }
+
+    /// How many things wait.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// All things that wait, by requester.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.queues.values().flatten()
+    }
+
+    /// Removes the things for which `keep` is false. Turns stay as they are.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for queue in self.queues.values_mut() {
+            queue.retain(&mut keep);
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+        let queues = &self.queues;
+        self.turns
+            .retain(|requester| queues.contains_key(requester));
+        self.count = self.queues.values().map(VecDeque::len).sum();
     }
 }
 
@@ -76,6 +103,19 @@ mod tests {
         assert_eq!(fair.next(|who| who != account(1)), None);
         assert_eq!(fair.next(|_| true), Some((account(1), 1)));
         assert!(fair.queues.is_empty() && fair.turns.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_out_has_no_turn() {
+        let mut fair = Fair::default();
+        for (who, item) in [(1, 1), (2, 2), (1, 3)] {
+            fair.push(account(who), item);
+        }
+        fair.retain(|item| *item != 2);
+        assert_eq!((fair.len(), fair.iter().count()), (2, 2));
+        assert_eq!(fair.next(|_| true), Some((account(1), 1)));
+        assert_eq!(fair.next(|_| true), Some((account(1), 3)));
+        assert_eq!((fair.next(|_| true), fair.len()), (None, 0));
     }
 
     proptest! {

@@ -25,8 +25,8 @@
 //!    balances, requests to peers that are late.
 //! 3. `settle` changes the connections first, so that a member that has just left does not get what is published next. It
 //!    performs the queued effects and starts work for which there is a place.
-//! 4. `write` ends it: votes and messages are signed into one node; blocks go into the store; then journal, indexes and
-//!    heads go to disk in one transaction. Only after that the node is published, and the votes in it and in the nodes of
+//! 4. `write` ends it: votes and messages are signed into one node; blocks, journal, indexes and heads go to disk in one
+//!    transaction, and the store gets the blocks later. Only after the transaction the node is published, and the votes in it and in the nodes of
 //!    others are counted.
 //! 5. Counting may cause effects (two thirds agree, so this member submits), so 3 and 4 are repeated until nothing is
 //!    left.
@@ -102,11 +102,12 @@ use rings_store::Lease;
 use sample::Sampler;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use submit::Attempts;
 use suspect::Suspect;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use ask::{ask, AskError};
@@ -156,6 +157,8 @@ pub struct Core {
     replicas: HashMap<Address, Replica>,
     /// Which peer says that it holds more of which log.
     claims: Claims,
+    /// Whose turn it is to open a range of nodes.
+    opening: Arc<Semaphore>,
     /// Logs that begin at heads on chain.
     beginnings: Beginnings,
     /// Keys of the ring that are missing.
@@ -238,6 +241,7 @@ impl Core {
             must_recount: false,
             replicas: replicas.collect(),
             claims: Claims::default(),
+            opening: Arc::new(Semaphore::new(1)),
             beginnings: Beginnings::new(parts.begins_at_heads, parts.state.all_held_from()?),
             keys: MissingKeys::default(),
             ahead: Ahead::default(),

@@ -4,6 +4,7 @@ use super::{input::Input, terms::RingTerms};
 use crate::{
     execute::{Bounds, Files},
     faults::Faults,
+    late_store::LateStore,
     ring_keys::RingKeys,
     ring_status::RingStatus,
     signer::MemberKey,
@@ -32,6 +33,8 @@ pub struct CoreParts {
     pub keys: Arc<RingKeys>,
     /// The block store.
     pub store: Arc<dyn BlockStore>,
+    /// The same, which takes the blocks of log nodes late.
+    pub late: Arc<LateStore>,
     /// Files in its blocks and in those of others.
     pub files: Arc<Files>,
     /// Its blocks, and those of others.

@@ -26,6 +26,9 @@ use tokio::sync::oneshot;
 
 /// Requests whose times, or the reason why they were refused, are kept in memory for the HTTP side.
 const REMEMBERED: usize = 4096;
+/// Milliseconds between two looks at the assembly because of news. A look costs time for each entry that waits, so under load one
+/// look serves many rounds; what is quiet is looked at once.
+const LOOK_PAUSE: u64 = 20;
 
 /// Where the answer to somebody who asked a request goes.
 pub(super) type Reply = oneshot::Sender<Result<Asked, NotAsked>>;
@@ -70,6 +73,8 @@ pub(super) struct RingDesk {
     pub objection: Option<(Address, Reason)>,
     /// Whether something has changed since the last tick.
     has_news: bool,
+    /// When the last tick was.
+    looked: Option<u64>,
     /// Why requests were not taken up, the newest last.
     refused: VecDeque<(Digest, String)>,
     /// When which step of a request was reached.
@@ -101,6 +106,7 @@ impl RingDesk {
             failures: 0,
             objection: None,
             has_news: false,
+            looked: None,
             refused: VecDeque::new(),
             times: HashMap::new(),
             timed: VecDeque::new(),
@@ -124,7 +130,17 @@ impl RingDesk {
 
     /// Whether the assembly of ring nodes is to be looked at now.
     pub fn is_due(&self, now: u64) -> bool {
-        self.has_news || self.assembler.deadline().is_some_and(|at| at <= now)
+        self.due().is_some_and(|at| at <= now)
+    }
+
+    /// When the assembly of ring nodes is to be looked at next.
+    pub fn due(&self) -> Option<u64> {
+        let after_news = self.looked.map_or(0, |looked| looked + LOOK_PAUSE);
+        let after_news = self.has_news.then_some(after_news);
+        after_news
+            .into_iter()
+            .chain(self.assembler.deadline())
+            .min()
     }
 
     /// Looks at the assembly of ring nodes and returns what is to be done.
@@ -134,6 +150,7 @@ impl RingDesk {
         now: u64,
     ) -> Result<Vec<AssemblyEffect>, StateError> {
         self.has_news = false;
+        self.looked = Some(now);
         let pages = &self.pages;
         self.assembler.tick(&RingDisk { state, pages }, now)
     }

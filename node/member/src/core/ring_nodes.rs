@@ -275,11 +275,7 @@ impl Core {
 
     /// When the assembly is to be looked at next.
     pub(super) fn ring_due(&self) -> Option<Instant> {
-        let at = self
-            .ring
-            .assembler
-            .deadline()
-            .filter(|_| self.may_assemble());
+        let at = self.ring.due().filter(|_| self.may_assemble());
         let due = at.map(|at| self.started + Duration::from_millis(at));
         due.into_iter().chain(self.ring.jobs.deadline()).min()
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use rings_network::PeerId;
 use rings_protocol::Address;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 impl Core {
     /// Asks somebody for the nodes that come next in an author's log, if there is anybody to ask.
@@ -46,12 +46,13 @@ impl Core {
     ) {
         let (network, outbox) = (self.parts.network.clone(), self.parts.outbox.clone());
         let form = self.parts.keys.form();
+        let opening = Arc::clone(&self.opening);
         tokio::spawn(async move {
             let delivery = Delivery {
                 peer,
                 author,
                 from,
-                nodes: ask_range(network, form, peer, (author, from)).await,
+                nodes: ask_range(network, (form, opening), peer, (author, from)).await,
             };
             report(&outbox, input(delivery)).await;
         });
@@ -73,7 +74,7 @@ impl Core {
             nodes,
         } = delivery;
         // First the request is ended, whatever came: otherwise this log would seem to be under way for ever.
-        self.claims.ended(author, peer);
+        self.claims.ended(author, peer, from);
         let locked = nodes.as_ref().ok().and_then(|range| range.locked);
         if let Some(name) = locked {
             self.ask_key(peer, name);

@@ -1,14 +1,17 @@
 //! The end of a round: everything is written to disk in one transaction, and only then published.
 //!
-//! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), puts the blocks of all
-//! new nodes into the store, and commits journal, indexes, votes and heads together. After that it publishes the own
+//! `write` signs what waits (`journal::prepare_round`: votes, requests, proposals, endorsements), and commits the blocks of all
+//! new nodes, journal, indexes, votes and heads together; the store gets the blocks after that (`late_store.rs`). Then it publishes the own
 //! node, counts the votes of received ones, and hears what else they say (`requests`). If the disk or the store cannot be
 //! written now, all of it is kept and tried again. While a signer gives no signature, only what others signed is written, and
 //! the own round waits. This order is the rule "disk first": no signature leaves before it can
 //! be found again after a crash.
 
 use super::{Core, CoreError};
-use crate::{clock, state::ReceivedNode};
+use crate::{
+    clock,
+    state::{LateBlocks, ReceivedNode},
+};
 use bytes::Bytes;
 use rings_protocol::{
     cids::{node_cid, sha256},
@@ -44,7 +47,7 @@ impl Core {
         self.is_overtaken() || self.lacks_key() || self.unsigned.is_some_and(is_to_come)
     }
 
-    /// Stores blocks, then results, indexes and heads in one transaction, then publishes the own node and counts the
+    /// Stores blocks, results, indexes and heads in one transaction, then publishes the own node and counts the
     /// votes. If the disk cannot be written now, nothing that was signed has left this machine, and the whole is tried
     /// again in a moment.
     pub(super) async fn write(&mut self) -> Result<(), CoreError> {
@@ -97,7 +100,8 @@ impl Core {
         self.recover()
     }
 
-    /// Signs the drafts, and writes everything to disk.
+    /// Signs the drafts, and writes everything to disk. The blocks go into the state database with the rest, and into the store
+    /// later; where they are many, or many wait, into the store before.
     async fn keep(
         &self,
         round: &Round,
@@ -109,14 +113,23 @@ impl Core {
             true => None,
             false => Some(self.prepare(round)?),
         };
-        self.store_blocks(prepared.as_ref(), entries).await?;
+        let blocks = self.round_blocks(prepared.as_ref(), entries)?;
+        let late = &self.parts.late;
+        let taken = match late.take(&blocks) {
+            Some(taken) => taken,
+            None => {
+                self.parts.store.put(blocks).await?;
+                LateBlocks::default()
+            }
+        };
         tokio::task::block_in_place(|| -> Result<(), CoreError> {
-            let (state, prepared) = (&self.parts.state, prepared.as_ref());
-            for (computation, member) in state.append(prepared, entries, &self.diverged)? {
+            let round = (prepared.as_ref(), entries, self.diverged.as_slice());
+            for (computation, member) in self.parts.state.append_with(round, &taken)? {
                 tracing::warn!(gate = %computation.gate, %member, "this member signed two results for one gate");
             }
             Ok(())
         })?;
+        late.written(taken);
         Ok(prepared)
     }
 
@@ -176,11 +189,12 @@ impl Core {
         refs
     }
 
-    async fn store_blocks(
+    /// The blocks of all nodes of this round, of the requests in them, and of ring nodes that are proposed in it.
+    fn round_blocks(
         &self,
         prepared: Option<&Prepared>,
         entries: &[ReceivedNode],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Block>, StoreError> {
         let own = prepared
             .and_then(|prepared| prepared.to_store())
             .map(|(node, _)| node);
@@ -196,10 +210,7 @@ impl Core {
         if own.is_some() {
             blocks.extend_from_slice(&self.ring.blocks);
         }
-        if !blocks.is_empty() {
-            self.parts.store.put(blocks).await?;
-        }
-        Ok(())
+        Ok(blocks)
     }
 
     async fn speak(&mut self, prepared: Prepared) -> Result<(), CoreError> {

@@ -8,6 +8,7 @@
 
 use super::{
     error::ExecuteError,
+    remembered::Remembered,
     stop::{malformed, out_of_fuel, Stop},
 };
 use async_trait::async_trait;
@@ -30,11 +31,19 @@ use std::{io, sync::Arc};
 /// file of millions. No fuel pays for this, unlike for the blocks of the program and the inputs. A file of `ipfs add` has one block
 /// for each 256 KiB.
 const MAX_OPERATION_BLOCKS: u64 = 1024;
+/// Operations whose bytes are remembered; each has at most 128 KiB.
+const OPERATIONS: usize = 64;
+/// Programs whose digests are remembered.
+const PROGRAMS: usize = 1024;
 
 /// A source of blocks, and the files in it that have been checked.
 pub struct Files {
     source: Arc<dyn BlockSource>,
     checker: FileChecker,
+    /// The bytes of operations. The same operation is asked for again and again.
+    operations: Remembered<Bytes>,
+    /// The sha2-256 of programs.
+    programs: Remembered<Digest>,
 }
 
 /// An input: a file that was checked, so that all its blocks are here.
@@ -50,12 +59,17 @@ impl Files {
     pub fn new(source: Arc<dyn BlockSource>) -> Self {
         Self {
             checker: FileChecker::new(Arc::clone(&source)),
+            operations: Remembered::new(OPERATIONS),
+            programs: Remembered::new(PROGRAMS),
             source,
         }
     }
 
     /// The whole of the file of an operation, which must not be longer than `limit` bytes.
-    pub(super) async fn operation(&self, cid: Cid, limit: u32) -> Result<Vec<u8>, Stop> {
+    pub(super) async fn operation(&self, cid: Cid, limit: u32) -> Result<Bytes, Stop> {
+        if let Some(bytes) = self.operations.get(&cid) {
+            return Ok(bytes);
+        }
         let what = "operation";
         let shape = self.check_small(cid, limit, what, MAX_OPERATION_BLOCKS);
         if shape.await?.is_none() {
@@ -63,7 +77,9 @@ impl Files {
             return Err(Stop::Failed(malformed(&wrong, None)));
         }
         let read = read_small_file(Arc::clone(&self.source), cid, limit).await;
-        read.map_err(|error| not_a_file(error, what))
+        let bytes = Bytes::from(read.map_err(|error| not_a_file(error, what))?);
+        self.operations.remember(cid, bytes.clone());
+        Ok(bytes)
     }
 
     /// The program of an operation: fetched and hashed whole, and not kept in memory. `fuel` pays for its blocks.
@@ -80,18 +96,28 @@ impl Files {
         let shape = self.check_small(cid, MAX_MODULE_BYTES as u32, what, paid);
         let unpaid = || Stop::Failed(out_of_fuel(is_each.then_some(0)));
         let shape = shape.await?.ok_or_else(unpaid)?;
-        let mut content = read_file(Arc::clone(&self.source), cid);
-        let mut hash = Sha256::new();
-        while let Some(piece) = content.next().await {
-            hash.update(piece.map_err(|error| not_a_file(error, what))?);
-        }
         Ok(Program {
             source: Arc::clone(&self.source),
             cid,
             bytes: shape.bytes,
-            digest: Digest(hash.finalize().into()),
+            digest: self.program_digest(cid).await?,
             blocks: shape.blocks,
         })
+    }
+
+    /// The sha2-256 of a program's bytes, which are read and hashed once.
+    async fn program_digest(&self, cid: Cid) -> Result<Digest, Stop> {
+        if let Some(digest) = self.programs.get(&cid) {
+            return Ok(digest);
+        }
+        let mut content = read_file(Arc::clone(&self.source), cid);
+        let mut hash = Sha256::new();
+        while let Some(piece) = content.next().await {
+            hash.update(piece.map_err(|error| not_a_file(error, "program"))?);
+        }
+        let digest = Digest(hash.finalize().into());
+        self.programs.remember(cid, digest);
+        Ok(digest)
     }
 
     /// Checks a file that is read whole: its length as the root says, then all of it. The answer is what it is made of, if reading it takes

@@ -15,6 +15,7 @@ mod execution;
 mod files;
 mod prepare;
 mod prepared;
+mod remembered;
 mod run;
 mod stop;
 #[cfg(test)]

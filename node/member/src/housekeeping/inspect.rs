@@ -33,7 +33,7 @@ impl Housekeeper {
         match self.store.inventory() {
             Some(inventory) => {
                 let there = hash_all(&*inventory, &mut checked).await?;
-                self.look_for_nodes(&there, &mut checked)?;
+                self.look_for_nodes(&there, &mut checked).await?;
                 self.look_below_pins(&*inventory, &mut checked).await?;
             }
             None => {
@@ -45,14 +45,20 @@ impl Housekeeper {
         Ok(checked)
     }
 
-    /// Every log node has to be there that was not collected.
-    fn look_for_nodes(&self, there: &Needed, checked: &mut Checked) -> Result<(), StoreWorkError> {
+    /// Every log node has to be there that was not collected. Those that were written since the blocks were listed are asked
+    /// for.
+    async fn look_for_nodes(
+        &self,
+        there: &Needed,
+        checked: &mut Checked,
+    ) -> Result<(), StoreWorkError> {
         let mut pages = NodePages::new(&self.state, self.clients.as_deref(), NODES_AT_ONCE);
         while let Some(nodes) = pages.next()? {
             for (author, seq, digest) in nodes {
                 let cid = node_cid(digest);
                 let is_missing = !there.contains(&BlockKey::of(&cid)?);
-                if is_missing && seq >= self.state.kept_from(author).map_err(state_failed)? {
+                let is_kept = seq >= self.state.kept_from(author).map_err(state_failed)?;
+                if is_missing && is_kept && !self.store.has(&cid).await? {
                     fault(checked, cid, Damage::Missing, named(author, seq));
                 }
             }

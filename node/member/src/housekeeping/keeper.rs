@@ -114,6 +114,7 @@ impl Housekeeper {
 impl StoreKeeper for Housekeeper {
     async fn collect(&self) -> Result<Collected, StoreWorkError> {
         let _turn = self.work()?;
+        self.store.settle().await?;
         let collected = self.collect_now(self.policy.max_bytes).await?;
         // What was removed gives its room back to the disk.
         self.inventory()?.shrink().await?;
@@ -125,11 +126,13 @@ impl StoreKeeper for Housekeeper {
 
     async fn check(&self) -> Result<Checked, StoreWorkError> {
         let _turn = self.work()?;
+        self.store.settle().await?;
         self.check_now().await
     }
 
     async fn repair(&self) -> Result<Repaired, StoreWorkError> {
         let _turn = self.work()?;
+        self.store.settle().await?;
         self.repair_now().await
     }
 
@@ -137,6 +140,7 @@ impl StoreKeeper for Housekeeper {
         &self,
         roots: Vec<Cid>,
     ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreWorkError> {
+        self.store.settle().await?;
         self.export_now(roots).await
     }
 
@@ -148,6 +152,7 @@ impl StoreKeeper for Housekeeper {
         &self,
         number: u32,
     ) -> Result<BoxStream<'static, Result<Bytes, StoreWorkError>>, StoreWorkError> {
+        self.store.settle().await?;
         self.backup_now(number).await
     }
 }

@@ -6,6 +6,7 @@
 use super::keeper::{Housekeeper, Policy};
 use crate::{
     config::{NodeConfig, StoreKind},
+    late_store::{settle, SettleError},
     layout::{self, LayoutError},
     lock::{DataLock, LockError},
     opened::{store_config, CLIENTS, STATE},
@@ -42,6 +43,9 @@ pub enum OfflineError {
     /// Its block store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the store has not got yet.
+    #[error("log nodes that are on disk cannot be put into the block store")]
+    Settle(#[from] SettleError),
 }
 
 impl Offline {
@@ -70,6 +74,7 @@ impl Offline {
         let opened = tokio::task::spawn_blocking(databases).await;
         let (state, clients) = opened.map_err(|_| StoreError::Stopped)??;
         let store = rings_store::open(&store_config(config)).await?;
+        settle(&state, &*store).await?;
         let keeper = Housekeeper::new(store, Arc::new(state), others, policy(config), path.clone());
         Ok(Self {
             keeper: keeper.with_clients(clients.map(Arc::new)),

@@ -49,6 +49,17 @@ impl Durable {
         })
     }
 
+    /// Gives free space in the file back. Everybody else waits.
+    pub(super) fn compact(&self) -> Result<(), StateError> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let compacted = match current.as_mut() {
+            Some(database) => database.compact().map(drop).map_err(StateError::from),
+            None => Ok(()),
+        };
+        drop(current);
+        compacted.inspect_err(|error| self.close_after(error))
+    }
+
     /// Works on the open database. After an error that ends it, it is closed here and opened by the next call.
     fn with<T>(
         &self,

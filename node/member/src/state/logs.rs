@@ -12,6 +12,7 @@ use super::{
     drafts::Drafts,
     error::StateError,
     keys::Rotations,
+    late::LateBlocks,
     quota::{charge, count_duty},
     records::{Duty, Equivocations, ReceivedNode, Usage},
     requests::Petitions,
@@ -31,6 +32,7 @@ use rings_protocol::{
     request::RequestKey,
     Address, Digest,
 };
+use std::collections::BTreeMap;
 
 /// The journal and this member's log in a read transaction. Only one task writes, so what is read here stays true until
 /// that task writes.
@@ -109,7 +111,20 @@ impl MemberState {
         others: &[ReceivedNode],
         diverged: &[(Address, Address)],
     ) -> Result<Equivocations, StateError> {
+        self.append_with((prepared, others, diverged), &LateBlocks::default())
+    }
+
+    /// As [`MemberState::append`], where the block store gets these blocks later.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing is written, and nothing may be sent.
+    pub fn append_with(
+        &self,
+        (prepared, others, diverged): (Option<&Prepared>, &[ReceivedNode], &[(Address, Address)]),
+        late: &LateBlocks,
+    ) -> Result<Equivocations, StateError> {
         self.database.write(|transaction| {
+            late.write(transaction)?;
             let mut index = Index::open(transaction, self.identity.member)?;
             // The journal and the node that carries the signatures are in one transaction: neither can be on disk
             // without the other.
@@ -142,6 +157,7 @@ impl MemberState {
                 }
                 index.add(node, votes)?;
             }
+            index.end()?;
             for (gate, member) in diverged {
                 index.ballots.diverged(*gate, *member)?;
             }
@@ -259,6 +275,9 @@ struct Index<'a> {
     petitions: Petitions<'a>,
     drafts: Drafts<'a>,
     rotations: Rotations<'a>,
+    /// The heads and the use of quotas after this transaction: of a range of thousands of nodes, the last counts.
+    heads: BTreeMap<Account, (u64, Word)>,
+    used: BTreeMap<Account, Usage>,
 }
 
 impl<'a> Index<'a> {
@@ -274,14 +293,27 @@ impl<'a> Index<'a> {
             petitions: Petitions::open(transaction, me)?,
             drafts: Drafts::open(transaction)?,
             rotations: Rotations::open(transaction)?,
+            heads: BTreeMap::new(),
+            used: BTreeMap::new(),
         })
+    }
+
+    /// Writes what is known only after the last node.
+    fn end(&mut self) -> Result<(), StateError> {
+        for (author, head) in &self.heads {
+            self.tips.insert(author, head)?;
+        }
+        for (author, usage) in &self.used {
+            charge(&mut self.usage, Address(*author), *usage)?;
+        }
+        Ok(())
     }
 
     /// Enters a node: its place, the new head of its log, and what it says.
     fn add(&mut self, node: &LogNode, votes: &[Vote]) -> Result<(), StateError> {
         let author = node.author();
         self.nodes.insert((author.0, node.seq()), node.digest().0)?;
-        self.tips.insert(author.0, (node.seq(), node.digest().0))?;
+        self.heads.insert(author.0, (node.seq(), node.digest().0));
         self.positions.insert(node.digest().0, node.seq())?;
         self.petitions.add(node)?;
         self.drafts.add(node)?;
@@ -297,7 +329,8 @@ impl<'a> Index<'a> {
         for duty in duties {
             count_duty(&mut self.duties, author, *duty)?;
         }
-        charge(&mut self.usage, author, usage)
+        self.used.insert(author.0, usage);
+        Ok(())
     }
 
     /// Nodes of the own log came from another member, so this disk is older than they are. Their votes go into the

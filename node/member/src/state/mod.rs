@@ -24,6 +24,7 @@ mod gates;
 mod kept;
 mod kept_from;
 mod keys;
+mod late;
 mod logs;
 mod open;
 mod processes;
@@ -43,6 +44,7 @@ mod work;
 pub use client_forks::ClientFork;
 pub use clients::{ClientState, Flush, Keeping, Place, Spent};
 pub use error::StateError;
+pub use late::LateBlocks;
 pub use open::Identity;
 pub use processes::{
     Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd, RunKey,
@@ -90,6 +92,14 @@ impl MemberState {
             database,
             identity: *identity,
         })
+    }
+
+    /// Gives free space in the file back to the disk.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn compact(&self) -> Result<(), StateError> {
+        self.database.compact()
     }
 
     /// Opens the database at `path`, which must be there, for whomever it is.

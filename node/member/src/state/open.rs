@@ -14,8 +14,8 @@ use super::{
     file::{claim, explain, open_or_make},
     tables::{
         Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS,
-        GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LISTED, LISTED_BY, META, NODES,
-        OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
+        GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED, LISTED_BY, META,
+        NODES, OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
         RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES,
         WAITING,
     },
@@ -30,7 +30,8 @@ use std::{fmt, path::Path, str::FromStr};
 /// 3: requests, ring nodes and the positions of log nodes have tables, and the directory names its version beside the
 /// database. A program of format 2 refuses both.
 /// 4: copies of logs may begin at a head on chain, and the keys of a private ring have tables.
-const FORMAT: u32 = 4;
+/// 5: blocks that the block store may not have yet have a table.
+const FORMAT: u32 = 5;
 /// The earliest format that moves forward by itself. The votes of those before are for other contracts.
 const FORWARD_FROM: u32 = 2;
 const FORMAT_KEY: &str = "format";
@@ -190,6 +191,7 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(LISTED)?;
     transaction.open_table(LISTED_BY)?;
     transaction.open_table(UNLISTED)?;
+    transaction.open_table(LATE)?;
     index_positions(transaction)
 }
 

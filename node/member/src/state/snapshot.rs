@@ -10,9 +10,10 @@ use super::{
     open::{Identity, RESTORED_KEY},
     tables::{
         ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS, GATES,
-        GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LISTED, LISTED_BY, META, NODES, OPEN,
-        OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES,
-        ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
+        GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED, LISTED_BY, META, NODES,
+        OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
+        RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES,
+        WAITING,
     },
     MemberState,
 };
@@ -69,6 +70,7 @@ fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
     copying.table(JOURNAL)?;
     copying.table(KEPT_FROM)?;
     copying.table(KEYS)?;
+    copying.table(LATE)?;
     copying.table(LISTED)?;
     copying.table(LISTED_BY)?;
     copying.table(META)?;

@@ -117,6 +117,9 @@ pub(super) const LISTED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new
 pub(super) const LISTED_BY: TableDefinition<'_, (u64, Word), ()> =
     TableDefinition::new("listed_by");
 
+/// Digest → the bytes of a block in DAG-CBOR that a round wrote, until the block store has it.
+pub(super) const LATE: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("late");
+
 /// Bytes of the database that are kept in memory.
 pub(super) const CACHE_BYTES: usize = 4 << 20;
 

@@ -29,4 +29,6 @@ pub use node::{LogNode, NodeError, SignedNode, Tip};
 pub use replica::{Offer, Replica};
 pub use seal::{seal, OwnLog, SealError};
 pub use skip::{path, skip_target};
-pub use skip_proof::{Links, SkipProof, SkipProofError, MAX_LOG_PROOF_BYTES, MAX_PROOF_NODES};
+pub use skip_proof::{
+    Links, Opening, ProofNode, SkipProof, SkipProofError, MAX_LOG_PROOF_BYTES, MAX_PROOF_NODES,
+};

@@ -6,8 +6,11 @@
 //!
 //! [`SkipProof::make`] takes the way from [`path`] and the bytes from the caller. [`SkipProof::verify`] opens each
 //! node, so all signatures are checked, and follows the links with [`Links::to`]; the whole nodes are in the file, for
-//! a digest alone would not show where they link to. The caller says how a node is opened, so the same proof serves
-//! private rings.
+//! a digest alone would not show where they link to.
+//!
+//! In a private ring each node has its [`Opening`] beside it, which a member who has the key puts there. So whoever gets
+//! the proof can check it without a key, and learns position, links, author and time of these nodes, and of no others. Their
+//! bodies stay sealed.
 
 use super::{
     content::{Content, MAX_NODE_BYTES},
@@ -20,12 +23,46 @@ use crate::{
     eip712::Domain,
     Address, Digest,
 };
+use std::fmt;
 
 /// Most nodes in a proof: enough for the longest log.
 pub const MAX_PROOF_NODES: usize = 3 * 64 + 3;
 /// Most bytes of a proof file.
 pub const MAX_LOG_PROOF_BYTES: usize = 16 * 1024 * 1024;
 const VERSION: u64 = 1;
+/// Bytes of an [`Opening`].
+const OPENING_BYTES: usize = 32;
+/// The version of a proof in which a node is sealed.
+const SEALED_VERSION: u64 = 2;
+
+/// What opens the seal of one node of a private ring, and of no other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Opening(pub [u8; 32]);
+
+/// A node of a proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofNode {
+    /// The bytes of its block.
+    pub block: Vec<u8>,
+    /// What opens it, if it is sealed.
+    pub opening: Option<Opening>,
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opening(…)")
+    }
+}
+
+impl From<Vec<u8>> for ProofNode {
+    /// A node that is not sealed.
+    fn from(block: Vec<u8>) -> Self {
+        Self {
+            block,
+            opening: None,
+        }
+    }
+}
 
 /// That a node belongs to a log that ends with a head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +73,8 @@ pub struct SkipProof {
     pub ring: Address,
     /// Whose log.
     pub author: Address,
-    /// The bytes of the nodes, from the head back to the one that is proven.
-    pub nodes: Vec<Vec<u8>>,
+    /// The nodes, from the head back to the one that is proven.
+    pub nodes: Vec<ProofNode>,
 }
 
 /// Why a proof proves nothing.
@@ -53,10 +90,18 @@ pub enum SkipProofError {
         length: usize,
     },
     /// Another version.
-    #[error("a proof of version {version}; this program reads version {VERSION}")]
+    #[error(
+        "a proof of version {version}; this program reads versions {VERSION} and {SEALED_VERSION}"
+    )]
     Version {
         /// The version that it names.
         version: u64,
+    },
+    /// What should open a node has another length.
+    #[error("the opening of a node has {OPENING_BYTES} bytes or none, and this one has {length}")]
+    Opening {
+        /// Its length in bytes.
+        length: usize,
     },
     /// A node cannot be read.
     #[error("a node of the proof cannot be used")]
@@ -135,8 +180,8 @@ impl Links {
 }
 
 impl SkipProof {
-    /// Makes the proof that the node at `seq` belongs to the log whose head stands at `head`. `node` gives the bytes of a
-    /// node by its position.
+    /// Makes the proof that the node at `seq` belongs to the log whose head stands at `head`. `node` gives a node by its
+    /// position.
     ///
     /// # Errors
     /// [`SkipProofError::Missing`] when a node on the way is not held, or `seq` is after the head.
@@ -145,7 +190,7 @@ impl SkipProof {
         author: Address,
         head: u64,
         seq: u64,
-        mut node: impl FnMut(u64) -> Option<Vec<u8>>,
+        mut node: impl FnMut(u64) -> Option<ProofNode>,
     ) -> Result<Self, SkipProofError> {
         let steps = path(head, seq);
         if steps.is_empty() {
@@ -163,7 +208,7 @@ impl SkipProof {
     }
 
     /// Checks the proof against the digest of the head. Returns the node that is proven. `open` reads a node:
-    /// [`LogNode::open`], or for a private ring [`crate::private::Keyring::open`].
+    /// [`crate::private::Unsealed::open_proven`], which needs no key.
     ///
     /// # Errors
     /// [`SkipProofError`] when it proves nothing.
@@ -171,15 +216,15 @@ impl SkipProof {
         &self,
         domain: &Domain,
         head: Digest,
-        mut open: impl FnMut(&[u8]) -> Result<LogNode, E>,
+        mut open: impl FnMut(&ProofNode) -> Result<LogNode, E>,
     ) -> Result<LogNode, SkipProofError> {
         let (ring, chain) = (self.ring, self.chain);
         if (ring, chain) != (domain.ring, domain.chain_id) {
             return Err(SkipProofError::Elsewhere { ring, chain });
         }
         let mut before: Option<LogNode> = None;
-        for bytes in &self.nodes {
-            let node = open(bytes).map_err(|error| SkipProofError::Node(error.into()))?;
+        for node in &self.nodes {
+            let node = open(node).map_err(|error| SkipProofError::Node(error.into()))?;
             let Tip { seq, digest } = node.tip();
             if node.author() != self.author {
                 let author = node.author();
@@ -198,16 +243,32 @@ impl SkipProof {
         before.ok_or(SkipProofError::Missing { seq: 0 })
     }
 
-    /// Its bytes: `[version, chain, ring, author, [node …]]`, each node a byte string.
+    /// Its bytes: `[version, chain, ring, author, [node …]]`. Each node is a byte string; in a proof in which one is sealed,
+    /// `[node, opening]`, where the opening of a node that is not sealed has no bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.list(5).uint(VERSION).uint(self.chain);
+        let version = self.version();
+        writer.list(5).uint(version).uint(self.chain);
         writer.bytes(&self.ring.0).bytes(&self.author.0);
         writer.list(self.nodes.len());
         for node in &self.nodes {
-            writer.bytes(node);
+            if version == SEALED_VERSION {
+                writer.list(2);
+            }
+            writer.bytes(&node.block);
+            if version == SEALED_VERSION {
+                let opening = node.opening.as_ref();
+                writer.bytes(opening.map_or(&[], |opening| opening.0.as_slice()));
+            }
         }
         writer.finish()
+    }
+
+    fn version(&self) -> u64 {
+        match self.nodes.iter().any(|node| node.opening.is_some()) {
+            true => SEALED_VERSION,
+            false => VERSION,
+        }
     }
 
     /// Reads a proof. It is not verified yet.
@@ -222,9 +283,9 @@ impl SkipProof {
         }
         let mut reader = Reader::new(bytes);
         reader.tuple(5)?;
-        match reader.uint()? {
-            VERSION => {}
-            version => return Err(SkipProofError::Version { version }),
+        let version = reader.uint()?;
+        if !(VERSION..=SEALED_VERSION).contains(&version) {
+            return Err(SkipProofError::Version { version });
         }
         let (chain, ring, author) = (
             reader.uint()?,
@@ -234,16 +295,39 @@ impl SkipProof {
         let count = reader.list(MAX_PROOF_NODES, 4)?;
         let mut nodes = Vec::with_capacity(count);
         for _ in 0..count {
-            nodes.push(reader.bytes(MAX_NODE_BYTES)?.to_vec());
+            nodes.push(read_node(&mut reader, version)?);
         }
         reader.end()?;
-        Ok(Self {
+        let proof = Self {
             chain,
             ring,
             author,
             nodes,
-        })
+        };
+        // A proof in which nothing is sealed has one encoding too.
+        match proof.version() == version {
+            true => Ok(proof),
+            false => Err(SkipProofError::Version { version }),
+        }
     }
+}
+
+fn read_node(reader: &mut Reader<'_>, version: u64) -> Result<ProofNode, SkipProofError> {
+    if version == VERSION {
+        return Ok(reader.bytes(MAX_NODE_BYTES)?.to_vec().into());
+    }
+    reader.tuple(2)?;
+    let block = reader.bytes(MAX_NODE_BYTES)?.to_vec();
+    let opening = reader.bytes(OPENING_BYTES)?;
+    let opening = match opening.is_empty() {
+        true => None,
+        false => Some(Opening(opening.try_into().map_err(|_| {
+            SkipProofError::Opening {
+                length: opening.len(),
+            }
+        })?)),
+    };
+    Ok(ProofNode { block, opening })
 }
 
 #[cfg(test)]
@@ -257,13 +341,15 @@ mod tests {
     fn prove(nodes: &[LogNode], head: u64, seq: u64) -> Result<SkipProof, SkipProofError> {
         let author = nodes[0].author();
         SkipProof::make(&domain(), author, head, seq, |seq| {
-            nodes.get(seq as usize).map(|node| node.bytes().to_vec())
+            nodes
+                .get(seq as usize)
+                .map(|node| node.bytes().to_vec().into())
         })
     }
 
     fn verify(proof: &SkipProof, head: &LogNode) -> Result<LogNode, SkipProofError> {
-        proof.verify(&domain(), head.digest(), |bytes| {
-            LogNode::open(bytes, &domain())
+        proof.verify(&domain(), head.digest(), |node| {
+            LogNode::open(&node.block, &domain())
         })
     }
 
@@ -294,7 +380,7 @@ mod tests {
             let proven = verify(&less, head).ok();
             assert!(proven.is_none_or(|node| node.seq() != 5), "{at}");
             let mut strange = good.clone();
-            strange.nodes[at] = other[20].bytes().to_vec();
+            strange.nodes[at] = other[20].bytes().to_vec().into();
             assert!(verify(&strange, head).is_err(), "{at}");
         }
         assert!(verify(&good, &nodes[38]).is_err());

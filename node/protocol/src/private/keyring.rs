@@ -9,7 +9,8 @@ use super::{
     keys::{ReadKey, ReplicaKey},
     rotation::{Rotation, Wraps},
     seal::{
-        body_key, node_key, open_body, open_node, seal_body, seal_node, NodePlace, SealedError,
+        body_key, node_key, open_body, open_node, opening_of, seal_body, seal_node, NodePlace,
+        SealedError,
     },
     unsealed::Unsealed,
     wrap::{unwrap, wrap, WrapError, WrappedKey},
@@ -346,6 +347,7 @@ impl Keyring {
         Ok(Unsealed {
             node: open_node(key, bytes).map_err(PrivateOpenError::Sealed)?,
             body: write_messages(&body),
+            opening: Some(opening_of(key, bytes).map_err(PrivateOpenError::Sealed)?),
         })
     }
 

@@ -25,7 +25,8 @@ pub use keyring::{Keyring, PrivateOpenError, PrivateSealError, MAX_KEYS};
 pub use keys::{ReadKey, ReplicaKey};
 pub use rotation::{Rotation, Wraps, MAX_WRAPS};
 pub use seal::{
-    body_key, node_key, open_body, open_node, seal_body, seal_node, NodePlace, SealedError,
+    body_key, node_key, open_body, open_node, open_node_by, opening_of, seal_body, seal_node,
+    NodePlace, SealedError,
 };
 pub use unsealed::{Unsealed, UnsealedError};
 pub use wrap::{unwrap, WrapError, WrappedKey, MAX_WRAP_BYTES};

@@ -9,17 +9,20 @@ use super::keys::{keyed_hash, ReadKey, ReplicaKey, Secret};
 use crate::{
     cbor::{CborError, Reader, Writer},
     eip712::Domain,
-    log::{read_messages, write_messages, MAX_NODE_BYTES},
+    log::{read_messages, write_messages, Opening, MAX_NODE_BYTES},
     message::{Message, DOMAIN},
     Address, Digest,
 };
+use chacha20::{cipher::consts::U10, hchacha};
 use chacha20poly1305::{
     aead::{Aead, KeyInit, Payload},
-    XChaCha20Poly1305, XNonce,
+    ChaCha20Poly1305, Nonce, XChaCha20Poly1305, XNonce,
 };
 
 const SEALED: &str = "Sealed";
 const NONCE_BYTES: usize = 24;
+/// Bytes of the nonce from which XChaCha20 makes a key for one message.
+const SUBKEY_NONCE_BYTES: usize = 16;
 
 /// Where a body stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,6 +226,47 @@ pub fn open_node(key: &ReplicaKey, bytes: &[u8]) -> Result<Vec<u8>, SealedError>
     open(&sealed, keys, &node_aad(key.domain(), key.name()))
 }
 
+/// The opening of a sealed node: the key that XChaCha20 makes of the replica key and the node's nonce (HChaCha20). It opens
+/// this one node to whoever gets it, and says nothing of the replica key.
+///
+/// # Errors
+/// [`SealedError`] when the node is sealed with another key.
+pub fn opening_of(key: &ReplicaKey, bytes: &[u8]) -> Result<Opening, SealedError> {
+    let sealed = Sealed::read(bytes)?;
+    if sealed.name != key.name() {
+        return Err(SealedError::Key { name: sealed.name });
+    }
+    let nonce = sealed.nonce[..SUBKEY_NONCE_BYTES].into();
+    let subkey = hchacha::<U10>(key.cipher_key().as_slice().into(), nonce);
+    Ok(Opening(subkey.into()))
+}
+
+/// Opens a sealed node by its opening, without a key. Returns the bytes of the signed node in it.
+///
+/// Whether the nonce is the one that follows from the node cannot be seen without the key: members check that before they
+/// hold the node. What the seal holds is fixed all the same. A second opening of the same bytes would have to give the
+/// beginning that every node has, which is some hundred bits.
+///
+/// # Errors
+/// [`SealedError::Open`] when that does not open it.
+pub fn open_node_by(
+    opening: &Opening,
+    domain: &Domain,
+    bytes: &[u8],
+) -> Result<Vec<u8>, SealedError> {
+    let sealed = Sealed::read(bytes)?;
+    let cipher = ChaCha20Poly1305::new((&opening.0).into());
+    let mut nonce = Nonce::default();
+    nonce[4..].copy_from_slice(&sealed.nonce[SUBKEY_NONCE_BYTES..]);
+    let payload = Payload {
+        msg: sealed.sealed,
+        aad: &node_aad(domain, sealed.name),
+    };
+    cipher
+        .decrypt(&nonce, payload)
+        .map_err(|_| SealedError::Open)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +356,37 @@ mod tests {
             open_node(&replica, &writer.finish()),
             Err(SealedError::Nonce)
         );
+    }
+
+    #[test]
+    fn an_opening_opens_one_node_and_no_other() {
+        let replica = key().replica_key();
+        let [one, other] = ["one node", "another"].map(|text| text.as_bytes().to_vec());
+        let [sealed, beside] = [&one, &other].map(|node| seal_node(&replica, node).unwrap());
+        let opening = opening_of(&replica, &sealed).unwrap();
+        assert_eq!(open_node_by(&opening, &domain(), &sealed).unwrap(), one);
+        let elsewhere = Domain::new(1, Address([7; 20]));
+        for refused in [
+            open_node_by(&opening, &domain(), &beside),
+            open_node_by(&opening, &elsewhere, &sealed),
+        ] {
+            assert_eq!(refused, Err(SealedError::Open));
+        }
+        assert_ne!(opening, opening_of(&replica, &beside).unwrap());
+        let stranger = ReadKey::from_bytes([6; 32], &domain()).replica_key();
+        let name = replica.name();
+        assert_eq!(
+            opening_of(&stranger, &sealed),
+            Err(SealedError::Key { name })
+        );
+        for bit in 0..8 * sealed.len() {
+            let mut bytes = sealed.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                open_node_by(&opening, &domain(), &bytes).is_err(),
+                "bit {bit}"
+            );
+        }
     }
 
     #[test]

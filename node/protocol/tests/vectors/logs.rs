@@ -235,9 +235,11 @@ fn twin(good: &[u8]) -> Vec<u8> {
     [&good[..at + 32], &s, &[55 - signature.v]].concat()
 }
 
-fn proof_kind(error: SkipProofError) -> &'static str {
+pub fn proof_kind(error: SkipProofError) -> &'static str {
     match error {
-        SkipProofError::Form(_) | SkipProofError::Version { .. } => "form",
+        SkipProofError::Form(_)
+        | SkipProofError::Version { .. }
+        | SkipProofError::Opening { .. } => "form",
         SkipProofError::TooLong { .. } => "size",
         SkipProofError::Node(_) => "node",
         SkipProofError::Elsewhere { .. } => "elsewhere",
@@ -251,13 +253,15 @@ pub fn proofs() -> File {
     let (nodes, other) = (log(&key(1), 24, "hello"), log(&key(2), 24, "hello"));
     let head = nodes[23].digest();
     let make = |seq: u64| {
-        let bytes = |seq: u64| Some(nodes[seq as usize].bytes().to_vec());
+        let bytes = |seq: u64| Some(nodes[seq as usize].bytes().to_vec().into());
         SkipProof::make(&domain(), key(1).address(), 23, seq, bytes).unwrap()
     };
     let given = json!({"chain": domain().chain_id, "ring": hex(domain().ring), "head": hex(head)});
     let vector = |name: &str, bytes: &[u8], error: Option<&'static str>| {
         let verified = SkipProof::from_bytes(bytes).and_then(|proof| {
-            proof.verify(&domain(), head, |bytes| LogNode::open(bytes, &domain()))
+            proof.verify(&domain(), head, |node| {
+                LogNode::open(&node.block, &domain())
+            })
         });
         let shown = verified.map(|node| json!({"seq": node.seq(), "cid": node.cid().to_string(), "author": hex(node.author())}));
         Vector::new(name, bytes)
@@ -296,7 +300,7 @@ pub fn proofs() -> File {
         ),
         vector(
             "a node by another",
-            &changed(&|proof| proof.nodes[1] = other[20].bytes().to_vec()),
+            &changed(&|proof| proof.nodes[1] = other[20].bytes().to_vec().into()),
             Some("author"),
         ),
         vector(
@@ -306,7 +310,7 @@ pub fn proofs() -> File {
         ),
         vector(
             "bytes that are not a log node",
-            &changed(&|proof| proof.nodes[1] = vec![0xa0]),
+            &changed(&|proof| proof.nodes[1] = vec![0xa0].into()),
             Some("node"),
         ),
         vector("another version", &set(&good, 1, 2), Some("form")),

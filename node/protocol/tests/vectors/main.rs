@@ -42,6 +42,7 @@ fn files() -> Vec<File> {
         other::messages(),
         other::requests(),
         private::sealed(),
+        private::proofs(),
         private::wraps(),
     ]
 }

@@ -1,5 +1,6 @@
 //! Vectors of private rings: sealed nodes, and wrapped keys.
 
+use crate::logs::proof_kind;
 use crate::vector::{
     digest, domain, hex, key, message, place, set, spoilt_vectors, File, Nodes, Vector,
 };
@@ -9,10 +10,12 @@ use chacha20poly1305::{
 };
 use rings_protocol::{
     cbor::Writer,
+    cids::sha256,
     eip712::Domain,
+    log::{seal, ProofNode, SkipProof},
     private::{
-        open_node, seal_node, unwrap, Keyring, PrivateOpenError, ReadKey, Rotation, SealedError,
-        WrapError, WrappedKey,
+        open_node, opening_of, seal_node, unwrap, Keyring, PrivateOpenError, ReadKey, Rotation,
+        SealedError, Unsealed, WrapError, WrappedKey,
     },
 };
 use serde_json::{json, Value};
@@ -80,7 +83,7 @@ pub fn sealed() -> File {
     let good = log.0[1].bytes();
     let plain = open_node(&read_key().replica_key(), good).unwrap();
     // The body of node 1 in a node 0: the author signed it, but it was sealed for another place.
-    let moved = rings_protocol::log::seal(
+    let moved = seal(
         &Nodes::default(),
         log.0[1].content().body.clone(),
         vec![],
@@ -122,6 +125,107 @@ pub fn sealed() -> File {
         name: "sealed",
         about: "Sealed nodes of a private ring. Given are chain, ring and the read key, from which all other keys are derived.",
         fuzzed: Some("sealed"),
+        vectors,
+    }
+}
+
+/// A log that begins openly and is private from node 4 on, and what opens each node.
+fn half_sealed() -> Vec<ProofNode> {
+    let mut log = Nodes::default();
+    let mut steps = Vec::new();
+    for seq in 0..12 {
+        let body = [message("hello")];
+        let node = match seq < 4 {
+            true => seal(&log, body.to_vec(), vec![], None, &domain(), &key(1)).unwrap(),
+            false => {
+                let sealed = keyring().seal(&log, 0, &body, (vec![], None), &key(1));
+                sealed.unwrap()
+            }
+        };
+        let block = node.bytes().to_vec();
+        let opening = opening_of(&read_key().replica_key(), &block).ok();
+        assert_eq!(opening.is_some(), seq >= 4);
+        steps.push(ProofNode { block, opening });
+        log.0.push(node);
+    }
+    steps
+}
+
+pub fn proofs() -> File {
+    let steps = half_sealed();
+    let head = sha256(&steps[11].block);
+    let make = |seq: u64| {
+        let node = |seq: u64| steps.get(seq as usize).cloned();
+        SkipProof::make(&domain(), key(1).address(), 11, seq, node).unwrap()
+    };
+    let mut given = place();
+    given["head"] = hex(head);
+    let vector = |name: &str, bytes: &[u8], error: Option<&'static str>| {
+        let open = |node: &ProofNode| Unsealed::open_proven(node, &domain());
+        let verified = SkipProof::from_bytes(bytes);
+        let verified = verified.and_then(|proof| proof.verify(&domain(), head, open));
+        let shown = verified.map(|node| json!({"seq": node.seq(), "cid": node.cid().to_string(), "author": hex(node.author())}));
+        Vector::new(name, bytes)
+            .given(given.clone())
+            .read(shown.map_err(proof_kind), error)
+    };
+    let changed = |change: &dyn Fn(&mut SkipProof)| {
+        let mut proof = make(1);
+        change(&mut proof);
+        proof.to_bytes()
+    };
+    let good = make(1).to_bytes();
+    let opening = steps[11].opening.unwrap().0;
+    let at = good.windows(32).position(|part| part == opening).unwrap();
+    // The head of a byte string of 32 bytes is 0x58 0x20.
+    let short = [
+        &good[..at - 2],
+        &[0x58, 31],
+        &opening[..31],
+        &good[at + 32..],
+    ]
+    .concat();
+    let mut vectors = vec![
+        vector("node 1 of 12, which is open", &good, None),
+        vector("node 5 of 12, which is sealed", &make(5).to_bytes(), None),
+        vector("the head itself", &make(11).to_bytes(), None),
+        vector(
+            "what opens another node",
+            &changed(&|proof| proof.nodes[0].opening = steps[10].opening),
+            Some("node"),
+        ),
+        vector(
+            "nothing opens the head",
+            &changed(&|proof| proof.nodes[0].opening = None),
+            Some("node"),
+        ),
+        vector(
+            "nothing opens any node",
+            &changed(&|proof| proof.nodes.iter_mut().for_each(|node| node.opening = None)),
+            Some("node"),
+        ),
+        vector(
+            "an opening of a node that is open",
+            &changed(&|proof| proof.nodes.last_mut().unwrap().opening = steps[11].opening),
+            Some("node"),
+        ),
+        vector("an opening of 31 bytes", &short, Some("form")),
+        vector(
+            "a step is missing",
+            &changed(&|proof| drop(proof.nodes.remove(1))),
+            Some("broken"),
+        ),
+        vector(
+            "another chain",
+            &changed(&|proof| proof.chain = 1),
+            Some("elsewhere"),
+        ),
+    ];
+    vectors.extend(spoilt_vectors(&good, vector));
+    File {
+        name: "sealed-proofs",
+        about: "Proofs that a node belongs to a log of a private ring, for who has no key. Given are chain, ring and the digest of the log's head.",
+        fuzzed: Some("files"),
         vectors,
     }
 }

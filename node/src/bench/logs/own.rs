@@ -28,6 +28,10 @@ const BOUNDS: u32 = 300;
 const RECORD: usize = 1024;
 /// How often a log is opened.
 const OPENED: usize = 5;
+/// Nodes of the log beside which the longest is compared when it is opened.
+const SHORT: u64 = 1_000;
+/// From so many nodes on the space of one is a figure: a database grows by whole regions, which a shorter log does not fill.
+const SPACIOUS: u64 = 10_000;
 
 fn broken(error: MeasureError) -> ExitError {
     ExitError::internal("a log cannot be measured").because(error)
@@ -56,9 +60,10 @@ pub async fn measure(
     appends(&directory.join("append"), report).await?;
     drop(step);
     let step = out.step(format_args!("opening a log of {nodes} nodes"));
-    for count in [1_000, nodes] {
-        opens(&directory.join(count.to_string()), count, report).await?;
+    if nodes != SHORT {
+        opens(&directory.join("short"), SHORT, report).await?;
     }
+    opens(&directory.join("long"), nodes, report).await?;
     drop(step);
     Ok(())
 }
@@ -90,6 +95,7 @@ async fn appends(directory: &Path, report: &mut BenchReport) -> Result<(), ExitE
         0.6,
     ));
     let all = timed(&files, ROUNDS, WRITERS).await?;
+    files.close().await;
     report.add(Row::at_least(
         format!("append, durable, {WRITERS} writers of one log"),
         per_second(all) * WRITERS as f64,
@@ -154,6 +160,7 @@ async fn opens(directory: &Path, nodes: u64, report: &mut BenchReport) -> Result
         let files = files.await.map_err(broken)?;
         let empty = on_disk(directory)?;
         files.grow(nodes, PAYLOAD).await.map_err(broken)?;
+        files.close().await;
         empty
     };
     let mut times = Vec::new();
@@ -163,6 +170,7 @@ async fn opens(directory: &Path, nodes: u64, report: &mut BenchReport) -> Result
         let files = files.await.map_err(broken)?;
         let tip = files.tip(key()?.address()).map_err(broken)?;
         times.push(began.elapsed());
+        files.close().await;
         if tip.map(|tip| tip.seq + 1) != Some(nodes) {
             return Err(ExitError::internal("the log is not whole"));
         }
@@ -172,10 +180,32 @@ async fn opens(directory: &Path, nodes: u64, report: &mut BenchReport) -> Result
         median(&times),
         Some(50.0),
     ));
-    let beside = on_disk(directory)?.saturating_sub(before) as f64 / nodes as f64 - PAYLOAD as f64;
+    if nodes >= SPACIOUS {
+        space(directory, (before, nodes), report).await?;
+    }
+    Ok(())
+}
+
+/// The space of a node on disk: while the databases hold free space for what comes, and when they have given it back.
+async fn space(
+    directory: &Path,
+    (before, nodes): (u64, u64),
+    report: &mut BenchReport,
+) -> Result<(), ExitError> {
+    let beside = |now: u64| now.saturating_sub(before) as f64 / nodes as f64 - PAYLOAD as f64;
     report.add(Row::number(
-        format!("space of a node beside its payload, of {nodes}"),
-        beside,
+        format!("space of a node beside its payload, of {nodes}, with free space of the databases"),
+        beside(on_disk(directory)?),
+        "bytes",
+        None,
+    ));
+    let files = LogFiles::open(directory, key()?, domain());
+    let files = files.await.map_err(broken)?;
+    files.shrink().await.map_err(broken)?;
+    files.close().await;
+    report.add(Row::number(
+        format!("space of a node beside its payload, of {nodes}, without it"),
+        beside(on_disk(directory)?),
         "bytes",
         Some(300.0),
     ));

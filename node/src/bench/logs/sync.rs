@@ -92,6 +92,7 @@ async fn write(dir: &RingDir, file: &RingFile, nodes: u64, out: Out) -> Result<u
     let files = LogFiles::of_member(&config, file.chain_id).await;
     let files = files.map_err(failed)?;
     let bytes = files.grow(nodes, PAYLOAD).await.map_err(failed)?;
+    files.close().await;
     let path = dir.member(OTHER).config();
     let quota = format!(
         "[store]\nauthor_daily_nodes = {}\nauthor_daily_bytes = {}\n",

@@ -13,11 +13,14 @@ use super::{
 };
 use crate::{
     core::CoreError,
+    late_store::{settle, LateStore, SettleError},
     ring_keys::{KeyError, RingKeys},
+    state::ReceivedNode,
 };
 use rings_api::StoreWorkError;
 use rings_protocol::{
-    journal::{prepare_round, Round, Sealing},
+    journal::{prepare_round, Prepared, Round, Sealing},
+    log::LogNode,
     private::LogForm,
 };
 use rings_store::{archive_of, import_car, open_on, read_small_file, Block, BlockKey, Pin};
@@ -28,7 +31,7 @@ const FAULT_COUNT: u64 = 320;
 /// Rounds of a scenario.
 const ROUNDS: u8 = 3;
 /// Steps of a round.
-const STEPS: u8 = 7;
+const STEPS: u8 = 8;
 /// Where the copy of the other's log begins, and how many of its nodes come in a round.
 const HEAD: usize = 6;
 const RANGE: usize = 4;
@@ -45,6 +48,8 @@ enum Failure {
     Work(#[from] StoreWorkError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Settle(#[from] SettleError),
 }
 
 /// What somebody was told.
@@ -67,6 +72,8 @@ struct Told {
 /// The two databases, open.
 struct Machine {
     store: Arc<dyn BlockStore>,
+    /// The same, which takes the blocks of log nodes late.
+    late: Arc<LateStore>,
     state: Arc<MemberState>,
 }
 
@@ -103,10 +110,15 @@ impl Disks {
     }
 
     async fn open(&self) -> Result<Machine, Failure> {
-        Ok(Machine {
-            store: open_on(Arc::new(self.blocks.clone())).await?,
+        let store = open_on(Arc::new(self.blocks.clone())).await?;
+        let late = Arc::new(LateStore::new(store));
+        let machine = Machine {
+            store: Arc::clone(&late) as Arc<dyn BlockStore>,
+            late,
             state: Arc::new(MemberState::open_on(self.state.clone(), &identity())?),
-        })
+        };
+        settle(&machine.state, &*machine.store).await?;
+        Ok(machine)
     }
 }
 
@@ -121,19 +133,31 @@ impl Machine {
             3 => self.page(n, told).await,
             4 => self.collect(n).await,
             5 => self.take_over(n, told).await,
-            _ => self.rotate(n, told).await,
+            6 => self.rotate(n, told).await,
+            _ => Ok(self.late.put_waiting().await?),
         }
+    }
+
+    /// As the core ends a round: one transaction, and the store gets the blocks later.
+    fn write(
+        &self,
+        round: (Option<&Prepared>, &[ReceivedNode]),
+        node: Option<&LogNode>,
+    ) -> Result<(), Failure> {
+        let block = node.map(|node| Block::new(node.cid(), node.bytes().to_vec().into()));
+        let blocks: Vec<_> = block.into_iter().collect::<Result<_, _>>()?;
+        let taken = self.late.take(&blocks).expect("they are few");
+        self.state.append_with((round.0, round.1, &[]), &taken)?;
+        self.late.written(taken);
+        Ok(())
     }
 
     async fn append(&self, n: u8, told: &mut Told) -> Result<(), Failure> {
         let _lease = self.store.lease();
         let result = Digest([n; 32]);
         let prepared = sign(&self.state, draft(n, result))?;
-        if let Some((node, _)) = prepared.to_store() {
-            let block = Block::new(node.cid(), node.bytes().to_vec().into())?;
-            self.store.put(vec![block]).await?;
-        }
-        self.state.append(Some(&prepared), &[], &[])?;
+        let node = prepared.to_store().map(|(node, _)| node);
+        self.write((Some(&prepared), &[]), node)?;
         // Only now it is sent.
         let (node, _) = prepared
             .committed()
@@ -197,9 +221,7 @@ impl Machine {
         let next = begun.map_or(HEAD, |tip| tip.seq as usize + 1);
         let end = HEAD + RANGE * usize::from(n);
         for node in nodes.get(next..end).unwrap_or_default() {
-            let block = Block::new(node.cid(), node.bytes().to_vec().into())?;
-            self.store.put(vec![block]).await?;
-            self.state.append(None, &[received(node)], &[])?;
+            self.write((None, &[received(node)]), Some(node))?;
             told.held = told.held.max(node.seq());
         }
         Ok(())
