@@ -9,7 +9,7 @@
 
 use super::{
     args::PlaceArgs,
-    exit::ExitError,
+    exit::{ExitError, ExitStatus},
     ringdir::{MemberEntry, RingDir, RingFile},
     up::check_chain,
     votes::answering,
@@ -32,29 +32,39 @@ pub struct Place {
     pub dir: Option<RingDir>,
     /// One for each member whose URL is known.
     pub clients: Vec<Client>,
+    /// Why members that the options name cannot be asked.
+    pub silent: Vec<ExitError>,
     /// The chain, if it has been connected to already.
     connected: Option<Chain>,
 }
 
 impl Place {
-    /// The ring that the options name.
+    /// The ring that the options name. A member that does not answer is left out, if another one does.
     ///
     /// # Errors
-    /// Status 2 when there is no ring, 5 when the chain cannot be asked.
+    /// Status 2 when there is no ring, 5 when the chain, or none of the members that are named, can be asked.
     pub async fn of(args: &PlaceArgs) -> Result<Self, ExitError> {
         let (Some(url), Some(ring)) = (&args.rpc, args.ring) else {
             return Self::of_dir(args.dir.dir());
         };
         let chain = Chain::connect(url).await?;
         let mut file = from_chain(&chain, url, ring, None).await?;
-        let mut clients = Vec::with_capacity(args.members.len());
+        let (mut clients, mut silent) = (Vec::with_capacity(args.members.len()), Vec::new());
         for url in &args.members {
-            clients.push(locate(&mut file, url, None).await?.0);
+            match locate(&mut file, url, None).await {
+                Ok((client, _)) => clients.push(client),
+                Err(error) if error.status() == ExitStatus::Unavailable => silent.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if clients.is_empty() && !silent.is_empty() {
+            return Err(silent.swap_remove(0));
         }
         Ok(Self {
             file,
             dir: None,
             clients,
+            silent,
             connected: Some(chain),
         })
     }
@@ -69,6 +79,7 @@ impl Place {
             clients: dir.clients(&file)?,
             file,
             dir: Some(dir),
+            silent: Vec::new(),
             connected: None,
         })
     }

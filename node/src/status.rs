@@ -136,6 +136,9 @@ pub(super) struct UnreachableBy {
 /// When there is no ring, or its chain is another one.
 pub async fn status(args: ShowArgs, out: Out) -> Result<(), ExitError> {
     let place = Place::of(&args.place).await?;
+    for failure in &place.silent {
+        out.warn(failure);
+    }
     let view = View::of(&place).await?;
     match args.json {
         true => out.json(&view),

@@ -1,11 +1,13 @@
 // The recovery line: one line of text with which a ring is joined, and found again. docs/client-rings.md, "The recovery line".
 
-import { bytesToHex, hexToBytes, isAddress } from 'viem'
+import { bytesToHex, hexToBytes, isAddress, keccak256, stringToBytes } from 'viem'
 import { must } from './bytes.js'
 
 const NAME = 'rings:1?'
 const ONCE = ['chain', 'rpc', 'ring', 'keeper']
 const MAX_KEYS = 256
+const SUM = '&sum='
+const SUM_DIGITS = 8
 
 /** The line of a ring: `{chainId, rpc, ring, keeper, replicas: [URL], keys?: [{epoch?, secret}]}`, with `key` (32 bytes) in place of the
  *  keys where there is one with which the ring began. A key without an epoch only opens. */
@@ -16,7 +18,22 @@ export function writeRecoveryLine({ chainId, rpc, ring, keeper, replicas, key, k
     const end = epoch === undefined ? '.old' : epoch === 0 ? '' : `.${epoch}`
     values.push(['key', bytesToHex(secret).slice(2) + end])
   }
-  return NAME + values.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
+  const line = NAME + values.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
+  return line + SUM + sum(line)
+}
+
+/** The first four bytes of the keccak-256 of all that stands before it. */
+function sum(line) {
+  return keccak256(stringToBytes(line)).slice(2, 2 + SUM_DIGITS)
+}
+
+/** The line without its sum. A line that was cut has none: without its key, what is written would not be sealed. */
+function summed(text) {
+  const at = text.lastIndexOf(SUM)
+  const found = at < 0 ? '' : text.slice(at + SUM.length)
+  must(found.length >= SUM_DIGITS, 'recovery line', `it ends early; copy the whole line, which ends with sum= and ${SUM_DIGITS} digits`)
+  must(found === sum(text.slice(0, at)), 'recovery line', 'it is not as it was made; copy the whole line again')
+  return text.slice(0, at)
 }
 
 /** Reads a recovery line. What is missing, unknown or malformed is named. */
@@ -26,7 +43,7 @@ export function readRecoveryLine(line) {
   const found = new Map()
   const replicas = []
   const keys = []
-  for (const pair of text.slice(NAME.length).split('&')) {
+  for (const pair of summed(text).slice(NAME.length).split('&')) {
     const [name, value] = part(pair)
     if (name === 'replica') replicas.push(url(name, value))
     else if (name === 'key' && keys.length < MAX_KEYS) keys.push(readKey(value))

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { secp256k1 } from '@noble/curves/secp256k1'
 import { base58btc } from 'multiformats/bases/base58'
-import { bytesToHex } from 'viem'
+import { bytesToHex, keccak256, stringToBytes } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import {
   InvalidError, Keyring, Log, ReadKey, ReplicaKey, causal, decryptKey, encryptKey, newKey, publicKeyOf, readRecoveryLine,
@@ -46,15 +46,21 @@ test('a recovery line is read as it was written, and what is wrong with one is n
   assert.deepEqual(readRecoveryLine(` ${text}\n`), { ...ring, keys: [{ epoch: 0, secret: ring.key }] })
   const { key, ...open } = ring
   const rotated = { ...open, keys: [{ secret: key }, { epoch: 0, secret: key }, { epoch: 7, secret: new Uint8Array(32).fill(8) }] }
-  assert.ok(writeRecoveryLine(rotated).endsWith('07.old&key=' + '07'.repeat(32) + '&key=' + '08'.repeat(32) + '.7'))
+  assert.ok(writeRecoveryLine(rotated).includes('07.old&key=' + '07'.repeat(32) + '&key=' + '08'.repeat(32) + '.7&sum='))
   assert.deepEqual(readRecoveryLine(writeRecoveryLine(rotated)), { ...rotated, key: rotated.keys[2].secret })
   assert.deepEqual(readRecoveryLine(writeRecoveryLine(open)), open)
+  for (let end = 'rings:1?'.length; end < text.length; end++) {
+    assert.throws(() => readRecoveryLine(text.slice(0, end)), /ends early/, text.slice(0, end))
+  }
+  assert.throws(() => readRecoveryLine(text.replace('31337', '31338')), /not as it was made/)
+  const [body] = text.split('&sum=')
+  const summed = line => `${line}&sum=${keccak256(stringToBytes(line)).slice(2, 10)}`
   const wrong = [
-    'rings:2?chain=1', text.replace('chain=31337', 'chain=0x1'), text.replace('&keeper', '&other'), text + '&ring=0x',
-    text.replace('ring=0x', 'ring='), text.replace(/&rpc=[^&]*/, ''), text.replace('http%3A', 'ftp%3A'), text.slice(0, -1),
-    text.replace(/&replica=[^&]*/g, ''), text + '&x=%'
+    'rings:2?chain=1', body.replace('chain=31337', 'chain=0x1'), body.replace('&keeper', '&other'), body + '&ring=0x',
+    body.replace('ring=0x', 'ring='), body.replace(/&rpc=[^&]*/, ''), body.replace('http%3A', 'ftp%3A'), body.slice(0, -1),
+    body.replace(/&replica=[^&]*/g, ''), body + '&x=%'
   ]
-  for (const each of wrong) assert.throws(() => readRecoveryLine(each), InvalidError, each)
+  for (const each of wrong) assert.throws(() => readRecoveryLine(summed(each)), InvalidError, each)
 })
 
 test('a wrapped key comes out for its owner and its ring only', () => {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Processes, runs or executions in one page when the caller gives no limit.
 const DEFAULT_PAGE: u32 = 50;
 /// The same at most.
-const MAX_PAGE: u32 = 256;
+pub const MAX_PAGE: u32 = 256;
 
 /// Parameters of `rings_createProcess`.
 #[derive(Debug, Clone, JsonSchema, Serialize, Deserialize)]

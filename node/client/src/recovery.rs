@@ -1,9 +1,17 @@
 //! The recovery line: all that is needed to find a ring and to read it, as one line of text.
+//!
+//! The key stands near its end, which is what a careless copy loses. Without it, what somebody writes would not be sealed, and an
+//! earlier key than the last one would seal what those who have left can read. So the line ends with a sum of all before
+//! it, and a line without it, or with another, is refused.
 
-use rings_protocol::{eip712::Domain, private::ReadKey, Address};
+use rings_protocol::{cids::keccak256, eip712::Domain, private::ReadKey, Address};
 use std::{fmt, str::FromStr};
 
 const SCHEME: &str = "rings:1?";
+/// Before the sum: the first bytes of the keccak-256 of all that stands before this, as hexadecimal digits.
+const SUM: &str = "&sum=";
+/// Bytes of the sum.
+const SUM_BYTES: usize = 4;
 /// Behind a key that only opens.
 const OLD: &str = ".old";
 /// Most URLs of replicas.
@@ -51,6 +59,14 @@ pub enum RecoveryError {
     /// It does not begin as one.
     #[error("this is not a recovery line, which begins with {SCHEME}; it is printed when a ring is made")]
     Scheme,
+    /// Its end is not there.
+    #[error(
+        "the recovery line ends early; copy the whole line, which ends with `sum=` and 8 digits"
+    )]
+    Cut,
+    /// Its sum is another.
+    #[error("the recovery line is not as it was made; copy the whole line again")]
+    Sum,
     /// A part of it is missing, malformed, twice there or unknown.
     #[error("{name} in the recovery line is missing, malformed or unknown; copy the whole line")]
     Part {
@@ -92,7 +108,23 @@ impl RecoveryLine {
                 None => line.push_str(OLD),
             }
         }
-        line
+        let sum = sum(&line);
+        line + SUM + &sum
+    }
+}
+
+/// What stands behind [`SUM`] in a line that begins so.
+fn sum(line: &str) -> String {
+    hex::encode(&keccak256(line.as_bytes()).0[..SUM_BYTES])
+}
+
+/// The line without its sum, if that is right.
+fn summed(text: &str) -> Result<&str, RecoveryError> {
+    let (line, found) = text.rsplit_once(SUM).ok_or(RecoveryError::Cut)?;
+    match found {
+        found if found == sum(line) => Ok(line),
+        found if found.len() < 2 * SUM_BYTES => Err(RecoveryError::Cut),
+        _ => Err(RecoveryError::Sum),
     }
 }
 
@@ -100,11 +132,11 @@ impl FromStr for RecoveryLine {
     type Err = RecoveryError;
 
     fn from_str(text: &str) -> Result<Self, RecoveryError> {
-        let parts = text
-            .trim()
-            .strip_prefix(SCHEME)
-            .filter(|_| text.len() <= MAX_LINE);
-        let parts = parts.ok_or(RecoveryError::Scheme)?;
+        let text = text.trim();
+        if !text.starts_with(SCHEME) || text.len() > MAX_LINE {
+            return Err(RecoveryError::Scheme);
+        }
+        let parts = &summed(text)?[SCHEME.len()..];
         let (mut chain, mut rpc, mut ring, mut keeper) = (None, None, None, None);
         let (mut replicas, mut keys) = (Vec::new(), Vec::new());
         for part in parts.split('&') {
@@ -232,9 +264,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_strange_is_named() {
+    fn no_part_of_a_line_is_a_line() {
         let text = line().to_line();
-        let wrong = |text: &str| text.parse::<RecoveryLine>().unwrap_err().to_string();
+        for end in SCHEME.len()..text.len() {
+            let cut = text[..end].parse::<RecoveryLine>();
+            assert_eq!(cut.unwrap_err(), RecoveryError::Cut, "{end}");
+        }
+        let other = text.replace("chain=31337", "chain=31338");
+        assert_eq!(
+            other.parse::<RecoveryLine>().unwrap_err(),
+            RecoveryError::Sum
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_strange_is_named() {
+        let text = summed(&line().to_line()).unwrap().to_owned();
+        let wrong = |text: &str| {
+            let line = format!("{text}{SUM}{}", sum(text));
+            line.parse::<RecoveryLine>().unwrap_err().to_string()
+        };
         assert!(wrong("http://x").contains("rings:1?"));
         assert!(wrong(&text.replace("&keeper=", "&keeper=0")).contains("keeper"));
         assert!(wrong(&text.replace("&ring=", "&wring=")).contains("wring"));

@@ -119,6 +119,26 @@ impl RingDir {
         self.anvil().exists() || self.root.join("members").exists()
     }
 
+    /// Refuses a directory that has data of members and no `ring.json`, as `rings restore` leaves it. `rings up` writes `ring.json`
+    /// before it starts a member, so no start that was interrupted leaves such a directory.
+    ///
+    /// # Errors
+    /// Status 2 when it is one.
+    pub fn refuse_data_without_ring(&self) -> Result<(), ExitError> {
+        let holds = |member: &MemberDir| {
+            let entries = fs::read_dir(member.data()).into_iter().flatten();
+            entries.flatten().next().is_some()
+        };
+        let Some(member) = self.member_dirs().into_iter().find(holds) else {
+            return Ok(());
+        };
+        let (root, data) = (self.root.display(), member.data());
+        Err(ExitError::usage(format!(
+            "{root} has data of members and no ring.json, as a backup has that was put back: move {} to where that member runs, or restore into the directory of the ring",
+            data.display()
+        )))
+    }
+
     /// Removes the ring and nothing else: the directory itself goes if nothing else is in it.
     ///
     /// # Errors
@@ -174,13 +194,15 @@ impl RingDir {
     /// # Errors
     /// As [`RingDir::find`], and when there is no ring.
     pub fn read(&self) -> Result<RingFile, ExitError> {
-        self.find()?.ok_or_else(|| {
-            let root = self.root.display();
-            ExitError::usage(match self.has_remains() {
+        if let Some(file) = self.find()? {
+            return Ok(file);
+        }
+        self.refuse_data_without_ring()?;
+        let root = self.root.display();
+        Err(ExitError::usage(match self.has_remains() {
                 true => format!("the start of a ring in {root} was interrupted; `rings up` starts it again"),
                 false => format!("there is no ring in {root}; start one with `rings up`, or name its directory with --dir"),
-            })
-        })
+            }))
     }
 
     /// Writes `ring.json`, whole or not at all.

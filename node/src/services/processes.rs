@@ -15,7 +15,7 @@ use crate::{
 use rings_api::{
     processes::{
         GetProcessParams, ListExecutionsParams, ListProcessesParams, ProcessState, ProcessView,
-        RunState,
+        RunState, MAX_PAGE,
     },
     Client, ClientError,
 };
@@ -154,9 +154,12 @@ pub async fn show(args: ProcessShowArgs, out: Out) -> Result<(), ExitError> {
         ))?;
         let of_event = ListExecutionsParams {
             event: Some(run.event),
-            limit: None,
+            limit: Some(MAX_PAGE),
         };
-        for execution in member.list_executions(&of_event).await?.executions {
+        let mut executions = member.list_executions(&of_event).await?.executions;
+        // The event may have started other processes too.
+        executions.retain(|execution| execution.installation == shown.process.installation);
+        for execution in executions {
             let node = execution.node.unwrap_or_default();
             let state = serde_json::to_value(execution.state).unwrap_or_default();
             let state = state.as_str().unwrap_or_default();

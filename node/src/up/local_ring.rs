@@ -110,6 +110,7 @@ impl LocalRing {
         let mut ports = Ports::default();
         let mut file = match self.dir.find()? {
             None => {
+                self.dir.refuse_data_without_ring()?;
                 self.end_remains().await?;
                 self.create(plan, &mut ports).await?
             }

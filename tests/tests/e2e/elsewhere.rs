@@ -1,7 +1,7 @@
 //! Rings that others run: a directory from the chain alone, and looking at one without any directory.
 
 use super::quick::wc;
-use rings_tests::{program, Anvil, Ring};
+use rings_tests::{free_port, program, Anvil, Ring};
 use serde_json::Value;
 use std::fs;
 
@@ -85,6 +85,12 @@ fn a_ring_of_others_is_joined_and_looked_at_from_the_chain() {
         let line = look(&[&["gate", "show", unknown][..], member].concat()).refused(2);
         assert!(line.contains(unknown), "{line}");
     }
+    // One that does not answer hides nothing of the others.
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let some = ["status", "--json", "--member", &nobody, "--member", &url(1)];
+    let status: Value = serde_json::from_slice(&look(&some).ok()).unwrap();
+    assert_eq!(status["members"][1]["following"], true, "{status}");
+    look(&["status", "--member", &nobody]).refused(5);
     let wrong = ring
         .rings(["status", "--rpc", &rpc, "--ring", unknown])
         .refused(2);

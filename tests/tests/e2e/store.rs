@@ -203,6 +203,7 @@ fn a_restored_member_does_not_contradict_what_it_signed() {
         ring.result("wc", format!("after {n}\n").as_bytes());
     }
     let length = ring.log(3, 3).nodes.len();
+    nothing_is_started_over_a_backup(&ring, &backup);
     ring.kill(&[3]);
     let refused = ring.rings(["restore"]).arg(&backup).refused(2);
     assert!(refused.contains("data"), "{refused}");
@@ -249,6 +250,21 @@ fn a_restored_member_does_not_contradict_what_it_signed() {
         "{seen:?} {length}"
     );
     ring.rings(["store", "check"]).ok();
+}
+
+/// A directory that was put back has members and no ring: no command takes it for a start that was interrupted.
+fn nothing_is_started_over_a_backup(ring: &Ring, backup: &Path) {
+    let elsewhere = ring.file("elsewhere");
+    let restored = ring.rings(["restore", "--dir"]).arg(&elsewhere);
+    restored.arg(backup).ok();
+    let config = elsewhere.join("members/0/config.toml");
+    let before = fs::read(&config).unwrap();
+    for command in ["status", "up"] {
+        let call = ring.rings([command, "--dir"]).arg(&elsewhere);
+        let told = call.refused(2);
+        assert!(told.contains("backup"), "{command}: {told}");
+    }
+    assert_eq!(fs::read(&config).unwrap(), before);
 }
 
 /// Votes that are asked for cost nothing: with no quota at all the ring works, and everybody holds all logs.
