@@ -55,7 +55,7 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let plans = plans(&ring, &desk, args).await?;
     let Some(first) = plans.first() else {
         return Err(ExitError::usage(format!(
-            "no process starts with event {} of instance {}; `rings process create` makes one",
+            "no process starts with event {} of instance {}; look for both in `rings process list` and `rings service list`, or make one with `rings process create`",
             args.event, args.instance
         )));
     };

@@ -53,7 +53,12 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeystoreError> {
         return read.map_err(failed).map(|_| text);
     }
     let mut file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    let found = file.metadata().map_err(failed)?;
+    if found.is_dir() {
+        // Its mode is nothing to complain about.
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    let mode = found.mode() & 0o777;
     if mode & OTHERS != 0 {
         let path = path.into();
         return Err(KeystoreError::Permissions { path, mode });

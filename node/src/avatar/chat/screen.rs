@@ -91,6 +91,10 @@ impl ChatView for Screen {
     fn show(&mut self, event: &ChatEvent) {
         match event {
             ChatEvent::Message(line) => {
+                // What was noted before is answered by now.
+                if line.mine {
+                    self.note.clear();
+                }
                 let line = ChatLine {
                     name: escape_for_terminal(line.name.clone()),
                     text: escape_for_terminal(line.text.clone()),
@@ -104,7 +108,13 @@ impl ChatView for Screen {
             ChatEvent::State {
                 avatar, seq, state, ..
             } => advance(&mut self.lines, (*avatar, *seq), *state),
-            ChatEvent::People { people, .. } => self.people.clone_from(people),
+            ChatEvent::People { people, asked } => {
+                self.people.clone_from(people);
+                if *asked {
+                    let shown: Vec<_> = people.iter().map(ToString::to_string).collect();
+                    self.note = escape_for_terminal(shown.join("; "));
+                }
+            }
             ChatEvent::Note { text } => self.note = escape_for_terminal(text.clone()),
             ChatEvent::Draft(draft) => self.draft.clone_from(draft),
         }
