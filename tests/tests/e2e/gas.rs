@@ -13,5 +13,8 @@ fn a_flush_costs_less_than_an_entry_point_with_its_account() {
     let ways: Value = serde_json::from_str(&compared).unwrap();
     let later = |way: usize| ways[way]["later"][0].as_u64().unwrap();
     let [flush, safe, entry_point, bare] = [0, 1, 2, 3].map(later);
-    assert!(bare < safe && safe < flush && flush < entry_point, "{compared}");
+    assert!(
+        bare < safe && safe < flush && flush < entry_point,
+        "{compared}"
+    );
 }
