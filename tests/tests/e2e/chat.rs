@@ -244,6 +244,16 @@ fn two_devices_are_one_person_and_a_key_on_two_devices_is_noticed() {
     let mut one = room.enters(0, "a", "alice");
     let mut two = room.enters(1, "b", "bob");
     let mut three = room.enters(2, "c", "alice");
+    // Bob has to know Alice before somebody else takes her name.
+    two.sees("alice is known", |line| {
+        let event = event(line);
+        let mut people = event["people"].as_array()?.iter();
+        let is_alice = |person: &&Value| {
+            let name = person["name"].as_str().unwrap_or_default();
+            person["avatars"][0] == json!(alice) && name.starts_with("alice")
+        };
+        people.find(is_alice).map(drop)
+    });
     // Anybody can call itself alice; it is told apart.
     three.types("It is me, Alice.");
     let claimed = hears(&mut two, "It is me, Alice.");

@@ -3,6 +3,7 @@
 use super::quick::wc;
 use rings_tests::{Call, Ring};
 use serde_json::Value;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 fn keeping(ring: &Ring) -> Value {
     let shown = ring.rings(["ring", "show", "--json"]).ok();
@@ -45,6 +46,7 @@ fn what_a_change_brings_is_said_before_it_and_the_keeping_is_handed_on() {
     let key = ring.file("keeper.key");
     let made = Call::new(rings_tests::Program::Honest).args(["key", "new", "--light", "--out"]);
     let password = ring.write("password", "correct horse battery staple");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     let made = made.arg(&key).arg("--password-file").arg(&password).text();
     let heir = made.trim();
     ring.eth(

@@ -21,8 +21,10 @@ fn move_key(ring: &Ring, url: &str, lines: &str) {
     let path = dir.join("config.toml");
     let mut config: toml::Table = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     config.remove("key").expect("it had its key");
-    let signer = format!("\n[signer]\nurl = \"{url}\"\naddress = \"{address}\"\n{lines}");
-    fs::write(&path, config.to_string() + &signer).unwrap();
+    let signer = format!("url = \"{url}\"\naddress = \"{address}\"\n{lines}");
+    let signer: toml::Table = toml::from_str(&signer).unwrap();
+    config.insert("signer".into(), signer.into());
+    fs::write(&path, config.to_string()).unwrap();
 }
 
 /// A certificate for localhost, and the key to it.
@@ -61,7 +63,7 @@ fn a_member_whose_key_a_signer_has_votes_registers_and_loses_nothing_while_it_is
         key: own_key,
         clients: client.clone(),
     };
-    let mut signer = Signer::start(&ring.file("signer"), &[key.clone()], Some(tls));
+    let mut signer = Signer::start(&ring.file("signer"), std::slice::from_ref(&key), Some(tls));
     let shown = |path: &Path| path.display().to_string();
     let lines = format!(
         "authority = \"{}\"\ncertificate = \"{}\"\nprivate_key = \"{}\"\n",
