@@ -428,7 +428,7 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 /// All methods, in the document's order.
-const METHODS: [&str; 24] = [
+const METHODS: [&str; 25] = [
     openrpc::STATUS,
     openrpc::GET_RING,
     openrpc::GET_GATE,
