@@ -123,15 +123,6 @@ pub(crate) fn split(joined: &Multiaddr) -> Vec<Multiaddr> {
     addresses
 }
 
-/// The peer id that stands behind addresses on chain, if one does.
-pub(crate) fn named_peer(joined: &[u8]) -> Option<PeerId> {
-    let joined = Multiaddr::try_from(joined.to_vec()).ok()?;
-    match joined.iter().last()? {
-        Protocol::P2p(peer) => Some(peer),
-        _ => None,
-    }
-}
-
 /// Reads the addresses of a peer. They come from other people, so addresses that cannot be used are ignored.
 pub(crate) fn forms(peer: &PeerId, addresses: &[Vec<u8>], limit: usize) -> Forms {
     let mut forms = Forms::default();
@@ -224,6 +215,7 @@ pub(crate) fn listen_error(address: &Multiaddr, source: std::io::Error) -> Netwo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::named_peer;
     use proptest::prelude::*;
 
     fn read(peer: &PeerId, texts: &[&str]) -> Forms {

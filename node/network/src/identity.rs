@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use libp2p::identity::{secp256k1, DecodingError, Keypair, PublicKey};
+use libp2p::multiaddr::Protocol;
+use libp2p::Multiaddr;
 use zeroize::Zeroizing;
 
 /// The name of a peer: its secp256k1 public key, encoded without hashing, "16Uiu2HA…".
@@ -55,7 +57,7 @@ impl PeerId {
     /// # Errors
     /// If the bytes are not a point on the curve.
     pub fn of_member(public_key: &[u8; 33], announced: &[u8]) -> Result<Self, PeerIdError> {
-        match crate::address::named_peer(announced) {
+        match named_peer(announced) {
             Some(peer) => Ok(Self(peer)),
             None => Self::from_public_key(public_key),
         }
@@ -106,6 +108,15 @@ impl FromStr for PeerId {
             text: text.to_owned(),
             source: Box::new(error),
         })
+    }
+}
+
+/// The peer id that stands behind addresses on chain, if one does.
+pub(crate) fn named_peer(joined: &[u8]) -> Option<libp2p::PeerId> {
+    let joined = Multiaddr::try_from(joined.to_vec()).ok()?;
+    match joined.iter().last()? {
+        Protocol::P2p(peer) => Some(peer),
+        _ => None,
     }
 }
 

@@ -307,7 +307,7 @@ mod tests {
         let expected = format!("/ip4/198.51.100.1/tcp/1, /ip4/10.1.2.3/tcp/1/p2p/{peer}");
         assert_eq!(text, Some(expected));
         assert_eq!(address_text(&joined(&[], Some(&peer))), None);
-        let alone = crate::address::named_peer(&joined(&[], Some(&peer)));
+        let alone = crate::identity::named_peer(&joined(&[], Some(&peer)));
         assert_eq!(alone, Some(peer.0));
         let long = vec![vec![0; 100]; 3];
         assert!(joined(&long, Some(&peer)).len() <= MAX_ANNOUNCED_BYTES);
