@@ -167,8 +167,8 @@ impl LogCopies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{log::Log, ReadKey, Said};
-    use rings_protocol::crypto::SecretKey;
+    use crate::{chat::Said, log::Log};
+    use rings_protocol::{crypto::SecretKey, private::ReadKey};
 
     fn key(n: u8) -> SecretKey {
         SecretKey::from_bytes(&[n; 32]).unwrap()

@@ -42,7 +42,8 @@ fn is_due(node: &LogNode, waiting: &HashSet<Digest>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Domain, Log, Secrecy, SecretKey};
+    use crate::log::{Log, Secrecy};
+    use rings_protocol::{crypto::SecretKey, eip712::Domain};
 
     #[test]
     fn an_answer_comes_behind_its_question_whatever_the_clocks_say() {

@@ -9,6 +9,7 @@ mod error;
 mod host;
 mod http;
 mod instances;
+mod launch;
 mod program;
 mod spawner;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 
 pub use error::ConnectorError;
 pub use instances::Instances;
+pub use launch::{launcher, Launcher};
 pub use program::become_connector;
 
 use crate::config::ConnectorsConfig;
@@ -27,20 +29,11 @@ use rings_process::{
     external::{read, Call, Secrets},
     service::Task,
 };
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// The name of the built-in connector.
 pub const HTTP: &str = rings_process::runners::HTTP;
-
-/// How a program is started: through a program that ends it when this process is gone, and its first arguments.
-pub type Launcher = (PathBuf, Vec<OsString>);
-
-/// This program, which has the kernel end a connector when this process is gone ([`become_connector`]).
-pub fn launcher() -> Option<Launcher> {
-    let program = std::env::current_exe().ok()?;
-    Some((program, vec!["connector".into()]))
-}
 
 /// What this machine does for external tasks.
 pub struct Connectors {

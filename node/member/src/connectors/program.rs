@@ -1,6 +1,6 @@
 //! Connectors that are programs: one line of JSON on standard input, an answer on standard output, exit status 0.
 
-use super::{error::ConnectorError, spawner::Spawner, Launcher};
+use super::{error::ConnectorError, launch::Launcher, spawner::Spawner};
 use rings_process::{bounds::MAX_ANSWER_BYTES, external::Call};
 use rustix::process::{kill_process_group, Pid, Signal};
 use std::{
@@ -109,6 +109,7 @@ async fn to_its_end(mut child: Child, call: &Call) -> Result<Vec<u8>, ConnectorE
             // One that does not want to read all of it may do without.
             drop(stdin.write_all(&line).await);
         }
+        Ok(())
     };
     let take = async move {
         let mut written = Vec::new();
@@ -122,7 +123,7 @@ async fn to_its_end(mut child: Child, call: &Call) -> Result<Vec<u8>, ConnectorE
         }
     };
     // Who floods is not waited for.
-    let (written, ()) = tokio::try_join!(take, async { Ok(give.await) })?;
+    let (written, ()) = tokio::try_join!(take, give)?;
     let status = child.wait().await.map_err(unread)?;
     match (status.success(), status.code()) {
         (true, _) => Ok(written),

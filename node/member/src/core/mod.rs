@@ -37,6 +37,7 @@
 mod admit;
 mod ahead;
 mod ask;
+mod attempts;
 mod begin;
 mod beginnings;
 mod chain;
@@ -80,6 +81,7 @@ mod write;
 
 use crate::{execute::Prepared, state::ReceivedNode};
 use ahead::Ahead;
+use attempts::Attempts;
 use beginnings::Beginnings;
 use claims::Claims;
 use desk::Desk;
@@ -105,7 +107,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use submit::Attempts;
 use suspect::Suspect;
 use tokio::sync::{mpsc, oneshot, Semaphore};
 use tokio_util::sync::CancellationToken;

@@ -22,14 +22,6 @@ use rings_protocol::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How often a registration was tried.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Attempts {
-    begun: u64,
-    /// Those that ended without being in a block, or that the contract refused.
-    failed: u64,
-}
-
 impl Core {
     /// Sends a registration, in a task of its own. After a failure it has another purpose, so that the submitter's journal
     /// takes it for a new transaction and not for the one that failed. If the transaction was in a block that was

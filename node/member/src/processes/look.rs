@@ -10,9 +10,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 /// What is to be done for an execution.
 pub(super) enum Duty {
     /// The ring is asked for it.
-    Ask(Work),
+    Ask(Box<Work>),
     /// A connector does it.
-    Connect(Errand),
+    Connect(Box<Errand>),
 }
 
 /// An execution of an external task.

@@ -424,10 +424,10 @@ fn duty(
             instance: instance.unwrap_or_default(),
             task,
         };
-        return Ok((Duty::Connect(errand), None));
+        return Ok((Duty::Connect(Box::new(errand)), None));
     }
     let work = Work::of(&task, execution, &rings_compute::profile())?;
     let request = work.request(&shared.parts.domain, next)?;
     let digest = request.digest().map_err(|error| error.to_string())?;
-    Ok((Duty::Ask(work), Some(digest)))
+    Ok((Duty::Ask(Box::new(work)), Some(digest)))
 }

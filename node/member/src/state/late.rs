@@ -4,11 +4,7 @@
 //! name them. The block store gets them after that, those of many rounds at once (`late_store.rs`), and a later round takes them
 //! out of here. What a crash leaves is given to the store when the databases are opened again.
 
-use super::{
-    error::StateError,
-    tables::{Word, LATE},
-    MemberState,
-};
+use super::{error::StateError, tables::LATE};
 use bytes::Bytes;
 use redb::WriteTransaction;
 use rings_protocol::Digest;
@@ -35,36 +31,5 @@ impl LateBlocks {
             table.insert(digest.0, bytes.as_ref())?;
         }
         Ok(())
-    }
-}
-
-impl MemberState {
-    /// Blocks that the block store may not have, `limit` at most.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    pub fn late_blocks(&self, limit: usize) -> Result<Vec<(Digest, Bytes)>, StateError> {
-        self.database.read(|transaction| {
-            let table = transaction.open_table(LATE)?;
-            let mut blocks = Vec::new();
-            for entry in table.range::<Word>(..)?.take(limit) {
-                let (digest, bytes) = entry?;
-                let bytes = Bytes::copy_from_slice(bytes.value());
-                blocks.push((Digest(digest.value()), bytes));
-            }
-            Ok(blocks)
-        })
-    }
-
-    /// The block store has these.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    pub fn late_stored(&self, stored: Vec<Digest>) -> Result<(), StateError> {
-        let late = LateBlocks {
-            taken: Vec::new(),
-            stored,
-        };
-        self.database.write(|transaction| late.write(transaction))
     }
 }

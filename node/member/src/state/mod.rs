@@ -25,6 +25,7 @@ mod kept;
 mod kept_from;
 mod keys;
 mod late;
+mod late_access;
 mod logs;
 mod open;
 mod processes;

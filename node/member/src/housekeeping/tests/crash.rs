@@ -39,7 +39,7 @@ const RANGE: usize = 4;
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Core(#[from] CoreError),
+    Core(Box<CoreError>),
     #[error(transparent)]
     Store(#[from] rings_store::StoreError),
     #[error(transparent)]
@@ -50,6 +50,12 @@ enum Failure {
     Key(#[from] KeyError),
     #[error(transparent)]
     Settle(#[from] SettleError),
+}
+
+impl From<CoreError> for Failure {
+    fn from(error: CoreError) -> Self {
+        Self::Core(Box::new(error))
+    }
 }
 
 /// What somebody was told.

@@ -94,11 +94,11 @@ impl ChatSession {
                 return Ok(());
             }
         };
-        let names = messages.iter().filter_map(|message| {
+        let mut names = messages.iter().filter_map(|message| {
             let (change, _) = MembersChange::from_message(message)?;
             Some(change.digest(self.copies.domain(), &now.members))
         });
-        let name = names.last();
+        let name = names.next_back();
         self.write_all(messages, live).await?;
         if let Wish::Also(other) | Wish::Add(other) | Wish::Recover { fresh: other, .. } = wish {
             live.note(format!(
