@@ -47,7 +47,7 @@ const SECTIONS = [
   }],
   ['clients', 'clients', 'Client rings', page => section(page, 'Actions taken in lately').waitFor()],
   ['operate', 'operate', 'Operate', page => page.getByLabel('Token of this member').waitFor()],
-  [`member/${given.member}`, 'member', 'Member', page => section(page, 'Log, the newest first').getByText('node 0').waitFor()]
+  [`member/${given.member}`, 'member', 'Member', page => section(page, 'Log, the newest first').getByText('node 0').first().waitFor()]
 ]
 
 async function everySection(browser) {
