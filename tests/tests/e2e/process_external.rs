@@ -187,7 +187,7 @@ fn on_one_machine_connectors_run_under_the_same_rules() {
     assert!(
         with_values
             .text()
-            .contains("connector http is not allowed here"),
+            .contains("is not allowed here; name it in the configuration"),
         "{}",
         with_values.text()
     );
