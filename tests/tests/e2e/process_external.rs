@@ -21,12 +21,13 @@ use tempfile::TempDir;
 /// A value of the configuration, which must be nowhere but in its own file.
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// A connector that notes the key of each call. The first one that is to hang does so.
+/// A connector that notes the key of each call. The first one that is to hang does so, as one process: what it started would
+/// outlive a member that is killed.
 const NOTIFY: &str = r#"#!/bin/sh
 here="$(dirname "$0")"
 read -r call
 echo "$call" | sed 's/.*"key":"\([^"]*\)".*/\1/' >> "$here/keys"
-case $call in *hang*) mkdir "$here/hangs" 2>/dev/null && sleep 1000 ;; esac
+case $call in *hang*) mkdir "$here/hangs" 2>/dev/null && exec sleep 1000 ;; esac
 case $call in *fail*) echo "it says $call" >&2; exit 3 ;; esac
 case $call in *correct-horse*) echo '{"status": "told", "outputs": {}}' ;; *) exit 4 ;; esac
 "#;
