@@ -141,7 +141,7 @@ contract EngineTest is Fixture {
     }
 
     /// Others rely on these numbers, so none changes unnoticed.
-    function test_bounds_ofTheInterface() public view {
+    function test_bounds_ofTheInterface() public {
         assertEq(engine.MAX_ENTRY_DELAY(), 3650 days);
         assertEq(engine.MIN_SELF_KEPT(), 4);
         assertEq(engine.MAX_RINGS(), 16);
@@ -150,6 +150,9 @@ contract EngineTest is Fixture {
         assertEq(engine.MAX_REGISTRATION(), 1_820);
         assertEq(engine.MAX_VARIABLES(), 64);
         assertEq(engine.MAX_CIRCUIT(), 536);
+        IRing made = engine.createRing(accounts(3), keeper, 0, ForkRule.Remove);
+        assertEq(made.MAX_MEMBERS(), 256);
+        assertEq(made.ENTRY_WINDOW(), 30 days);
     }
 
     /// A self-kept ring without members could never get any; a keeper can enter some.
