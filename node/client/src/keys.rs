@@ -203,8 +203,7 @@ impl ClientKeys {
         key: &SecretKey,
     ) -> Result<LogNode, PrivateSealError<L::Error>> {
         let held = self.held();
-        let name = held.current().map(|((_, name), _)| name.0);
-        let name = name.unwrap_or_default();
+        let name = held.current_name().unwrap_or_default();
         held.keys.seal_by(name, log, messages, from, key)
     }
 
@@ -262,7 +261,7 @@ impl ClientKeys {
     /// changed.
     pub fn left(&self, members: &[Address], keepers: &[Address]) -> BTreeSet<Address> {
         let held = self.held();
-        let name = held.current().map(|((_, name), _)| name.0);
+        let name = held.current_name();
         let holders = name.and_then(|name| held.holders.get(&name));
         let left = holders.into_iter().flatten().copied();
         left.filter(|holder| !members.contains(holder) && !keepers.contains(holder))
@@ -273,7 +272,7 @@ impl ClientKeys {
     /// when somebody of them has left.
     pub fn is_rotated(&self) -> bool {
         let held = self.held();
-        let name = held.current().map(|((_, name), _)| name.0);
+        let name = held.current_name();
         name.is_some_and(|name| held.rotated.contains(&name))
     }
 
@@ -369,6 +368,11 @@ impl Held {
         let newest = self.made.iter().rev().find(|(made, _)| self.seals(made));
         let current = newest.or_else(|| self.made.first_key_value());
         current.map(|(made, (key, _))| (made, key))
+    }
+
+    /// Its name.
+    fn current_name(&self) -> Option<Digest> {
+        self.current().map(|((_, name), _)| name.0)
     }
 
     fn take(&mut self, author: Address, rotation: &Rotation, wraps: &Wraps) -> Option<KeyNews> {

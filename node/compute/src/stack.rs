@@ -74,7 +74,7 @@ enum Edit {
 
 /// Who compiles the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reader {
+enum Engine {
     /// The engine of the profile.
     First,
     /// wasmi 2.0.0, which compiles `select` with a condition that compares a local with 0 wrongly: it tests the comparison's
@@ -87,7 +87,7 @@ enum Reader {
 /// # Errors
 /// When it is not.
 pub(crate) fn metered(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderError> {
-    let layout = Layout::read(wasm, Reader::First)?;
+    let layout = Layout::read(wasm, Engine::First)?;
     Ok(Writer::new(wasm, &layout, effort).module())
 }
 
@@ -96,14 +96,14 @@ pub(crate) fn metered(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderE
 /// # Errors
 /// As [`metered`].
 pub(crate) fn metered_for_second(wasm: &[u8], effort: u64) -> Result<Vec<u8>, BinaryReaderError> {
-    let layout = Layout::read(wasm, Reader::Second)?;
+    let layout = Layout::read(wasm, Engine::Second)?;
     Ok(Writer::new(wasm, &layout, effort).module())
 }
 
 impl Layout {
     /// Reads what the rewriting needs. The module is validated on the way, because the depth of the operand stack at each
     /// operator comes from the validator.
-    fn read(wasm: &[u8], reader: Reader) -> Result<Self, BinaryReaderError> {
+    fn read(wasm: &[u8], engine: Engine) -> Result<Self, BinaryReaderError> {
         let mut layout = Self::default();
         let mut validator = Validator::new_with_features(features());
         let mut allocations = FuncValidatorAllocations::default();
@@ -130,10 +130,8 @@ impl Layout {
                 let (params, results) =
                     ty.map_or((0, &[][..]), |ty| (ty.params().len(), ty.results()));
                 let results = results.to_vec();
-                let mut body = Body::read(function, &body, params, results, &mut allocations)?;
-                if reader == Reader::First {
-                    body.edits.retain(|(_, edit)| !matches!(edit, Edit::Turn));
-                }
+                let signature = (params, results);
+                let body = Body::read(function, &body, signature, engine, &mut allocations)?;
                 layout.bodies.push(body);
             }
         }
@@ -152,8 +150,8 @@ impl Body {
     fn read(
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
-        params: usize,
-        results: Vec<ValType>,
+        (params, results): (usize, Vec<ValType>),
+        engine: Engine,
         allocations: &mut FuncValidatorAllocations,
     ) -> Result<Self, BinaryReaderError> {
         let mut validator = function.into_validator(std::mem::take(allocations));
@@ -173,7 +171,7 @@ impl Body {
                 Operator::MemoryGrow { .. } => {
                     edits.push((at..reader.original_position(), Edit::Grow));
                 }
-                Operator::Select | Operator::TypedSelect { .. } => {
+                Operator::Select | Operator::TypedSelect { .. } if engine == Engine::Second => {
                     edits.push((at..at, Edit::Turn));
                 }
                 _ => {}
@@ -376,14 +374,18 @@ impl<'a> Writer<'a> {
     fn edited(&self, body: &Body, is_counted: bool, code: &mut Vec<u8>) {
         let mut at = body.code.start;
         for (place, edit) in &body.edits {
-            let instructions = match edit {
-                Edit::Leave(blocks) if is_counted => vec![Instruction::Br(*blocks)],
-                Edit::Leave(_) => continue,
-                Edit::Grow => vec![Instruction::Call(self.layout.functions)],
-                Edit::Turn => vec![Instruction::I32Const(1), Instruction::I32Rotl],
-            };
+            if matches!(edit, Edit::Leave(_)) && !is_counted {
+                continue;
+            }
             code.extend_from_slice(&self.wasm[at..place.start]);
-            instructions.iter().for_each(|one| one.encode(code));
+            match edit {
+                Edit::Leave(blocks) => Instruction::Br(*blocks).encode(code),
+                Edit::Grow => Instruction::Call(self.layout.functions).encode(code),
+                Edit::Turn => {
+                    Instruction::I32Const(1).encode(code);
+                    Instruction::I32Rotl.encode(code);
+                }
+            }
             at = place.end;
         }
         code.extend_from_slice(&self.wasm[at..body.code.end]);

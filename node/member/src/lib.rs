@@ -37,6 +37,7 @@
 mod announce;
 mod api;
 mod blocks;
+mod bounded_body;
 mod clients;
 pub mod clock;
 pub mod config;

@@ -8,7 +8,7 @@ use super::{
     act::{bring, follow, send},
     fetch::range,
     place::Avatar,
-    rotate::{refresh, Membership},
+    rotate::{refresh, Membership, PASSES},
 };
 use crate::{
     args::{AddDeviceArgs, ApproveArgs, AvatarArgs, DeviceArgs, RecoverArgs},
@@ -27,8 +27,6 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// How long a change may be approved, in seconds.
 const OPEN_FOR: u64 = 30 * 24 * 3600;
-/// How often the logs are gone through for keys that stand in each other's logs.
-const PASSES: usize = 64;
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use tokio::time::timeout;
 /// Time for a member to say what it holds.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// How often the logs are gone through for keys that stand in each other's logs: more seldom than keys are made.
-const PASSES: usize = 64;
+pub(super) const PASSES: usize = 64;
 
 /// Who may have keys, as the chain has it.
 #[derive(Debug, Clone, Default)]

@@ -136,8 +136,9 @@ impl Writer {
             self.count();
         }
         let unverified = self.flights.iter().filter(|(_, flight)| flight.unverified);
-        let unverified: Vec<_> = unverified.map(|(nonce, _)| *nonce).collect();
-        for nonce in unverified.into_iter().take(CHECKED_AT_ONCE) {
+        let unverified = unverified.map(|(nonce, _)| *nonce);
+        let unverified: Vec<_> = unverified.take(CHECKED_AT_ONCE).collect();
+        for nonce in unverified {
             self.check(nonce);
         }
     }

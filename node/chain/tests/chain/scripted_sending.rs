@@ -57,6 +57,15 @@ async fn until(fake: &Fake, done: impl Fn(&mut crate::fake::State) -> bool) {
     timeout(PATIENCE, waiting).await.unwrap();
 }
 
+/// A chain that has mined `a`, and the submitter that sent it, with the directory of its journal.
+async fn one_mined() -> (tempfile::TempDir, Fake, Submitter) {
+    let directory = tempfile::tempdir().unwrap();
+    let fake = Fake::start(3).await;
+    let submitter = submitter(&fake, &directory.path().join("journal")).await;
+    mined(spawn(&submitter, "a")).await;
+    (directory, fake, submitter)
+}
+
 #[tokio::test]
 async fn what_was_written_but_not_sent_is_sent_at_the_next_opening() {
     let directory = tempfile::tempdir().unwrap();
@@ -234,10 +243,7 @@ async fn a_nonce_that_somebody_else_used_costs_only_another_one() {
 
 #[tokio::test]
 async fn an_outage_is_waited_for() {
-    let directory = tempfile::tempdir().unwrap();
-    let fake = Fake::start(3).await;
-    let submitter = submitter(&fake, &directory.path().join("journal")).await;
-    mined(spawn(&submitter, "a")).await;
+    let (_directory, fake, submitter) = one_mined().await;
     let waiting = spawn(&submitter, "b");
     let fake = fake.restart(|_| {}).await;
     mined(waiting).await;
@@ -247,10 +253,7 @@ async fn an_outage_is_waited_for() {
 
 #[tokio::test]
 async fn a_transaction_that_was_reorganised_away_is_sent_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let fake = Fake::start(3).await;
-    let submitter = submitter(&fake, &directory.path().join("journal")).await;
-    mined(spawn(&submitter, "a")).await;
+    let (_directory, fake, submitter) = one_mined().await;
     let first = fake.state().sent.len();
     {
         let mut state = fake.state();
@@ -264,10 +267,7 @@ async fn a_transaction_that_was_reorganised_away_is_sent_again() {
 
 #[tokio::test]
 async fn a_reorganisation_that_could_not_be_asked_for_is_asked_for_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let fake = Fake::start(3).await;
-    let submitter = submitter(&fake, &directory.path().join("journal")).await;
-    mined(spawn(&submitter, "a")).await;
+    let (_directory, fake, _submitter) = one_mined().await;
     let first = fake.state().sent.len();
     {
         let mut state = fake.state();
@@ -306,10 +306,7 @@ async fn a_block_that_is_replaced_before_its_head_was_seen_is_missed_by_nobody()
 
 #[tokio::test]
 async fn a_transaction_that_nobody_saw_go_does_not_hold_up_the_next() {
-    let directory = tempfile::tempdir().unwrap();
-    let fake = Fake::start(3).await;
-    let submitter = submitter(&fake, &directory.path().join("journal")).await;
-    mined(spawn(&submitter, "a")).await;
+    let (_directory, fake, submitter) = one_mined().await;
     {
         // It goes without any block that shows it.
         let mut state = fake.state();
@@ -324,10 +321,7 @@ async fn a_transaction_that_nobody_saw_go_does_not_hold_up_the_next() {
 
 #[tokio::test]
 async fn the_same_purpose_after_a_reorganisation_is_the_same_transaction() {
-    let directory = tempfile::tempdir().unwrap();
-    let fake = Fake::start(3).await;
-    let submitter = submitter(&fake, &directory.path().join("journal")).await;
-    mined(spawn(&submitter, "a")).await;
+    let (_directory, fake, submitter) = one_mined().await;
     {
         // It goes without any block that shows it, and is not mined again at once.
         let mut state = fake.state();

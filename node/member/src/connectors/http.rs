@@ -9,6 +9,7 @@ use super::{
     error::ConnectorError,
     host::{Hosts, Place},
 };
+use crate::bounded_body::{bounded_body, BodyError};
 use reqwest::{header::LOCATION, redirect::Policy, Client, Method, Response, Url};
 use rings_process::{
     bounds::MAX_ANSWER_BYTES,
@@ -222,19 +223,13 @@ fn taken(body: &[u8], pointer: &str, may_be_text: bool) -> Result<Data, String> 
     })
 }
 
-async fn body(mut response: Response, place: &Place) -> Result<Vec<u8>, ConnectorError> {
-    let mut body = Vec::new();
-    loop {
-        let chunk = response.chunk().await.map_err(|_| ConnectorError::Silent {
+async fn body(response: Response, place: &Place) -> Result<Vec<u8>, ConnectorError> {
+    let body = bounded_body(response, MAX_ANSWER_BYTES).await;
+    body.map_err(|error| match error {
+        BodyError::TooLong => ConnectorError::Flood,
+        BodyError::Ended(_) => ConnectorError::Silent {
             host: place.shown.clone(),
             what: "the answer ends too early",
-        })?;
-        let Some(chunk) = chunk else {
-            return Ok(body);
-        };
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(ConnectorError::Flood);
-        }
-        body.extend_from_slice(&chunk);
-    }
+        },
+    })
 }

@@ -39,9 +39,8 @@ impl Processes {
         let attempts = self.state.attempts(&execution)?;
         self.show_errand(&execution, &attempts);
         let snapshot = self.parts.ring.snapshot();
-        let order: Vec<_> = relayers(digest_of(&execution).unwrap_or_default(), &snapshot.members)
-            .into_iter()
-            .collect();
+        let name = digest_of(&execution).unwrap_or_default();
+        let order = relayers(name, &snapshot.members);
         let here: Vec<_> = order
             .iter()
             .copied()

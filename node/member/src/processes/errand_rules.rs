@@ -37,6 +37,11 @@ impl Scene<'_> {
             .is_some_and(|state| state != Stage::Started)
     }
 
+    /// How long a member may take before it counts as silent.
+    fn patience(&self, task: &Task) -> Duration {
+        Duration::from_secs(task.longest()) + self.turn
+    }
+
     /// Whether it is this member's turn to run the connector.
     pub fn may_begin(&self, task: &Task) -> bool {
         if self.has_spoken(&self.me) {
@@ -53,7 +58,7 @@ impl Scene<'_> {
         if self.attempts.values().any(is_done) {
             return false;
         }
-        let patience = Duration::from_secs(task.longest()) + self.turn;
+        let patience = self.patience(task);
         let can = self
             .here
             .iter()
@@ -118,9 +123,8 @@ impl Scene<'_> {
             );
             return all.then(|| self.nobody(&what)).flatten();
         }
-        let patience = Duration::from_secs(task.longest()) + self.turn;
         let all = self.here.iter().all(|member| self.has_spoken(member));
-        (all || self.since >= patience).then_some(Verdict {
+        (all || self.since >= self.patience(task)).then_some(Verdict {
             by,
             execution: self.execution,
             reason: None,

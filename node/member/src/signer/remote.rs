@@ -9,7 +9,10 @@
 //! keeps what was to be signed, so a signer that is away or wrong only holds the member up.
 
 use super::super::config::{SignerConfig, TlsFiles};
-use crate::keystore::{self, KeystoreError};
+use crate::{
+    bounded_body::{bounded_body, BodyError},
+    keystore::{self, KeystoreError},
+};
 use reqwest::{redirect, Certificate, Client, Identity, RequestBuilder, Response};
 use rings_api::{shown_url, with_causes};
 use rings_protocol::{
@@ -211,11 +214,9 @@ impl Signer for RemoteSigner {
 
     fn sign_hashed(&self, bytes: &[u8]) -> Result<Signature, CryptoError> {
         let asked = block_in_place(|| self.runtime.block_on(self.ask(bytes)));
-        let reason = asked.as_ref().err().map(|fault| with_causes(fault));
-        self.note(reason.as_deref());
-        asked.map_err(|fault| CryptoError::SignerAway {
-            reason: with_causes(&fault),
-        })
+        let asked = asked.map_err(|fault| with_causes(&fault));
+        self.note(asked.as_ref().err().map(String::as_str));
+        asked.map_err(|reason| CryptoError::SignerAway { reason })
     }
 }
 
@@ -284,15 +285,12 @@ async fn answer(request: RequestBuilder, limit: usize) -> Result<String, Fault> 
     })
 }
 
-async fn body(mut answer: Response, limit: usize) -> Result<String, Fault> {
-    let mut bytes = Vec::new();
-    let failed = |error: reqwest::Error| Fault::Http(error.without_url());
-    while let Some(part) = answer.chunk().await.map_err(failed)? {
-        if bytes.len() + part.len() > limit {
-            return Err(Fault::Malformed { what: "too long" });
-        }
-        bytes.extend_from_slice(&part);
-    }
+async fn body(answer: Response, limit: usize) -> Result<String, Fault> {
+    let bytes = bounded_body(answer, limit).await;
+    let bytes = bytes.map_err(|error| match error {
+        BodyError::Ended(error) => Fault::Http(error.without_url()),
+        BodyError::TooLong => Fault::Malformed { what: "too long" },
+    })?;
     String::from_utf8(bytes).map_err(|_| Fault::Malformed { what: "not text" })
 }
 
