@@ -6,6 +6,7 @@
 
 use super::{
     error::StateError,
+    records::LateBlocks,
     tables::{Word, LATE},
     MemberState,
 };
@@ -13,29 +14,19 @@ use bytes::Bytes;
 use redb::WriteTransaction;
 use rings_protocol::Digest;
 
-/// Blocks of a round, and those of earlier rounds that the block store has by now.
-#[derive(Debug, Default)]
-pub struct LateBlocks {
-    /// Digest and bytes of blocks in DAG-CBOR.
-    pub taken: Vec<(Digest, Bytes)>,
-    /// The store has them.
-    pub stored: Vec<Digest>,
-}
-
-impl LateBlocks {
-    pub(super) fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
-        if self.taken.is_empty() && self.stored.is_empty() {
-            return Ok(());
-        }
-        let mut table = transaction.open_table(LATE)?;
-        for digest in &self.stored {
-            table.remove(digest.0)?;
-        }
-        for (digest, bytes) in &self.taken {
-            table.insert(digest.0, bytes.as_ref())?;
-        }
-        Ok(())
+/// Writes the blocks of a round, and takes out those that the store has.
+pub(super) fn write(late: &LateBlocks, transaction: &WriteTransaction) -> Result<(), StateError> {
+    if late.taken.is_empty() && late.stored.is_empty() {
+        return Ok(());
     }
+    let mut table = transaction.open_table(LATE)?;
+    for digest in &late.stored {
+        table.remove(digest.0)?;
+    }
+    for (digest, bytes) in &late.taken {
+        table.insert(digest.0, bytes.as_ref())?;
+    }
+    Ok(())
 }
 
 impl MemberState {
@@ -65,6 +56,6 @@ impl MemberState {
             taken: Vec::new(),
             stored,
         };
-        self.database.write(|transaction| late.write(transaction))
+        self.database.write(|transaction| write(&late, transaction))
     }
 }

@@ -12,9 +12,9 @@ use super::{
     drafts::Drafts,
     error::StateError,
     keys::Rotations,
-    late::LateBlocks,
+    late,
     quota::{charge, count_duty},
-    records::{Duty, Equivocations, ReceivedNode, Usage},
+    records::{Duty, Equivocations, LateBlocks, ReceivedNode, Usage},
     requests::Petitions,
     tables::{
         nodes_behind, Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, POSITIONS,
@@ -121,10 +121,10 @@ impl MemberState {
     pub fn append_with(
         &self,
         (prepared, others, diverged): (Option<&Prepared>, &[ReceivedNode], &[(Address, Address)]),
-        late: &LateBlocks,
+        blocks: &LateBlocks,
     ) -> Result<Equivocations, StateError> {
         self.database.write(|transaction| {
-            late.write(transaction)?;
+            late::write(blocks, transaction)?;
             let mut index = Index::open(transaction, self.identity.member)?;
             // The journal and the node that carries the signatures are in one transaction: neither can be on disk
             // without the other.

@@ -43,14 +43,14 @@ mod work;
 pub use client_forks::ClientFork;
 pub use clients::{ClientState, Flush, Keeping, Place, Spent};
 pub use error::StateError;
-pub use late::LateBlocks;
 pub use open::Identity;
 pub use processes::{
     Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd, RunKey,
     RunRecord,
 };
 pub use records::{
-    Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,
+    Cost, Duty, GateData, GateFact, LateBlocks, ReceivedNode, RegisteredNode, RingNodeFact, Said,
+    Usage,
 };
 
 use database::Durable;

@@ -1,5 +1,6 @@
 //! Values that are passed into the state database and out of it.
 
+use bytes::Bytes;
 use rings_protocol::{
     circuit::GateEvent,
     gate::{Computation, GateSpec},
@@ -127,4 +128,13 @@ pub struct GateData {
     pub inputs: Vec<Digest>,
     /// Its outputs, or what this member voted for, by pin.
     pub outputs: Vec<(u128, Digest)>,
+}
+
+/// Blocks of a round, and those of earlier rounds that the block store has by now.
+#[derive(Debug, Default)]
+pub struct LateBlocks {
+    /// Digest and bytes of blocks in DAG-CBOR.
+    pub taken: Vec<(Digest, Bytes)>,
+    /// The store has them.
+    pub stored: Vec<Digest>,
 }

@@ -139,7 +139,7 @@ impl Machine {
     }
 
     /// As the core ends a round: one transaction, and the store gets the blocks later.
-    fn write(
+    async fn write(
         &self,
         round: (Option<&Prepared>, &[ReceivedNode]),
         node: Option<&LogNode>,
@@ -157,7 +157,7 @@ impl Machine {
         let result = Digest([n; 32]);
         let prepared = sign(&self.state, draft(n, result))?;
         let node = prepared.to_store().map(|(node, _)| node);
-        self.write((Some(&prepared), &[]), node)?;
+        self.write((Some(&prepared), &[]), node).await?;
         // Only now it is sent.
         let (node, _) = prepared
             .committed()
@@ -221,7 +221,7 @@ impl Machine {
         let next = begun.map_or(HEAD, |tip| tip.seq as usize + 1);
         let end = HEAD + RANGE * usize::from(n);
         for node in nodes.get(next..end).unwrap_or_default() {
-            self.write((None, &[received(node)]), Some(node))?;
+            self.write((None, &[received(node)]), Some(node)).await?;
             told.held = told.held.max(node.seq());
         }
         Ok(())
