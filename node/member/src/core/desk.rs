@@ -108,6 +108,11 @@ impl<P> Desk<P> {
         waiting.map(|(computation, _)| *computation).collect()
     }
 
+    /// Whether computations wait for a worker.
+    pub fn is_busy(&self) -> bool {
+        self.line.ready().waiting.len() > 0
+    }
+
     /// Takes one that is not wanted any more out of those that are ready, unless it runs by now.
     pub fn not_wanted(&mut self, computation: Computation) {
         let mut ready = self.line.ready();
@@ -200,6 +205,7 @@ mod tests {
         assert_eq!(honest, computation(100));
         desk.prepared(honest, ());
         assert_eq!(desk.next_to_run(), Some((honest, ())));
+        assert!(!desk.is_busy(), "one runs, and none waits");
         end(&mut desk, honest);
     }
 
@@ -271,6 +277,7 @@ mod tests {
             ready += 1;
         }
         assert_eq!(ready, 2 + READY_BESIDES);
+        assert!(desk.is_busy());
         desk.next_to_run().unwrap();
         desk.next_to_run().unwrap();
         assert_eq!(desk.next_to_run(), None);

@@ -13,7 +13,7 @@
 //! and `register` (what the ring as a whole agrees on), `tell` (what is new, for those who subscribe). The other files know nothing of `Core`: `input` (the inbox),
 //! `desk` and `fair` (whose turn it is), `claims`, `ask` and `ahead` (whom to ask for nodes, asking, and
 //! what comes before its time), `onchain_head` and
-//! `beginnings` (where a log begins), `missing_keys`, `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
+//! `beginnings` (where a log begins), `gather` (how far rounds are from each other), `missing_keys`, `reading` (the task that reads the membership), `purse` (what accounts hold), `ring_desk`, `jobs`, `pages`, `fetch` and `terms` (what surrounds
 //! the assembly of ring nodes), `quota`, `recovery`, `sample`, `suspect`.
 //!
 //! # A round
@@ -51,6 +51,7 @@ mod fork_claims;
 mod forks;
 mod funds;
 mod gates;
+mod gather;
 mod input;
 mod jobs;
 mod keys;
@@ -85,6 +86,7 @@ use attempts::Attempts;
 use beginnings::Beginnings;
 use claims::Claims;
 use desk::Desk;
+use gather::Gather;
 use missing_keys::MissingKeys;
 use purse::Funds;
 use quota::Quotas;
@@ -199,6 +201,8 @@ pub struct Core {
     /// Until when nothing is signed, because the signer gave no signature.
     unsigned: Option<Instant>,
     signer_pauses: Backoff,
+    /// How far rounds are from each other.
+    gather: Gather,
     /// The times of gates that have a result, the newest last.
     finished: VecDeque<(Address, Timings)>,
     /// What a person should know about the run for a gate.
@@ -263,6 +267,7 @@ impl Core {
             postponed: None,
             unsigned: None,
             signer_pauses: Backoff::new(SIGNER_PAUSE, LONGEST_SIGNER_PAUSE),
+            gather: Gather::default(),
             finished: VecDeque::new(),
             notes: VecDeque::new(),
             attempts: HashMap::new(),
@@ -331,6 +336,7 @@ impl Core {
             self.claims.deadline(),
             self.ring_due(),
             self.key_due(),
+            self.gathers_until().filter(|_| self.has_news()),
         ];
         wakes.into_iter().flatten().min().unwrap_or(compare)
     }
@@ -476,11 +482,21 @@ impl Core {
             if self.is_postponed() || !has_something {
                 return Ok(());
             }
+            // What waits to be written waits for the votes that come in a moment.
+            if self.suspects.is_empty() && self.gathers_until().is_some() {
+                return Ok(());
+            }
             // A proof of a fork is stored and passed on before the round is written, because it does not depend on the
             // round.
             self.prove_forks().await?;
             self.write().await?;
+            self.gather.wrote(Instant::now());
         }
+    }
+
+    /// Until when the next round waits for more, if it does.
+    fn gathers_until(&self) -> Option<Instant> {
+        self.gather.until(self.desk.is_busy(), Instant::now())
     }
 
     /// Whether everything waits for the disk or the store.
