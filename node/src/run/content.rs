@@ -17,11 +17,13 @@ use rings_api::{Client, ClientError};
 use rings_store::Imported;
 use std::{
     fs::{self, File},
-    io::{self, Seek, SeekFrom},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
-use tokio::io::AsyncRead;
-use tokio_util::io::ReaderStream;
+use tokio::{io::AsyncRead, task::spawn_blocking};
+use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -44,7 +46,7 @@ enum Body {
     Memory(Bytes),
     Path(PathBuf),
     /// The content of a pipe, kept in a temporary file.
-    Spooled(File),
+    Spooled(Arc<File>),
 }
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -228,7 +230,7 @@ impl Body {
                 Ok(file) => Ok(Box::new(file)),
                 Err(error) => Err(error),
             },
-            Self::Spooled(file) => from_start(file),
+            Self::Spooled(file) => Ok(Box::new(from_start(file.clone()))),
         };
         opened.context(
             ExitStatus::Usage,
@@ -237,10 +239,30 @@ impl Body {
     }
 }
 
-fn from_start(file: &File) -> io::Result<Reader> {
-    let mut file = file.try_clone()?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(Box::new(tokio::fs::File::from_std(file)))
+/// Reads a file from its start, with a position of its own: a copy of the descriptor would share the position with a reader
+/// that was given up, and whose last read still runs.
+fn from_start(file: Arc<File>) -> impl AsyncRead + Send + Unpin {
+    let pieces = stream::try_unfold((file, 0), |(file, at)| async move {
+        let (file, piece) = spawn_blocking(move || read_at(&file, at).map(|piece| (file, piece)))
+            .await
+            .map_err(io::Error::other)??;
+        let next = at + piece.len() as u64;
+        Ok::<_, io::Error>((!piece.is_empty()).then_some((piece, (file, next))))
+    });
+    StreamReader::new(pieces.boxed())
+}
+
+/// What stands at this place, [`READ_BYTES`] at most; nothing at the end.
+fn read_at(file: &File, at: u64) -> io::Result<Bytes> {
+    let mut piece = vec![0; READ_BYTES];
+    let read = loop {
+        match file.read_at(&mut piece, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    piece.truncate(read);
+    Ok(piece.into())
 }
 
 /// Copies a stream into a temporary file. It is read twice: for its CID, and for the member.
@@ -249,7 +271,7 @@ async fn spool(mut from: impl AsyncRead + Unpin, name: &str) -> Result<Body, Exi
         let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
         tokio::io::copy(&mut from, &mut file).await?;
         file.sync_data().await?;
-        Ok::<_, io::Error>(Body::Spooled(file.into_std().await))
+        Ok::<_, io::Error>(Body::Spooled(Arc::new(file.into_std().await)))
     };
     let what = format!("cannot keep {name}; is there space for temporary files?");
     kept.await.context(ExitStatus::Unavailable, what)
@@ -281,6 +303,24 @@ mod tests {
             assert_eq!(all(content).await, b"hello worlds\n");
             assert_eq!(all(content).await, b"hello worlds\n", "a second time");
         }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_was_given_up_does_not_move_the_next_one() {
+        let long: Vec<u8> = (0..3 * READ_BYTES + 1).map(|at| (at / 7) as u8).collect();
+        let content = Content {
+            name: "s".into(),
+            imported: rings_store::hash(&long[..]).await.unwrap(),
+            body: spool(&long[..], "s").await.unwrap(),
+        };
+        let mut given_up = content.body.reader("s").await.unwrap();
+        given_up.read_u8().await.unwrap();
+        let mut next = content.body.reader("s").await.unwrap();
+        assert_eq!(next.read_u8().await.unwrap(), long[0]);
+        given_up.read_exact(&mut vec![0; READ_BYTES]).await.unwrap();
+        let mut rest = Vec::new();
+        next.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, long[1..]);
     }
 
     #[test]
