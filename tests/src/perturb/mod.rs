@@ -31,7 +31,7 @@ pub use contracts::{call_data, Contracts, Pin, Spec};
 pub use impostor::{Impostor, Manners};
 pub use provider::Provider;
 pub use seeds::{Random, Seeds};
-pub use stage::{Job, Stage};
+pub use stage::{Job, Sent, Stage};
 
 use std::time::Duration;
 

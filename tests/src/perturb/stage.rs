@@ -22,6 +22,17 @@ const UP_LIMIT: Duration = Duration::from_secs(300);
 /// Ether that each member gets.
 const FUND: &str = "10";
 
+/// A transaction of a member that registers a result.
+#[derive(Debug)]
+pub struct Sent {
+    /// The gate.
+    pub gate: Address,
+    /// The member.
+    pub by: Address,
+    /// The number of its block, as the chain writes it.
+    pub block: String,
+}
+
 /// All of it. What stands first goes first.
 #[derive(Debug)]
 pub struct Stage {
@@ -334,11 +345,11 @@ impl Stage {
     /// Registrations of results since a block: how many succeeded, and how many reverted.
     pub fn registrations(&self, since: u64) -> (usize, usize) {
         let (good, reverted) = self.registered(since);
-        (good.len(), reverted)
+        (good.len(), reverted.len())
     }
 
-    /// The gates of the registrations that succeeded since a block, and how many reverted.
-    pub fn registered(&self, since: u64) -> (Vec<Address>, usize) {
+    /// The registrations that succeeded since a block, and those that reverted.
+    pub fn registered(&self, since: u64) -> (Vec<Sent>, Vec<Sent>) {
         let (json, eth) = (self.ring.json(), self.eth());
         let ring = json.text("/ring").to_lowercase();
         let signature = "registerOutputs(address,uint96[],bytes32[],bytes32[],bytes32[],uint8[])";
@@ -346,17 +357,22 @@ impl Stage {
         let text = |transaction: &Value, key: &str| {
             transaction[key].as_str().unwrap_or_default().to_lowercase()
         };
-        let (mut good, mut reverted) = (Vec::new(), 0);
+        let (mut good, mut reverted) = (Vec::new(), Vec::new());
         for (transaction, receipt) in eth.transactions_since(since) {
             let input = text(&transaction, "input");
             let Some(params) = input.strip_prefix(&selector) else {
                 continue;
             };
+            let sent = Sent {
+                // The first parameter is the gate: the last 20 bytes of a word.
+                gate: format!("0x{}", &params[24..64]).parse().unwrap(),
+                by: text(&transaction, "from").parse().unwrap(),
+                block: text(&receipt, "blockNumber"),
+            };
             match (text(&transaction, "to") == ring, receipt["status"] == "0x1") {
                 (false, _) => {}
-                // The first parameter is the gate: the last 20 bytes of a word.
-                (true, true) => good.push(format!("0x{}", &params[24..64]).parse().unwrap()),
-                (true, false) => reverted += 1,
+                (true, true) => good.push(sent),
+                (true, false) => reverted.push(sent),
             }
         }
         (good, reverted)

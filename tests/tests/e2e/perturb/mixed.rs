@@ -321,10 +321,15 @@ impl Mix {
     fn check_registrations(&self) {
         let (registered, reverted) = self.stage.registered(0);
         println!(
-            "{} registrations, {reverted} reverted ones",
-            registered.len()
+            "{} registrations, {} reverted ones",
+            registered.len(),
+            reverted.len()
         );
-        let distinct: BTreeSet<_> = registered.iter().copied().collect();
+        for late in &reverted {
+            let first = registered.iter().find(|sent| sent.gate == late.gate);
+            println!("reverted: {late:?}; registered: {first:?}");
+        }
+        let distinct: BTreeSet<_> = registered.iter().map(|sent| sent.gate).collect();
         assert_eq!(
             distinct.len(),
             registered.len(),
@@ -335,7 +340,8 @@ impl Mix {
         }
         // On another branch a registration can come after one that it was sent before.
         let most = registered.len() / 10 + self.branches;
-        assert!(reverted <= most, "{reverted} reverted, at most {most} may");
+        let late = reverted.len();
+        assert!(late <= most, "{late} reverted, at most {most} may");
     }
 
     /// Whether a gate has failed because one before it did, so that nothing was registered for it.
