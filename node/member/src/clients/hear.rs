@@ -14,11 +14,15 @@ use super::{
     refusal::{of_chain, of_state},
 };
 use crate::state::{Flush, StateError};
+use futures::{stream, StreamExt, TryStreamExt};
 use rings_api::ApiError;
 use rings_protocol::{
     cids::{digest_of, node_cid},
     crypto::Signature,
-    flush::{CompoundAction, FlushMessage, HeldLogs, KeyShare, Plan, Signed, MAX_OFFERED_NODES},
+    flush::{
+        ActionError, CompoundAction, FlushMessage, HeldLogs, KeyShare, Plan, Signed,
+        MAX_OFFERED_NODES,
+    },
     log::LogNode,
     message::Message,
     Address, Digest,
@@ -35,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 const PAGE: usize = 256;
 /// Nodes after which the place in a log is written down although they said nothing about actions.
 const REMEMBER_AFTER: u64 = 256;
+/// Actions of different avatars that are taken in at once.
+const LEARNED_AT_ONCE: usize = 16;
 /// When it is read again without a reason.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -110,73 +116,111 @@ async fn read_page(clients: &Clients, author: Address, from: u64) -> Result<(u64
     let cids: Vec<_> = digests.into_iter().map(node_cid).collect();
     let unreadable = |error| ApiError::internal("a log node cannot be read", error);
     let blocks = parts.blocks.blocks(&cids).await.map_err(unreadable)?;
-    let (form, mut has_news) = (parts.keys.form(), false);
+    let (form, mut words) = (parts.keys.form(), Words::default());
     for block in &blocks {
         let node = form.open(block.data());
         let node = node.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
         for message in &node.content().body {
-            has_news |= take(clients, author, message).await?;
+            words.add(clients, author, message)?;
         }
     }
+    let has_news = words.any;
+    words.take(clients, author).await?;
     Ok((blocks.len() as u64, has_news))
 }
 
-/// Takes in what a message says about client rings. Returns whether it is about them at all.
-async fn take(clients: &Clients, author: Address, message: &Message) -> Result<bool, ApiError> {
-    match (
-        FlushMessage::from_message(message),
-        KeyShare::from_message(message),
-    ) {
-        (Ok(None), Ok(None)) => Ok(false),
-        (Err(error), _) | (_, Err(error)) => {
-            let cause = rings_api::with_causes(&error);
-            tracing::warn!(member = %author, cause, "a message about a client ring is malformed");
-            Ok(true)
-        }
-        (_, Ok(Some(share))) => clients.take_key(author, &share).map(|()| true),
-        (Ok(Some(message)), _) => take_action(clients, author, message).await.map(|()| true),
-    }
+/// What a page of a log says about client rings.
+#[derive(Default)]
+struct Words {
+    /// Whether it says anything about them.
+    any: bool,
+    /// Actions that were taken in, by ring and avatar, in their order.
+    received: BTreeMap<(Address, Address), Vec<Signed>>,
+    /// Actions that have ended.
+    ended: Vec<Digest>,
 }
 
-async fn take_action(
-    clients: &Clients,
-    author: Address,
-    message: FlushMessage,
-) -> Result<(), ApiError> {
-    match message {
-        FlushMessage::Ended { msg_hash, .. } => {
+impl Words {
+    /// Adds a message, if it is about client rings. A key is taken at once: actions may need it.
+    fn add(
+        &mut self,
+        clients: &Clients,
+        author: Address,
+        message: &Message,
+    ) -> Result<(), ApiError> {
+        let (flush, share) = (
+            FlushMessage::from_message(message),
+            KeyShare::from_message(message),
+        );
+        self.any |= !matches!((&flush, &share), (Ok(None), Ok(None)));
+        match (flush, share) {
+            (Ok(None), Ok(None)) => {}
+            (Err(error), _) | (_, Err(error)) => {
+                let cause = rings_api::with_causes(&error);
+                tracing::warn!(member = %author, cause, "a message about a client ring is malformed");
+            }
+            (_, Ok(Some(share))) => clients.take_key(author, &share)?,
+            (Ok(Some(FlushMessage::Ended { msg_hash, .. })), _) => self.ended.push(msg_hash),
+            (
+                Ok(Some(FlushMessage::Received {
+                    ring,
+                    mtx,
+                    signature,
+                })),
+                _,
+            ) => match read_action(clients, ring, &mtx, &signature) {
+                Ok(signed) => {
+                    let place = (ring, signed.action().avatar);
+                    self.received.entry(place).or_default().push(signed);
+                }
+                Err(error) => {
+                    tracing::warn!(member = %author, %error, "a member took in an action that is not valid");
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes all of it in: actions of different avatars at once, because each asks the chain and waits for the disk.
+    async fn take(self, clients: &Clients, author: Address) -> Result<(), ApiError> {
+        let learned = self
+            .received
+            .into_iter()
+            .map(|(place, actions)| async move {
+                for signed in actions {
+                    learn(clients, (author, place.0), &signed).await?;
+                }
+                Ok::<_, ApiError>(())
+            });
+        let learned = stream::iter(learned).buffer_unordered(LEARNED_AT_ONCE);
+        learned.try_collect::<()>().await?;
+        for msg_hash in self.ended {
             // What another member says is checked with the chain.
             if clients.state.flush(msg_hash).map_err(of_state)?.is_some() {
                 clients.begin(msg_hash).await;
             }
-            Ok(())
         }
-        FlushMessage::Received {
-            ring,
-            mtx,
-            signature,
-        } => learn(clients, (author, ring), &mtx, &signature).await,
+        Ok(())
     }
+}
+
+/// The action that a message holds, with its avatar's signature checked.
+fn read_action(
+    clients: &Clients,
+    ring: Address,
+    mtx: &[u8],
+    signature: &Signature,
+) -> Result<Signed, ActionError> {
+    let avatar = CompoundAction::from_abi(mtx)?.avatar;
+    Signed::read(&clients.domain(ring), avatar, mtx, &signature.to_bytes())
 }
 
 /// Takes in an action that stands in a member's log.
 async fn learn(
     clients: &Clients,
     (author, ring): (Address, Address),
-    mtx: &[u8],
-    signature: &Signature,
+    signed: &Signed,
 ) -> Result<(), ApiError> {
-    let read = CompoundAction::from_abi(mtx).and_then(|action| {
-        let domain = clients.domain(ring);
-        Signed::read(&domain, action.avatar, mtx, &signature.to_bytes())
-    });
-    let signed = match read {
-        Ok(signed) => signed,
-        Err(error) => {
-            tracing::warn!(member = %author, %error, "a member took in an action that is not valid");
-            return Ok(());
-        }
-    };
     let (msg_hash, avatar) = (signed.msg_hash(), signed.action().avatar);
     let _turn = clients.locks.wait((ring, avatar)).await;
     if clients.state.flush(msg_hash).map_err(of_state)?.is_some() {
@@ -184,16 +228,16 @@ async fn learn(
     }
     match clients.keeps(ring).await {
         Ok(()) => {}
-        Err(ApiError::NotFollowed { .. }) if clients.hands_over(ring, &signed).await? => {}
+        Err(ApiError::NotFollowed { .. }) if clients.hands_over(ring, signed).await? => {}
         Err(ApiError::NotFollowed { .. }) => return Ok(()),
         Err(error) => return Err(error),
     }
-    let plan = follow(clients, ring, &signed).await;
+    let plan = follow(clients, ring, signed).await;
     clients.store_blocks(&plan).await?;
     let head = clients.parts.chain.block_number().await.map_err(of_chain)?;
-    let since = since(clients, ring, &signed, head).await?;
-    let is_mine = author == clients.me;
-    let flush = Flush::received((ring, avatar), mtx, *signature, since, is_mine);
+    let since = since(clients, ring, signed, head).await?;
+    let (mtx, is_mine) = (signed.action().to_abi(), author == clients.me);
+    let flush = Flush::received((ring, avatar), &mtx, *signed.signature(), since, is_mine);
     clients.index(ring, &plan, Some((msg_hash, &flush)))?;
     clients.begin(msg_hash).await;
     Ok(())

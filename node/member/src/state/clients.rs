@@ -143,7 +143,61 @@ impl Flush {
 /// The database of client rings.
 pub struct ClientState {
     pub(super) database: Durable,
-    together: Together<Taken>,
+    together: Together<Change>,
+}
+
+/// What is written together with what others write at the same moment.
+enum Change {
+    Taken(Taken),
+    Ended(Ending),
+    Paid(Spent),
+    /// All nodes of a member's log before this one were read.
+    ReadUpTo(Address, u64),
+}
+
+impl Change {
+    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
+        match self {
+            Self::Taken(taken) => taken.write(transaction),
+            Self::Ended(ending) => ending.write(transaction),
+            Self::Paid(spent) => spent.write(transaction),
+            Self::ReadUpTo(member, next) => {
+                transaction.open_table(CURSORS)?.insert(member.0, *next)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How an action ended, and what was paid for its avatar today.
+struct Ending {
+    msg_hash: Digest,
+    status: FlushStatus,
+    spent: Option<Spent>,
+}
+
+impl Ending {
+    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
+        let name = self.msg_hash.0;
+        let mut flushes = transaction.open_table(FLUSHES)?;
+        let record = flushes.get(name)?.map(|record| decode(record.value()));
+        if let Some(record) = record {
+            let status = self.status.clone();
+            let flush = Flush { status, ..record? };
+            flushes.insert(name, encode(&flush)?.as_slice())?;
+        }
+        transaction.open_table(OPEN)?.remove(name)?;
+        let spent = self.spent.as_ref();
+        spent.map_or(Ok(()), |spent| spent.write(transaction))
+    }
+}
+
+impl Spent {
+    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
+        let mut spent = transaction.open_table(SPENT)?;
+        spent.insert((self.ring.0, self.avatar.0), (self.day, self.gas))?;
+        Ok(())
+    }
 }
 
 /// What is written when nodes are taken in.
@@ -255,9 +309,17 @@ impl ClientState {
             },
             now,
         };
-        self.together.write(taken, |batch| {
-            self.database
-                .write(|transaction| batch.iter().try_for_each(|taken| taken.write(transaction)))
+        self.write_together(Change::Taken(taken))
+    }
+
+    /// Writes a change in one durable transaction, which those who come at the same moment share.
+    fn write_together(&self, change: Change) -> Result<(), StateError> {
+        self.together.write(change, |batch| {
+            self.database.write(|transaction| {
+                batch
+                    .iter()
+                    .try_for_each(|change| change.write(transaction))
+            })
         })
     }
 
@@ -282,23 +344,11 @@ impl ClientState {
         status: FlushStatus,
         spent: Option<Spent>,
     ) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            let mut flushes = transaction.open_table(FLUSHES)?;
-            let record = flushes
-                .get(msg_hash.0)?
-                .map(|record| decode(record.value()));
-            if let Some(record) = record {
-                let flush = Flush { status, ..record? };
-                flushes.insert(msg_hash.0, encode(&flush)?.as_slice())?;
-            }
-            transaction.open_table(OPEN)?.remove(msg_hash.0)?;
-            if let Some(spent) = spent {
-                transaction
-                    .open_table(SPENT)?
-                    .insert((spent.ring.0, spent.avatar.0), (spent.day, spent.gas))?;
-            }
-            Ok(())
-        })
+        self.write_together(Change::Ended(Ending {
+            msg_hash,
+            status,
+            spent,
+        }))
     }
 
     /// Writes what was paid for an avatar today, beside its actions.
@@ -306,11 +356,7 @@ impl ClientState {
     /// # Errors
     /// [`StateError`]; then nothing is written.
     pub fn paid(&self, spent: Spent) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            let mut paid = transaction.open_table(SPENT)?;
-            paid.insert((spent.ring.0, spent.avatar.0), (spent.day, spent.gas))?;
-            Ok(())
-        })
+        self.write_together(Change::Paid(spent))
     }
 
     /// An action by its name.
@@ -374,10 +420,7 @@ impl ClientState {
     /// # Errors
     /// [`StateError`].
     pub fn read_up_to(&self, member: Address, next: u64) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            transaction.open_table(CURSORS)?.insert(member.0, next)?;
-            Ok(())
-        })
+        self.write_together(Change::ReadUpTo(member, next))
     }
 
     /// A client ring that was handed over.
