@@ -21,7 +21,7 @@ use crate::{
 };
 use ethers_core::types::{Bytes, H160, U256};
 use rings_protocol::{flush::CompoundAction, Address, Digest};
-use serde_json::json;
+use serde_json::{json, Value};
 use std::collections::BTreeSet;
 
 /// Client rings that are read at once.
@@ -180,15 +180,24 @@ impl Chain {
     /// # Errors
     /// [`ChainError::Reverted`] with the contract's reason; others when the chain cannot be asked.
     pub async fn simulate(&self, from: Address, call: &Call) -> Result<u64, ChainError> {
-        let mut request = json!({
-            "from": h160(from),
-            "data": Bytes::from(call.data.clone()),
-            "value": U256::from(call.value),
-        });
-        if let Some(to) = call.to {
-            request["to"] = json!(h160(to));
-        }
-        self.estimate(request).await
+        self.estimate(message(from, call)).await
+    }
+
+    /// Whether a call would be accepted now, if `from` sent it: behind the transactions in the endpoint's pool, if `in_pool`.
+    ///
+    /// # Errors
+    /// [`ChainError::Reverted`] with the contract's reason, if it would not; others when the chain cannot be asked.
+    pub async fn accepts(
+        &self,
+        from: Address,
+        call: &Call,
+        in_pool: bool,
+    ) -> Result<(), ChainError> {
+        let at = match in_pool {
+            true => At::Pending,
+            false => At::Latest,
+        };
+        self.call_contract(message(from, call), at).await.map(drop)
     }
 
     /// The action that took the nonce of `action`, looked for from block `since` on; `None` while none is found.
@@ -228,4 +237,16 @@ impl Chain {
             fee: fee.min(u128::MAX.into()).as_u128(),
         }))
     }
+}
+/// A call as `eth_call` and `eth_estimateGas` want it.
+fn message(from: Address, call: &Call) -> Value {
+    let mut message = json!({
+        "from": h160(from),
+        "data": Bytes::from(call.data.clone()),
+        "value": U256::from(call.value),
+    });
+    if let Some(to) = call.to {
+        message["to"] = json!(h160(to));
+    }
+    message
 }

@@ -128,12 +128,16 @@ impl Chain {
         self.is_resolved_at(gate, At::Latest).await
     }
 
-    /// Whether a gate has a result, or will have one by a transaction that the endpoint's pool holds.
+    /// Whether a gate has a result, at the head or by a transaction that the endpoint's pool holds. If the endpoint does not
+    /// show its pool, only the head counts.
     ///
     /// # Errors
     /// As [`Chain::is_resolved`].
-    pub async fn is_resolved_in_pool(&self, gate: Address) -> Result<bool, ChainError> {
-        self.is_resolved_at(gate, At::Pending).await
+    pub async fn will_be_resolved(&self, gate: Address) -> Result<bool, ChainError> {
+        match self.is_resolved_at(gate, At::Pending).await {
+            Ok(is_resolved) => Ok(is_resolved),
+            Err(_) => self.is_resolved(gate).await,
+        }
     }
 
     /// Whether a gate has a result after a block.

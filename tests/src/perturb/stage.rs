@@ -31,6 +31,10 @@ pub struct Sent {
     pub by: Address,
     /// The number of its block, as the chain writes it.
     pub block: String,
+    /// What the chain says to the same call on the state behind that block; nothing if it takes it there.
+    pub refused: Option<Value>,
+    /// Whether the gate had its result behind that block.
+    pub resolved: bool,
 }
 
 /// All of it. What stands first goes first.
@@ -363,16 +367,30 @@ impl Stage {
             let Some(params) = input.strip_prefix(&selector) else {
                 continue;
             };
+            if text(&transaction, "to") != ring {
+                continue;
+            }
+            // The first parameter is the gate: the last 20 bytes of a word.
+            let gate = format!("0x{}", &params[24..64]).parse().unwrap();
+            let block = text(&receipt, "blockNumber");
+            let call = json!({
+                "from": transaction["from"], "to": transaction["to"], "data": transaction["input"],
+            });
+            let is_resolved = hex::encode(super::call_data("isResolved()", &[]));
+            let resolved = json!({ "to": gate, "data": format!("0x{is_resolved}") });
+            // Where there is no gate, nothing comes back.
+            let resolved = eth.ask("eth_call", &json!([resolved, block]));
             let sent = Sent {
-                // The first parameter is the gate: the last 20 bytes of a word.
-                gate: format!("0x{}", &params[24..64]).parse().unwrap(),
+                gate,
                 by: text(&transaction, "from").parse().unwrap(),
-                block: text(&receipt, "blockNumber"),
+                refused: eth.ask("eth_call", &json!([call, block])).err(),
+                resolved: resolved
+                    .is_ok_and(|word| word.as_str().is_some_and(|word| word.ends_with('1'))),
+                block,
             };
-            match (text(&transaction, "to") == ring, receipt["status"] == "0x1") {
-                (false, _) => {}
-                (true, true) => good.push(sent),
-                (true, false) => reverted.push(sent),
+            match receipt["status"] == "0x1" {
+                true => good.push(sent),
+                false => reverted.push(sent),
             }
         }
         (good, reverted)

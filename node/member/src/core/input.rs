@@ -221,7 +221,9 @@ pub enum Ended {
     Mined,
     /// It was not sent: the gate has a result at the chain's head, or a transaction in the pool will give it one.
     Foreseen,
-    /// The contract refused it.
+    /// It was not sent: the contract would refuse it at the chain's head.
+    Refused(String),
+    /// It was sent, and the contract refused it.
     Reverted(String),
     /// It could not be sent.
     Failed(String),

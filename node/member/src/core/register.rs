@@ -79,7 +79,7 @@ impl Core {
                 );
                 self.found_poor();
             }
-            Ended::Reverted(reason) => {
+            Ended::Refused(reason) | Ended::Reverted(reason) => {
                 tracing::warn!(
                     number,
                     reason,
@@ -143,7 +143,9 @@ impl Errand {
         let ended = self.attempt().await;
         let pause = match ended {
             Ended::Mined | Ended::Foreseen => self.turn,
-            Ended::Reverted(_) | Ended::Failed(_) | Ended::Unpaid(_) => self.pause,
+            Ended::Refused(_) | Ended::Reverted(_) | Ended::Failed(_) | Ended::Unpaid(_) => {
+                self.pause
+            }
         };
         tokio::time::sleep(pause).await;
         ended

@@ -1,8 +1,9 @@
 //! Registers results that two thirds have signed: usually with one transaction for each result.
 //!
-//! Members have their turns in an order that follows from the gate. A member whose turn it is first checks whether the
-//! gate has its result already: at the chain head or, for all but the first in the order, by a transaction that waits
-//! in the pool. After another turn it checks again, until the chain's events say that the gate has its result.
+//! Members have their turns in an order that follows from the gate. A member whose turn it is first asks whether the
+//! contract would take the registration: at the chain head or, for all but the first in the order, behind the transactions that
+//! wait in the pool. So nothing is paid for a registration of a gate that has its result, or by votes of an epoch that is over.
+//! After another turn it asks again, until the chain's events say that the gate has its result.
 //!
 //! The state machine says when the turn has come (`Effect::Submit`); an `Errand` makes one attempt in a task of its
 //! own, and how it [`Ended`] comes back through the inbox. Each attempt has a purpose, a digest, under which the
@@ -41,6 +42,7 @@ impl Core {
             account,
             needed,
             purpose: purpose(registration, attempts.failed + 1),
+            me: self.me,
             call: call(self.parts.domain.ring, registration),
         };
         let outbox = self.parts.outbox.clone();
@@ -53,12 +55,15 @@ impl Core {
     pub(super) fn on_submitted(&mut self, computation: Computation, ended: Ended) {
         let gate = computation.gate;
         self.parts.shared.counters.submission(outcome(&ended));
-        if !matches!(ended, Ended::Mined | Ended::Foreseen) {
+        if !matches!(ended, Ended::Mined | Ended::Foreseen | Ended::Refused(_)) {
             self.attempts.entry(computation).or_default().failed += 1;
         }
         match &ended {
             Ended::Mined => tracing::info!(%gate, "submitted: the registration is on chain"),
-            Ended::Foreseen => tracing::debug!(%gate, "another member has registered it"),
+            Ended::Foreseen => {
+                tracing::debug!(%gate, "another member has registered it");
+                self.parts.member.came_too_early();
+            }
             Ended::Failed(reason) => {
                 tracing::warn!(%gate, reason, "the registration could not be sent; it is tried again after the others' turns");
             }
@@ -67,6 +72,10 @@ impl Core {
                 self.found_poor();
                 // What the others have decides whose turn comes next.
                 self.ask_funds_of_submitters(gate);
+            }
+            Ended::Refused(reason) => {
+                tracing::debug!(%gate, reason, "the contract would refuse the registration, so it was not sent; it is tried again after the others' turns");
+                self.read_membership_again();
             }
             Ended::Reverted(reason) => {
                 tracing::warn!(%gate, reason, "the registration was refused; it is tried again after the others' turns");
@@ -85,7 +94,7 @@ fn outcome(ended: &Ended) -> SubmissionOutcome {
         Ended::Mined => SubmissionOutcome::Mined,
         Ended::Foreseen => SubmissionOutcome::Foreseen,
         Ended::Reverted(_) => SubmissionOutcome::Reverted,
-        Ended::Failed(_) | Ended::Unpaid(_) => SubmissionOutcome::Failed,
+        Ended::Refused(_) | Ended::Failed(_) | Ended::Unpaid(_) => SubmissionOutcome::Failed,
     }
 }
 
@@ -130,6 +139,8 @@ struct Errand {
     needed: u128,
     /// What names this attempt in the submitter's journal.
     purpose: Digest,
+    /// Who sends it.
+    me: Address,
     call: Call,
 }
 
@@ -148,10 +159,10 @@ impl Errand {
         if let Some(unpaid) = self.unpaid().await {
             return unpaid;
         }
-        match self.is_foreseen().await {
-            Ok(true) => return Ended::Foreseen,
-            Ok(false) => {}
-            // Sending without knowing would often pay for a transaction that reverts, because the gate has its result.
+        match self.is_accepted().await {
+            Ok(()) => {}
+            Err(ChainError::Reverted { reason }) => return self.refused(reason).await,
+            // Sending without knowing would often pay for a transaction that reverts.
             Err(error) => return Ended::Failed(with_causes(&error)),
         }
         match self.send().await {
@@ -195,15 +206,27 @@ impl Errand {
         }
     }
 
-    /// Whether the gate has its result, or will have it by a transaction that is in the pool. If the endpoint does not
-    /// show its pool, only the chain head counts.
-    async fn is_foreseen(&self) -> Result<bool, ChainError> {
+    /// Whether the contract would take it now, behind what is in the pool. If the endpoint does not show its pool, only the
+    /// chain head counts.
+    async fn is_accepted(&self) -> Result<(), ChainError> {
         if !self.is_first {
-            if let Ok(is_resolved) = self.chain.is_resolved_in_pool(self.gate).await {
-                return Ok(is_resolved);
+            match self.chain.accepts(self.me, &self.call, true).await {
+                Ok(()) => return Ok(()),
+                Err(error @ ChainError::Reverted { .. }) => return Err(error),
+                Err(_) => {}
             }
         }
-        self.chain.is_resolved(self.gate).await
+        self.chain.accepts(self.me, &self.call, false).await
+    }
+
+    /// The contract would not take it: because the gate has its result, at the head or by a transaction in the pool, or
+    /// for another reason.
+    async fn refused(&self, reason: String) -> Ended {
+        match self.chain.will_be_resolved(self.gate).await {
+            Ok(true) => Ended::Foreseen,
+            Ok(false) => Ended::Refused(reason),
+            Err(error) => Ended::Failed(with_causes(&error)),
+        }
     }
 
     async fn has_result(&self) -> bool {

@@ -10,6 +10,7 @@
 //! the own turn comes) are in one ordered schedule. So the cost of a round depends on what is due in it, not on how
 //! many gates are open.
 
+mod patience;
 mod tally;
 mod work;
 
@@ -23,6 +24,7 @@ use crate::{
     quorum::submitters,
     Address,
 };
+use patience::Patience;
 use std::collections::{BTreeMap, BTreeSet};
 use tally::Rules;
 use work::{Submission, Work};
@@ -69,6 +71,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Member {
     setup: Setup,
+    patience: Patience,
     /// The epoch in which votes count.
     epoch: u64,
     /// The members of this epoch, sorted.
@@ -89,6 +92,7 @@ impl Member {
     /// A member that knows nothing yet.
     pub fn new(setup: Setup) -> Self {
         Self {
+            patience: Patience::new(setup.turn),
             setup,
             epoch: 0,
             members: Vec::new(),
@@ -341,6 +345,12 @@ impl Member {
         outputs: &Outputs,
         votes: &[(Address, Vote)],
     ) -> Vec<Effect> {
+        let waited = self.work(computation).is_some_and(|work| {
+            work.submission == Submission::Due && work.timings.quorum.is_some()
+        });
+        if waited {
+            self.patience.was_enough();
+        }
         self.forget(computation.gate);
         let diverged = votes
             .iter()
@@ -360,9 +370,14 @@ impl Member {
         }
     }
 
+    /// It was this member's turn to submit, and another one's transaction was there already: from now on it waits longer.
+    pub fn came_too_early(&mut self) {
+        self.patience.was_too_short();
+    }
+
     /// The registration was not accepted, and the gate is not resolved: others have their turn before it is tried again.
     pub fn submission_failed(&mut self, computation: Computation, now: u64) {
-        let next = now.saturating_add(self.setup.turn);
+        let next = now.saturating_add(self.patience.turn());
         let Some(work) = self.work(computation) else {
             return;
         };
@@ -494,7 +509,8 @@ impl Member {
                 .filter(|other| self.submits(other))
                 .count(),
         };
-        Some(since.saturating_add(self.setup.turn.saturating_mul(turns as u64)))
+        let turn = self.patience.turn();
+        Some(since.saturating_add(turn.saturating_mul(turns as u64)))
     }
 
     /// Whether another member can be expected to submit in its turn.

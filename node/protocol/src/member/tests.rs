@@ -236,6 +236,33 @@ fn turns_follow_the_order_and_who_can_be_reached() {
 }
 
 #[test]
+fn a_turn_that_was_too_short_becomes_longer_and_shorter_again_with_results_in_time() {
+    let mut member = member(4);
+    let place_in = |order: &[Address]| order.iter().position(|at| *at == key(0).address());
+    let gates: Vec<_> = (0..)
+        .map(|gate| computation(gate, 1))
+        .filter(|this| place_in(&submitters(this.gate, member.members())) == Some(1))
+        .take(3)
+        .collect();
+    member.connected(member.members().iter().copied().collect());
+    let votes = |this| (0..3).map(|n| vote(n, this, 5, 8)).collect::<Vec<_>>();
+    member.ready(gates[0], votes(gates[0]), 0);
+    assert_eq!(member.deadline(), Some(TURN));
+    assert_eq!(submits(&member.tick(TURN)), 1);
+    member.came_too_early();
+    member.submission_failed(gates[0], TURN);
+    assert_eq!(member.deadline(), Some(TURN + 2 * TURN + 2 * TURN));
+    member.resolved(gates[0], &outputs(8), &[]);
+    member.ready(gates[1], votes(gates[1]), 1_000);
+    let longer = member.deadline().unwrap() - 1_000;
+    assert!(TURN < longer && longer < 2 * TURN, "{longer}");
+    member.resolved(gates[1], &outputs(8), &[]);
+    member.ready(gates[2], votes(gates[2]), 2_000);
+    let shorter = member.deadline().unwrap() - 2_000;
+    assert!(TURN < shorter && shorter < longer, "{shorter}");
+}
+
+#[test]
 fn the_turn_passes_to_those_who_can_pay() {
     let mut member = member(7);
     let place_in = |order: &[Address]| order.iter().position(|at| *at == key(0).address());

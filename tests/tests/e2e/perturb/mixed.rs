@@ -327,7 +327,8 @@ impl Mix {
         );
         for late in &reverted {
             let first = registered.iter().find(|sent| sent.gate == late.gate);
-            println!("reverted: {late:?}; registered: {first:?}");
+            let by_then = first.map(|first| (&first.by, &first.block));
+            println!("reverted: {late:?}; registered by and in: {by_then:?}");
         }
         let distinct: BTreeSet<_> = registered.iter().map(|sent| sent.gate).collect();
         assert_eq!(
