@@ -2,18 +2,22 @@
 //!
 //! The JSON-RPC client gives up on any status but success. Many endpoints send a JSON-RPC error with such a status, and
 //! its words decide what to do, so the body is read whatever the status is. The status 429 becomes [`TooManyRequests`],
-//! with the time that the header `Retry-After` names.
+//! with the time that the header `Retry-After` names. And some endpoints write `"error": null` beside a result, as JSON-RPC 1.0
+//! wants it; the JSON-RPC client takes that for no answer, so it is taken out.
 
 use super::{
     failure::{TooManyRequests, TOO_MANY_REQUESTS},
-    limits::MAX_ERROR_BYTES,
+    limits::{MAX_ERROR_BYTES, MAX_RESPONSE_BYTES},
 };
+use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jsonrpsee::{
     core::{http_helpers::HttpError, BoxError},
     http_client::{transport::Error as TransportError, HttpBody, HttpRequest, HttpResponse},
 };
+use serde::{de::IgnoredAny, Deserialize};
+use serde_json::value::RawValue;
 use std::{
     task::{Context, Poll},
     time::Duration,
@@ -60,7 +64,7 @@ where
 async fn read(response: HttpResponse) -> Result<HttpResponse, TransportError> {
     let status = response.status();
     if status.is_success() {
-        return Ok(response);
+        return without_null_error(response).await;
     }
     if status == TOO_MANY_REQUESTS {
         let retry_after = retry_after(&response);
@@ -77,6 +81,50 @@ async fn read(response: HttpResponse) -> Result<HttpResponse, TransportError> {
     }
 }
 
+/// An answer as JSON-RPC 1.0 and 2.0 have it.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+/// The same answer, without an error that is null.
+async fn without_null_error(response: HttpResponse) -> Result<HttpResponse, TransportError> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_RESPONSE_BYTES as usize);
+    let bytes = body.collect().await.map_err(broken)?.to_bytes();
+    let bytes = plain(&bytes).map_or(bytes, Bytes::from);
+    Ok(HttpResponse::from_parts(
+        parts,
+        HttpBody::from(bytes.to_vec()),
+    ))
+}
+
+fn broken(error: BoxError) -> TransportError {
+    TransportError::Http(match error.is::<LengthLimitError>() {
+        true => HttpError::TooLarge,
+        false => HttpError::Stream(error),
+    })
+}
+
+/// An answer with an error that is null, written without it; nothing for any other answer.
+fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+    const KEY: &[u8] = b"\"error\"";
+    // Most answers have no such key, and large ones are not parsed twice.
+    bytes.windows(KEY.len()).find(|window| *window == KEY)?;
+    let answer: Answer<'_> = serde_json::from_slice(bytes).ok()?;
+    if answer.error.is_some() {
+        return None;
+    }
+    let result = answer.result.map_or("null", RawValue::get);
+    let id = answer.id.get();
+    Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes())
+}
+
 /// The pause that an endpoint wants, in seconds. A date, the other form of the header (RFC 9110, section 10.2.3), is
 /// ignored: the throttle then uses its own pause.
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
@@ -88,4 +136,31 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 fn is_json_rpc(bytes: &[u8]) -> bool {
     let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
     object.is_ok_and(|object| object.contains_key("error") || object.contains_key("result"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_is_null_is_taken_out_and_any_other_is_left() {
+        let taken = |text: &str| plain(text.as_bytes()).map(|b| String::from_utf8(b).unwrap());
+        assert_eq!(
+            taken(r#"{"id":7,"error":null,"result":{"a":[1, null]}}"#).unwrap(),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"a":[1, null]}}"#
+        );
+        assert_eq!(
+            taken(r#"{"jsonrpc":"2.0","id":"x","result":null,"error":null}"#).unwrap(),
+            r#"{"jsonrpc":"2.0","id":"x","result":null}"#
+        );
+        for left in [
+            r#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{},"result":null}"#,
+            r#"{"error":null}"#,
+            r#"no "error" at all"#,
+        ] {
+            assert_eq!(taken(left), None, "{left}");
+        }
+    }
 }

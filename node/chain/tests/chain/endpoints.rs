@@ -51,6 +51,22 @@ async fn a_json_rpc_error_is_read_whatever_the_status_is() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_null_is_no_error() {
+    let raw = Raw::start(|request| {
+        let result = match request["method"].as_str() {
+            Some("eth_chainId") => "0x7a69",
+            _ => "0x7",
+        };
+        Reply::body(&json!({ "id": request["id"], "result": result, "error": null }))
+    })
+    .await;
+    let chain = chain(&raw).await;
+    assert_eq!(chain.id(), 31337);
+    assert_eq!(chain.balance(Address::ZERO).await.unwrap(), 7);
+    assert_eq!(raw.calls("eth_getBalance"), 1);
+}
+
+#[tokio::test]
 async fn one_refusal_that_passes_does_not_end_anything() {
     let replies: [fn(&Value) -> Reply; 4] = [
         |_| Reply::plain(503, ""),

@@ -20,7 +20,11 @@ pub struct Reply {
 impl Reply {
     /// A JSON-RPC result.
     pub fn result(request: &Value, result: Value) -> Self {
-        let body = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result });
+        Self::body(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }))
+    }
+
+    /// This, with status 200.
+    pub fn body(body: &Value) -> Self {
         Self {
             status: 200,
             headers: "content-type: application/json\r\n",
