@@ -10,7 +10,7 @@ const MOST: u64 = 4;
 /// No turn becomes longer than this by what was seen, in milliseconds.
 const LONGEST: u64 = 60_000;
 /// The part of what was added that goes with each result that came in time.
-const EASE: u64 = 8;
+const EASE: u64 = 32;
 
 /// The length of a turn, in milliseconds.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ mod tests {
         }
         assert_eq!(turns, [2_000, 4_000, 4_000]);
         patience.was_enough();
-        assert_eq!(patience.turn(), 3_625);
-        (0..100).for_each(|_| patience.was_enough());
+        assert_eq!(patience.turn(), 3_906);
+        (0..300).for_each(|_| patience.was_enough());
         assert_eq!(patience.turn(), 1_000);
     }
 
