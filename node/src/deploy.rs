@@ -9,12 +9,12 @@ use super::{
     args::DeployArgs,
     exit::{Context, ExitError, ExitStatus},
     out::Out,
-    place::{from_chain, locate},
+    place::{connect, from_chain, locate},
     ringdir::{ClientFile, RingDir},
     run::content::is_standard,
     terms::{KeepingView, DEPLOY_ENTRY_DELAY},
 };
-use rings_chain::{deploy as deploy_contracts, fund, Chain, Submitter};
+use rings_chain::{deploy as deploy_contracts, fund, Submitter};
 use rings_member::keystore;
 use rings_protocol::Address;
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub async fn deploy(args: DeployArgs, out: Out) -> Result<(), ExitError> {
     refuse_own_chain(&dir)?;
     dir.create()?;
     let step = out.step("deploying the contracts");
-    let chain = Chain::connect(&args.rpc).await?;
+    let chain = connect(&args.rpc).await?;
     let journal = format!("deploy-{}-{}.redb", chain.id(), key.address());
     let terms = args.terms.terms(key.address(), DEPLOY_ENTRY_DELAY);
     let (journal, fees) = (dir.root().join(journal), args.fees.submitter());

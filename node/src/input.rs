@@ -15,6 +15,10 @@ use std::{
 /// # Errors
 /// Status 2 when it cannot be read, or has more than `most` bytes.
 pub fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>, ExitError> {
+    if path.is_dir() {
+        let what = format!("{} is a directory; name a file", path.display());
+        return Err(ExitError::usage(what));
+    }
     let (name, read) = match is_standard(path) {
         true => ("standard input".to_owned(), bounded(io::stdin(), most)),
         false => (

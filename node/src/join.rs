@@ -8,12 +8,11 @@ use super::{
     args::JoinArgs,
     exit::ExitError,
     out::{count, Out},
-    place::{from_chain, locate},
+    place::{connect, from_chain, locate},
     ringdir::{ClientFile, RingDir, RingFile},
     terms::KeepingView,
 };
 use rings_api::Token;
-use rings_chain::Chain;
 use rings_member::keystore;
 use rings_protocol::Address;
 use serde::Serialize;
@@ -44,7 +43,7 @@ pub async fn join(args: JoinArgs, out: Out) -> Result<(), ExitError> {
     let tokens = tokens(&args)?;
     let known = dir.find()?;
     refuse_another(&dir, known.as_ref(), &args)?;
-    let chain = Chain::connect(&args.rpc).await?;
+    let chain = connect(&args.rpc).await?;
     let mut file = from_chain(&chain, &args.rpc, args.ring, args.scope).await?;
     if file.scope == Address::default() {
         return Err(ExitError::usage(format!(

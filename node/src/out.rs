@@ -5,9 +5,12 @@
 //!
 //! An [`Out`] is copied to whoever has something to tell. `--quiet` leaves out progress and never a result or a
 //! failure. A reader of standard output that has gone (`| head`) ends the program without an error. On a terminal a
-//! [`Step`] is a spinner, elsewhere a line.
+//! [`Step`] is a spinner, elsewhere a line; `interrupted.rs` clears it when a signal ends the program.
 
-use super::exit::{ExitError, ExitStatus};
+use super::{
+    exit::{ExitError, ExitStatus},
+    interrupted::clear_in_the_end,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use rings_compute::escape_for_terminal;
 use std::{
@@ -109,6 +112,7 @@ impl Out {
         let bar = ProgressBar::new_spinner().with_message(escape_for_terminal(what.to_string()));
         // A line that is wider than the terminal could not be cleared.
         set_style(&bar, "{spinner} {wide_msg}");
+        clear_in_the_end(&bar);
         bar.enable_steady_tick(TICK);
         Step { bar }
     }

@@ -213,6 +213,58 @@ pub fn ether(wei: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gates::{Gate, GateState};
+    use rings_protocol::Address;
+
+    fn gate(number: u8) -> Gate {
+        Gate {
+            gate: Address([number; 20]),
+            state: GateState::Open,
+            block: number.into(),
+            resolved_block: None,
+            requesters: Vec::new(),
+        }
+    }
+
+    fn view(gates: u8, more_gates: usize) -> View {
+        View {
+            chain: ChainView {
+                id: 1,
+                url: "http://127.0.0.1:8545".into(),
+                pid: None,
+                block: Some(9),
+            },
+            engine: Address([1; 20]),
+            scope: Address([2; 20]),
+            ring: Address([3; 20]),
+            epoch: Some(1),
+            quorum: Some(1),
+            keeping: None,
+            members: Vec::new(),
+            client_rings: Vec::new(),
+            gates: (1..=gates).map(gate).collect(),
+            more_gates,
+            gates_since: Some(7),
+            unsubmitted: vec![Address([1; 20])],
+        }
+    }
+
+    #[test]
+    fn that_there_are_more_gates_is_said_to_people_and_programs() {
+        let text = view(20, 3).to_string();
+        assert!(
+            text.contains("gates    20 of 23 since block 7; `rings gate list` shows all"),
+            "{text}"
+        );
+        let json = serde_json::to_value(view(20, 3)).unwrap();
+        assert_eq!(json["moreGates"], 3);
+        assert_eq!(json["gatesSince"], 7);
+        assert_eq!(json["gates"].as_array().unwrap().len(), 20);
+        let few = view(2, 0).to_string();
+        assert!(!few.contains("rings gate list"), "{few}");
+        let waits = few.lines().filter(|line| line.contains("QUORUM REACHED"));
+        assert_eq!(waits.count(), 1, "{few}");
+    }
 
     #[test]
     fn wei_are_shown_as_ether() {

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use cid::Cid;
 use futures::{stream::BoxStream, StreamExt};
 use rings_api::{
-    Archive, Checked, Client, Collected, GatewaySource, ImportedArchive, Repaired, StoreKeeper,
-    Token,
+    shown_url, Archive, Checked, Client, Collected, GatewaySource, ImportedArchive, Repaired,
+    StoreKeeper, Token,
 };
 use rings_member::{
     config::{KeyConfig, NodeConfig},
@@ -170,8 +170,9 @@ fn named(who: &WhoArgs, file: &RingFile) -> Result<Vec<usize>, ExitError> {
     let by_number = name.parse::<usize>().ok();
     let index = by_account.or(by_number.filter(|index| *index < file.members.len()));
     index.map(|index| vec![index]).ok_or_else(|| {
+        let shown = shown_url(name);
         ExitError::usage(format!(
-            "{name} is no member of this ring; name one by its account, or by a number below {}",
+            "{shown} is no member of this ring; name one by its account, or by a number below {}, not by its URL",
             file.members.len()
         ))
     })
