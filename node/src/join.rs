@@ -7,9 +7,11 @@
 use super::{
     args::JoinArgs,
     exit::ExitError,
+    input::read_text,
     out::{count, Out},
     place::{connect, from_chain, locate},
     ringdir::{ClientFile, RingDir, RingFile},
+    run::content::is_standard,
     terms::KeepingView,
 };
 use rings_api::Token;
@@ -103,7 +105,10 @@ fn tell(view: &JoinedView, dir: &RingDir, json: bool, out: Out) -> Result<(), Ex
 
 /// One token for each member, or one for all; none where none is given.
 fn tokens(args: &JoinArgs) -> Result<Vec<Option<Token>>, ExitError> {
-    let read = |path: &Path| Ok::<_, ExitError>(Token::read(path)?);
+    let read = |path: &Path| match is_standard(path) {
+        true => Ok(Token::new(&read_text(path)?)?),
+        false => Ok::<_, ExitError>(Token::read(path)?),
+    };
     let count = args.members.len();
     match args.tokens.as_slice() {
         [] => Ok(vec![None; count]),

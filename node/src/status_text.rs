@@ -31,12 +31,9 @@ impl Display for View {
         }
         writeln!(f, "engine   {}\nscope    {}", self.engine, self.scope)?;
         write!(f, "ring     {}", self.ring)?;
-        if let (Some(epoch), Some(quorum)) = (self.epoch, self.quorum) {
-            write!(
-                f,
-                ", epoch {epoch}, quorum {quorum} of {}",
-                self.members.len()
-            )?;
+        if let (Some(epoch), Some(keeping)) = (self.epoch, &self.keeping) {
+            let (quorum, counted) = (keeping.quorum, keeping.counted);
+            write!(f, ", epoch {epoch}, quorum {quorum} of {counted}")?;
         }
         if let Some(keeping) = &self.keeping {
             write!(f, "\n         {keeping}")?;
@@ -122,6 +119,9 @@ impl View {
 impl Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  ", self.address)?;
+        if !self.is_member {
+            f.write_str("NOT A MEMBER any more, ")?;
+        }
         let process = match self.pid {
             Some(pid) => format!("process {pid}, "),
             None => String::new(),
@@ -129,7 +129,9 @@ impl Display for Member {
         // A member of another machine is judged by its answers alone.
         match (self.local, self.pid, self.peers) {
             (true, None, _) => f.write_str("DOWN")?,
-            (false, None, None) if self.rpc_url.is_empty() => f.write_str("no URL is known")?,
+            (false, None, None) if self.rpc_url.is_empty() => {
+                f.write_str("no URL is known; `rings join --member URL` adds it")?;
+            }
             (_, _, None) => write!(f, "{process}DOES NOT ANSWER")?,
             (_, _, Some(_)) if !self.following => {
                 write!(f, "{process}DOES NOT FOLLOW the chain")?;

@@ -135,6 +135,15 @@ fn a_replacement_is_foretold_with_its_numbers_and_settled_when_it_is_due() {
         (&json!(3), &json!(4))
     );
     assert!(shown().to_string().contains(STRANGER));
+    // The directory knows no URL of the new member, and the old one keeps its number.
+    let status = ring.rings(["status"]).text();
+    for expected in [
+        format!("member 3 {old}  NOT A MEMBER any more, process "),
+        format!("member 4 {STRANGER}  no URL is known; `rings join --member URL` adds it"),
+        "quorum 3 of 4".into(),
+    ] {
+        assert!(status.contains(&expected), "{expected}: {status}");
+    }
 }
 
 #[test]
@@ -193,8 +202,8 @@ fn urls_tokens_and_rings_that_are_down_are_told_apart() {
         "anvil_setBalance",
         &json!([asked["client"], "0xde0b6b3a7640000"]),
     );
-    let token = ring.dir().join("token");
-    join().arg("--token").arg(token).ok();
+    let token = fs::read(ring.dir().join("token")).unwrap();
+    join().args(["--token", "-"]).stdin(token).ok();
     let run = ring.rings(["run", "--timeout", "5m", "--dir"]).arg(&joined);
     let done = run.arg(program("wc")).stdin("x\n").call();
     done.ends_with(4);
