@@ -147,11 +147,14 @@ impl fmt::Display for ExitError {
     }
 }
 
-/// Line ends become spaces, and the error number of the operating system is cut off.
+/// Line ends become spaces. The error number of the operating system is cut off, and the temporary file in which something was
+/// to be written.
 fn one_line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.find(" (os error") {
-        Some(end) if text.ends_with(')') => text[..end].to_owned(),
+    match text.split_once(" (os error") {
+        Some((said, rest)) if rest.ends_with(')') || rest.contains(") at path \"") => {
+            said.to_owned()
+        }
         _ => text,
     }
 }
@@ -179,7 +182,9 @@ impl From<ChainError> for ExitError {
     /// Adds the name of the option that raises the fee cap.
     fn from(error: ChainError) -> Self {
         match &error {
-            ChainError::Url { .. } => Self::of(ExitStatus::Usage, error),
+            ChainError::Url { .. } | ChainError::NotAContract { .. } => {
+                Self::of(ExitStatus::Usage, error)
+            }
             ChainError::FeeCap { .. } => Self::unavailable(format!("{error} with --fee-cap GWEI")),
             _ => Self::of(ExitStatus::Unavailable, error),
         }
@@ -361,6 +366,21 @@ mod tests {
     fn the_line_is_one_line() {
         let failure = ExitError::internal("a\nb").because(io::Error::other("c\n  d"));
         assert_eq!(failure.to_string(), "a b: c d");
+        let temporary = "No such file or directory (os error 2) at path \"/x/.tmp1\"";
+        let failure = ExitError::usage("cannot write x; try y").because(temporary);
+        assert_eq!(
+            failure.to_string(),
+            "cannot write x: No such file or directory; try y"
+        );
+    }
+
+    #[test]
+    fn an_address_without_a_contract_is_a_mistake_of_usage() {
+        let error = ChainError::NotAContract {
+            address: rings_protocol::Address::default(),
+            what: "ring",
+        };
+        assert_eq!(ExitError::from(error).status(), ExitStatus::Usage);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub fn entering(state: &RingState, account: Address) -> String {
 /// What it means that a member is put out.
 pub fn leaving(state: &RingState, account: Address) -> String {
     let left = state.members.len().saturating_sub(1);
+    if left == 0 {
+        return format!("{account} will not vote any more, which leaves NO MEMBER: there are no results until another account is one; `rings ring replace` brings one in its place");
+    }
     let gone = format!(
         "{account} will not vote any more, which leaves {}",
         count(left, "member")
@@ -188,6 +191,9 @@ mod tests {
             text.contains("for 60 s 4 of 5 must still sign, after that 3 of 4 must sign"),
             "{text}"
         );
+        let mut last = ring(0, 1);
+        last.members.truncate(1);
+        assert!(leaving(&last, OLD).contains("NO MEMBER"));
         let text = leaving(&ring(60, 7), OLD);
         assert!(text.contains("more than are left"), "{text}");
     }

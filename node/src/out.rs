@@ -139,10 +139,11 @@ fn set_style(bar: &ProgressBar, template: &str) {
 }
 
 /// A number and the noun that belongs to it, which forms its plural with an s.
-pub fn count(number: usize, noun: &str) -> String {
-    match number {
+pub fn count<N: TryInto<u64>>(number: N, noun: &str) -> String {
+    // More than a number of this size holds is not shown as one thing.
+    match number.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
+        number => format!("{number} {noun}s"),
     }
 }
 
@@ -177,9 +178,9 @@ mod tests {
 
     #[test]
     fn one_thing_is_not_many() {
-        assert_eq!(count(0, "member"), "0 members");
-        assert_eq!(count(1, "member"), "1 member");
-        assert_eq!(count(5, "member"), "5 members");
+        assert_eq!(count(0u64, "member"), "0 members");
+        assert_eq!(count(1usize, "member"), "1 member");
+        assert_eq!(count(5u64, "member"), "5 members");
     }
 
     #[test]

@@ -88,6 +88,8 @@ impl View {
         for (reason, (since, by)) in reasons {
             let seconds = seconds_since(since);
             let by = by.join(", ");
+            // The system's number of an error says nothing to a person.
+            let reason = reason.split(" (os error").next().unwrap_or(reason);
             write!(
                 f,
                 "\n         NOT CONNECTED with member {by} for {seconds} s: {reason}"
@@ -153,7 +155,6 @@ impl Display for Member {
         if let Some(balance) = &self.balance {
             write!(f, "\n         {}", ether(balance))?;
             if let Some(registrations) = self.registrations.filter(|_| self.low_balance) {
-                let registrations = usize::try_from(registrations).unwrap_or(usize::MAX);
                 write!(
                     f,
                     ", enough for about {}",
@@ -188,7 +189,7 @@ impl Display for Member {
             write!(
                 f,
                 "\n         did not deliver log nodes {}",
-                count(usize::try_from(self.stalled).unwrap_or(usize::MAX), "time")
+                count(self.stalled, "time")
             )?;
         }
         Ok(())

@@ -258,7 +258,7 @@ pub enum ApiError {
         member: Address,
     },
     /// Log nodes are missing here. The caller sends them along, and those before them that are missing too.
-    #[error("{} log nodes are missing here; send them along", .missing.len())]
+    #[error("log nodes are missing here ({}); send them along", .missing.len())]
     LogIncomplete {
         /// Their CIDs.
         missing: Vec<Cid>,

@@ -172,6 +172,16 @@ fn urls_tokens_and_rings_that_are_down_are_told_apart() {
         .refused(2);
     assert!(line.contains("not by its URL"), "{line}");
 
+    // What is no archive is the caller's mistake, whether the member runs or not.
+    let garbage = ring.write("garbage", "no archive\n");
+    let import = || ring.rings(["store", "import"]).arg(&garbage);
+    let line = import().refused(2);
+    assert!(line.contains("archive"), "{line}");
+    let avatar = ["avatar", "show", "--ring", STRANGER, "--key"];
+    let key = ring.dir().join("client.key");
+    let line = ring.rings(avatar).arg(key).refused(2);
+    assert!(line.contains("there is no ring at"), "{line}");
+
     // A directory without a token, and one with a wrong one.
     let joined = ring.file("joined");
     let join = || {
