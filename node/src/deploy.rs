@@ -7,18 +7,18 @@
 
 use super::{
     args::DeployArgs,
-    exit::{Context, ExitError, ExitStatus},
+    exit::ExitError,
+    input::read_text,
     out::Out,
-    place::{from_chain, locate},
+    place::{connect, from_chain, locate},
     ringdir::{ClientFile, RingDir},
-    run::content::is_standard,
     terms::{KeepingView, DEPLOY_ENTRY_DELAY},
 };
-use rings_chain::{deploy as deploy_contracts, fund, Chain, Submitter};
+use rings_chain::{deploy as deploy_contracts, fund, Submitter};
 use rings_member::keystore;
 use rings_protocol::Address;
 use serde::Serialize;
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 /// What `rings deploy` prints.
 #[derive(Debug, Serialize)]
@@ -46,7 +46,7 @@ pub async fn deploy(args: DeployArgs, out: Out) -> Result<(), ExitError> {
     refuse_own_chain(&dir)?;
     dir.create()?;
     let step = out.step("deploying the contracts");
-    let chain = Chain::connect(&args.rpc).await?;
+    let chain = connect(&args.rpc).await?;
     let journal = format!("deploy-{}-{}.redb", chain.id(), key.address());
     let terms = args.terms.terms(key.address(), DEPLOY_ENTRY_DELAY);
     let (journal, fees) = (dir.root().join(journal), args.fees.submitter());
@@ -85,10 +85,12 @@ pub async fn deploy(args: DeployArgs, out: Out) -> Result<(), ExitError> {
     if args.json {
         return out.json(&view);
     }
-    out.line(format_args!(
+    let told = out.line(format_args!(
         "chain  {}\nengine {}\nscope  {}\nring   {}\nblock  {}\n{}",
         view.chain_id, view.engine, view.scope, view.ring, view.start_block, view.keeping
-    ))
+    ));
+    out.note("next: the members' configurations name this ring ([ring] address) and this block ([chain] start_block); `rings join` adds where they answer");
+    told
 }
 
 /// The directory of a ring on this machine keeps that ring.
@@ -117,14 +119,7 @@ pub struct Listed {
 /// Status 2 when it cannot be read, or a line is not an address.
 pub fn read_members(path: &Path) -> Result<Vec<Listed>, ExitError> {
     let shown = path.display();
-    let text = match is_standard(path) {
-        true => io::read_to_string(io::stdin()),
-        false => fs::read_to_string(path),
-    };
-    let text = text.context(
-        ExitStatus::Usage,
-        format!("cannot read the members in {shown}; check the path"),
-    )?;
+    let text = read_text(path)?;
     let mut members = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -158,6 +153,8 @@ pub fn read_members(path: &Path) -> Result<Vec<Listed>, ExitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitStatus;
+    use std::fs;
 
     #[test]
     fn members_are_read_and_mistakes_named_by_line() {

@@ -4,7 +4,7 @@
 //! failures by `From` or by [`Context`], which adds what could not be done. The line is made of the failure, the
 //! innermost cause and the advice; all causes are shown with `-v`.
 
-use rings_api::{ClientError, StoreWorkError, TokenError};
+use rings_api::{code, ClientError, StoreWorkError, TokenError};
 use rings_chain::ChainError;
 use rings_compute::ComputeError;
 use rings_member::{
@@ -29,6 +29,11 @@ pub enum ExitStatus {
     /// Chain, store or member cannot be reached, or refuse.
     Unavailable = 5,
 }
+
+/// The status of HTTP with which a member refuses a token.
+const UNAUTHORIZED: u16 = 401;
+/// The methods that need a client ring to be kept.
+const KEEPING: [&str; 3] = ["FlushToRing", "AppendToRing", "ReplicateRing"];
 
 /// A boxed cause.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -142,11 +147,14 @@ impl fmt::Display for ExitError {
     }
 }
 
-/// Line ends become spaces, and the error number of the operating system is cut off.
+/// Line ends become spaces. The error number of the operating system is cut off, and the temporary file in which something was
+/// to be written.
 fn one_line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.find(" (os error") {
-        Some(end) if text.ends_with(')') => text[..end].to_owned(),
+    match text.split_once(" (os error") {
+        Some((said, rest)) if rest.ends_with(')') || rest.contains(") at path \"") => {
+            said.to_owned()
+        }
         _ => text,
     }
 }
@@ -174,7 +182,9 @@ impl From<ChainError> for ExitError {
     /// Adds the name of the option that raises the fee cap.
     fn from(error: ChainError) -> Self {
         match &error {
-            ChainError::Url { .. } => Self::of(ExitStatus::Usage, error),
+            ChainError::Url { .. } | ChainError::NotAContract { .. } => {
+                Self::of(ExitStatus::Usage, error)
+            }
             ChainError::FeeCap { .. } => Self::unavailable(format!("{error} with --fee-cap GWEI")),
             _ => Self::of(ExitStatus::Unavailable, error),
         }
@@ -182,12 +192,38 @@ impl From<ChainError> for ExitError {
 }
 
 impl From<ClientError> for ExitError {
+    /// Adds what to do, in the words of this command line.
     fn from(error: ClientError) -> Self {
         let status = match &error {
             ClientError::Url { .. } => ExitStatus::Usage,
             _ => ExitStatus::Unavailable,
         };
-        Self::of(status, error)
+        match advice(&error) {
+            Some(advice) => {
+                Self::new(status, format!("{error}; {advice}")).because(Told(Box::new(error)))
+            }
+            None => Self::of(status, error),
+        }
+    }
+}
+
+/// What helps against what a member has answered, where it does not say so itself.
+fn advice(error: &ClientError) -> Option<&'static str> {
+    const GIVE_TOKEN: &str = "`rings join --member URL --token FILE` keeps it in the directory of the ring; of a ring that `rings up` has started it is DIR/token";
+    const OTHER_TOKEN: &str = "the token that is known here (DIR/tokens/ADDRESS of this member, else DIR/token) is not its own; give the right one with `rings join --member URL --token FILE`";
+    match error {
+        ClientError::Url { url } if url.bytes().all(|digit| digit.is_ascii_digit()) => Some(
+            "a number names a member for `rings store`, `backup` and `restore` only",
+        ),
+        ClientError::NoToken { .. } => Some(GIVE_TOKEN),
+        ClientError::Refused { status, .. } if status.as_u16() == UNAUTHORIZED => Some(OTHER_TOKEN),
+        ClientError::Rpc { code, .. } if *code == i64::from(code::NO_TOKEN) => Some(OTHER_TOKEN),
+        ClientError::Rpc { code, method, .. }
+            if *code == i64::from(code::NOT_FOLLOWED) && KEEPING.contains(&method.as_str()) =>
+        {
+            Some("have its members keep the ring's logs with `rings replicate`, also when the key of the ring has changed")
+        }
+        _ => None,
     }
 }
 
@@ -299,9 +335,52 @@ mod tests {
     }
 
     #[test]
+    fn what_a_member_refuses_comes_with_what_to_do() {
+        let url = || "http://127.0.0.1:7545".to_owned();
+        let line = ExitError::from(ClientError::NoToken { url: url() }).to_string();
+        assert!(
+            line.contains("rings join --member URL --token FILE"),
+            "{line}"
+        );
+        let of_code = |code: i32, method: &str| {
+            ExitError::from(ClientError::Rpc {
+                url: url(),
+                method: method.into(),
+                code: code.into(),
+                message: "unknown replica key".into(),
+                data: String::new(),
+            })
+        };
+        let line = of_code(code::NOT_FOLLOWED, "AppendToRing").to_string();
+        assert!(line.contains("rings replicate"), "{line}");
+        let line = of_code(code::NOT_FOLLOWED, "rings_getRing").to_string();
+        assert!(!line.contains("rings replicate"), "{line}");
+        let line = of_code(code::NO_TOKEN, "rings_request").to_string();
+        assert!(line.contains("DIR/tokens/ADDRESS"), "{line}");
+        let number = ExitError::from(ClientError::Url { url: "0".into() });
+        assert_eq!(number.status(), ExitStatus::Usage);
+        assert!(number.to_string().contains("rings store"), "{number}");
+    }
+
+    #[test]
     fn the_line_is_one_line() {
         let failure = ExitError::internal("a\nb").because(io::Error::other("c\n  d"));
         assert_eq!(failure.to_string(), "a b: c d");
+        let temporary = "No such file or directory (os error 2) at path \"/x/.tmp1\"";
+        let failure = ExitError::usage("cannot write x; try y").because(temporary);
+        assert_eq!(
+            failure.to_string(),
+            "cannot write x: No such file or directory; try y"
+        );
+    }
+
+    #[test]
+    fn an_address_without_a_contract_is_a_mistake_of_usage() {
+        let error = ChainError::NotAContract {
+            address: rings_protocol::Address::default(),
+            what: "ring",
+        };
+        assert_eq!(ExitError::from(error).status(), ExitStatus::Usage);
     }
 
     #[test]

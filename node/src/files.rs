@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub async fn add(args: AddArgs, out: Out) -> Result<(), ExitError> {
     let content = Content::path(&args.file).await?;
     let place = Place::of_dir(args.dir.dir())?;
+    let mut last = None;
     for client in place.members().await? {
         match content.add_to(client, None, out).await {
             Ok(()) if args.json => {
@@ -28,12 +29,15 @@ pub async fn add(args: AddArgs, out: Out) -> Result<(), ExitError> {
             }
             Ok(()) => return out.line(content.cid()),
             Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure),
-            Err(failure) => out.failure(&failure),
+            // The last one ends the command, so where there is one member there is one line.
+            Err(failure) => {
+                if let Some(before) = last.replace(failure) {
+                    out.warn(before);
+                }
+            }
         }
     }
-    Err(ExitError::unavailable(
-        "no member took the file; see `rings status`",
-    ))
+    Err(last.unwrap_or_else(|| ExitError::unavailable("the ring has no members")))
 }
 
 /// `rings cat`

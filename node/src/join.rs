@@ -7,13 +7,14 @@
 use super::{
     args::JoinArgs,
     exit::ExitError,
+    input::read_text,
     out::{count, Out},
-    place::{from_chain, locate},
+    place::{connect, from_chain, locate},
     ringdir::{ClientFile, RingDir, RingFile},
+    run::content::is_standard,
     terms::KeepingView,
 };
 use rings_api::Token;
-use rings_chain::Chain;
 use rings_member::keystore;
 use rings_protocol::Address;
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub async fn join(args: JoinArgs, out: Out) -> Result<(), ExitError> {
     let tokens = tokens(&args)?;
     let known = dir.find()?;
     refuse_another(&dir, known.as_ref(), &args)?;
-    let chain = Chain::connect(&args.rpc).await?;
+    let chain = connect(&args.rpc).await?;
     let mut file = from_chain(&chain, &args.rpc, args.ring, args.scope).await?;
     if file.scope == Address::default() {
         return Err(ExitError::usage(format!(
@@ -104,7 +105,10 @@ fn tell(view: &JoinedView, dir: &RingDir, json: bool, out: Out) -> Result<(), Ex
 
 /// One token for each member, or one for all; none where none is given.
 fn tokens(args: &JoinArgs) -> Result<Vec<Option<Token>>, ExitError> {
-    let read = |path: &Path| Ok::<_, ExitError>(Token::read(path)?);
+    let read = |path: &Path| match is_standard(path) {
+        true => Ok(Token::new(&read_text(path)?)?),
+        false => Ok::<_, ExitError>(Token::read(path)?),
+    };
     let count = args.members.len();
     match args.tokens.as_slice() {
         [] => Ok(vec![None; count]),

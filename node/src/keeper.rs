@@ -1,6 +1,6 @@
 //! The keeper's work: `rings ring enter`, `exit`, `replace`, `settle`, `transfer`, `accept` and `renounce`.
 //!
-//! Each says first what it will change ([`Ring::foretell`]), sends its transactions from the keeper's account, and then
+//! Each says first what it will change (`foretold.rs`), sends its transactions from the keeper's account, and then
 //! shows who can change the membership now, as the chain says it.
 //!
 //! What the account may not do is refused here with the reason, before a transaction costs anything. Each change has a
@@ -10,18 +10,19 @@ use super::{
     args::{KeepArgs, MemberArgs, ReplaceArgs, RingCommand},
     avatar,
     exit::ExitError,
-    out::{count, Out},
+    foretold,
+    out::Out,
+    place::chain_of,
     process::{self, Lock},
     readers,
     ringdir::{MemberEntry, RingDir, RingFile},
     show,
     terms::KeepingView,
-    up::check_chain,
 };
 use rand::RngCore;
 use rings_chain::{calls, Call, Chain, ChainError, RingState, Submitted, Submitter};
 use rings_member::keystore;
-use rings_protocol::{crypto::SecretKey, quorum::quorum, Address, Digest};
+use rings_protocol::{crypto::SecretKey, Address, Digest};
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::timeout;
@@ -55,12 +56,7 @@ pub async fn ring(command: RingCommand, out: Out) -> Result<(), ExitError> {
             ring.tell_silent(args.account).await?;
             ring.change(&args.keep, &calls).await
         }
-        RingCommand::Settle(args) => {
-            member(args, out, |ring, account| {
-                Ok(vec![calls::settle(ring.file.ring, account)])
-            })
-            .await
-        }
+        RingCommand::Settle(args) => member(args, out, Ring::settle).await,
         RingCommand::Exit(args) => {
             let ring = Ring::open(&args.keep, out).await?;
             let calls = ring.exit(args.account)?;
@@ -99,9 +95,7 @@ async fn member(
 
 async fn replace(args: ReplaceArgs, out: Out) -> Result<(), ExitError> {
     let ring = Ring::open(&args.keep, out).await?;
-    // The new one comes first, so that a ring of one member can be given to another.
-    let mut calls = ring.enter(args.new)?;
-    calls.extend(ring.exit(args.old)?);
+    let calls = ring.replace((args.old, args.new))?;
     ring.tell_silent(args.old).await?;
     ring.change(&args.keep, &calls).await
 }
@@ -124,8 +118,7 @@ impl Ring {
             Some(key) => keystore::load(key, args.password_file.as_deref())?,
             None => dir.client_of(&file)?,
         };
-        let chain = file.chain().await?;
-        check_chain(&dir, &file, &chain).await?;
+        let chain = chain_of(&dir, &file).await?;
         Ok(Self {
             state: chain.ring_state(file.ring).await?,
             dir,
@@ -152,59 +145,78 @@ impl Ring {
         }
     }
 
-    /// How many accounts the number of signatures follows from.
-    fn counted(&self) -> usize {
-        usize::try_from(self.state.counted).unwrap_or(usize::MAX)
+    fn is_pending(&self, account: Address) -> bool {
+        let mut pending = self.state.keeping.pending.iter();
+        pending.any(|entry| entry.member == account)
     }
 
-    /// The calls that make an account a member. Without an entry delay it is settled at once; else anybody may settle it
-    /// later.
+    /// The calls that make an account a member.
     fn enter(&self, account: Address) -> Result<Vec<Call>, ExitError> {
+        let calls = self.entry(account)?;
+        if self.is_pending(account) {
+            self.foretell(foretold::again(account));
+        }
+        self.foretell(foretold::entering(&self.state, account));
+        Ok(calls)
+    }
+
+    /// Without an entry delay an entry is settled at once; else anybody may settle it later.
+    fn entry(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
         if self.state.members.contains(&account) {
-            let what = format!("{account} is a member of the ring already; see `rings ring show`");
-            return Err(ExitError::usage(what));
+            return Err(foretold::member_already(account));
         }
         let mut calls = vec![calls::enter(self.file.engine, self.file.ring, account)];
-        let counted = self.counted().saturating_add(1);
-        let then = format!("then {} of {counted} must sign", quorum(counted));
-        match self.state.keeping.entry_delay {
-            0 => {
-                calls.push(calls::settle(self.file.ring, account));
-                self.foretell(format_args!("{account} will be a member at once; {then}"));
-            }
-            delay => self.foretell(format_args!(
-                "{account} will be a member {delay} s from now, when anybody runs `rings ring settle {account}`; {then}"
-            )),
+        if self.state.keeping.entry_delay == 0 {
+            calls.push(calls::settle(self.file.ring, account));
         }
         Ok(calls)
     }
 
-    /// The call that ends a membership, or takes an announced entry back. The member counts for the quorum until the
-    /// delay has passed.
+    /// The call that ends a membership, or takes an announced entry back.
     fn exit(&self, account: Address) -> Result<Vec<Call>, ExitError> {
         self.keeps()?;
-        let pending = &self.state.keeping.pending;
-        let is_pending = pending.iter().any(|entry| entry.member == account);
-        if is_pending {
-            self.foretell(format_args!(
-                "the announced entry of {account} will be taken back"
-            ));
-        } else if self.state.members.contains(&account) {
-            let left = self.state.members.len().saturating_sub(1);
-            let counted = self.counted().saturating_sub(1);
-            let delay = self.state.keeping.entry_delay;
-            self.foretell(format_args!(
-                "{account} will not vote any more, which leaves {}; after {delay} s, {} of {counted} must sign instead of {}",
-                count(left, "member"),
-                quorum(counted),
-                self.state.quorum
-            ));
+        if self.is_pending(account) {
+            self.foretell(foretold::taken_back(account));
         } else {
-            let what = format!("{account} is not a member of the ring; see `rings ring show`");
-            return Err(ExitError::usage(what));
+            self.refuse_stranger(account)?;
+            self.foretell(foretold::leaving(&self.state, account));
         }
-        Ok(vec![calls::exit(self.file.engine, self.file.ring, account)])
+        Ok(vec![self.exit_call(account)])
+    }
+
+    /// The calls that put one account into the place of a member. The new one comes first, so that a ring of one member can be
+    /// given to another. Its entry is not announced again, which would begin its delay anew: the command may be given twice.
+    fn replace(&self, (old, new): (Address, Address)) -> Result<Vec<Call>, ExitError> {
+        self.keeps()?;
+        self.refuse_stranger(old)?;
+        let mut calls = match self.is_pending(new) && self.state.keeping.entry_delay > 0 {
+            true => Vec::new(),
+            false => self.entry(new)?,
+        };
+        let lines = foretold::replacing(&self.state, (old, new));
+        lines.iter().for_each(|line| self.foretell(line));
+        calls.push(self.exit_call(old));
+        Ok(calls)
+    }
+
+    fn exit_call(&self, account: Address) -> Call {
+        calls::exit(self.file.engine, self.file.ring, account)
+    }
+
+    fn refuse_stranger(&self, account: Address) -> Result<(), ExitError> {
+        match self.state.members.contains(&account) {
+            true => Ok(()),
+            false => Err(ExitError::usage(format!(
+                "{account} is not a member of the ring; see `rings ring show`"
+            ))),
+        }
+    }
+
+    /// The call that makes an account a member whose announced entry is due.
+    fn settle(&self, account: Address) -> Result<Vec<Call>, ExitError> {
+        foretold::check_settle(&self.state, account)?;
+        Ok(vec![calls::settle(self.file.ring, account)])
     }
 
     fn transfer(&self, account: Address) -> Result<Vec<Call>, ExitError> {
@@ -262,7 +274,7 @@ impl Ring {
         }
         submitter.shutdown().await;
         drop(step);
-        sent?;
+        sent.map_err(|error| foretold::refused(&self.state, error))?;
         let state = self.chain.ring_state(self.file.ring).await?;
         let view = ChangedView {
             ring: self.file.ring,
@@ -300,11 +312,11 @@ impl Ring {
 }
 
 /// A call that must succeed. The same change can be made again later, so each has a purpose of its own.
-async fn mined(submitter: &Submitter, call: &Call) -> Result<(), ExitError> {
+async fn mined(submitter: &Submitter, call: &Call) -> Result<(), ChainError> {
     let mut purpose = Digest::ZERO;
     rand::rngs::OsRng.fill_bytes(&mut purpose.0);
     match submitter.submit(purpose, call.clone()).await? {
         Submitted::Mined { .. } => Ok(()),
-        Submitted::Reverted { reason, .. } => Err(ChainError::Reverted { reason }.into()),
+        Submitted::Reverted { reason, .. } => Err(ChainError::Reverted { reason }),
     }
 }

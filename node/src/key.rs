@@ -117,6 +117,19 @@ mod tests {
             show(Some(file("wrong"))).unwrap_err().status(),
             ExitStatus::Usage
         );
+        let written = fs::read_to_string(file("a.json")).unwrap();
+        assert!(written.contains("\"n\":8192"), "as --light asks");
+        keystore::write_secret(&file("text"), b"no key at all").unwrap();
+        let no_key = KeyArgs {
+            file: file("text"),
+            password_file: None,
+        };
+        let refused = key(KeyCommand::Show(no_key), out).unwrap_err();
+        assert_eq!(refused.status(), ExitStatus::Usage);
+        assert!(
+            refused.to_string().contains("64 hexadecimal digits"),
+            "{refused}"
+        );
         let again = key(KeyCommand::New(new("a.json")), out).unwrap_err();
         assert_eq!(again.status(), ExitStatus::Usage);
         assert_ne!(

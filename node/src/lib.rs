@@ -15,7 +15,7 @@
 //! * `kept.rs` shows which client rings the members keep.
 //! * `place.rs` finds the ring that a command looks at, in a directory or on a chain alone. `show.rs`, `status.rs`, `gates.rs`
 //!   and `files.rs` show it; `deploy.rs` and `terms.rs` make rings on any chain, and `join.rs` a directory for one of others;
-//!   `keeper.rs` changes who is a member; `key.rs` is about keys.
+//!   `keeper.rs` changes who is a member, and `foretold.rs` says what that brings; `key.rs` is about keys.
 //! * `store/` works on members' stores and backups.
 //! * `services/` is about services and processes: it runs them here or on a ring, and traces results back to events.
 //! * `avatar/` is for people who have no node: their logs, their actions, their rings.
@@ -32,9 +32,11 @@ mod deploy;
 mod ether;
 mod exit;
 mod files;
+mod foretold;
 mod gate_text;
 mod gates;
 mod input;
+mod interrupted;
 mod join;
 mod keeper;
 mod kept;

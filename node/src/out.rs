@@ -5,9 +5,12 @@
 //!
 //! An [`Out`] is copied to whoever has something to tell. `--quiet` leaves out progress and never a result or a
 //! failure. A reader of standard output that has gone (`| head`) ends the program without an error. On a terminal a
-//! [`Step`] is a spinner, elsewhere a line.
+//! [`Step`] is a spinner, elsewhere a line; `interrupted.rs` clears it when a signal ends the program.
 
-use super::exit::{ExitError, ExitStatus};
+use super::{
+    exit::{ExitError, ExitStatus},
+    interrupted::clear_in_the_end,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use rings_compute::escape_for_terminal;
 use std::{
@@ -109,6 +112,7 @@ impl Out {
         let bar = ProgressBar::new_spinner().with_message(escape_for_terminal(what.to_string()));
         // A line that is wider than the terminal could not be cleared.
         set_style(&bar, "{spinner} {wide_msg}");
+        clear_in_the_end(&bar);
         bar.enable_steady_tick(TICK);
         Step { bar }
     }
@@ -135,10 +139,11 @@ fn set_style(bar: &ProgressBar, template: &str) {
 }
 
 /// A number and the noun that belongs to it, which forms its plural with an s.
-pub fn count(number: usize, noun: &str) -> String {
-    match number {
+pub fn count<N: TryInto<u64>>(number: N, noun: &str) -> String {
+    // More than a number of this size holds is not shown as one thing.
+    match number.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
+        number => format!("{number} {noun}s"),
     }
 }
 
@@ -173,9 +178,9 @@ mod tests {
 
     #[test]
     fn one_thing_is_not_many() {
-        assert_eq!(count(0, "member"), "0 members");
-        assert_eq!(count(1, "member"), "1 member");
-        assert_eq!(count(5, "member"), "5 members");
+        assert_eq!(count(0u64, "member"), "0 members");
+        assert_eq!(count(1usize, "member"), "1 member");
+        assert_eq!(count(5u64, "member"), "5 members");
     }
 
     #[test]

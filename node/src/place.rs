@@ -8,18 +8,23 @@
 //! [`Place::members`] sorts the members that answer first to the front.
 
 use super::{
+    anvil,
     args::PlaceArgs,
     exit::{ExitError, ExitStatus},
     ringdir::{MemberEntry, RingDir, RingFile},
     up::check_chain,
     votes::answering,
 };
-use futures::{stream, StreamExt, TryStreamExt};
-use rings_api::{shown_url, Client, Token};
+use futures::{future::OptionFuture, stream, StreamExt, TryStreamExt};
+use rings_api::{shown_url, views::Status, Client, Token};
 use rings_chain::{Chain, ChainError, Contact};
 use rings_network::PeerId;
 use rings_protocol::Address;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// Time to find out who answers at a URL that is not what it should be.
+const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// Announcements of members that are read at once.
 const CONTACTS_AT_ONCE: usize = 16;
 
@@ -47,7 +52,7 @@ impl Place {
         let (Some(url), Some(ring)) = (&args.rpc, args.ring) else {
             return Self::of_dir(args.dir.dir());
         };
-        let chain = Chain::connect(url).await?;
+        let chain = connect(url).await?;
         let mut file = from_chain(&chain, url, ring, None).await?;
         let (mut clients, mut silent) = (Vec::with_capacity(args.members.len()), Vec::new());
         for url in &args.members {
@@ -92,11 +97,10 @@ impl Place {
         if let Some(chain) = &self.connected {
             return Ok(chain.clone());
         }
-        let chain = self.file.chain().await?;
-        if let Some(dir) = &self.dir {
-            check_chain(dir, &self.file, &chain).await?;
+        match &self.dir {
+            Some(dir) => chain_of(dir, &self.file).await,
+            None => self.file.chain().await,
         }
-        Ok(chain)
     }
 
     /// The members, those that answer first.
@@ -128,6 +132,66 @@ impl Place {
                 "none of the members of ring {ring} that were named answers; name another with --member URL"
             )),
         }
+    }
+}
+
+/// The chain of the ring in a directory, checked to be the one that the ring is on.
+///
+/// # Errors
+/// Status 5 when it does not run, cannot be reached, or is another one.
+pub async fn chain_of(dir: &RingDir, file: &RingFile) -> Result<Chain, ExitError> {
+    if file.own_chain && anvil::running(dir).is_none() {
+        return Err(does_not_run(dir));
+    }
+    let chain = file.chain().await?;
+    check_chain(dir, file, &chain).await?;
+    Ok(chain)
+}
+
+/// The ring of a directory has a chain of its own, which does not run.
+pub fn does_not_run(dir: &RingDir) -> ExitError {
+    let root = dir.root().display();
+    ExitError::unavailable(format!(
+        "the ring in {root} does not run; start it with `rings up`"
+    ))
+}
+
+/// Connects to the chain behind a URL that a person has given.
+///
+/// # Errors
+/// Status 2 when a member answers there, 5 when the chain cannot be reached.
+pub async fn connect(url: &str) -> Result<Chain, ExitError> {
+    let error = match Chain::connect(url).await {
+        Ok(chain) => return Ok(chain),
+        Err(error) => error,
+    };
+    // Whoever mixes the two URLs up is told so; whatever goes wrong with that question, the first error counts.
+    let member = Client::new(url, None).ok();
+    let asked = member.map(|member| async move { timeout(ASK_LIMIT, member.status()).await });
+    match OptionFuture::from(asked).await {
+        Some(Ok(Ok(status))) => Err(ExitError::usage(format!(
+            "{} is the URL of a member of ring {}, not of a chain; give it with --member, and with --rpc that of an Ethereum node",
+            shown_url(url),
+            status.ring
+        ))),
+        _ => Err(error.into()),
+    }
+}
+
+/// Who answers at the URL of a member.
+async fn identify(client: &Client, url: &str) -> Result<Status, ExitError> {
+    let error = match client.status().await {
+        Ok(status) => return Ok(status),
+        Err(error) => error,
+    };
+    // A chain knows no method of members; what else answers is no chain.
+    match timeout(ASK_LIMIT, Chain::connect(url)).await {
+        Ok(Ok(chain)) => Err(ExitError::usage(format!(
+            "{} is the URL of chain {}, not of a member; give it with --rpc, and with --member that of a member, such as http://127.0.0.1:7545",
+            shown_url(url),
+            chain.id()
+        ))),
+        _ => Err(error.into()),
     }
 }
 
@@ -215,7 +279,7 @@ pub async fn locate(
     token: Option<Token>,
 ) -> Result<(Client, Address), ExitError> {
     let client = Client::new(url, token)?;
-    let status = client.status().await?;
+    let status = identify(&client, url).await?;
     let shown = shown_url(url);
     if (status.ring, status.chain_id) != (file.ring, file.chain_id) {
         return Err(ExitError::usage(format!(

@@ -202,7 +202,9 @@ impl Display for RingAndKeeping {
         writeln!(f, "engine  {}", ring.engine)?;
         writeln!(f, "change  {}", self.keeping)?;
         writeln!(f, "epoch   {}", ring.epoch)?;
-        writeln!(f, "quorum  {} of {}", ring.quorum, ring.members.len())?;
+        // Who was put out is counted until the entry delay is over, so these are not always the members.
+        let (quorum, counted) = (self.keeping.quorum, self.keeping.counted);
+        writeln!(f, "quorum  {quorum} of {counted}")?;
         write!(f, "members")?;
         ring.members
             .iter()

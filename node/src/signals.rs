@@ -1,6 +1,9 @@
 //! The signals that ask a command to end.
 
-use super::exit::{Context, ExitError, ExitStatus};
+use super::{
+    exit::{Context, ExitError, ExitStatus},
+    interrupted,
+};
 use tokio::signal::unix::{signal, Signal, SignalKind};
 
 /// Ctrl-C, a request to end, and the end of the terminal.
@@ -17,6 +20,7 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub fn new() -> Result<Self, ExitError> {
+        interrupted::handled();
         let on = |kind| signal(kind).context(ExitStatus::Internal, "cannot listen for signals");
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,

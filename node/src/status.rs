@@ -17,7 +17,7 @@ use super::{
     out::Out,
     place::Place,
     process,
-    ringdir::{MemberEntry, RingDir},
+    ringdir::{MemberEntry, RingDir, RingFile},
     terms::KeepingView,
 };
 use futures::future::join_all;
@@ -26,7 +26,7 @@ use rings_api::{
     views::{GateView, Head, MemberView, RingView, Status},
     Client,
 };
-use rings_chain::RingState;
+use rings_chain::{Chain, RingState};
 use rings_protocol::Address;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -81,6 +81,8 @@ pub(super) struct Member {
     pub(super) address: Address,
     pub(super) peer_id: String,
     pub(super) rpc_url: String,
+    /// Whether it is in the ring now; if not, it is known from `ring.json` only. True when the chain does not run.
+    pub(super) is_member: bool,
     pub(super) pid: Option<u32>,
     /// Whether its process belongs to this machine.
     pub(super) local: bool,
@@ -149,11 +151,17 @@ pub async fn status(args: ShowArgs, out: Out) -> Result<(), ExitError> {
 impl View {
     async fn of(place: &Place) -> Result<Self, ExitError> {
         let (file, pid) = (&place.file, place.dir.as_ref().and_then(anvil::running));
-        let entries = file.members.iter().map(|entry| client(place, entry));
-        let clients: Vec<_> = entries.collect();
-        let asked = tokio::join!(chain(place), members(place), kept(&clients));
-        let (chain, mut members, client_rings) = asked;
-        let found = chain?;
+        let clients = file.members.iter().map(|entry| client(place, entry));
+        let clients: Vec<_> = clients.collect();
+        let on_chain = on_chain(place).await?;
+        let entries = entries(file, on_chain.as_ref().map(|(_, state)| state));
+        let asked = tokio::join!(
+            found(place, on_chain),
+            members(place, &entries),
+            kept(&clients)
+        );
+        let (found, mut members, client_rings) = asked;
+        let found = found?;
         if let Some(found) = &found {
             for member in &mut members {
                 let balance = found.balances.get(&member.address).copied();
@@ -199,16 +207,27 @@ struct Found {
     since: u64,
 }
 
-/// `None` when the chain does not run.
-async fn chain(place: &Place) -> Result<Option<Found>, ExitError> {
+/// The ring as the chain has it; `None` when the chain does not run.
+async fn on_chain(place: &Place) -> Result<Option<(Chain, RingState)>, ExitError> {
     let file = &place.file;
     let is_down = |dir: &RingDir| file.own_chain && anvil::running(dir).is_none();
     if place.dir.as_ref().is_some_and(is_down) {
         return Ok(None);
     }
     let chain = place.chain().await?;
-    let block = chain.block_number().await?;
     let state = chain.ring_state(file.ring).await?;
+    Ok(Some((chain, state)))
+}
+
+async fn found(
+    place: &Place,
+    on_chain: Option<(Chain, RingState)>,
+) -> Result<Option<Found>, ExitError> {
+    let Some((chain, state)) = on_chain else {
+        return Ok(None);
+    };
+    let file = &place.file;
+    let block = chain.block_number().await?;
     let since = file.start_block.max(block.saturating_sub(BLOCKS_SEARCHED));
     // A chain whose events cannot be read is shown without gates.
     let mut gates = search(&chain, file, since, block).await.unwrap_or_default();
@@ -251,12 +270,40 @@ pub(super) fn has_quorum(view: &GateView) -> bool {
     view.result.is_none() && view.quorum > 0 && most >= view.quorum
 }
 
+/// A member, and whether the chain has it in the ring.
+struct Listed {
+    entry: MemberEntry,
+    is_member: bool,
+}
+
+/// The members of `ring.json` in their order, which gives them their numbers, and then those that only the chain knows.
+fn entries(file: &RingFile, state: Option<&RingState>) -> Vec<Listed> {
+    let is_member = |address| state.is_none_or(|state| state.members.contains(address));
+    let known = file.members.iter().map(|entry| Listed {
+        is_member: is_member(&entry.address),
+        entry: entry.clone(),
+    });
+    let on_chain = state.into_iter().flat_map(|state| &state.members);
+    let is_known = |address| file.members.iter().any(|entry| entry.address == address);
+    let others = on_chain.filter(|address| !is_known(**address));
+    let others = others.map(|address| Listed {
+        is_member: true,
+        entry: MemberEntry {
+            address: *address,
+            peer_id: String::new(),
+            rpc_url: String::new(),
+            pid: None,
+        },
+    });
+    known.chain(others).collect()
+}
+
 /// Asks all members at the same time, each for itself and for what it sees of the others. One that does not answer in
 /// time is shown as the others see it.
-async fn members(place: &Place) -> Vec<Member> {
+async fn members(place: &Place, entries: &[Listed]) -> Vec<Member> {
     let file = &place.file;
-    let asked = file.members.iter().map(|entry| async {
-        let client = client(place, entry)?;
+    let asked = entries.iter().map(|listed| async {
+        let client = client(place, &listed.entry)?;
         let own = tokio::time::timeout(ASK_LIMIT, client.status());
         let all = tokio::time::timeout(ASK_LIMIT, client.ring(file.ring));
         let (own, all) = tokio::join!(own, all);
@@ -269,11 +316,16 @@ async fn members(place: &Place) -> Vec<Member> {
     let (own, views): (Vec<_>, Vec<_>) = answers.unzip();
     let views: Vec<RingView> = views.into_iter().flatten().collect();
     let said: Vec<Status> = own.iter().flatten().cloned().collect();
-    let entries = file.members.iter().zip(own).enumerate();
-    entries
-        .map(|(index, (entry, own))| Member {
-            unreachable_by: unreachable_by(entry.address, &said),
-            ..member(place.dir.as_ref(), index, entry, own, &views)
+    let numbered = entries.iter().zip(own).enumerate();
+    numbered
+        .map(|(index, (listed, own))| {
+            // Those that only the chain knows have no directory here, whatever is in one of their number.
+            let dir = place.dir.as_ref().filter(|_| index < file.members.len());
+            Member {
+                unreachable_by: unreachable_by(listed.entry.address, &said),
+                is_member: listed.is_member,
+                ..member(dir, index, &listed.entry, own, &views)
+            }
         })
         .collect()
 }
@@ -327,8 +379,15 @@ fn member(
     let here = dir.map(|dir| dir.member(index)).filter(|dir| dir.exists());
     Member {
         address: entry.address,
-        peer_id: entry.peer_id.clone(),
+        peer_id: match entry.peer_id.is_empty() {
+            true => seen
+                .iter()
+                .find_map(|member| member.peer_id.clone())
+                .unwrap_or_default(),
+            false => entry.peer_id.clone(),
+        },
         rpc_url: shown_url(&entry.rpc_url),
+        is_member: true,
         local: here.is_some(),
         pid: here.and_then(|dir| process::holder(&dir.lock())),
         following: own.as_ref().is_some_and(|own| own.following),
@@ -371,6 +430,7 @@ mod tests {
     use super::*;
     use rings_api::views::{GateState, GateTimes, VoteView};
     use rings_api::Uint96;
+    use rings_chain::{ForkRule, Keeping};
     use rings_protocol::Digest;
 
     fn view(votes: &[(u8, u64)]) -> GateView {
@@ -401,6 +461,51 @@ mod tests {
             is_final: false,
             milliseconds: GateTimes::default(),
             notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn members_are_those_of_the_chain_and_keep_their_numbers() {
+        let entry = |number| MemberEntry {
+            address: Address([number; 20]),
+            peer_id: "p".into(),
+            rpc_url: "http://127.0.0.1:1".into(),
+            pid: None,
+        };
+        let file = RingFile {
+            members: (1..=3).map(entry).collect(),
+            ..RingFile::empty()
+        };
+        let told = |state: Option<&RingState>| -> Vec<(u8, bool)> {
+            let all = entries(&file, state).into_iter();
+            all.map(|listed| (listed.entry.address.0[0], listed.is_member))
+                .collect()
+        };
+        assert_eq!(told(None), [(1, true), (2, true), (3, true)]);
+        let mut state = ring_of(&[9, 1, 3]);
+        let now = told(Some(&state));
+        assert_eq!(now, [(1, true), (2, false), (3, true), (9, true)]);
+        state.members.clear();
+        assert!(told(Some(&state)).iter().all(|(_, is_member)| !is_member));
+    }
+
+    fn ring_of(members: &[u8]) -> RingState {
+        RingState {
+            block: 1,
+            hash: Digest::ZERO,
+            members: members.iter().map(|n| Address([*n; 20])).collect(),
+            epoch: 1,
+            quorum: 2,
+            counted: 3,
+            keeping: Keeping {
+                keeper: None,
+                entry_delay: 0,
+                fork_rule: ForkRule::Remove,
+                pending: Vec::new(),
+            },
+            engine: Address([8; 20]),
+            heads: Vec::new(),
+            ring_node_head: Digest::ZERO,
         }
     }
 

@@ -31,12 +31,9 @@ impl Display for View {
         }
         writeln!(f, "engine   {}\nscope    {}", self.engine, self.scope)?;
         write!(f, "ring     {}", self.ring)?;
-        if let (Some(epoch), Some(quorum)) = (self.epoch, self.quorum) {
-            write!(
-                f,
-                ", epoch {epoch}, quorum {quorum} of {}",
-                self.members.len()
-            )?;
+        if let (Some(epoch), Some(keeping)) = (self.epoch, &self.keeping) {
+            let (quorum, counted) = (keeping.quorum, keeping.counted);
+            write!(f, ", epoch {epoch}, quorum {quorum} of {counted}")?;
         }
         if let Some(keeping) = &self.keeping {
             write!(f, "\n         {keeping}")?;
@@ -91,6 +88,8 @@ impl View {
         for (reason, (since, by)) in reasons {
             let seconds = seconds_since(since);
             let by = by.join(", ");
+            // The system's number of an error says nothing to a person.
+            let reason = reason.split(" (os error").next().unwrap_or(reason);
             write!(
                 f,
                 "\n         NOT CONNECTED with member {by} for {seconds} s: {reason}"
@@ -122,6 +121,9 @@ impl View {
 impl Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  ", self.address)?;
+        if !self.is_member {
+            f.write_str("NOT A MEMBER any more, ")?;
+        }
         let process = match self.pid {
             Some(pid) => format!("process {pid}, "),
             None => String::new(),
@@ -129,7 +131,9 @@ impl Display for Member {
         // A member of another machine is judged by its answers alone.
         match (self.local, self.pid, self.peers) {
             (true, None, _) => f.write_str("DOWN")?,
-            (false, None, None) if self.rpc_url.is_empty() => f.write_str("no URL is known")?,
+            (false, None, None) if self.rpc_url.is_empty() => {
+                f.write_str("no URL is known; `rings join --member URL` adds it")?;
+            }
             (_, _, None) => write!(f, "{process}DOES NOT ANSWER")?,
             (_, _, Some(_)) if !self.following => {
                 write!(f, "{process}DOES NOT FOLLOW the chain")?;
@@ -151,7 +155,6 @@ impl Display for Member {
         if let Some(balance) = &self.balance {
             write!(f, "\n         {}", ether(balance))?;
             if let Some(registrations) = self.registrations.filter(|_| self.low_balance) {
-                let registrations = usize::try_from(registrations).unwrap_or(usize::MAX);
                 write!(
                     f,
                     ", enough for about {}",
@@ -186,7 +189,7 @@ impl Display for Member {
             write!(
                 f,
                 "\n         did not deliver log nodes {}",
-                count(usize::try_from(self.stalled).unwrap_or(usize::MAX), "time")
+                count(self.stalled, "time")
             )?;
         }
         Ok(())
@@ -213,6 +216,58 @@ pub fn ether(wei: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gates::{Gate, GateState};
+    use rings_protocol::Address;
+
+    fn gate(number: u8) -> Gate {
+        Gate {
+            gate: Address([number; 20]),
+            state: GateState::Open,
+            block: number.into(),
+            resolved_block: None,
+            requesters: Vec::new(),
+        }
+    }
+
+    fn view(gates: u8, more_gates: usize) -> View {
+        View {
+            chain: ChainView {
+                id: 1,
+                url: "http://127.0.0.1:8545".into(),
+                pid: None,
+                block: Some(9),
+            },
+            engine: Address([1; 20]),
+            scope: Address([2; 20]),
+            ring: Address([3; 20]),
+            epoch: Some(1),
+            quorum: Some(1),
+            keeping: None,
+            members: Vec::new(),
+            client_rings: Vec::new(),
+            gates: (1..=gates).map(gate).collect(),
+            more_gates,
+            gates_since: Some(7),
+            unsubmitted: vec![Address([1; 20])],
+        }
+    }
+
+    #[test]
+    fn that_there_are_more_gates_is_said_to_people_and_programs() {
+        let text = view(20, 3).to_string();
+        assert!(
+            text.contains("gates    20 of 23 since block 7; `rings gate list` shows all"),
+            "{text}"
+        );
+        let json = serde_json::to_value(view(20, 3)).unwrap();
+        assert_eq!(json["moreGates"], 3);
+        assert_eq!(json["gatesSince"], 7);
+        assert_eq!(json["gates"].as_array().unwrap().len(), 20);
+        let few = view(2, 0).to_string();
+        assert!(!few.contains("rings gate list"), "{few}");
+        let waits = few.lines().filter(|line| line.contains("QUORUM REACHED"));
+        assert_eq!(waits.count(), 1, "{few}");
+    }
 
     #[test]
     fn wei_are_shown_as_ether() {

@@ -54,7 +54,7 @@ impl fmt::Debug for Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The URL of the member cannot be used.
-    #[error("{url:?} is not the URL of a member; it looks like http://127.0.0.1:7545")]
+    #[error("{url:?} is not the URL of a member, which looks like http://127.0.0.1:7545")]
     Url {
         /// What was given, without user, path and query.
         url: String,
@@ -132,7 +132,7 @@ pub enum ClientError {
     #[error("the file to add cannot be read")]
     Input(#[source] io::Error),
     /// Adding files, and asking requests, needs a token.
-    #[error("what is asked of the member at {url} needs its token; name the ring directory or the token file")]
+    #[error("what is asked of the member at {url} needs its token, and none is known")]
     NoToken {
         /// The member.
         url: String,

@@ -8,7 +8,7 @@ use std::{error::Error, io, iter::successors, net::SocketAddr};
 pub enum HttpError {
     /// Another program listens there.
     #[error(
-        "{address} is in use by another program; stop that one, or choose another [rpc] listen"
+        "{address} is in use by another process, which may be this member, started before; stop that one, or choose another address under [rpc] listen"
     )]
     InUse {
         /// The address.

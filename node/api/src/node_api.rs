@@ -244,7 +244,7 @@ pub trait ProcessKeeper: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The ring is not one that this member follows.
-    #[error("this node does not follow ring {ring}; ask a member of that ring")]
+    #[error("this node does not follow ring {ring}, nor keep its logs; ask a member of that ring, or hand a client ring over with ReplicateRing")]
     NotFollowed {
         /// The ring that was asked for.
         ring: Address,
@@ -258,7 +258,7 @@ pub enum ApiError {
         member: Address,
     },
     /// Log nodes are missing here. The caller sends them along, and those before them that are missing too.
-    #[error("{} log nodes are missing here; send them along", .missing.len())]
+    #[error("log nodes are missing here ({}); send them along", .missing.len())]
     LogIncomplete {
         /// Their CIDs.
         missing: Vec<Cid>,

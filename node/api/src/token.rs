@@ -30,7 +30,7 @@ pub struct Token(Zeroizing<String>);
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read.
-    #[error("cannot read the token file {}; check [rpc] token_file", path.display())]
+    #[error("cannot read the token file {}; check the path: it is that of --token, of [rpc] token_file, or in the directory of the ring", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -45,6 +45,14 @@ pub enum TokenError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// The file has no token.
+    #[error(
+        "the token file {} has no token, which has at least {MIN_LENGTH} visible ASCII characters; make one with openssl rand -hex 32", path.display()
+    )]
+    File {
+        /// The file.
+        path: PathBuf,
     },
     /// The text cannot be a token.
     #[error(
@@ -87,7 +95,10 @@ impl Token {
             let path = path.to_owned();
             return Err(TokenError::Permissions { path, mode });
         }
-        Self::new(&Zeroizing::new(fs::read_to_string(path).map_err(failed)?))
+        let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+        Self::new(&text).map_err(|_| TokenError::File {
+            path: path.to_owned(),
+        })
     }
 
     /// The text, for a file of mode 0600 or an `Authorization` header and nothing else.
@@ -163,6 +174,13 @@ mod tests {
     fn a_file_that_others_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
+        let directory = Token::read(dir.path()).unwrap_err();
+        assert!(!directory.to_string().is_empty());
+        let empty = dir.path().join("empty");
+        fs::write(&empty, "\n").unwrap();
+        fs::set_permissions(&empty, fs::Permissions::from_mode(0o600)).unwrap();
+        let line = Token::read(&empty).unwrap_err().to_string();
+        assert!(line.contains(empty.to_str().unwrap()), "{line}");
         assert!(matches!(Token::read(&path), Err(TokenError::Read { .. })));
         fs::write(&path, "a".repeat(64)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

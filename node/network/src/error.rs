@@ -26,7 +26,7 @@ pub enum NetworkError {
         reason: &'static str,
     },
     /// Another process listens there.
-    #[error("cannot listen on {address}: the port is in use; stop the other process or choose another port")]
+    #[error("cannot listen on {address}: the port is in use by another process, which may be this member, started before; stop that one, or choose another port under [network] listen")]
     AddressInUse {
         /// As it was given.
         address: String,

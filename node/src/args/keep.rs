@@ -17,7 +17,7 @@ pub enum RingCommand {
     Show(ShowArgs),
     /// Make a ring of people on the engine of the ring in DIR: self-kept, and without ether of their own
     #[command(
-        after_help = "Prints its address, and the recovery line on standard error. Whoever has that line can read the ring.\n\nExample: rings ring create --members people.txt"
+        after_help = "Prints its address, and on a terminal the recovery line, which is also in DIR/avatars. Whoever has that line can read the ring.\n\nExample: rings ring create --members people.txt"
     )]
     Create(CreateRingArgs),
     /// Change the key of a private client ring: what is written from then on can be read by its members only, and not by who has

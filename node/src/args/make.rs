@@ -128,7 +128,7 @@ pub struct JoinArgs {
     #[arg(long = "member", value_name = "URL")]
     pub members: Vec<String>,
     /// File of mode 0600 with the token of the member named before it, in the same order as --member; one file for all
-    /// members may be given once
+    /// members may be given once; - is standard input
     #[arg(long = "token", value_name = "FILE", requires = "members")]
     pub tokens: Vec<PathBuf>,
     /// Key of the account that asks for gates and pays for them [default: a new one in the directory]

@@ -45,7 +45,8 @@ pub struct PlaceArgs {
     /// Address of that ring
     #[arg(long, value_name = "ADDRESS", requires = "rpc")]
     pub ring: Option<Address>,
-    /// URL of a member of that ring, to ask for what is not on chain: blocks, votes, logs; may be given several times
+    /// URL of a member of that ring (not its number), to ask for what is not on chain: blocks, votes, logs; may be given several
+    /// times
     #[arg(long = "member", value_name = "URL", requires = "rpc")]
     pub members: Vec<String>,
 }

@@ -126,7 +126,7 @@ pub struct DeployServiceArgs {
     /// Directory of the ring
     #[command(flatten)]
     pub dir: DirArg,
-    /// A JSON file with the values of the configuration
+    /// A JSON file with the values of the configuration; - is standard input
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -145,7 +145,7 @@ pub struct DevArgs {
     /// The definition, or its directory
     #[arg(default_value = "process.yml")]
     pub file: PathBuf,
-    /// A file of events, one on each line; may be given several times. Without it, they come from standard input
+    /// A file of events, one on each line; may be given several times; - is standard input. Without it, they come from standard input
     #[arg(long = "event", value_name = "FILE")]
     pub events: Vec<PathBuf>,
     /// Directory of the documents and results that are kept for `rings trace`

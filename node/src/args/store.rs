@@ -40,7 +40,8 @@ pub struct WhoArgs {
     /// Directory of the ring
     #[command(flatten)]
     pub dir: DirArg,
-    /// The member: its number in the directory, or its account [default: all, or the first that answers]
+    /// The member: its number in the directory, or its account; not a URL, as other commands take [default: all, or the first that
+    /// answers]
     #[arg(long, value_name = "MEMBER", conflicts_with = "config")]
     pub member: Option<String>,
     /// The node with this configuration, in place of a directory

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     args::{AppendArgs, AvatarArgs, FlushArgs, LeaveArgs, ReplicateArgs},
     exit::{Context, ExitError, ExitStatus},
-    out::Out,
+    out::{count, Out},
 };
 use rings_api::{
     client_rings::{FlushParams, HeldView, MessageStatus, MessageView, ReplicateParams},
@@ -66,7 +66,8 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
         // It goes on without this command: the members relay it.
         let (_, message) = send(&mut avatar, Action::default()).await?;
         out.note(format_args!(
-            "{ahead} nodes on their way to the chain: {}",
+            "{} of the log on the way to the chain: {}",
+            count(ahead, "node"),
             message.msg_hash
         ));
     }

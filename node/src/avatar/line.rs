@@ -100,16 +100,20 @@ pub(super) fn print(root: &Path, ring: Address, out: Out) -> Result<(), ExitErro
     out.line(text)
 }
 
-/// Shows a line that has just been made, on standard error; on a terminal also as a QR code.
+/// Shows a line that has just been made, on a terminal, also as a QR code. Elsewhere it is not shown, for a log of a program
+/// may be read by others.
 pub(super) fn show(line: &RecoveryLine, path: &Path, out: Out) {
-    let text = line.to_line();
+    let (text, ring, place) = (line.to_line(), line.domain.ring, path.display());
+    if !io::stderr().is_terminal() {
+        return out.note(format_args!(
+            "the recovery line is in {place}, and `rings ring line --ring {ring}` prints it: whoever has it can read the ring"
+        ));
+    }
     out.note("the recovery line: whoever has it can read the ring. Give it to its members, and keep a copy apart from your devices");
     out.note(&text);
-    out.note(format_args!("it is also in {}", path.display()));
-    if io::stderr().is_terminal() {
-        for row in qr_code(&text) {
-            out.note(row);
-        }
+    out.note(format_args!("it is also in {place}"));
+    for row in qr_code(&text) {
+        out.note(row);
     }
 }
 

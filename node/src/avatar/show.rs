@@ -5,7 +5,7 @@ use crate::{
     args::{AvatarCommand, AvatarShowArgs, KeyCommand},
     exit::ExitError,
     key::key,
-    out::Out,
+    out::{count, Out},
 };
 use rings_protocol::{Address, Digest};
 use serde::Serialize;
@@ -74,7 +74,7 @@ async fn show(args: AvatarShowArgs, out: Out) -> Result<(), ExitError> {
         false => "",
     };
     out.line(format_args!(
-        "avatar   {}\nring     {} ({member})\naccount  {}\nnonce    {}\nlog      {} nodes, head {}{restored}\non chain {}",
-        view.avatar, view.ring, view.account, view.nonce, view.nodes, view.head, view.head_on_chain
+        "avatar   {}\nring     {} ({member})\naccount  {}\nnonce    {}\nlog      {}, head {}{restored}\non chain {}",
+        view.avatar, view.ring, view.account, view.nonce, count(view.nodes, "node"), view.head, view.head_on_chain
     ))
 }

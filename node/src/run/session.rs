@@ -17,7 +17,7 @@ use crate::{
     exit::{ExitError, ExitStatus},
     known::patiently,
     out::{count, Out},
-    place::nobody_answers,
+    place::{does_not_run, nobody_answers},
     ringdir::{RingDir, RingFile},
     up::check_chain,
     votes::answering,
@@ -72,9 +72,7 @@ impl<'a> Session<'a> {
         out: Out,
     ) -> Result<Self, ExitError> {
         if file.own_chain && anvil::running(dir).is_none() {
-            let root = dir.root().display();
-            let what = format!("the ring in {root} does not run; start it with `rings up`");
-            return Err(ExitError::unavailable(what));
+            return Err(does_not_run(dir));
         }
         let deadline = Instant::now() + args.timeout;
         let late = no_answer(&file, args.timeout);

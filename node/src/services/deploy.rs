@@ -4,7 +4,8 @@
 use super::{instances, load, ring::Ring, ring_desk::RingDesk};
 use crate::{
     args::{CreateProcessArgs, DeployServiceArgs},
-    exit::{Context, ExitError, ExitStatus},
+    exit::ExitError,
+    input::read_text,
     out::Out,
     place::Place,
     ringdir::RingDir,
@@ -23,7 +24,6 @@ use rings_process::{
 use rings_protocol::Digest;
 use std::{
     collections::BTreeMap,
-    fs,
     path::Path,
     time::{Duration, Instant},
 };
@@ -74,12 +74,9 @@ pub(super) fn values(path: Option<&Path>, service: &Service) -> Result<Fields, E
         None => Fields::new(),
         Some(path) => {
             let shown = path.display();
-            let bytes = fs::read(path).context(
-                ExitStatus::Usage,
-                format!("cannot read {shown}; check the path"),
-            )?;
+            let text = read_text(path)?;
             // What the decoder says could show a value.
-            match serde_json::from_slice(&bytes) {
+            match serde_json::from_str(&text) {
                 Ok(Data::Map(fields)) => fields,
                 _ => return Err(ExitError::usage(format!("{shown} is no JSON object of names and values (without fractions); write {{\"name\": value}}"))),
             }

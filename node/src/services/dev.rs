@@ -15,6 +15,7 @@ use super::{
 use crate::{
     args::DevArgs,
     exit::{Context, ExitError, ExitStatus},
+    input::read_text,
     out::Out,
     signals::Signals,
 };
@@ -160,8 +161,7 @@ impl<'d> Dev<'d> {
 
     async fn all(&mut self) -> Result<(), ExitError> {
         for path in &self.args.events {
-            let what = format!("cannot read {}; check the path", path.display());
-            let text = fs::read_to_string(path).context(ExitStatus::Usage, what)?;
+            let text = read_text(path)?;
             for (number, line) in (1..).zip(text.lines()) {
                 let told = self.line(line).await?;
                 told.map_err(|what| {

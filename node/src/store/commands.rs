@@ -106,10 +106,7 @@ async fn check(args: StoreArgs, out: Out) -> Result<(), ExitError> {
                 target.member,
                 blocks(answer.blocks),
                 answer.bytes,
-                count(
-                    usize::try_from(answer.fault_count).unwrap_or(usize::MAX),
-                    "fault"
-                ),
+                count(answer.fault_count, "fault"),
             ))?;
         }
         all.push(Of {
@@ -227,5 +224,5 @@ fn word(damage: Damage) -> &'static str {
 }
 
 fn blocks(number: u64) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), "block")
+    count(number, "block")
 }

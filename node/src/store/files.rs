@@ -16,6 +16,10 @@ pub(super) async fn open(path: &Path) -> Result<Box<dyn AsyncRead + Send + Unpin
     if is_standard(path) {
         return Ok(Box::new(tokio::io::stdin()));
     }
+    if path.is_dir() {
+        let what = format!("{} is a directory; name a file", path.display());
+        return Err(ExitError::usage(what));
+    }
     let file = tokio::fs::File::open(path).await.context(
         ExitStatus::Usage,
         format!("cannot read {}; check the path", path.display()),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     args::RestoreArgs,
     exit::ExitError,
-    out::Out,
+    out::{count, Out},
     ringdir::{MemberDir, RingDir},
 };
 use rings_member::{
@@ -80,8 +80,10 @@ fn told(done: &[RestoredView], out: Out) -> Result<(), ExitError> {
             None => "an empty log".to_owned(),
         };
         out.line(format_args!(
-            "{}  member {}, {head}, {} blocks",
-            member.member, member.number, member.blocks
+            "{}  member {}, {head}, {}",
+            member.member,
+            member.number,
+            count(member.blocks, "block")
         ))?;
     }
     out.note("a restored member signs nothing before two thirds of the others have said where its log ends");

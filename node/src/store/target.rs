@@ -15,8 +15,8 @@ use bytes::Bytes;
 use cid::Cid;
 use futures::{stream::BoxStream, StreamExt};
 use rings_api::{
-    Archive, Checked, Client, Collected, GatewaySource, ImportedArchive, Repaired, StoreKeeper,
-    Token,
+    shown_url, Archive, Checked, Client, ClientError, Collected, GatewaySource, ImportedArchive,
+    Repaired, StoreKeeper, Token,
 };
 use rings_member::{
     config::{KeyConfig, NodeConfig},
@@ -29,6 +29,9 @@ use tokio_util::io::ReaderStream;
 
 /// Bytes of an archive that are sent at once.
 const SENT_BYTES: usize = 256 * 1024;
+
+/// The statuses of HTTP for what the caller has got wrong: a bad archive, and a block that is not there.
+const CALLERS: [u16; 2] = [400, 404];
 
 /// A member's store.
 pub(super) struct Target {
@@ -77,7 +80,7 @@ impl Target {
     pub(super) async fn export(&self, roots: Vec<Cid>) -> Result<Pieces, ExitError> {
         Ok(match &self.way {
             Way::Running(client) => {
-                let pieces = client.export(&roots).await?;
+                let pieces = client.export(&roots).await.map_err(refused)?;
                 pieces.map(|piece| Ok(piece?)).boxed()
             }
             Way::Files(files) => {
@@ -91,7 +94,7 @@ impl Target {
         Ok(match &self.way {
             Way::Running(client) => {
                 let pieces = ReaderStream::with_capacity(archive, SENT_BYTES);
-                client.import_archive(pieces).await?
+                client.import_archive(pieces).await.map_err(refused)?
             }
             Way::Files(files) => files.keeper.import(archive).await?,
         })
@@ -108,6 +111,17 @@ impl Target {
                 pieces.map(|piece| Ok(piece?)).boxed()
             }
         })
+    }
+}
+
+/// A member has the same status for its caller's mistakes, whether it runs or not: an archive that is none, a block that is not
+/// there.
+fn refused(error: ClientError) -> ExitError {
+    match &error {
+        ClientError::Refused { status, line, .. } if CALLERS.contains(&status.as_u16()) => {
+            ExitError::usage(line)
+        }
+        _ => error.into(),
     }
 }
 
@@ -170,8 +184,9 @@ fn named(who: &WhoArgs, file: &RingFile) -> Result<Vec<usize>, ExitError> {
     let by_number = name.parse::<usize>().ok();
     let index = by_account.or(by_number.filter(|index| *index < file.members.len()));
     index.map(|index| vec![index]).ok_or_else(|| {
+        let shown = shown_url(name);
         ExitError::usage(format!(
-            "{name} is no member of this ring; name one by its account, or by a number below {}",
+            "{shown} is no member of this ring; name one by its account, or by a number below {}, not by its URL",
             file.members.len()
         ))
     })

@@ -1,12 +1,29 @@
 //! Checks of a ring that exists already: is it the one that is asked for, and is its chain the right one?
 
-use super::plan::Plan;
+use super::plan::{Plan, StoreChoice};
 use crate::{
     exit::{ExitError, ExitStatus},
     ringdir::{RingDir, RingFile},
 };
 use rings_api::shown_url;
 use rings_chain::{Chain, ChainError};
+use rings_store::StoreConfig;
+
+/// Whether the store of a new ring answers. Nothing is made before, because a ring keeps its store.
+///
+/// # Errors
+/// Status 5 when it does not.
+pub(super) async fn check_store(plan: &Plan, fresh: bool) -> Result<(), ExitError> {
+    let Some(StoreChoice::Kubo(url)) = &plan.store else {
+        return Ok(());
+    };
+    if !fresh && plan.dir.find()?.is_some() {
+        return Ok(());
+    }
+    let url = url.as_ref().to_owned();
+    rings_store::open(&StoreConfig::Kubo { url }).await?;
+    Ok(())
+}
 
 /// Whether `plan` fits the ring that is in this directory.
 ///
@@ -31,7 +48,7 @@ pub(super) fn check_plan(plan: &Plan, file: &RingFile) -> Result<(), ExitError> 
     plan.terms.refuse_for_ring_there(root)?;
     match &plan.store {
         Some(store) if store.to_string() != file.store => Err(ExitError::usage(format!(
-            "the ring in {} keeps its blocks in {}; leave --store out, or start another with --dir",
+            "the ring in {} keeps its blocks in {}; leave --store out, start another with --dir, or make this one anew with --fresh",
             plan.dir.root().display(),
             shown_store(&file.store)
         ))),

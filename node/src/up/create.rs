@@ -15,6 +15,7 @@ use super::{
 use crate::{
     anvil::{self, DEV_KEY},
     exit::ExitError,
+    place::connect,
     ports::Ports,
     ringdir::{MemberEntry, RingFile},
 };
@@ -158,7 +159,7 @@ async fn given_ground(given: &GivenChain) -> Result<Ground, ExitError> {
         )
     })?;
     let deployer = keystore::load(key, given.password_file.as_deref())?;
-    let chain = Chain::connect(&given.url).await?;
+    let chain = connect(&given.url).await?;
     Ok(Ground {
         chain,
         url: given.url.clone(),

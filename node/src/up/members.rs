@@ -264,6 +264,9 @@ mod tests {
         assert_eq!(config.network.listen.len(), 2);
         assert_eq!(config.ring.requesters, [Address([2; 20])]);
         keystore::load(&key.keystore, key.password_file.as_deref()).unwrap();
+        // The password is random, so guessing it takes long enough without much work.
+        let written = fs::read_to_string(&key.keystore).unwrap();
+        assert!(written.contains("\"n\":8192"), "{written}");
     }
 
     #[tokio::test]

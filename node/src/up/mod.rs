@@ -18,6 +18,7 @@ mod stopping;
 mod supervise;
 
 pub use check::check_chain;
+use check::check_store;
 pub use guard::watch;
 pub use local_ring::{start, LocalRing};
 
@@ -46,6 +47,10 @@ pub async fn up(args: UpArgs, out: Out) -> Result<(), ExitError> {
         .transpose()
         .context(ExitStatus::Usage, "the connectors cannot be read")?;
     let mut signals = Signals::new()?;
+    tokio::select! {
+        checked = check_store(&plan, args.fresh) => checked?,
+        () = signals.next() => return Err(ExitError::internal("interrupted; nothing was started")),
+    }
     if args.fresh && plan.dir.root().exists() {
         remove(&plan.dir, out).await?;
     }
@@ -90,7 +95,11 @@ fn plan_of(args: &UpArgs) -> Result<Plan, ExitError> {
             "cannot read {}; check the path and who owns it",
             key.display()
         );
-        fs::metadata(key).context(ExitStatus::Usage, what)?;
+        let found = fs::metadata(key).context(ExitStatus::Usage, what)?;
+        if found.is_dir() {
+            let what = format!("{} is a directory; name the file of a key", key.display());
+            return Err(ExitError::usage(what));
+        }
     }
     Ok(Plan {
         dir: args.dir.dir(),
@@ -124,9 +133,11 @@ fn describe(plan: &Plan, file: &RingFile, out: Out) {
 /// # Errors
 /// When there is no ring in the directory, or it cannot be removed.
 pub async fn down(args: DownArgs, out: Out) -> Result<(), ExitError> {
-    match args.remove {
-        true => remove(&args.dir.dir(), out).await,
-        false => stop(&args.dir.dir(), out).await,
+    let dir = args.dir.dir();
+    let is_there = dir.find()?.is_some() || dir.has_remains();
+    match args.remove && is_there {
+        true => remove(&dir, out).await,
+        false => stop(&dir, out).await,
     }
 }
 

@@ -36,6 +36,7 @@ mod liars;
 mod logs;
 mod machines;
 mod memory;
+mod mistakes;
 mod newcomers;
 mod no_gate;
 mod operate;

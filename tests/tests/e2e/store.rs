@@ -110,7 +110,7 @@ fn archives_go_to_kubo_and_come_back() {
     let line = ring
         .rings(["store", "import", "-"])
         .stdin(&archive[..archive.len() - 1])
-        .refused(5);
+        .refused(2);
     assert!(line.contains("archive"), "{line}");
 }
 

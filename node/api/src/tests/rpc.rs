@@ -93,8 +93,13 @@ async fn errors_have_the_codes_of_the_interface() {
     };
     for (method, params, code, said) in [
         ("rings_nothing", json!({}), -32601, ""),
-        ("FlushToRing", json!({}), -32602, "missing field"),
-        ("rings_getRing", json!({}), -32602, "missing field `ring`"),
+        ("FlushToRing", json!({}), -32602, "missing parameter"),
+        (
+            "rings_getRing",
+            json!({}),
+            -32602,
+            "missing parameter `ring`",
+        ),
         (
             "rings_getRing",
             json!({ "ring": "0x12" }),
@@ -105,7 +110,7 @@ async fn errors_have_the_codes_of_the_interface() {
             "rings_getRing",
             json!({ "ring": RING, "x": 1 }),
             -32602,
-            "unknown field `x`",
+            "unknown parameter `x`",
         ),
         (
             "rings_getRing",
@@ -117,7 +122,7 @@ async fn errors_have_the_codes_of_the_interface() {
             "rings_getGate",
             ring.clone(),
             -32602,
-            "unknown field `ring`",
+            "unknown parameter `ring`",
         ),
         (
             "rings_getGate",
@@ -125,7 +130,7 @@ async fn errors_have_the_codes_of_the_interface() {
             -32603,
             "cannot be read",
         ),
-        ("rings_getLog", ring, -32602, "missing field `member`"),
+        ("rings_getLog", ring, -32602, "missing parameter `member`"),
         (
             "rings_getLog",
             log(json!({ "limit": 0 })),

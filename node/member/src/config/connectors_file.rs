@@ -28,7 +28,11 @@ impl ConnectorsFile {
             path: path.into(),
             source,
         };
-        let text = std::fs::read_to_string(path).map_err(unread)?;
+        let text = match path == Path::new("-") {
+            true => std::io::read_to_string(std::io::stdin()),
+            false => std::fs::read_to_string(path),
+        };
+        let text = text.map_err(unread)?;
         let mut file: Self =
             toml::from_str(&text).map_err(|error| ConfigError::in_file(&text, path, &error))?;
         let beside = std::path::absolute(path).map_err(unread)?;

@@ -2,10 +2,11 @@
 //!
 //! A [`ChatSession`] is the conversation: it says lines into the avatar's own log, has them held by members, and looks for what
 //! others have said. What happens is an [`ChatEvent`]; a [`ChatView`] shows it. `watch.rs` has members
-//! tell when a log grows; `session/keys.rs` sees to the ring's key, `session/members.rs` to who is in it. `lines.rs` writes a line for each, for pipes and scripts;
+//! tell when a log grows; `session/keys.rs` sees to the ring's key, `session/members.rs` to who is in it. `limits.rs` refuses what is too long. `lines.rs` writes a line for each, for pipes and scripts;
 //! `screen.rs` draws a terminal. What is typed is read by `typed.rs`. The format of messages is that of `rings_client::Said`.
 
 mod event;
+mod limits;
 mod lines;
 mod live;
 mod screen;
@@ -42,6 +43,9 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// # Errors
 /// Status 2 when the key or the line cannot be used, 5 when neither chain nor member can be asked at the start.
 pub async fn chat(args: ChatArgs, out: Out) -> Result<(), ExitError> {
+    if let Some(why) = args.name.as_deref().and_then(limits::refuse_name) {
+        return Err(ExitError::usage(format!("--name: {why}")));
+    }
     let mut signals = Signals::new()?;
     let avatar = Avatar::open(&args.avatar).await?;
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();

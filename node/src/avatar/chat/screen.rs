@@ -21,8 +21,10 @@ const HERE: u64 = 120;
 /// To the terminal's other screen and back.
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
-/// Rows for who is here, a note, and what is typed.
-const OTHER_ROWS: usize = 4;
+/// Rows for who is here, the line below, and what is typed; those of the note come to them.
+const OTHER_ROWS: usize = 3;
+/// Most rows of a note. One that is longer, on a narrow terminal, ends there.
+const NOTE_ROWS: usize = 12;
 
 /// Draws the conversation.
 pub(super) struct Screen {
@@ -59,24 +61,22 @@ impl Screen {
     fn draw(&self) {
         let (rows, columns) = self.term.size();
         let (rows, columns) = (usize::from(rows), usize::from(columns));
+        let note = note_rows(&self.note, (rows, columns));
+        let space = rows.saturating_sub(OTHER_ROWS + note.len());
         let mut shown: Vec<String> = self
             .lines
             .iter()
             .rev()
             .flat_map(|line| wrapped(&told(line), columns).into_iter().rev())
-            .take(rows.saturating_sub(OTHER_ROWS))
+            .take(space)
             .collect();
         shown.reverse();
         let here: Vec<_> = self.people.iter().map(presence).collect();
         let mut frame = vec![truncate_str(&here.join("  "), columns, "…").into_owned()];
         frame.push("─".repeat(columns));
-        shown.resize(rows.saturating_sub(OTHER_ROWS), String::new());
+        shown.resize(space, String::new());
         frame.extend(shown);
-        frame.push(
-            style(truncate_str(&self.note, columns, "…"))
-                .dim()
-                .to_string(),
-        );
+        frame.extend(note.iter().map(|row| style(row).dim().to_string()));
         frame.push(format!(
             "> {}",
             end_of(&self.draft, columns.saturating_sub(3))
@@ -185,6 +185,13 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
     rows
 }
 
+/// A note in rows: at least one, and never more than half of the terminal.
+fn note_rows(note: &str, (rows, columns): (usize, usize)) -> Vec<String> {
+    let mut wrapped = wrapped(note, columns);
+    wrapped.truncate(NOTE_ROWS.min(rows / 2).max(1));
+    wrapped
+}
+
 /// The end of a text, of at most so many columns.
 fn end_of(text: &str, columns: usize) -> &str {
     let mut from = 0;
@@ -264,6 +271,9 @@ mod tests {
     fn long_lines_are_wrapped_and_the_end_of_what_is_typed_is_seen() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("abcdefgh i", 4), ["abc…", "i"]);
+        assert_eq!(note_rows("one two three", (24, 7)), ["one two", "three"]);
+        assert_eq!(note_rows("one two three", (3, 7)), ["one two"]);
+        assert_eq!(note_rows("", (24, 7)), [""]);
         assert_eq!(end_of("hello", 3), "llo");
         assert_eq!(end_of("äöü", 2), "öü");
         let told = console::strip_ansi_codes(&told(&line(0, LineState::Held { replicas: 2 })))

@@ -11,6 +11,7 @@ mod members;
 
 use super::{
     event::{ChatEvent, ChatLine, LineState, Person},
+    limits,
     live::Live,
     watch::{LogWatch, TellingMember},
 };
@@ -188,7 +189,23 @@ impl ChatSession {
     /// # Errors
     /// When it cannot be written here.
     pub(super) async fn say(&mut self, text: &str, live: &mut Live) -> Result<(), ExitError> {
+        if let Some(why) = self.unsayable(text) {
+            live.note(why);
+            return Ok(());
+        }
         self.write(&Said::line(text), live).await
+    }
+
+    /// Why a line would never come to anybody.
+    fn unsayable(&self, text: &str) -> Option<String> {
+        if !self.avatar.is_member {
+            return Some(format!(
+                "this was not said: {} is not a member of ring {}, so nobody would take it; let a member invite it (/invite)",
+                self.me(),
+                self.avatar.ring
+            ));
+        }
+        limits::refuse_line(text)
     }
 
     /// Says how this avatar wants to be called, if that is news.
@@ -202,6 +219,10 @@ impl ChatSession {
     ) -> Result<(), ExitError> {
         let me = self.me();
         if self.people.said_name(me) == Some(name) || self.avatar.log.is_restored() {
+            return Ok(());
+        }
+        if let Some(why) = limits::refuse_name(name) {
+            live.note(why);
             return Ok(());
         }
         let said = Said::name(name, self.people.named_by(me));
@@ -218,6 +239,10 @@ impl ChatSession {
         name: &str,
         live: &mut Live,
     ) -> Result<(), ExitError> {
+        if let Some(why) = limits::refuse_name(name) {
+            live.note(why);
+            return Ok(());
+        }
         self.contacts.call(avatar, name)?;
         self.people.call(avatar, name);
         self.show_people(false, live);

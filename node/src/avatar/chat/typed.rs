@@ -5,7 +5,7 @@ use rings_protocol::Address;
 use std::{io::BufRead, thread};
 use tokio::sync::mpsc;
 
-const HELP: &str = "/name NAME: how you want to be called   /call NAME 0xADDRESS: how you call somebody   \
+const HELP: &str = "/name NAME: how you want to be called, in at most 64 bytes   /call NAME 0xADDRESS: how you call somebody   \
 /also 0xADDRESS: another avatar of yours   /add 0xADDRESS: let a further device of yours in   /invite 0xADDRESS: let somebody in   \
 /remove 0xADDRESS: put one out   /recover 0xLOST 0xFRESH: one in place of another   /approve NAME: sign such a change   /who: who is here   /flush: put what was said on the chain   /quit";
 
