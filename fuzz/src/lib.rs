@@ -6,12 +6,13 @@ use rings_protocol::{
     cids::sha256,
     crypto::SecretKey,
     eip712::Domain,
-    log::{ForkClaim, LogNode, SkipProof},
+    log::{ForkClaim, LogNode, Offer, Replica, SkipProof},
     message::{Message, Vote},
     private::{unwrap, Keyring, LogForm, ReadKey, Rotation, Unsealed, Wraps},
     request::{Request, RequestVote},
     ringlog::{Entry, EntryProof, Header, RingNode},
-    Address,
+    wire::{encode, Response, WireRequest},
+    Address, Digest,
 };
 
 fn domain() -> Domain {
@@ -164,5 +165,41 @@ pub fn files(bytes: &[u8]) {
     if let Ok(accusation) = Accusation::from_bytes(bytes) {
         assert_eq!(accusation.to_bytes().ok().as_deref(), Some(bytes));
         drop(accusation.verify());
+    }
+}
+
+/// What members ask each other, and the answers. Nodes of an answer are offered to a log, as a member does that is behind.
+pub fn sync(bytes: &[u8]) {
+    if let Ok(request) = WireRequest::decode(bytes) {
+        assert_eq!(encode(&request).ok().as_deref(), Some(bytes));
+    }
+    if let Ok(response) = Response::decode(bytes) {
+        assert_eq!(encode(&response).ok().as_deref(), Some(bytes));
+        if let Response::Nodes(nodes) = response {
+            take_range(nodes.iter().map(|node| &node[..]));
+        }
+    }
+}
+
+/// Follows the log of whoever signed the first node.
+fn take_range<'a>(nodes: impl Iterator<Item = &'a [u8]>) {
+    let (mut replica, mut held, mut author) = (Replica::default(), Vec::<Digest>::new(), None);
+    for bytes in nodes {
+        let Ok(node) = LogNode::open(bytes, &domain()) else {
+            return;
+        };
+        if *author.get_or_insert(node.author()) != node.author() {
+            return;
+        }
+        let at = |seq: u64| held.get(usize::try_from(seq).ok()?).copied();
+        let before = held.last().copied().unwrap_or_default();
+        match replica.offer(&node, at) {
+            Offer::Next => assert_eq!(node.signed().prev, before),
+            Offer::Held | Offer::Taken { .. } => continue,
+            Offer::Gap { .. } | Offer::Unlinked => return,
+        }
+        replica.advance(&node);
+        held.push(node.digest());
+        assert_eq!(replica.next_seq(), held.len() as u64);
     }
 }

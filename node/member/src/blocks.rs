@@ -9,12 +9,12 @@
 //! nobody has is an error of now (`StoreError::NotFound`) and not a statement about the block, so no vote follows from
 //! it.
 
-use super::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use futures::{stream::FuturesUnordered, StreamExt};
 use rings_network::{Network, NetworkError, PeerId};
+use rings_protocol::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use rings_store::{Block, BlockSource, BlockStore, StoreError};
 use std::{
     sync::{Arc, Mutex, PoisonError},

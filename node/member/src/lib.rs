@@ -72,7 +72,6 @@ mod state;
 pub mod task;
 mod turn;
 mod waiting;
-mod wire;
 mod workers;
 
 pub use self::core::CoreError;

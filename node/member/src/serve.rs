@@ -2,20 +2,23 @@
 //!
 //! A [`Shelf`] is the block store and the state database, which are all that an answer needs. So one request cannot
 //! start others, and two members that lack the same block do not ask each other in a circle. Each answer is bounded
-//! (`wire.rs`). How many are made at one time is bounded in `peers.rs`.
+//! (`rings_protocol::wire`). How many are made at one time is bounded in `peers.rs`.
 
 use super::{
     clients::Clients,
     ring_keys::RingKeys,
     ring_status::RingStatus,
     state::{MemberState, StateError},
-    wire::{encode, Response, WireError, WireRequest, MAX_ANSWER_BYTES, MAX_NODES},
 };
 use bytes::Bytes;
 use cid::Cid;
 use rings_api::ApiError;
 use rings_network::PeerId;
-use rings_protocol::{cids::node_cid, Address, Digest};
+use rings_protocol::{
+    cids::node_cid,
+    wire::{encode, Response, WireError, WireRequest, MAX_ANSWER_BYTES, MAX_NODES},
+    Address, Digest,
+};
 use rings_store::{BlockStore, StoreError};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;

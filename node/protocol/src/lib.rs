@@ -16,7 +16,7 @@
 //! and registered, and prove their entries to anybody. In a ring whose logs are [`private`], nodes are sealed. What
 //! people sign without ether, their logs and their calls, is taken in and brought to the chain by the rules of [`flush`].
 //! All bytes that others may send are read by [`cbor`], and an [`accusation`] shows that a member voted for another
-//! result.
+//! result. What members ask each other, and the answers, are in [`wire`].
 //!
 //! # Rules that every file here keeps
 //!
@@ -55,6 +55,7 @@ pub mod private;
 pub mod quorum;
 pub mod request;
 pub mod ringlog;
+pub mod wire;
 
 pub use id::{Address, Digest, ParseIdError};
 

@@ -99,3 +99,8 @@ fn sealed_nodes() {
 fn files() {
     replay("files", targets::files);
 }
+
+#[test]
+fn messages_of_sync() {
+    replay("sync", targets::sync);
+}

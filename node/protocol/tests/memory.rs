@@ -12,6 +12,7 @@ use rings_protocol::{
     message::Message,
     request::Request,
     ringlog::{Entry, Header},
+    wire::{Response, WireRequest, MAX_ANSWER_BYTES},
     Address,
 };
 use std::{
@@ -74,6 +75,8 @@ fn peak<T>(run: impl FnOnce() -> T) -> usize {
 
 /// A few fixed things (an error, a hash) may be held beside what grows with the input.
 const FIXED: usize = 4096;
+/// What the longest list of items takes, of a message of one member to another, when all of them are empty.
+const MOST_FOR_ITEMS: usize = 256 * 1024;
 
 fn check(name: &str, bytes: &[u8], run: impl FnOnce(&[u8])) {
     let peak = peak(|| run(bytes));
@@ -145,5 +148,21 @@ fn bombs_take_nothing() {
         check("header", bytes, |bytes| drop(Header::from_bytes(bytes)));
         check("entry", bytes, |bytes| drop(Entry::from_bytes(bytes)));
         check("request", bytes, |bytes| drop(Request::from_bytes(bytes)));
+    }
+}
+
+/// A peer's answer of the greatest length, full of items that take one byte each and 24 or more when they are read.
+#[test]
+fn long_answers_of_small_items_take_nothing() {
+    let count = (MAX_ANSWER_BYTES - 32) as u32;
+    for (name, item) in [("Blocks", 0xf6), ("Nodes", 0x40), ("Heads", 0x80)] {
+        let head = [&[0xa1, 0x60 + name.len() as u8], name.as_bytes(), &[0x9a]].concat();
+        let items = vec![item; count as usize];
+        let bytes = [&head, &count.to_be_bytes()[..], &items].concat();
+        let held = peak(|| {
+            assert!(Response::decode(&bytes).is_err(), "{name}");
+            assert!(WireRequest::decode(&bytes).is_err(), "{name}");
+        });
+        assert!(held <= MOST_FOR_ITEMS, "{name}: {held} bytes");
     }
 }

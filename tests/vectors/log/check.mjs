@@ -454,6 +454,46 @@ function readWrap(bytes, given) {
   return { kind: kind === 0 ? 'read' : 'replica', epoch: Number(uint(epoch)), key: digest(key) }
 }
 
+// What members ask each other. A message is the name of its kind, or a map of one name to what belongs to it.
+
+const some = (value, read) => value === null ? null : read(value)
+const anyCid = value => { const cid = CID.asCID(value); must(cid !== null, 'form', 'not a CID'); return cid.toString() }
+const REQUESTS = {
+  Blocks: value => list(value, 64).map(anyCid),
+  Nodes: value => { map(value, ['author', 'from']); return { author: address(value.author), from: Number(uint(value.from)) } },
+  Key: value => { map(value, ['name']); return { name: digest(value.name) } },
+  ClientHeads: value => { map(value, ['ring', 'author']); return { ring: address(value.ring), author: address(value.author) } },
+  ClientNodes: value => {
+    map(value, ['ring', 'author', 'from'])
+    return { ring: address(value.ring), author: address(value.author), from: Number(uint(value.from)) }
+  },
+  Hold: value => {
+    map(value, ['ring', 'avatar', 'head', 'nodes'])
+    const nodes = list(value.nodes, 1024).map(node => bytesOf(node))
+    return { ring: address(value.ring), avatar: address(value.avatar), head: digest(value.head), nodes }
+  }
+}
+const ANSWERS = {
+  Blocks: value => list(value, 64).map(block => some(block, bytesOf)),
+  Heads: value => list(value, 1024).map(head => { tuple(head, 3); return [address(head[0]), Number(uint(head[1])), digest(head[2])] }),
+  Nodes: value => list(value, 4096).map(node => bytesOf(node)),
+  ClientHeads: value => list(value, 1024).map(head => {
+    tuple(head, 4)
+    return [address(head[0]), address(head[1]), Number(uint(head[2])), digest(head[3])]
+  }),
+  Held: value => bytesOf(value),
+  Key: value => some(value, key => { const shown = bytesOf(key); must(key.length <= 256, 'size'); return shown })
+}
+function readSync(bytes, given) {
+  const message = decode(bytes)
+  if (given.type === 'request' && message === 'Heads') return message
+  must(isMap(message) && Object.keys(message).length === 1, 'form', 'not one kind')
+  const [kind] = Object.keys(message)
+  const kinds = given.type === 'request' ? REQUESTS : ANSWERS
+  must(Object.hasOwn(kinds, kind), 'form', 'an unknown kind')
+  return { [kind]: kinds[kind](message[kind]) }
+}
+
 async function readDigest(given) {
   const hash = typed(given, given.type, given.message)
   const privateKey = '0x' + '46'.repeat(32)
@@ -478,7 +518,8 @@ const READERS = {
   requests: readRequest,
   sealed: readSealed,
   'sealed-proofs': readLogProof,
-  wraps: readWrap
+  wraps: readWrap,
+  sync: readSync
 }
 
 let agree = 0

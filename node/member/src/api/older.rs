@@ -6,10 +6,7 @@
 //! nodes of a page do not cost a question each.
 
 use super::{views::memory, Api};
-use crate::{
-    core::ask,
-    wire::{Response, WireRequest},
-};
+use crate::core::ask;
 use bytes::Bytes;
 use cid::Cid;
 use rings_api::ApiError;
@@ -17,6 +14,7 @@ use rings_network::PeerId;
 use rings_protocol::{
     cids::{node_cid, sha256},
     log::{path, Links},
+    wire::{Response, WireRequest},
     Address, Digest,
 };
 use rings_store::{Block, BlockSource};

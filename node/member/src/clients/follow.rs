@@ -9,15 +9,13 @@ use super::{
     others,
     refusal::{of_plan, of_state},
 };
-use crate::{
-    state::StateError,
-    wire::{ClientHead, MAX_HEADS},
-};
+use crate::state::StateError;
 use rings_api::{with_causes, ApiError};
 use rings_network::PeerId;
 use rings_protocol::{
     flush::{continuation, HeldLogs, MAX_OFFERED_NODES},
     log::LogNode,
+    wire::{ClientHead, MAX_HEADS},
     Address,
 };
 use std::{

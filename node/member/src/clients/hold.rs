@@ -5,13 +5,13 @@ use super::{
     known::ClientFact,
     refusal::{of_chain, of_state},
 };
-use crate::wire::{ClientHead, MAX_ANSWER_BYTES, MAX_HEADS, MAX_NODES};
 use rings_api::{ApiError, HexBytes};
 use rings_network::PeerId;
 use rings_protocol::{
     cids::node_cid,
     crypto::Signer,
     flush::{HeldLogs, Plan},
+    wire::{ClientHead, MAX_ANSWER_BYTES, MAX_HEADS, MAX_NODES},
     Address, Digest,
 };
 use serde_bytes::ByteBuf;

@@ -1,12 +1,12 @@
 //! The other members of the ring, asked about client rings.
 
 use super::keeper::Clients;
-use crate::{
-    core::{ask, AskError},
-    wire::{ClientHead, Response, WireError, WireRequest},
-};
+use crate::core::{ask, AskError};
 use rings_network::{Network, PeerId};
-use rings_protocol::{Address, Digest};
+use rings_protocol::{
+    wire::{ClientHead, Response, WireError, WireRequest},
+    Address, Digest,
+};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 use tokio::time::timeout;

@@ -1,8 +1,7 @@
 //! Ranges of log nodes that came before those that come first: parts of a long log are asked of several members at once.
 
-use crate::wire::MAX_NODES;
 use rings_network::PeerId;
-use rings_protocol::{log::LogNode, Address};
+use rings_protocol::{log::LogNode, wire::MAX_NODES, Address};
 use std::collections::BTreeMap;
 
 /// Ranges of one log that are asked ahead.

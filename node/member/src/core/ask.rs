@@ -4,10 +4,10 @@
 //! the other while votes wait. The core then only looks how they fit the log.
 
 use super::input::{Nothing, Range};
-use crate::wire::{encode, Response, WireError, WireRequest};
 use rings_network::{Network, NetworkError, PeerId};
 use rings_protocol::{
     private::{FormError, LogForm},
+    wire::{encode, Response, WireError, WireRequest},
     Address,
 };
 use std::{num::NonZero, sync::Arc, thread, time::Duration};

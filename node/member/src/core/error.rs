@@ -1,9 +1,10 @@
 //! Why the core stops.
 
-use crate::{state::StateError, wire::WireError};
+use crate::state::StateError;
 use rings_chain::ChainError;
 use rings_protocol::{
     crypto::CryptoError, journal::PrepareError, log::SealError, private::PrivateSealError,
+    wire::WireError,
 };
 use rings_store::{ErrorClass, StoreError};
 

@@ -13,12 +13,14 @@ use super::{
     input::{report, Input},
     Core, CoreError,
 };
-use crate::{
-    ring_keys::KeyError,
-    wire::{Response, WireRequest},
-};
+use crate::ring_keys::KeyError;
 use rings_network::PeerId;
-use rings_protocol::{log::LogNode, private::Rotation, Digest};
+use rings_protocol::{
+    log::LogNode,
+    private::Rotation,
+    wire::{Response, WireRequest},
+    Digest,
+};
 use std::time::{Duration, Instant};
 
 /// How long each member has to make the key of an epoch before the next one does.

@@ -14,15 +14,13 @@ use super::{
     input::{report, Input},
     Core, CoreError,
 };
-use crate::{
-    state::ReceivedNode,
-    wire::{Response, WireRequest},
-};
+use crate::state::ReceivedNode;
 use rings_network::{PeerId, Verdict};
 use rings_protocol::{
     log::{LogNode, Offer},
     message::Vote,
     private::FormError,
+    wire::{Response, WireRequest},
     Address, Digest,
 };
 

@@ -10,6 +10,7 @@ mod other;
 mod packages;
 mod private;
 mod ringlogs;
+mod sync;
 mod vector;
 
 use packages::{installed, run};
@@ -44,6 +45,7 @@ fn files() -> Vec<File> {
         private::sealed(),
         private::proofs(),
         private::wraps(),
+        sync::messages(),
     ]
 }
 

@@ -1,19 +1,21 @@
 //! The requests of members to each other: for blocks, for the heads of logs, for ranges of log nodes, of their own logs and of
 //! those of client rings.
 //!
-//! Each is a [`WireRequest`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded, and
-//! checked when it is read. `serve.rs` answers; `blocks.rs` and `core/ask.rs` ask.
+//! Each is a [`WireRequest`] in DAG-CBOR and gets one [`Response`]. The number of items in each message is bounded: reading ends
+//! at the first item too many, so a list of many small items takes no memory. The member asks and answers (`serve.rs`, `blocks.rs` and `core/ask.rs` there).
 //!
 //! Nothing here is signed or trusted: blocks are hashed and log nodes are opened by whoever asked. An answer ends after
 //! [`MAX_ANSWER_BYTES`], even if more was asked for, and the rest is asked for again. A change of these types is a
-//! change of the protocol's version (`rings_protocol::PROTOCOL_VERSION`).
+//! change of the protocol's version ([`crate::PROTOCOL_VERSION`]).
 
+use crate::{flush::MAX_OFFERED_NODES, log::Tip, private::MAX_WRAP_BYTES, Address, Digest};
 use cid::Cid;
-use rings_protocol::{
-    flush::MAX_OFFERED_NODES, log::Tip, private::MAX_WRAP_BYTES, Address, Digest,
+use serde::{
+    de::{Error, SeqAccess, Visitor},
+    Deserialize, Deserializer, Serialize,
 };
-use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::{fmt, marker::PhantomData};
 
 /// Most blocks asked for at once.
 pub const MAX_BLOCKS: usize = 64;
@@ -24,12 +26,15 @@ pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Most heads in one answer.
 pub const MAX_HEADS: usize = 1024;
 
+/// The first byte of each answer: a map with one key, the answer's kind.
+const MAP_OF_ONE: u8 = 0xa1;
+
 /// A request to another member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum WireRequest {
     /// These blocks, as far as they are held.
-    Blocks(Vec<Cid>),
+    Blocks(#[serde(deserialize_with = "at_most::<_, _, MAX_BLOCKS>")] Vec<Cid>),
     /// The heads of all logs that are held.
     Heads,
     /// The log nodes of an author, ascending from a sequence number.
@@ -69,6 +74,7 @@ pub enum WireRequest {
         /// The node.
         head: Digest,
         /// Serialised nodes that may be missing, newest first.
+        #[serde(deserialize_with = "at_most::<_, _, MAX_OFFERED_NODES>")]
         nodes: Vec<ByteBuf>,
     },
 }
@@ -81,13 +87,13 @@ pub type ClientHead = (Address, Address, u64, Digest);
 #[serde(deny_unknown_fields)]
 pub enum Response {
     /// The blocks in the order asked; `None` for a block that is not held or did not fit.
-    Blocks(Vec<Option<ByteBuf>>),
+    Blocks(#[serde(deserialize_with = "at_most::<_, _, MAX_BLOCKS>")] Vec<Option<ByteBuf>>),
     /// Author, sequence number and digest of the head of each log.
-    Heads(Vec<(Address, u64, Digest)>),
+    Heads(#[serde(deserialize_with = "at_most::<_, _, MAX_HEADS>")] Vec<(Address, u64, Digest)>),
     /// Serialised nodes.
-    Nodes(Vec<ByteBuf>),
+    Nodes(#[serde(deserialize_with = "at_most::<_, _, MAX_NODES>")] Vec<ByteBuf>),
     /// Heads of client rings' logs, in ascending order of ring and author.
-    ClientHeads(Vec<ClientHead>),
+    ClientHeads(#[serde(deserialize_with = "at_most::<_, _, MAX_HEADS>")] Vec<ClientHead>),
     /// The signature of `Held`.
     Held(ByteBuf),
     /// The wrapped key; `None` where it is not held, or is not given to whoever asks.
@@ -105,9 +111,9 @@ pub enum WireError {
     /// The message could be written in fewer or other bytes.
     #[error("a peer sent a message in other bytes than this protocol has for it")]
     NotCanonical,
-    /// More items than allowed.
-    #[error("a peer sent {found} items where at most {limit} are allowed")]
-    TooMany {
+    /// A key in more bytes than any has.
+    #[error("a peer sent a key of {found} bytes where at most {limit} are allowed")]
+    TooLong {
         /// How many came.
         found: usize,
         /// How many are allowed.
@@ -135,18 +141,9 @@ impl WireRequest {
         let request = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| WireError::Shape(error.into()))?;
         // The library reads some bytes that it would not write, such as a request that ends too early. There are no long
-        // requests, so comparing costs little; answers have no such form.
+        // requests, so comparing costs little.
         if encode(&request)? != bytes {
             return Err(WireError::NotCanonical);
-        }
-        match &request {
-            Self::Blocks(cids) => bounded(cids.len(), MAX_BLOCKS)?,
-            Self::Hold { nodes, .. } => bounded(nodes.len(), MAX_OFFERED_NODES)?,
-            Self::Heads
-            | Self::Nodes { .. }
-            | Self::Key { .. }
-            | Self::ClientHeads { .. }
-            | Self::ClientNodes { .. } => {}
         }
         Ok(request)
     }
@@ -158,15 +155,18 @@ impl Response {
     /// # Errors
     /// [`WireError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        // The library also reads the name of a kind with what belongs to it behind, without the map around both. Besides
+        // that it reads only what it would write, and comparing would cost much where an answer is long.
+        if bytes.first() != Some(&MAP_OF_ONE) {
+            return Err(WireError::NotCanonical);
+        }
         let response = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| WireError::Shape(error.into()))?;
-        match &response {
-            Self::Blocks(blocks) => bounded(blocks.len(), MAX_BLOCKS)?,
-            Self::Heads(heads) => bounded(heads.len(), MAX_HEADS)?,
-            Self::Nodes(nodes) => bounded(nodes.len(), MAX_NODES)?,
-            Self::ClientHeads(heads) => bounded(heads.len(), MAX_HEADS)?,
-            Self::Held(_) => {}
-            Self::Key(key) => bounded(key.as_ref().map_or(0, |key| key.len()), MAX_WRAP_BYTES)?,
+        if let Self::Key(Some(key)) = &response {
+            let (found, limit) = (key.len(), MAX_WRAP_BYTES);
+            if found > limit {
+                return Err(WireError::TooLong { found, limit });
+            }
         }
         Ok(response)
     }
@@ -182,18 +182,41 @@ impl Response {
     }
 }
 
-fn bounded(found: usize, limit: usize) -> Result<(), WireError> {
-    match found > limit {
-        true => Err(WireError::TooMany { found, limit }),
-        false => Ok(()),
+/// Reads a list, and refuses it at the first item beyond `MAX`.
+fn at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(Items::<T, MAX>(PhantomData))
+}
+
+struct Items<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a list of at most {MAX} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element()? {
+            if read.len() == MAX {
+                return Err(A::Error::invalid_length(MAX + 1, &self));
+            }
+            read.push(item);
+        }
+        Ok(read)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cids::{data_cid, sha256};
     use proptest::prelude::*;
-    use rings_protocol::cids::{data_cid, sha256};
 
     /// Cases of each search here; `PROPTEST_CASES` has no say in it.
     const MUTATIONS: u32 = 4_000;
@@ -304,10 +327,11 @@ mod tests {
     fn too_much_is_refused() {
         let cid = data_cid(sha256(b"x"));
         let many = encode(&WireRequest::Blocks(vec![cid; MAX_BLOCKS + 1])).unwrap();
-        assert!(matches!(
-            WireRequest::decode(&many),
-            Err(WireError::TooMany { .. })
-        ));
+        let refused = WireRequest::decode(&many).unwrap_err();
+        let cause = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(cause.contains("at most 64 items"), "{cause}");
+        let most = encode(&WireRequest::Blocks(vec![cid; MAX_BLOCKS])).unwrap();
+        assert!(WireRequest::decode(&most).is_ok());
         let hold = WireRequest::Hold {
             ring: Address([1; 20]),
             avatar: Address([2; 20]),
@@ -315,6 +339,10 @@ mod tests {
             nodes: vec![ByteBuf::new(); MAX_OFFERED_NODES + 1],
         };
         assert!(WireRequest::decode(&encode(&hold).unwrap()).is_err());
+        let nodes = encode(&Response::Nodes(vec![ByteBuf::new(); MAX_NODES + 1])).unwrap();
+        assert!(Response::decode(&nodes).is_err());
+        let blocks = encode(&Response::Blocks(vec![None; MAX_BLOCKS + 1])).unwrap();
+        assert!(Response::decode(&blocks).is_err());
         let key = encode(&Response::Key(Some(ByteBuf::from([0; MAX_WRAP_BYTES + 1])))).unwrap();
         assert!(Response::decode(&key).is_err());
         assert!(WireRequest::decode(b"\xff").is_err());
