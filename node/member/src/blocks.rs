@@ -17,6 +17,7 @@ use rings_network::{Network, NetworkError, PeerId};
 use rings_protocol::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use rings_store::{Block, BlockSource, BlockStore, StoreError};
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,6 +27,13 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Further time for each block, because blocks may be large.
 const PATIENCE_PER_BLOCK: Duration = Duration::from_millis(100);
+
+/// Of the blocks that are expected, how many are looked for before all of them are.
+const LOOKED_FOR: usize = 8;
+
+/// Bytes of fetched blocks that are written together: what is fetched waits in memory until there are as many, or no more to
+/// fetch. A disk takes as long for one small block as for a thousand.
+const WRITTEN_TOGETHER: usize = 4 << 20;
 
 /// The longest time for one member to answer, so that a silent member does not delay the search any longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -99,18 +107,37 @@ impl MemberBlocks {
         Ok(blocks)
     }
 
+    /// Those that are not in the store, and of which it cannot be told.
+    async fn missing(&self, cids: &[Cid]) -> Vec<Cid> {
+        let mut missing = Vec::new();
+        for cid in cids {
+            if !self.store.has(cid).await.unwrap_or(false) {
+                missing.push(*cid);
+            }
+        }
+        missing
+    }
+
     /// Asks until all blocks are stored, or no member has any of the rest.
     async fn fetch(&self, mut missing: Vec<Cid>) -> Result<(), StoreError> {
+        let (mut fetched, mut bytes) = (Vec::new(), 0);
         while let Some(first) = missing.first().copied() {
             let wanted = &missing[..missing.len().min(MAX_BLOCKS)];
             let found = self.ask_around(wanted).await;
             if found.is_empty() {
+                self.store.put(fetched).await?;
                 return Err(StoreError::NotFound { cid: first });
             }
-            missing.retain(|cid| found.iter().all(|block| block.cid() != cid));
-            self.store.put(found).await?;
+            let names: HashSet<_> = found.iter().map(|block| *block.cid()).collect();
+            missing.retain(|cid| !names.contains(cid));
+            bytes += found.iter().map(|block| block.data().len()).sum::<usize>();
+            fetched.extend(found);
+            if bytes >= WRITTEN_TOGETHER {
+                self.store.put(std::mem::take(&mut fetched)).await?;
+                bytes = 0;
+            }
         }
-        Ok(())
+        self.store.put(fetched).await
     }
 
     /// Asks the last provider, and when it has nothing or is slow, all others at once. The first answer that has any block
@@ -203,5 +230,20 @@ impl BlockSource for MemberBlocks {
         named
             .map(|(cid, block)| block.ok_or(StoreError::NotFound { cid: *cid }))
             .collect()
+    }
+
+    /// Fetches those that are missing, if one of the first is: usually all of a file are here, or none.
+    async fn expect(&self, cids: &[Cid]) {
+        let (first, _) = cids.split_at(cids.len().min(LOOKED_FOR));
+        if self.missing(first).await.is_empty() {
+            return;
+        }
+        let missing = self.missing(cids).await;
+        if let Err(error) = self.fetch(missing).await {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "not all blocks that are needed soon were found"
+            );
+        }
     }
 }

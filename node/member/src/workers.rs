@@ -8,8 +8,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 /// Wall-clock time that a worker gets for one run. Fuel is the limit that members agree on; this one only frees a
 /// worker of this machine, and the member abstains.
 const WALL_LIMIT: Duration = Duration::from_secs(1800);
-/// Wall-clock time that one run may wait for its input, all of which is here before it begins, and for its output.
-const INPUT_LIMIT: Duration = Duration::from_secs(120);
+/// Wall-clock time that one run may wait for its input, all of which is here before it begins, and for its output. An input has at most
+/// 32 GiB, or 131,072 blocks; a busy machine with a slow disk may need some minutes to read that.
+const INPUT_LIMIT: Duration = Duration::from_secs(900);
 /// Wall-clock time that compiling a program may take.
 const COMPILE_LIMIT: Duration = Duration::from_secs(120);
 

@@ -5,7 +5,7 @@
 //! that failed. Each has exactly one encoding: keys sorted, nothing between tokens, and no key whose value is the
 //! default.
 
-use crate::message::MAX_PROFILE_BYTES;
+use crate::message::{MAX_OUTPUTS, MAX_PROFILE_BYTES};
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
@@ -141,12 +141,15 @@ pub enum OperationError {
 }
 
 impl Operation {
-    /// How many output pins its gate has, with that many inputs behind the operation; `None` if it does not fit them.
+    /// How many output pins its gate has, with that many inputs behind the operation; `None` if it does not fit them: it wants a
+    /// state and there is none, or it would make no output, or more than [`MAX_OUTPUTS`].
     pub fn outputs(&self, inputs: usize) -> Option<u128> {
         match (self.mode, self.state) {
             (Mode::Cat, false) => Some(1),
             (Mode::Cat, true) => (inputs > 0).then_some(2),
-            (Mode::Each, false) => Some(inputs as u128),
+            (Mode::Each, false) => (1..=MAX_OUTPUTS)
+                .contains(&inputs)
+                .then_some(inputs as u128),
             (Mode::Each, true) => None,
         }
     }
@@ -286,6 +289,10 @@ mod tests {
         assert_eq!(operation.outputs(3), None);
         operation.state = false;
         assert_eq!(operation.outputs(3), Some(3));
+        assert_eq!(operation.outputs(MAX_OUTPUTS), Some(MAX_OUTPUTS as u128));
+        for none in [0, MAX_OUTPUTS + 1] {
+            assert_eq!(operation.outputs(none), None, "nobody could vote");
+        }
     }
 
     #[test]

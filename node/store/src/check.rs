@@ -18,7 +18,7 @@ use crate::{
 };
 use cid::Cid;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -29,6 +29,10 @@ pub const MAX_FILE_BLOCKS: u32 = 128 * 1024;
 /// Most blocks that a check asks for at once. Their parent states their lengths, but it may be wrong: eight blocks of
 /// the greatest length are 16 MiB.
 pub const CHECK_AHEAD_BLOCKS: usize = 8;
+
+/// Most blocks of which a check says ahead that it will ask for them. They go from the source's origin into the source, and not
+/// into memory, so they may be many: small blocks are fetched and written together.
+const EXPECTED_BLOCKS: usize = 1024;
 
 /// Most bytes that a check asks for at once, unless a single block has more, or blocks have more than their parent states.
 const CHECK_AHEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -131,6 +135,8 @@ struct OpenNode {
     /// How many of them are asked for together. Where one leaf comes after the other, the next ones are probably leaves
     /// too. What is asked for behind a child that is no leaf is asked for in vain.
     ahead: usize,
+    /// How many of them the source has been told of.
+    expected: usize,
 }
 
 /// A check under way: the way from the root to the block that is looked at, and what is known of those that are done.
@@ -179,6 +185,7 @@ impl<'a> Check<'a> {
                 match self.recall(&child.cid)? {
                     Some(summary) => node.absorb(&child, summary)?,
                     None => {
+                        self.expect(&mut node).await?;
                         let window = self.window(&node)?;
                         node.ahead = CHECK_AHEAD_BLOCKS.min(2 * node.ahead);
                         self.open.push(node);
@@ -201,6 +208,31 @@ impl<'a> Check<'a> {
         if self.place.is_none() && self.seen.len() > SMALL_CHECK_BLOCKS {
             let place = self.room.acquire().await;
             self.place = Some(place.map_err(|_| StoreError::Stopped)?);
+        }
+        Ok(())
+    }
+
+    /// Tells the source which blocks come next, where many do: no more than are paid for, and each once.
+    async fn expect(&mut self, node: &mut OpenNode) -> Result<(), StoreError> {
+        if node.ahead < CHECK_AHEAD_BLOCKS || node.expected > 0 {
+            return Ok(());
+        }
+        let paid = usize::try_from(self.most.saturating_sub(self.looked_at));
+        let most = EXPECTED_BLOCKS.min(paid.unwrap_or(usize::MAX));
+        let (mut cids, mut keys, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
+        for child in &node.children {
+            bytes += child.expected_bytes();
+            if cids.len() == most || bytes > CHECK_AHEAD_BYTES {
+                break;
+            }
+            node.expected += 1;
+            let key = key_of(&child.cid)?;
+            if !self.seen.contains_key(&key) && keys.insert(key) {
+                cids.push(child.cid);
+            }
+        }
+        if cids.len() > CHECK_AHEAD_BLOCKS {
+            self.source.expect(&cids).await;
         }
         Ok(())
     }
@@ -265,6 +297,7 @@ impl<'a> Check<'a> {
             summary,
             children: part.children.into(),
             ahead: 1,
+            expected: 0,
         }))
     }
 
@@ -344,6 +377,7 @@ impl OpenNode {
             return Err(too_deep(child.cid));
         }
         self.children.pop_front();
+        self.expected = self.expected.saturating_sub(1);
         self.summary.blocks = self.summary.blocks.saturating_add(summary.blocks);
         self.summary.height = self.summary.height.max(summary.height + 1);
         Ok(())

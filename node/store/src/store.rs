@@ -136,6 +136,10 @@ pub trait BlockSource: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NotFound`] or [`StoreError::Corrupt`] for the first block that cannot be had undamaged.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Block>, StoreError>;
+
+    /// Says that these blocks will be asked for soon, in this order. A source that gets them from afar may get many at once. It
+    /// promises nothing: whoever needs a block asks for it, and learns then whether it is there.
+    async fn expect(&self, _cids: &[Cid]) {}
 }
 
 #[async_trait]
