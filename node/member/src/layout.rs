@@ -18,7 +18,9 @@ use tempfile::NamedTempFile;
 
 /// 3: the directory names its version. Before, only the state database did.
 /// 4: copies of logs may begin at a head on chain, and a private ring's keys are kept.
-const FORMAT: u32 = 5;
+/// 5: blocks of log nodes may be in the state database alone.
+/// 6: the state database finds positions by the beginning of a digest.
+const FORMAT: u32 = 6;
 const FILE: &str = "version";
 /// This program, as it names itself in the file.
 const PROGRAM: &str = concat!("rings ", env!("CARGO_PKG_VERSION"));

@@ -7,7 +7,7 @@ use rings_protocol::{
     cids::{node_cid, sha256},
     crypto::{SecretKey, Signature},
     eip712::Domain,
-    log::{seal, verify_anchored, LogNode, OwnLog, Replica, Tip},
+    log::{seal, verify_anchored, LogNode, NodeError, OwnLog, Replica, Tip},
     message::Message,
     Address, Digest,
 };
@@ -16,6 +16,8 @@ use std::{
     error::Error,
     hint::black_box,
     io::{self, Write},
+    num::NonZero,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -67,6 +69,17 @@ fn main() -> Failable<()> {
         || verified(&log, &domain),
         || recovered(&signatures, &digests),
     )?;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    compare(
+        &format!("the same on {cores} cores, as a member does that takes a log over"),
+        "a bare recovery on one",
+        || opened(&log, &domain, cores),
+        || recovered(&signatures, &digests),
+    )?;
+    say(&format!(
+        "  (on {cores} cores the bound is {:.2} times as long)",
+        1.0 / cores as f64
+    ))?;
     compare(
         "verify a log by its head",
         "sha2-256 of the same bytes",
@@ -171,6 +184,29 @@ fn verified(log: &Log, domain: &Domain) -> Failable<()> {
         }
         replica.advance(&node);
         digests.push(node.digest());
+    }
+    Ok(())
+}
+
+/// Opens all nodes, a share on each core; links and places are looked at afterwards, which costs little.
+fn opened(log: &Log, domain: &Domain, cores: usize) -> Failable<()> {
+    let share = log.0.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let shares: Vec<_> = log
+            .0
+            .chunks(share)
+            .map(|nodes| scope.spawn(move || open_share(nodes, domain)))
+            .collect();
+        for share in shares {
+            share.join().map_err(|_| "a thread ended early")??;
+        }
+        Ok(())
+    })
+}
+
+fn open_share(nodes: &[LogNode], domain: &Domain) -> Result<(), NodeError> {
+    for node in nodes {
+        black_box(LogNode::open(node.bytes(), domain)?);
     }
     Ok(())
 }

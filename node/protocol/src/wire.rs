@@ -26,9 +26,6 @@ pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Most heads in one answer.
 pub const MAX_HEADS: usize = 1024;
 
-/// The first byte of each answer: a map with one key, the answer's kind.
-const MAP_OF_ONE: u8 = 0xa1;
-
 /// A request to another member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,13 +152,13 @@ impl Response {
     /// # Errors
     /// [`WireError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        // The library also reads the name of a kind with what belongs to it behind, without the map around both. Besides
-        // that it reads only what it would write, and comparing would cost much where an answer is long.
-        if bytes.first() != Some(&MAP_OF_ONE) {
-            return Err(WireError::NotCanonical);
-        }
         let response = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| WireError::Shape(error.into()))?;
+        // The library also reads the name of a kind without the map around it, and bytes in parts of no fixed number. Writing
+        // the answer again costs a copy of it, which is little beside checking what is in it.
+        if encode(&response)? != bytes {
+            return Err(WireError::NotCanonical);
+        }
         if let Self::Key(Some(key)) = &response {
             let (found, limit) = (key.len(), MAX_WRAP_BYTES);
             if found > limit {

@@ -118,9 +118,11 @@ async fn read_page(clients: &Clients, author: Address, from: u64) -> Result<(u64
     let blocks = parts.blocks.blocks(&cids).await.map_err(unreadable)?;
     let (form, mut words) = (parts.keys.form(), Words::default());
     for block in &blocks {
-        let node = form.open(block.data());
-        let node = node.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
-        for message in &node.content().body {
+        // It was opened before it came into the index, by whose digest the block was read.
+        let messages = form.messages_again(block.data());
+        let messages =
+            messages.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
+        for message in &messages {
             words.add(clients, author, message)?;
         }
     }

@@ -102,9 +102,10 @@ impl Processes {
                 break;
             }
             for block in &blocks {
-                let node = LogNode::open(block.data(), &self.parts.domain)
+                // It was opened before it came into the index, by whose digest the block was read.
+                let messages = LogNode::messages_again(block.data())
                     .map_err(|error| ProcessError::Node(error.to_string()))?;
-                for message in &node.content().body {
+                for message in &messages {
                     match Word::from_message(message) {
                         Ok(word) => words.extend(word),
                         Err(error) => {

@@ -17,7 +17,7 @@ use super::{
     records::{Duty, Equivocations, ReceivedNode, Usage},
     requests::Petitions,
     tables::{
-        nodes_behind, Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, POSITIONS,
+        beginning_of, nodes_behind, Account, Word, Work, DUTIES, EARLIER, JOURNAL, NODES, PLACES,
         REQUEST_JOURNAL, TIPS, USAGE,
     },
     votes::Ballots,
@@ -231,14 +231,17 @@ impl MemberState {
     /// [`StateError`].
     pub fn position(&self, author: Address, node: Digest) -> Result<Option<u64>, StateError> {
         self.database.read(|transaction| {
-            let position = transaction.open_table(POSITIONS)?.get(node.0)?;
-            let Some(seq) = position.map(|position| position.value()) else {
-                return Ok(None);
-            };
-            let held = transaction.open_table(NODES)?.get((author.0, seq))?;
-            Ok(held
-                .is_some_and(|held| held.value() == node.0)
-                .then_some(seq))
+            let nodes = transaction.open_table(NODES)?;
+            let beginning = beginning_of(node.0);
+            let alike = (beginning, 0)..=(beginning, u64::MAX);
+            for place in transaction.open_table(PLACES)?.range(alike)? {
+                let (_, seq) = place?.0.value();
+                let held = nodes.get((author.0, seq))?;
+                if held.is_some_and(|held| held.value() == node.0) {
+                    return Ok(Some(seq));
+                }
+            }
+            Ok(None)
         })
     }
 
@@ -269,8 +272,8 @@ struct Index<'a> {
     /// Author to what it has written on the day that is counted.
     usage: Table<'a, Account, (u64, u64, u64)>,
     duties: Table<'a, (Account, Account), u64>,
-    /// Digest to position.
-    positions: Table<'a, Word, u64>,
+    /// Beginning of the digest, and position.
+    places: Table<'a, (u64, u64), ()>,
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
     drafts: Drafts<'a>,
@@ -288,7 +291,7 @@ impl<'a> Index<'a> {
             tips: transaction.open_table(TIPS)?,
             usage: transaction.open_table(USAGE)?,
             duties: transaction.open_table(DUTIES)?,
-            positions: transaction.open_table(POSITIONS)?,
+            places: transaction.open_table(PLACES)?,
             ballots: Ballots::open(transaction)?,
             petitions: Petitions::open(transaction, me)?,
             drafts: Drafts::open(transaction)?,
@@ -314,7 +317,8 @@ impl<'a> Index<'a> {
         let author = node.author();
         self.nodes.insert((author.0, node.seq()), node.digest().0)?;
         self.heads.insert(author.0, (node.seq(), node.digest().0));
-        self.positions.insert(node.digest().0, node.seq())?;
+        let place = (beginning_of(node.digest().0), node.seq());
+        self.places.insert(place, ())?;
         self.petitions.add(node)?;
         self.drafts.add(node)?;
         self.rotations.add(node)?;

@@ -13,15 +13,16 @@ use super::{
     error::StateError,
     file::{claim, explain, open_or_make},
     tables::{
-        Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS,
-        GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED, LISTED_BY, META,
-        NODES, OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
-        RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES,
-        WAITING,
+        beginning_of, Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER,
+        ENDORSED, FORKS, GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED,
+        LISTED_BY, META, NODES, OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REQUEST_JOURNAL,
+        REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED,
+        USAGE, VOTES, WAITING,
     },
 };
 use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableHandle, WriteTransaction,
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
+    WriteTransaction,
 };
 use rings_protocol::Address;
 use std::{fmt, path::Path, str::FromStr};
@@ -31,11 +32,14 @@ use std::{fmt, path::Path, str::FromStr};
 /// database. A program of format 2 refuses both.
 /// 4: copies of logs may begin at a head on chain, and the keys of a private ring have tables.
 /// 5: blocks that the block store may not have yet have a table.
-const FORMAT: u32 = 5;
+/// 6: positions of log nodes are found by the beginning of a digest.
+const FORMAT: u32 = 6;
 /// The earliest format that moves forward by itself. The votes of those before are for other contracts.
 const FORWARD_FROM: u32 = 2;
 const FORMAT_KEY: &str = "format";
 const IDENTITY_KEY: &str = "identity";
+/// What formats 3 to 5 had in place of `places`: digest of a log node → its position.
+const FORMER_POSITIONS: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("positions");
 /// Present in a copy that was put back, until it is known where the own log ends.
 pub(super) const RESTORED_KEY: &str = "restored";
 
@@ -192,19 +196,21 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(LISTED_BY)?;
     transaction.open_table(UNLISTED)?;
     transaction.open_table(LATE)?;
-    index_positions(transaction)
+    // Its pages are used again.
+    transaction.delete_table(FORMER_POSITIONS)?;
+    index_places(transaction)
 }
 
-/// Fills the index of positions of a database that was made before there was one.
-fn index_positions(transaction: &WriteTransaction) -> Result<(), StateError> {
-    let mut positions = transaction.open_table(POSITIONS)?;
+/// Fills the index of places of a database that was made before there was one.
+fn index_places(transaction: &WriteTransaction) -> Result<(), StateError> {
+    let mut places = transaction.open_table(PLACES)?;
     let nodes = transaction.open_table(NODES)?;
-    if !positions.is_empty()? {
+    if !places.is_empty()? {
         return Ok(());
     }
     for entry in nodes.range::<(Account, u64)>(..)? {
         let (place, digest) = entry?;
-        positions.insert(digest.value(), place.value().1)?;
+        places.insert((beginning_of(digest.value()), place.value().1), ())?;
     }
     Ok(())
 }

@@ -11,9 +11,8 @@ use super::{
     tables::{
         ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS, GATES,
         GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED, LISTED_BY, META, NODES,
-        OPEN, OVER, PAST, POSITIONS, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES,
-        RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES,
-        WAITING,
+        OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES,
+        ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
     MemberState,
 };
@@ -78,7 +77,7 @@ fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
     copying.table(OPEN)?;
     copying.table(OVER)?;
     copying.table(PAST)?;
-    copying.table(POSITIONS)?;
+    copying.table(PLACES)?;
     copying.table(PROPOSED)?;
     copying.table(QUESTIONS)?;
     copying.table(REQUEST_JOURNAL)?;

@@ -79,8 +79,9 @@ pub(super) const TRAIL: TableDefinition<'_, u64, Word> = TableDefinition::new("t
 /// ever voted for. It is forgotten with the request.
 pub(super) const REQUEST_JOURNAL: TableDefinition<'_, (Word, Word), Word> =
     TableDefinition::new("request_journal");
-/// Digest of a log node → its position in the log of its author.
-pub(super) const POSITIONS: TableDefinition<'_, Word, u64> = TableDefinition::new("positions");
+/// (first 8 bytes of the digest of a log node, its position in the log of its author). Digests of several nodes may begin alike,
+/// so whoever finds a position compares the digest in `nodes`: the whole digest here would cost each node 24 bytes more.
+pub(super) const PLACES: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("places");
 /// Request → the account in whose log it stands, and the request's bytes.
 pub(super) const ASKED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("asked");
 /// (request, member, hash of what its inputs resolved to) → the payload of the vote.
@@ -119,6 +120,12 @@ pub(super) const LISTED_BY: TableDefinition<'_, (u64, Word), ()> =
 
 /// Digest → the bytes of a block in DAG-CBOR that a round wrote, until the block store has it.
 pub(super) const LATE: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("late");
+
+/// How the digest of a node begins, as `places` has it.
+pub(super) fn beginning_of(digest: Word) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
 
 /// Bytes of the database that are kept in memory.
 pub(super) const CACHE_BYTES: usize = 4 << 20;

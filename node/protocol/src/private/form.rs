@@ -10,6 +10,7 @@ use super::{
 use crate::{
     eip712::Domain,
     log::{LogNode, NodeError},
+    message::Message,
     Digest,
 };
 
@@ -66,6 +67,18 @@ impl LogForm {
         }
     }
 
+    /// The messages of a node that was opened here before, as [`LogForm::open`] makes them readable. Where the log is open, the
+    /// signature is not checked again ([`LogNode::messages_again`]).
+    ///
+    /// # Errors
+    /// [`FormError`].
+    pub fn messages_again(&self, bytes: &[u8]) -> Result<Vec<Message>, FormError> {
+        match self {
+            Self::Open(_) if node_key(bytes).is_err() => Ok(LogNode::messages_again(bytes)?),
+            _ => Ok(self.open(bytes)?.content().body.clone()),
+        }
+    }
+
     /// Chain and ring.
     pub fn domain(&self) -> &Domain {
         match self {
@@ -81,7 +94,6 @@ mod tests {
     use crate::{
         crypto::SecretKey,
         log::{OwnLog, Tip},
-        message::Message,
         private::{ReadKey, Rotation},
         Address,
     };
@@ -136,6 +148,7 @@ mod tests {
         let private = LogForm::Private(Box::new(keys()));
         let node = private.open(sealed.bytes()).unwrap();
         assert_eq!(node.content().body, messages());
+        assert_eq!(private.messages_again(sealed.bytes()).unwrap(), messages());
         assert_eq!(
             (node.digest(), node.author()),
             (sealed.digest(), author.address())
@@ -155,6 +168,11 @@ mod tests {
                 matches!(locked, Err(FormError::Locked { .. })),
                 "{locked:?}"
             );
+            let locked = form.messages_again(sealed.bytes());
+            assert!(
+                matches!(locked, Err(FormError::Locked { .. })),
+                "{locked:?}"
+            );
         }
     }
 
@@ -167,6 +185,9 @@ mod tests {
         for form in forms {
             assert_eq!(form.open(open.bytes()).unwrap(), open);
             assert!(matches!(form.open(b"junk"), Err(FormError::Node(_))));
+            assert_eq!(form.messages_again(open.bytes()).unwrap(), messages());
+            let junk = form.messages_again(b"junk");
+            assert!(matches!(junk, Err(FormError::Node(_))));
         }
     }
 

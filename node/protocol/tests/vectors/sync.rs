@@ -253,6 +253,12 @@ fn bad() -> Vec<Vector> {
             swap(&told, b"\x03\x58\x20", b"\x18\x03\x58\x20"),
             "form",
         ),
+        (
+            "answer",
+            "a block in parts of no fixed number",
+            b"\xa1fBlocks\x81\x5f\x40\x40\xff".to_vec(),
+            "form",
+        ),
         ("answer", "a request", asked.clone(), "form"),
         ("answer", "two answers", set(&told, 0, told[0] + 1), "form"),
     ];

@@ -58,11 +58,28 @@ fn a_database_of_the_version_before_moves_forward_with_what_it_holds() {
     };
     let now = format(None);
     assert_eq!(format(Some(2)), 2);
+    let positions = redb::TableDefinition::<[u8; 32], u64>::new("positions");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction
+        .open_table(positions)
+        .unwrap()
+        .insert([1; 32], 7)
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
     drop(open(&directory).unwrap());
     assert_eq!(
         format(None),
         now,
         "a program of format 2 refuses it from now on"
+    );
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut tables = transaction.list_tables().unwrap();
+    assert!(
+        tables.all(|table| redb::TableHandle::name(&table) != "positions"),
+        "what is not needed any more is gone"
     );
 }
 

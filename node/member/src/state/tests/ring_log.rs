@@ -225,6 +225,9 @@ fn the_position_of_a_node_is_known_by_its_digest() {
         assert_eq!(state.position(address(1), digest).unwrap(), None);
     }
     assert_eq!(state.position(me, Digest([1; 32])).unwrap(), None);
+    let mut alike = state.node_at(me, 1).unwrap().unwrap();
+    alike.0[31] ^= 1;
+    assert_eq!(state.position(me, alike).unwrap(), None, "begins alike");
 }
 
 #[test]
