@@ -15,7 +15,7 @@ use rings_store::{
     MAX_FILE_LINKS, READ_AHEAD_BLOCKS, READ_AHEAD_BYTES,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -24,6 +24,8 @@ use std::{
 struct Memory {
     blocks: Mutex<HashMap<Cid, Block>>,
     asked: Mutex<Vec<usize>>,
+    /// What a check said ahead that it would ask for.
+    expected: Mutex<Vec<Vec<Cid>>>,
 }
 
 impl Memory {
@@ -85,6 +87,10 @@ impl BlockSource for Memory {
                     .ok_or(StoreError::NotFound { cid: *cid })
             })
             .collect()
+    }
+
+    async fn expect(&self, cids: &[Cid]) {
+        self.expected.lock().unwrap().push(cids.to_vec());
     }
 }
 
@@ -300,6 +306,41 @@ async fn a_check_asks_for_few_blocks_at_once() {
     assert_eq!(asked.iter().sum::<usize>(), 41);
     // A window is asked for in two halves at once.
     assert_eq!(asked.iter().max(), Some(&(CHECK_AHEAD_BLOCKS / 2)));
+}
+
+/// A source that gets blocks from afar can get many small ones at once: it is told which come, each once.
+#[tokio::test]
+async fn a_check_says_ahead_which_blocks_it_will_ask_for() {
+    let memory = Arc::new(Memory::default());
+    let leaves: Vec<Linked> = (0..1000u32)
+        .map(|i| Linked::raw(memory.add(raw(i.to_be_bytes().to_vec())), 4))
+        .collect();
+    let twice = [&leaves[..], &leaves[..24]].concat();
+    let root = memory.add_node(&twice);
+    check_file(&*memory, root.cid).await.unwrap();
+    let expected = std::mem::take(&mut *memory.expected.lock().unwrap());
+    assert_eq!(expected.len(), 1, "small blocks are told of together");
+    let different: HashSet<_> = expected.iter().flatten().collect();
+    assert_eq!(different.len(), expected[0].len(), "each once");
+    assert!(different.len() > 900, "{}", different.len());
+    // Nobody fetches what is not paid for.
+    let checker = FileChecker::new(memory.clone());
+    assert_eq!(checker.check(root.cid, 100).await.unwrap(), None);
+    let expected = memory.expected.lock().unwrap();
+    let told: usize = expected.iter().map(Vec::len).sum();
+    assert!(0 < told && told <= 100, "{told}");
+    drop(expected);
+    // Large ones are told of a few at a time.
+    let memory = Memory::default();
+    let large: Vec<Linked> = (0..100)
+        .map(|i| Linked::raw(memory.add(raw(bytes(1 << 18, i))), 1 << 18))
+        .collect();
+    check_file(&memory, memory.add_node(&large).cid)
+        .await
+        .unwrap();
+    let expected = memory.expected.lock().unwrap();
+    assert!(expected.len() > 3, "{}", expected.len());
+    assert!(expected.iter().all(|cids| cids.len() <= 16));
 }
 
 /// A file that repeats a few blocks very often is checked as fast as those few blocks.
