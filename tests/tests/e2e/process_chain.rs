@@ -210,4 +210,22 @@ fn a_log_that_a_reorganisation_takes_away_is_told_and_one_that_it_brings_is_foun
     assert_eq!(over(&ring, 1, &ada), results);
     let gone = ring.rings(["trace", letter]).refused(1);
     assert!(gone.contains("is not on the chain"), "{gone}");
+    let orphaned = || {
+        let installation = process(&ring, 1)?.installation;
+        let which = GetProcessParams {
+            installation,
+            before: None,
+            limit: None,
+        };
+        let runs = block_on(ring.client(1).get_process(&which)).ok()?.runs;
+        let lost = runs.iter().filter(|run| run.orphaned);
+        let lost: Vec<_> = lost.map(|run| run.event.to_string()).collect();
+        (!lost.is_empty()).then_some(lost)
+    };
+    assert_eq!(
+        until("the lost event is known to be lost", LONG, orphaned),
+        [ada]
+    );
+    let shown = ring.rings(["process", "show", "charging"]).text();
+    assert_eq!(shown.matches("    orphaned: ").count(), 1, "{shown}");
 }
