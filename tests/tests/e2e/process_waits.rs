@@ -136,6 +136,13 @@ fn a_ring_decides_between_event_and_deadline_and_waits_through_a_restart() {
     });
     reaches(&ring, &unpaid, "paid", ExecutionState::Expired);
 
+    let listed = ring.rings(["execution", "list"]).text();
+    for line in [
+        "paid  succeeded  waited for paid",
+        "paid  expired  waited for paid",
+    ] {
+        assert!(listed.contains(line), "{line}\n{listed}");
+    }
     let trace = ring.rings(["trace", &packed.execution.to_string()]).text();
     assert!(trace.contains("as ring node "), "{trace}");
     assert!(
