@@ -1,8 +1,13 @@
 //! Nodes that wait for one more event: it comes, or the time of blocks is over. On one machine, and on a ring that is killed
 //! meanwhile.
 
-use super::{process_members::process, processes::example};
+use super::{
+    process_chain::{deploy, send, word, SENDER},
+    process_members::process,
+    processes::example,
+};
 use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
+use rings_protocol::cids::keccak256;
 use rings_tests::{block_on, until, Call, Program, Ring, LONG};
 use serde_json::json;
 use std::path::Path;
@@ -149,4 +154,57 @@ fn a_ring_decides_between_event_and_deadline_and_waits_through_a_restart() {
         trace.contains(&format!("event paid by hand  {payment}")),
         "{trace}"
     );
+}
+
+/// The payment on the chain, as Solidity declares it.
+const PAID: &str = "Paid(uint256 order, uint256 cents)";
+/// What its first topic is the hash of.
+const PAID_TYPES: &str = "Paid(uint256,uint256)";
+
+/// Has the contract say that an order was paid.
+fn pay(ring: &Ring, contract: &str, order: u64, cents: u64) {
+    let topic = keccak256(PAID_TYPES.as_bytes()).to_string();
+    let topic = topic.trim_start_matches("0x");
+    let data = format!("0x{topic}{}{}", word(order), word(cents));
+    send(
+        ring,
+        &json!({ "from": SENDER, "to": contract, "data": data, "gas": "0x100000" }),
+    );
+}
+
+#[test]
+fn a_payment_on_the_chain_is_found_also_when_it_came_while_the_ring_was_down() {
+    let ring = Ring::up(3);
+    let contract = deploy(&ring);
+    let shop = example("shop");
+    let programs = example("../target").canonicalize().unwrap();
+    let service = std::fs::read_to_string(shop.join("service.yml")).unwrap();
+    let from = format!(
+        "    from: {{contract: \"{contract}\", log: \"{PAID}\", confirmations: 0}}\n    data: {{order"
+    );
+    let service = service
+        .replace("../../target", programs.to_str().unwrap())
+        .replace("    data: {order", &from);
+    let service = ring.write("service.yml", service);
+    let process_file = ring.file("process.yml");
+    std::fs::copy(shop.join("process.yml"), &process_file).unwrap();
+    let instance = ring.rings(["service", "deploy", service.to_str().unwrap()]);
+    let instance = instance.text();
+    let create = ["process", "create", process_file.to_str().unwrap()];
+    ring.rings(create).ok();
+    let data = json!({"order": 1, "item": "tea", "count": 2, "to": "Ada"}).to_string();
+    let told = ring
+        .rings(["emit", instance.trim(), "ordered", &data])
+        .text();
+    let event = told.split_whitespace().nth(2).unwrap();
+    reaches(&ring, event, "paid", ExecutionState::Started);
+
+    ring.kill(&[0, 1, 2]);
+    pay(&ring, &contract, 2, 900);
+    pay(&ring, &contract, 1, 900);
+    (0..3).for_each(|member| ring.start_member(member, Program::Honest));
+    (0..3).for_each(|member| ring.wait_connected(member, 2));
+    let packed = reaches(&ring, event, "pack", ExecutionState::Succeeded);
+    let trace = ring.rings(["trace", &packed.execution.to_string()]).text();
+    assert!(trace.contains("event paid on chain 31337"), "{trace}");
 }
