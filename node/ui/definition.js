@@ -5,10 +5,10 @@
 const LOOP = /\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)\s*,/g
 const TEXT = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g
 
-const kindOf = ({ task, filter }) => task !== undefined ? 'task' : filter !== undefined ? 'filter' : 'map'
+const kindOf = ({ task, filter, wait }) => task !== undefined ? 'task' : wait !== undefined ? 'wait' : filter !== undefined ? 'filter' : 'map'
 
 /** What follows where no status is named: with several to choose from, members refuse the process. */
-const usual = kind => ({ filter: 'yes', map: 'done' })[kind]
+const usual = kind => ({ filter: 'yes', map: 'done', wait: 'came' })[kind]
 
 function inTemplates(value) {
   if (typeof value === 'string') {
@@ -23,9 +23,9 @@ function inFormula(text) {
   return [...plain.matchAll(/(?<![\w.])[A-Za-z_]\w*/g)].map(([name]) => name).filter(name => !loops.has(name))
 }
 
-function used({ each, inputs, filter, map }) {
+function used({ each, inputs, match, filter, map }) {
   const names = each === undefined ? [] : [each.split('.')[0]]
-  return [...names, ...inTemplates(inputs ?? {}), ...inFormula(filter ?? map ?? '')]
+  return [...names, ...inTemplates(inputs ?? {}), ...inTemplates(match ?? {}), ...inFormula(filter ?? map ?? '')]
 }
 
 function before(node, nodes) {
@@ -47,7 +47,7 @@ export function nodesOf({ nodes = {} }) {
   const found = new Map(Object.entries(nodes).map(([name, node]) => [name, {
     name,
     kind: kindOf(node),
-    what: node.task ?? node.filter ?? node.map ?? '',
+    what: node.task ?? node.filter ?? node.map ?? (node.wait && `waits for ${node.wait}`) ?? '',
     each: node.each !== undefined,
     before: before(node, nodes)
   }]))

@@ -32,12 +32,14 @@ function json(value) {
 }
 
 const labelOf = ({ document, view }) => view?.node ?? (document ? `${document.node}${document.each === undefined ? '' : `[${document.each}]`}` : 'unknown')
-const statusOf = ({ answer }) => answer?.document?.status
+/** The result of a wait is the event that came. */
+const statusOf = ({ answer, document }) => document?.awaits && answer?.document?.event ? 'came' : answer?.document?.status
 const stateOf = ({ view }) => view?.state ?? 'unknown'
 
 /** How far the request is, with its votes; of an external task, on whose word its result rests. */
 function agreed({ view, request }) {
   if (view?.by?.length > 0) return [`none: external, not validated, on the word of ${view.by.join(', ')}`]
+  if (view?.awaits) return [['created', 'started'].includes(view.state) ? 'none: it waits, and the ring decides' : 'none: the ring has decided']
   if (!view?.request) return ['none yet']
   return [link(`request/${view.request}`, view.request),
     request ? `, ${request.state}: ${request.votes.length} votes, ${request.quorum} needed${request.final ? ', final' : ''}` : '']
@@ -46,7 +48,7 @@ function agreed({ view, request }) {
 const about = ({ root, run }) => part('The execution', facts([
   ['State', [state(stateOf(root)), statusOf(root) ? `: ${statusOf(root)}` : '', root.view?.reason ? `: ${root.view.reason}` : '']],
   root.view === undefined && ['Known', 'not to this member: the documents are all that it has'],
-  ['Node', [labelOf(root), root.document ? `, task ${root.document.task}` : '']],
+  ['Node', [labelOf(root), root.document ? root.document.awaits ? `, waits for ${root.document.awaits}` : `, task ${root.document.task}` : '']],
   root.view && ['Process', [run?.name ? `${run.name} ` : '', link(`process/${root.view.installation}/${root.view.event}`, root.view.installation)]],
   ['Document', root.document ? data(root.cid) : root.trouble],
   ['Result', root.view?.result ? data(root.view.result) : 'none yet'],
@@ -86,7 +88,7 @@ function boxes({ steps, event }) {
   const first = event ? [{ id: event.cid, lines: ['event', event.document?.event ?? 'unknown'], state: 'succeeded', title: `event ${event.cid}` }] : []
   return [...first, ...[...steps].reverse().map(step => ({
     id: step.cid,
-    lines: [labelOf(step), step.document?.task ?? step.view?.task ?? 'unknown', statusOf(step) ? `${stateOf(step)}: ${statusOf(step)}` : stateOf(step)],
+    lines: [labelOf(step), step.document?.task ?? step.document?.awaits ?? step.view?.task ?? 'unknown', statusOf(step) ? `${stateOf(step)}: ${statusOf(step)}` : stateOf(step)],
     room: 18,
     state: stateOf(step),
     href: `#/execution/${step.cid}`,

@@ -78,7 +78,7 @@ function drawing(loaded) {
   const states = progress(nodes, run, loaded.executions, { statusOf: statusOf(loaded), isCut: loaded.isCut })
   const boxes = [start(definition.document, chosen), ...nodes.map(node => box(node, states.get(node.name), loaded.isCut))]
   return part('Graph',
-    h('p', {}, chosen === undefined ? 'It has not run yet.' : [run ? [`Run ${run.number}, `, state(run.state), ', ', ago(run.since)] : 'A run', ', from event ', data(chosen)]),
+    h('p', {}, chosen === undefined ? 'It has not run yet.' : [run ? [`Run ${run.number}, `, state(run.state), ', ', ago(run.since), run.orphaned ? ', orphaned: a reorganisation has taken its event from the chain' : ''] : 'A run', ', from event ', data(chosen)]),
     graph(`Graph of ${definition.document.process}`, boxes, links(nodes, states)),
     inWords(nodes, states, loaded.isCut))
 }
@@ -95,7 +95,7 @@ const start = (definition, chosen) =>
 const word = ({ state, status }) => status ? `${state}: ${status}` : state
 
 function done({ executions = [] }, isCut) {
-  const ended = executions.filter(({ state }) => state === 'succeeded' || state === 'failed')
+  const ended = executions.filter(({ state }) => ['succeeded', 'failed', 'expired'].includes(state))
   return executions.length > 1 ? `${ended.length} of ${executions.length}${isCut ? ' or more' : ''}` : undefined
 }
 
@@ -103,7 +103,7 @@ function box(node, now, isCut) {
   const counted = done(now, isCut)
   return {
     id: node.name,
-    lines: [node.name, node.kind === 'task' ? node.what : node.kind, counted ? `${now.state}: ${counted}` : word(now)],
+    lines: [node.name, ['task', 'wait'].includes(node.kind) ? node.what : node.kind, counted ? `${now.state}: ${counted}` : word(now)],
     room: 18,
     state: now.state,
     shape: node.kind,

@@ -19,7 +19,7 @@ function ofExecutions(executions, statusOf) {
   if (is('created').length + is('started').length > 0) return { state: is('started').length > 0 ? 'started' : 'created' }
   const failed = is('failed')
   if (failed.length > 0) return { state: 'failed', reason: failed[0].reason }
-  const statuses = new Set(executions.map(statusOf))
+  const statuses = new Set(executions.map(each => each.state === 'expired' ? 'expired' : each.awaits ? 'came' : statusOf(each)))
   if (statuses.size > 1) return { state: 'failed', reason: `its elements ended differently: ${[...statuses].join(', ')}` }
   return { state: 'succeeded', status: [...statuses][0] }
 }
@@ -55,7 +55,7 @@ function stateOf(node, states, all) {
   if (node.before.some(isOpen)) return { state: 'waiting' }
   const reason = never(node, states)
   if (reason !== undefined) return { state: 'skipped', reason }
-  if (node.kind !== 'task') return computed(node, all)
+  if (node.kind !== 'task' && node.kind !== 'wait') return computed(node, all)
   if (all.isCut) return { state: 'unknown', reason: 'its executions may be among those that are not shown' }
   return all.run?.state === 'done' ? { state: 'skipped', reason: 'there was nothing to do' } : { state: 'waiting' }
 }

@@ -18,7 +18,7 @@ async function views(cids) {
   const found = await ask(open.map(execution => ['rings_getExecution', { execution }]))
   const all = new Map(cids.map(cid => [cid, ended.get(cid)]))
   for (const [at, cid] of open.entries()) all.set(cid, found[at] instanceof Error ? undefined : found[at] ?? undefined)
-  for (const [cid, view] of all) if (view?.state === 'succeeded') ended.set(cid, view)
+  for (const [cid, view] of all) if (['succeeded', 'expired'].includes(view?.state)) ended.set(cid, view)
   return cid => all.get(cid)
 }
 

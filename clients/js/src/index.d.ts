@@ -302,7 +302,7 @@ export type Notice =
   { kind: 'heads', ring: Hex, member: Hex, seq: number, head: Hex, since: number } |
   { kind: 'gates', gate: Hex, change: 'made' | 'voted' | 'resolved' | 'failed', member?: Hex } |
   { kind: 'messages', ring: Hex, avatar: Hex, message: Relay } |
-  { kind: 'processes', installation: Hex, event: string, change: 'began' | 'succeeded' | 'failed' | 'over', execution?: string } |
+  { kind: 'processes', installation: Hex, event: string, change: 'began' | 'succeeded' | 'failed' | 'expired' | 'over', execution?: string } |
   /** The session was read too slowly: so many notices were passed over. Look again. */
   { kind: 'missed', count: number }
 /** A WebSocket session with a member. */

@@ -171,6 +171,8 @@ pub enum ProcessChange {
     Succeeded,
     /// An execution of it gave none.
     Failed,
+    /// An execution of it waited for an event, which has not come in time.
+    Expired,
     /// Nothing more happens.
     Over,
 }

@@ -280,6 +280,9 @@ pub struct RunView {
     pub seen_by: Vec<Address>,
     /// How far it is.
     pub state: RunState,
+    /// Whether a reorganisation has taken its event from the chain since. What was computed stays; what external tasks did is not undone.
+    #[serde(default)]
+    pub orphaned: bool,
     /// When this member knew of it, in milliseconds since 1970.
     pub since: u64,
 }
@@ -308,6 +311,9 @@ pub struct EmittedView {
     /// The installations that it starts.
     #[schemars(with = "Vec<schema::Digest>")]
     pub starts: Vec<Digest>,
+    /// Whether a process may wait for it.
+    #[serde(default)]
+    pub awaited: bool,
     /// Whether it was written now; otherwise it was known before.
     pub fresh: bool,
 }
@@ -324,6 +330,8 @@ pub enum ExecutionState {
     Succeeded,
     /// It gives none.
     Failed,
+    /// The event for which it waited has not come in time, as the ring decided.
+    Expired,
 }
 
 /// An execution of a process.
@@ -350,6 +358,12 @@ pub struct ExecutionView {
     /// The task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// The event for which it waits, or has waited, instead of running a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<String>,
+    /// The time of blocks after which it expires, in seconds since 1970, as this member counts: the ring decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     /// The request with which it was asked, or would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Digest>")]

@@ -46,6 +46,8 @@ pub const MAX_TRIES: u64 = 10;
 pub const MAX_PAUSE_SECONDS: u64 = 600;
 /// Events that tasks emit in a row, each by a process that the one before has started: a process cannot start itself for ever.
 pub const MAX_EMITTED: u64 = 16;
+/// The longest time for which a node waits for an event, in seconds: a year.
+pub const MAX_WAIT_SECONDS: u64 = 366 * 24 * 60 * 60;
 /// Shortest interval of a schedule, in seconds.
 pub const MIN_INTERVAL_SECONDS: u64 = 1;
 /// Scheduled events that are caught up at most after a time without blocks; older ones are left out, and counted.

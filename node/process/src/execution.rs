@@ -13,6 +13,9 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Execution {
+    /// Of a node that waits: the event that is waited for. `inputs` are what its fields have to be, and there is no task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<String>,
     /// Of a node with `each`: the number of the element, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<u64>,
@@ -26,9 +29,10 @@ pub struct Execution {
     pub parents: Vec<Parent>,
     /// The process.
     pub process: Cid,
-    /// The service of the task.
+    /// The service of the task, or of the event that is waited for.
     pub service: Cid,
     /// The task.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub task: String,
     /// [`VERSION`].
     pub version: u32,

@@ -192,6 +192,7 @@ mod tests {
 
     fn execution() -> Execution {
         Execution {
+            awaits: None,
             each: None,
             event: cid_of(b"event"),
             inputs: Fields::from([("to".to_owned(), "Ada".into())]),

@@ -11,7 +11,7 @@
 //! follow. Filters, maps and texts are resolved here ([`formula`], [`template`]), as all members must find the same.
 //!
 //! On a ring, members write what happens into their logs ([`words`]), and each execution is a request ([`work`]). Events may be
-//! logs of contracts ([`origin`]).
+//! logs of contracts ([`origin`]). Which event a node that waits gets, or that none came in time, the ring decides ([`wait`]).
 //!
 //! Nothing here reads a clock, a file or a socket. Everything that others write has a bound ([`bounds`]).
 
@@ -47,6 +47,7 @@ pub mod service_file;
 pub mod shape;
 pub mod template;
 pub mod trace;
+pub mod wait;
 pub mod words;
 pub mod work;
 pub mod yaml;

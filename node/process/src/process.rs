@@ -42,7 +42,7 @@ pub struct Trigger {
     pub every: Option<u64>,
 }
 
-/// A node: a task, a filter or a map.
+/// A node: a task, a filter, a map, or a wait for one more event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
@@ -65,9 +65,18 @@ pub struct Node {
     /// A map: a formula whose value later nodes use. Its status is `done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<String>,
+    /// Of a wait: the fields of the event that tell it from others, and what they have to be.
+    #[serde(default, rename = "match", skip_serializing_if = "Fields::is_empty")]
+    pub matches: Fields,
     /// A task, as `service.task`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// A wait: the event that is waited for, as `service.event`. Its statuses are `came` and `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+    /// Of a wait: the seconds after which it has expired, in the time of blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<u64>,
 }
 
 impl Document for Process {

@@ -151,11 +151,13 @@ fn node(yaml: &Yaml, notes: &mut Notes) -> Option<Node> {
     };
     let (each, filter) = (word("each", notes), word("filter", notes));
     let (map, task) = (word("map", notes), word("task", notes));
+    let wait = word("wait", notes);
     let gives = keys.maybe("gives").and_then(|yaml| shape(yaml, notes));
-    let mut inputs = Fields::new();
-    for (key, value) in named(keys.maybe("inputs"), ("inputs", MAX_FIELDS), notes) {
-        inputs.insert(key.text.clone(), value.to_data());
-    }
+    let within = keys
+        .maybe("within")
+        .and_then(|yaml| number(yaml, "within", notes));
+    let inputs = fields(&mut keys, "inputs", notes);
+    let matches = fields(&mut keys, "match", notes);
     keys.end(notes);
     Some(Node {
         after,
@@ -164,6 +166,18 @@ fn node(yaml: &Yaml, notes: &mut Notes) -> Option<Node> {
         gives,
         inputs,
         map,
+        matches,
         task,
+        wait,
+        within,
     })
+}
+
+/// Values by the names of fields, as they are written.
+fn fields(keys: &mut Keys<'_>, key: &'static str, notes: &mut Notes) -> Fields {
+    let written = named(keys.maybe(key), (key, MAX_FIELDS), notes);
+    let fields = written.into_iter();
+    fields
+        .map(|(key, value)| (key.text.clone(), value.to_data()))
+        .collect()
 }

@@ -11,9 +11,11 @@ use crate::{
     document::{cid_of, Document, DocumentError},
     event::{Event, Source},
     execution::{Answer, Execution, Parent, State, VERSION},
-    plan::{Plan, Step, StepKind, TaskStep},
+    plan::{Plan, Step, StepKind, TaskStep, WaitStep, CAME, EXPIRED},
     reference::{EVENT, ITEM},
     shape::Misfit,
+    template::Template,
+    wait,
 };
 use cid::Cid;
 use rings_protocol::Digest;
@@ -107,6 +109,7 @@ pub struct Job {
 pub struct Run {
     plan: Arc<Plan>,
     event: Cid,
+    instance: Option<Digest>,
     known: Fields,
     nodes: BTreeMap<String, NodeState>,
     executions: BTreeMap<String, Vec<Cid>>,
@@ -126,6 +129,7 @@ impl Run {
             .map(|(name, _)| (name.to_owned(), NodeState::Waiting));
         let mut run = Self {
             event: event.cid()?,
+            instance: event.instance,
             known: Fields::from([(EVENT.to_owned(), Data::Map(event.data.clone()))]),
             nodes: nodes.collect(),
             executions: BTreeMap::new(),
@@ -278,18 +282,27 @@ impl Run {
     }
 
     /// Says what the program of an execution has written. What is not one of the task's statuses with its outputs makes the
-    /// execution fail: for all members alike, as they agreed on these bytes.
+    /// execution fail: for all members alike, as they agreed on these bytes. Of an execution that waits, it is the event that
+    /// has come, or [`wait::expired`].
     ///
     /// # Errors
     /// When it is unknown, or does not run.
     pub fn answered(&mut self, id: Cid, bytes: &[u8]) -> Result<(), RunError> {
         let job = self.jobs.get(&id).ok_or(RunError::Unknown(id))?;
         let read = match self.plan.step(&job.execution.node).map(|step| &step.kind) {
-            Some(StepKind::Task(task)) => answer(task, bytes),
-            _ => Err("its node is no task".into()),
+            Some(StepKind::Task(task)) => {
+                answer(task, bytes).map(|answer| (State::Succeeded(answer.status), answer.outputs))
+            }
+            Some(StepKind::Wait(_)) if bytes == wait::expired() => {
+                Ok((State::Expired, Fields::new()))
+            }
+            Some(StepKind::Wait(wait)) => self
+                .awaited(wait, &job.execution, bytes)
+                .map(|event| (State::Succeeded(CAME.into()), event.data)),
+            _ => Err("its node is no task and waits for no event".into()),
         };
         let (state, outputs) = match read {
-            Ok(answer) => (State::Succeeded(answer.status), answer.outputs),
+            Ok(read) => read,
             Err(reason) => (State::Failed(reason), Fields::new()),
         };
         let job = self.become_(id, state)?;
@@ -297,6 +310,23 @@ impl Run {
         job.outputs = outputs;
         self.advance();
         Ok(())
+    }
+
+    /// The event in these bytes, if it is what an execution waits for.
+    fn awaited(
+        &self,
+        wait: &WaitStep,
+        execution: &Execution,
+        bytes: &[u8],
+    ) -> Result<Event, String> {
+        let event = wait.event(&execution.inputs, bytes)?;
+        // Of other services, the instance stands in the installation, which whoever decided has looked at.
+        match self.plan.event_service() == Some(&wait.service_name)
+            && event.instance != self.instance
+        {
+            true => Err("its event happened in another instance".into()),
+            false => Ok(event),
+        }
     }
 
     /// Says that the program of an execution failed.
@@ -410,6 +440,10 @@ impl Run {
                 Ok(()) => NodeState::Running,
                 Err(reason) => NodeState::Failed(reason),
             },
+            StepKind::Wait(wait) => match self.create_wait(name, step, wait) {
+                Ok(()) => NodeState::Running,
+                Err(reason) => NodeState::Failed(reason),
+            },
         }
     }
 
@@ -435,6 +469,7 @@ impl Run {
         for (number, item) in (0u64..).zip(items) {
             let each = item.as_ref().map(|_| number);
             let execution = Execution {
+                awaits: None,
                 each,
                 event: self.event,
                 inputs: self.inputs(task, item)?,
@@ -448,6 +483,31 @@ impl Run {
             let id = execution.cid().map_err(|error| error.to_string())?;
             jobs.push((id, execution));
         }
+        self.add(name, jobs);
+        Ok(())
+    }
+
+    /// Makes the execution of a wait.
+    fn create_wait(&mut self, name: &str, step: &Step, wait: &WaitStep) -> Result<(), String> {
+        let inputs = resolve(&wait.matches, &self.known)?;
+        let execution = Execution {
+            awaits: Some(wait.event.clone()),
+            each: None,
+            event: self.event,
+            inputs,
+            node: name.to_owned(),
+            parents: self.parents(step),
+            process: self.plan.cid(),
+            service: wait.service,
+            task: String::new(),
+            version: VERSION,
+        };
+        let id = execution.cid().map_err(|error| error.to_string())?;
+        self.add(name, vec![(id, execution)]);
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, jobs: Vec<(Cid, Execution)>) {
         let ids = jobs.iter().map(|(id, _)| *id).collect();
         self.executions.insert(name.to_owned(), ids);
         for (id, execution) in jobs {
@@ -459,7 +519,6 @@ impl Run {
             };
             self.jobs.insert(id, job);
         }
-        Ok(())
     }
 
     fn inputs(&self, task: &TaskStep, item: Option<Data>) -> Result<Fields, String> {
@@ -470,11 +529,7 @@ impl Run {
             known = Some(with);
         }
         let known = known.as_ref().unwrap_or(&self.known);
-        let mut inputs = Fields::new();
-        for (input, template) in &task.inputs {
-            let value = template.resolve(known).map_err(|error| error.to_string())?;
-            inputs.insert(input.clone(), value);
-        }
+        let inputs = resolve(&task.inputs, known)?;
         task.checker
             .check(&inputs)
             .map_err(|misfit| format!("input {misfit}"))?;
@@ -511,10 +566,31 @@ impl Run {
         found.into_iter().collect()
     }
 
-    /// The state of a task's node, from those of its executions.
-    fn gathered(&mut self, name: &str, step: &Step) -> NodeState {
-        let StepKind::Task(task) = &step.kind else {
+    /// The state of a wait, from that of its execution.
+    fn ended_wait(&mut self, name: &str) -> NodeState {
+        let id = self.executions.get(name).and_then(|ids| ids.first());
+        let Some(job) = id.and_then(|id| self.jobs.get(id)) else {
             return NodeState::Running;
+        };
+        match &job.state {
+            State::Created | State::Started => NodeState::Running,
+            State::Failed(reason) => NodeState::Failed(reason.clone()),
+            State::Expired => NodeState::Ended(EXPIRED.into()),
+            State::Succeeded(status) => {
+                let status = status.clone();
+                let value = Data::Map(job.outputs.clone());
+                self.known.insert(name.to_owned(), value);
+                NodeState::Ended(status)
+            }
+        }
+    }
+
+    /// The state of a node with executions, from theirs.
+    fn gathered(&mut self, name: &str, step: &Step) -> NodeState {
+        let task = match &step.kind {
+            StepKind::Task(task) => task,
+            StepKind::Wait(_) => return self.ended_wait(name),
+            StepKind::Filter(_) | StepKind::Map { .. } => return NodeState::Running,
         };
         let ids = self.executions.get(name).cloned().unwrap_or_default();
         let jobs: Vec<&Job> = ids.iter().filter_map(|id| self.jobs.get(id)).collect();
@@ -554,6 +630,15 @@ impl Run {
             }
         }
     }
+}
+
+/// Values, with what their references name.
+fn resolve(templates: &BTreeMap<String, Template>, known: &Fields) -> Result<Fields, String> {
+    let values = templates.iter().map(|(name, template)| {
+        let value = template.resolve(known).map_err(|error| error.to_string())?;
+        Ok((name.clone(), value))
+    });
+    values.collect()
 }
 
 enum Readiness {

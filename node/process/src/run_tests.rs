@@ -11,6 +11,7 @@ use crate::{
     run::{NodeState, Run, RunError},
     service_file::ServiceDraft,
     trace::{self, Link},
+    wait,
 };
 use cid::Cid;
 use proptest::prelude::*;
@@ -82,6 +83,8 @@ fn compute(execution: &Execution) -> Vec<u8> {
         other => panic!("{other:?}"),
     };
     match execution.task.as_str() {
+        "ship" => br#"{"status":"shipped","outputs":{}}"#.to_vec(),
+        "cancel" => br#"{"status":"cancelled","outputs":{}}"#.to_vec(),
         "double" => {
             let n = int(&execution.inputs["n"]);
             let status = if n % 2 == 0 { "even" } else { "odd" };
@@ -345,4 +348,134 @@ fn a_task_emits_an_event_with_its_outputs_and_not_for_ever() {
         assert_eq!(run.emitted(id, &BTreeMap::new(), 0).unwrap(), None);
     }
     assert_eq!(emitted, 1);
+}
+
+const SHOP: &str = "\
+service: shop
+events:
+  ordered: {data: {order: integer}}
+  paid: {data: {order: integer, cents: integer}}
+tasks:
+  ship: {program: p, inputs: {cents: integer}, statuses: {shipped: {}}}
+  cancel: {program: p, inputs: {order: integer}, statuses: {cancelled: {}}}
+";
+
+const ORDER: &str = "\
+process: order
+services: {shop: s}
+on: shop.ordered
+nodes:
+  paid: {wait: shop.paid, match: {order: \"${event.order}\"}, within: 60}
+  ship: {task: shop.ship, inputs: {cents: \"${paid.cents}\"}}
+  cancel: {after: paid.expired, task: shop.cancel, inputs: {order: \"${event.order}\"}}
+";
+
+fn shop_event(plan: &Plan, name: &str, data: &[(&str, i64)]) -> Event {
+    Event {
+        data: data
+            .iter()
+            .map(|(field, n)| ((*field).to_owned(), Data::Int(*n)))
+            .collect(),
+        event: name.into(),
+        ..event(plan, 0, &[])
+    }
+}
+
+fn shop() -> (Arc<Plan>, Event) {
+    let service = ServiceDraft::read("s", SHOP).unwrap();
+    let service = service.finish(|_| Ok(cid_of(b"program"))).unwrap();
+    let draft = ProcessDraft::read("p", ORDER).unwrap();
+    let plan = Arc::new(draft.finish(|_| Ok(service.clone())).unwrap());
+    let ordered = shop_event(&plan, "ordered", &[("order", 7)]);
+    (plan, ordered)
+}
+
+/// The run up to the wait, and the execution that waits.
+fn waiting() -> (Run, Cid) {
+    let (plan, ordered) = shop();
+    let mut run = Run::new(plan, &ordered).unwrap();
+    let created: Vec<_> = run
+        .created()
+        .map(|(id, execution)| (id, execution.clone()))
+        .collect();
+    let [(id, execution)] = created.as_slice() else {
+        panic!("{created:?}")
+    };
+    assert_eq!(execution.awaits.as_deref(), Some("paid"));
+    assert_eq!(execution.inputs["order"], Data::Int(7));
+    let bytes = execution.to_bytes().unwrap();
+    assert_eq!(&Execution::from_bytes(&bytes).unwrap(), execution);
+    run.started(*id).unwrap();
+    assert!(!run.is_over());
+    (run, *id)
+}
+
+#[test]
+fn a_node_waits_for_one_more_event_and_uses_its_data() {
+    let (mut run, wait) = waiting();
+    let paid = shop_event(run.plan(), "paid", &[("order", 7), ("cents", 100)]);
+    run.answered(wait, &paid.to_bytes().unwrap()).unwrap();
+    assert_eq!(run.job(&wait).unwrap().result, Some(paid.cid().unwrap()));
+    let results = to_the_end(&mut run, |_| 0);
+    assert_eq!(results.len(), 1);
+    let ship = *results.keys().next().unwrap();
+    let parents = &run.job(&ship).unwrap().execution.parents;
+    assert_eq!(parents.len(), 1);
+    assert_eq!(parents[0].result, paid.cid().unwrap());
+    assert_eq!(states(&run)["cancel"], "skipped: paid is came, not expired");
+    let links: Vec<_> = trace::of(&run, ship)
+        .unwrap()
+        .into_iter()
+        .map(|line| (line.depth, line.link))
+        .collect();
+    let execution = |id| Link::Execution { id, again: false };
+    assert_eq!(
+        links,
+        [
+            (0, execution(ship)),
+            (1, execution(wait)),
+            (2, Link::Awaited(paid.cid().unwrap())),
+            (2, Link::Event(run.event())),
+        ]
+    );
+}
+
+#[test]
+fn a_wait_expires_and_that_is_the_cause_of_what_follows() {
+    let (mut run, wait) = waiting();
+    run.answered(wait, &wait::expired()).unwrap();
+    let job = run.job(&wait).unwrap();
+    assert_eq!(job.state, State::Expired);
+    assert_eq!(states(&run)["paid"], "expired");
+    assert_eq!(states(&run)["ship"], "skipped: paid is expired, not came");
+    let cancel: Vec<_> = run.created().map(|(id, _)| id).collect();
+    let parents = &run.job(&cancel[0]).unwrap().execution.parents;
+    assert_eq!(parents[0].result, cid_of(&wait::expired()));
+    to_the_end(&mut run, |_| 0);
+    assert!(run.is_over());
+}
+
+#[test]
+fn what_is_not_waited_for_is_no_result_of_a_wait() {
+    let (plan, _) = shop();
+    let right = shop_event(&plan, "paid", &[("order", 7), ("cents", 100)]);
+    let wrong = [
+        shop_event(&plan, "paid", &[("order", 8), ("cents", 100)]),
+        shop_event(&plan, "paid", &[("order", 7)]),
+        shop_event(&plan, "ordered", &[("order", 7)]),
+        Event {
+            service: Some(cid_of(b"other")),
+            ..right.clone()
+        },
+        Event {
+            instance: Some(rings_protocol::Digest([1; 32])),
+            ..right
+        },
+    ];
+    for event in wrong {
+        let (mut run, wait) = waiting();
+        run.answered(wait, &event.to_bytes().unwrap()).unwrap();
+        let state = &run.job(&wait).unwrap().state;
+        assert!(matches!(state, State::Failed(_)), "{event:?}: {state}");
+    }
 }

@@ -71,7 +71,7 @@ mod tests {
             told(process_wrong(on))
         );
         let node = told(process_wrong("process: p\non: a.b\nnodes: {n: {xx: 1}}\n"));
-        let kinds = (0..3).flat_map(|kind| {
+        let kinds = (0..4).flat_map(|kind| {
             keys(
                 &process,
                 &format!("/properties/nodes/additionalProperties/oneOf/{kind}/properties"),

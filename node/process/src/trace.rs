@@ -1,6 +1,9 @@
 //! Traces: the way from a result back to its event, as a tree.
 
-use crate::run::{Job, Run};
+use crate::{
+    execution::State,
+    run::{Job, Run},
+};
 use cid::Cid;
 use std::collections::BTreeSet;
 
@@ -25,6 +28,8 @@ pub enum Link {
     },
     /// The event that started all.
     Event(Cid),
+    /// An event for which an execution has waited.
+    Awaited(Cid),
 }
 
 /// The tree behind an execution, as lines: each is followed by what it came from. What several came from is gone into once.
@@ -46,6 +51,12 @@ pub fn of(run: &Run, id: Cid) -> Option<Vec<Line>> {
             continue;
         }
         let parents = run.job(&id).map(parents).unwrap_or_default();
+        if let Some(event) = run.job(&id).and_then(awaited) {
+            lines.push(Line {
+                depth: depth + 1,
+                link: Link::Awaited(event),
+            });
+        }
         if parents.is_empty() {
             lines.push(Line {
                 depth: depth + 1,
@@ -55,6 +66,12 @@ pub fn of(run: &Run, id: Cid) -> Option<Vec<Line>> {
         open.extend(parents.into_iter().rev().map(|parent| (parent, depth + 1)));
     }
     Some(lines)
+}
+
+/// The event that has come, of an execution that waited for it.
+fn awaited(job: &Job) -> Option<Cid> {
+    let has_come = job.execution.awaits.is_some() && matches!(job.state, State::Succeeded(_));
+    job.result.filter(|_| has_come)
 }
 
 fn parents(job: &Job) -> Vec<Cid> {

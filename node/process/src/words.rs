@@ -58,7 +58,8 @@ pub struct Installation {
 pub struct Happened {
     /// The event.
     pub event: Event,
-    /// The installations that it starts.
+    /// What it is for: the installations that it starts, and its source ([`wait::source`](crate::wait::source)) where a process
+    /// may wait for it.
     pub starts: BTreeSet<Digest>,
     /// [`VERSION`].
     pub version: u32,
@@ -93,6 +94,8 @@ pub enum Stage {
     Succeeded,
     /// Two thirds have agreed that it gives no such output.
     Failed,
+    /// The event for which it waited has not come in time, as the ring decided.
+    Expired,
 }
 
 /// What a process does with what happens.
@@ -200,6 +203,7 @@ impl Stage {
             Self::Started => "started",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Expired => "expired",
         }
     }
 }

@@ -186,6 +186,7 @@ mod tests {
 
     fn execution() -> Execution {
         Execution {
+            awaits: None,
             each: None,
             event: cid_of(b"event"),
             inputs: Fields::new(),

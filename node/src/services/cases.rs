@@ -134,6 +134,7 @@ async fn one(
     }
     let nowhere = cid_of(b"");
     let execution = Execution {
+        awaits: None,
         each: None,
         event: nowhere,
         inputs: case.inputs,

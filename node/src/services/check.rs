@@ -84,6 +84,10 @@ pub async fn process(args: ProcessCheckArgs, out: Out) -> Result<(), ExitError> 
             StepKind::Task(task) => format!("task {}.{}", task.service_name, task.name),
             StepKind::Filter(_) => "filter".into(),
             StepKind::Map { .. } => "map".into(),
+            StepKind::Wait(wait) => format!(
+                "waits {} seconds for {}.{}",
+                wait.within, wait.service_name, wait.event
+            ),
         };
         let after: Vec<_> = step
             .after

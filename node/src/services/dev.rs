@@ -6,7 +6,8 @@
 
 use super::{
     dev_external::{connectors, values},
-    dev_input::{by_hand, take_files, Line},
+    dev_input::{take_files, Line},
+    dev_waits::{named, Waits},
     lines::Teller,
     load::{self, LoadedProcess},
     local::{Came, Files, LocalDesk},
@@ -29,6 +30,7 @@ use rings_process::{
     plan::{Plan, StepKind},
     run::Run,
     service::Task,
+    wait::expired,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -91,6 +93,7 @@ struct Dev<'d> {
     stamps: Vec<Stamp>,
     /// The time of the last block that was told.
     time: Option<u64>,
+    waits: Waits,
     waiting: VecDeque<Event>,
     seen: BTreeSet<Cid>,
     runs: BTreeMap<u64, (Run, Teller)>,
@@ -126,6 +129,7 @@ impl<'d> Dev<'d> {
             files: Files::new(),
             stamps: Vec::new(),
             time: None,
+            waits: Waits::default(),
             waiting: VecDeque::new(),
             seen: BTreeSet::new(),
             runs: BTreeMap::new(),
@@ -177,6 +181,14 @@ impl<'d> Dev<'d> {
             self.begin_waiting()?;
             self.one_ended().await?;
         }
+        for number in self.waits.runs() {
+            if let Some((run, _)) = self.runs.get(&number) {
+                self.out.note(format_args!(
+                    "the process of event {} still waits for an event",
+                    run.event()
+                ));
+            }
+        }
         match self.has_failed && !self.args.events.is_empty() {
             true => Err(ExitError::said(ExitStatus::Failed)),
             false => Ok(()),
@@ -221,7 +233,13 @@ impl<'d> Dev<'d> {
                     }
                 },
                 Some(ended) = self.computing.next() => self.ended(ended)?,
-                _ = looks.tick() => self.look().await?,
+                _ = looks.tick() => {
+                    self.look().await?;
+                    if self.time.is_none() {
+                        let over = self.waits.over_by_clock();
+                        self.expire(over)?;
+                    }
+                }
             }
         }
     }
@@ -257,54 +275,116 @@ impl<'d> Dev<'d> {
         match Line::read(text) {
             Err(what) => return Ok(Err(what)),
             Ok(Line::Nothing) => {}
-            Ok(Line::Time(time)) => return Ok(self.block(time)),
-            Ok(Line::Event { mut data, again }) => {
-                match take_files(&self.plan, &mut data).await {
+            Ok(Line::Time(time)) => {
+                // What was told before has happened before: nothing depends on how long a program takes.
+                while !self.is_idle() {
+                    self.begin_waiting()?;
+                    self.one_ended().await?;
+                }
+                return self.block(time);
+            }
+            Ok(Line::Event {
+                name,
+                mut data,
+                again,
+            }) => {
+                let plan = Arc::clone(&self.plan);
+                let (make, shape) = match named(&plan, name.as_deref()) {
+                    Ok(found) => found,
+                    Err(what) => return Ok(Err(what)),
+                };
+                match take_files(shape, &mut data).await {
                     Ok(files) => self.files.extend(files),
                     Err(failure) => return Ok(Err(failure.to_string())),
                 }
-                return Ok(self.event(data, again));
+                return self.event(|nonce| make(data.clone(), nonce), again);
             }
         }
         Ok(Ok(()))
     }
 
-    fn event(&mut self, data: rings_process::data::Fields, again: bool) -> Result<(), String> {
+    fn event(
+        &mut self,
+        make: impl Fn(u64) -> Result<Event, String>,
+        again: bool,
+    ) -> Result<Result<(), String>, ExitError> {
         let mut nonce = 0;
         loop {
-            let event = by_hand(&self.plan, data.clone(), nonce)?;
-            let cid = event.cid().map_err(|error| error.to_string())?;
-            if self.add(event, cid) {
-                return Ok(());
+            let event = match make(nonce) {
+                Ok(event) => event,
+                Err(what) => return Ok(Err(what)),
+            };
+            let cid = match event.cid() {
+                Ok(cid) => cid,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            if self.add(&event, cid) {
+                self.came(&event)?;
+                return Ok(Ok(()));
             }
             if !again {
-                return Err(format!(
+                return Ok(Err(format!(
                     "event {cid} was here before; write again in front of it for another one"
-                ));
+                )));
             }
             nonce += 1;
         }
     }
 
+    /// The executions that wait for an event get it.
+    fn came(&mut self, event: &Event) -> Result<(), ExitError> {
+        let is_awaited = self
+            .plan
+            .waits()
+            .any(|(_, wait)| Some(wait.service) == event.service && wait.event == event.event);
+        if !is_awaited {
+            return Ok(());
+        }
+        let bytes = event
+            .to_bytes()
+            .map_err(|error| ExitError::usage(error.to_string()))?;
+        for (number, id) in self.waits.came(self.next_run, &bytes, &self.runs) {
+            self.ended((number, id, Ok(Ok(bytes.clone()))))?;
+        }
+        Ok(())
+    }
+
+    /// The time of executions that wait is over.
+    fn expire(&mut self, over: Vec<(u64, Cid)>) -> Result<(), ExitError> {
+        for (number, id) in over {
+            self.ended((number, id, Ok(Ok(expired()))))?;
+        }
+        Ok(())
+    }
+
     /// Whether an event is new. It waits then.
-    fn add(&mut self, event: Event, cid: Cid) -> bool {
+    fn add(&mut self, event: &Event, cid: Cid) -> bool {
         if self.seen.len() >= MAX_SEEN {
             self.seen.clear();
         }
         let is_new = self.seen.insert(cid);
-        if is_new {
-            self.waiting.push_back(event);
+        let starts = match self.plan.event() {
+            Some((service, name)) => event.service == Some(service) && event.event == name,
+            None => event.process.is_some(),
+        };
+        if is_new && starts {
+            self.waiting.push_back(event.clone());
         }
         is_new
     }
 
     /// The time of a block.
-    fn block(&mut self, time: u64) -> Result<(), String> {
+    fn block(&mut self, time: u64) -> Result<Result<(), String>, ExitError> {
         let plan = Arc::clone(&self.plan);
-        let schedule = plan
-            .schedule()
-            .ok_or("this process has no schedule; write the data of an event as JSON")?;
         let before = self.time.replace(time);
+        let over = self.waits.over(time);
+        self.expire(over)?;
+        let Some(schedule) = plan.schedule() else {
+            return Ok(match plan.waits().next() {
+                Some(_) => Ok(()),
+                None => Err("this process has no schedule, and waits for nothing; write the data of an event as JSON".into()),
+            });
+        };
         let due = match before {
             Some(before) => schedule.due(before, time),
             None => schedule.due(time.saturating_sub(1), time),
@@ -317,22 +397,23 @@ impl<'d> Dev<'d> {
         }
         for time in due.times {
             let event = Event::scheduled(plan.cid(), time);
-            let cid = event.cid().map_err(|error| error.to_string())?;
-            self.add(event, cid);
+            let cid = event
+                .cid()
+                .map_err(|error| ExitError::usage(error.to_string()))?;
+            self.add(&event, cid);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Starts processes for the events that wait, as far as there is room.
     fn begin_waiting(&mut self) -> Result<(), ExitError> {
-        while self.runs.len() < MAX_RUNS {
+        while self.runs.len().saturating_sub(self.waits.len()) < MAX_RUNS {
             let Some(event) = self.waiting.pop_front() else {
                 break;
             };
             self.begin(&event)?;
         }
-        self.compute();
-        Ok(())
+        self.compute()
     }
 
     fn begin(&mut self, event: &Event) -> Result<(), ExitError> {
@@ -372,7 +453,7 @@ impl<'d> Dev<'d> {
     }
 
     /// Gives executions to the workers, as far as there is room; the runs have their turns.
-    fn compute(&mut self) {
+    fn compute(&mut self) -> Result<(), ExitError> {
         let mut found = Vec::new();
         let room = MAX_AT_ONCE.saturating_sub(self.computing.len());
         let share = room.div_ceil(self.runs.len().max(1)).max(1);
@@ -387,6 +468,11 @@ impl<'d> Dev<'d> {
             };
             let (task, service) = match run.plan().step(&execution.node).map(|step| &step.kind) {
                 Some(StepKind::Task(task)) => (task.task.clone(), &task.service_name),
+                Some(StepKind::Wait(wait)) => {
+                    let within = wait.within;
+                    self.begin_wait((number, id), within)?;
+                    continue;
+                }
                 _ => continue,
             };
             let values = self.values.get(service).cloned().unwrap_or_default();
@@ -399,6 +485,20 @@ impl<'d> Dev<'d> {
                 );
                 self.computing.push(job.boxed_local());
             }
+        }
+        Ok(())
+    }
+
+    fn begin_wait(&mut self, (number, id): (u64, Cid), within: u64) -> Result<(), ExitError> {
+        let Some((run, _)) = self.runs.get_mut(&number) else {
+            return Ok(());
+        };
+        if run.started(id).is_err() {
+            return Ok(());
+        }
+        match self.waits.begin((number, id), (within, self.time), run) {
+            Some(event) => self.ended((number, id, Ok(Ok(event)))),
+            None => Ok(()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a person, or a file, tells `rings process dev`: events, and the time.
 //!
 //! One line is one thing: the data of an event as JSON, `again` and the data for one that was there before, or `time SECONDS`
-//! for the time of a block, which makes due what a schedule waits for.
+//! for the time of a block, which makes due what a schedule or a deadline waits for. The name of an event for which a node waits
+//! stands before its data.
 
 use crate::{exit::ExitError, run::content::Content};
 use cid::Cid;
@@ -9,7 +10,9 @@ use rings_process::{
     data::{Data, Fields},
     event::{Event, Source, VERSION},
     files,
-    plan::Plan,
+    plan::{Plan, WaitStep},
+    reference::Reference,
+    shape::Record,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -20,6 +23,8 @@ pub enum Line {
     Nothing,
     /// An event with these data; a new one even if it was there before.
     Event {
+        /// Its name, if it is not the one that starts the process.
+        name: Option<String>,
         /// The data.
         data: Fields,
         /// Whether it is another event than one with the same data.
@@ -49,9 +54,18 @@ impl Line {
             Some(text) => (text, true),
             None => (text, false),
         };
+        let (name, text) = match text.split_once(char::is_whitespace) {
+            Some((name, data)) if is_name(name) => (Some(name.to_owned()), data.trim()),
+            _ => (None, text),
+        };
         let data = data(text)?;
-        Ok(Self::Event { data, again })
+        Ok(Self::Event { name, data, again })
     }
+}
+
+/// Whether this is the name of an event, alone or behind that of its service.
+fn is_name(text: &str) -> bool {
+    Reference::parse(text).is_some_and(|reference| reference.path.len() <= 1)
 }
 
 /// The data of an event.
@@ -69,6 +83,17 @@ pub fn data(text: &str) -> Result<Fields, String> {
             "not the data of an event: {error}; write {{\"field\": value}}"
         )),
     }
+}
+
+/// An event by hand for which a node waits, by its name, and the shape of its data.
+pub fn awaited<'p>(plan: &'p Plan, named: &str) -> Option<(&'p WaitStep, &'p Record)> {
+    let is_it = |wait: &WaitStep| match named.split_once('.') {
+        Some((service, event)) => wait.service_name == service && wait.event == event,
+        None => wait.event == named,
+    };
+    let (_, wait) = plan.waits().find(|(_, wait)| is_it(wait))?;
+    let service = plan.services().get(&wait.service_name)?;
+    Some((wait, &service.events.get(&wait.event)?.data))
 }
 
 /// An event by hand that starts the process of this plan.
@@ -97,11 +122,11 @@ pub fn by_hand(plan: &Plan, data: Fields, nonce: u64) -> Result<Event, String> {
 /// # Errors
 /// Status 2 when a file cannot be read.
 pub async fn take_files(
-    plan: &Plan,
+    shape: &Record,
     data: &mut Fields,
 ) -> Result<BTreeMap<Cid, Arc<Content>>, ExitError> {
     let mut paths = Vec::new();
-    files::visit(plan.event_data(), data, &mut |text| {
+    files::visit(shape, data, &mut |text| {
         paths.extend(text.strip_prefix('@').map(str::to_owned));
     });
     let mut contents = BTreeMap::new();
@@ -112,7 +137,7 @@ pub async fn take_files(
         contents.insert(content.cid(), Arc::new(content));
     }
     let mut cids = cids.into_iter();
-    files::visit(plan.event_data(), data, &mut |text| {
+    files::visit(shape, data, &mut |text| {
         if text.starts_with('@') {
             if let Some(cid) = cids.next() {
                 *text = cid.to_string();
@@ -129,12 +154,19 @@ mod tests {
     #[test]
     fn a_line_is_an_event_or_a_time() {
         let fields = Fields::from([("n".to_owned(), Data::Int(1))]);
-        let event = |again| {
+        let named = |name: Option<&str>, again| {
             Ok(Line::Event {
+                name: name.map(str::to_owned),
                 data: fields.clone(),
                 again,
             })
         };
+        let event = |again| named(None, again);
+        assert_eq!(Line::read(r#"paid {"n": 1}"#), named(Some("paid"), false));
+        assert_eq!(
+            Line::read(r#"again s.paid {"n": 1}"#),
+            named(Some("s.paid"), true)
+        );
         assert_eq!(Line::read(r#" {"n": 1} "#), event(false));
         assert_eq!(Line::read(r#"again {"n":1}"#), event(true));
         assert_eq!(Line::read("time 60"), Ok(Line::Time(60)));

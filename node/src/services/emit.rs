@@ -29,6 +29,7 @@ use rings_process::{
     process::Process,
     run::Run,
     service::Service,
+    shape::Record,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -53,13 +54,13 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let ring = Ring::of(Place::of_dir(args.dir.dir())?).await?;
     let desk = RingDesk::new(&ring, deadline, out).await?;
     let plans = plans(&ring, &desk, args).await?;
-    let Some(first) = plans.first() else {
+    let Some((service, shape)) = kind(&plans, &args.event) else {
         return Err(ExitError::usage(format!(
-            "no process starts with event {} of instance {}; look for both in `rings process list` and `rings service list`, or make one with `rings process create`",
+            "no process starts with event {} of instance {}, or waits for it; look for both in `rings process list` and `rings service list`, or make one with `rings process create`",
             args.event, args.instance
         )));
     };
-    for file in take_files(first, &mut fields).await?.values() {
+    for file in take_files(shape, &mut fields).await?.values() {
         desk.keep(file).await?;
     }
     let nonce = match args.again {
@@ -71,13 +72,13 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
         event: args.event.clone(),
         instance: Some(args.instance),
         process: None,
-        service: first.event().map(|(service, _)| service),
+        service: Some(service),
         source: Source::Hand { nonce },
         version: VERSION,
     };
     // Each is checked before the event is told.
-    let mut runs = Vec::with_capacity(plans.len());
-    for plan in plans {
+    let mut runs = Vec::with_capacity(plans.starts.len());
+    for plan in plans.starts {
         let run = Run::new(plan, &event);
         runs.push(
             run.map_err(|error| ExitError::usage("the event starts nothing").because(error))?,
@@ -91,6 +92,9 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     };
     let emitted = desk.member()?.emit(&told).await?;
     out.line(format_args!("event {}  {}", told.event, emitted.event))?;
+    if emitted.awaited {
+        out.note("processes may wait for it; `rings process show` shows how they go on");
+    }
     if args.no_wait {
         return Ok(());
     }
@@ -104,13 +108,30 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     }
 }
 
-/// The processes that the event starts, from the ring's store.
-async fn plans(
-    ring: &Ring,
-    desk: &RingDesk<'_>,
-    args: &EmitArgs,
-) -> Result<Vec<Arc<Plan>>, ExitError> {
-    let mut plans = Vec::new();
+/// The processes that the event is for.
+#[derive(Default)]
+struct Plans {
+    /// It starts them.
+    starts: Vec<Arc<Plan>>,
+    /// They may wait for it.
+    awaiting: Vec<Arc<Plan>>,
+}
+
+/// The service of the event, and the shape of its data.
+fn kind<'p>(plans: &'p Plans, event: &str) -> Option<(Cid, &'p Record)> {
+    let started = plans.starts.first();
+    if let Some((plan, (service, _))) = started.and_then(|plan| Some((plan, plan.event()?))) {
+        return Some((service, plan.event_data()));
+    }
+    let plan = plans.awaiting.first()?;
+    let (_, wait) = plan.waits().find(|(_, wait)| wait.event == event)?;
+    let service = plan.services().get(&wait.service_name)?;
+    Some((wait.service, &service.events.get(event)?.data))
+}
+
+/// The processes that the event is for, from the ring's store.
+async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plans, ExitError> {
+    let mut found = Plans::default();
     let mut which = ListProcessesParams::default();
     loop {
         let page = desk.member()?.list_processes(&which).await?;
@@ -119,16 +140,22 @@ async fn plans(
                 continue;
             }
             let plan = plan(ring, process.process).await?;
-            let service = plan.event_service();
-            let instance = service.and_then(|service| process.instances.get(service));
+            let is_its = |service: &str| process.instances.get(service) == Some(&args.instance);
+            let may_wait = plan
+                .waits()
+                .any(|(_, wait)| wait.event == args.event && is_its(&wait.service_name));
+            if may_wait {
+                found.awaiting.push(Arc::clone(&plan));
+            }
+            let is_its = plan.event_service().is_some_and(is_its);
             let event = plan.event().map(|(_, event)| event);
-            if instance == Some(&args.instance) && event == Some(args.event.as_str()) {
-                plans.push(plan);
+            if is_its && event == Some(args.event.as_str()) {
+                found.starts.push(plan);
             }
         }
         match page.next {
             Some(next) => which.from = Some(next),
-            None => return Ok(plans),
+            None => return Ok(found),
         }
     }
 }
@@ -158,7 +185,15 @@ async fn document<D: Document>(ring: &Ring, cid: &Cid) -> Result<D, ExitError> {
         .map_err(|error| ExitError::usage(format!("{cid} is not {}", D::WHAT)).because(error))
 }
 
-type Ended = (Cid, Result<Came, NoResult>);
+type Ended = (Cid, Option<Result<Came, NoResult>>);
+
+/// What an execution gives. One that waits for an event is not waited for: then it is nothing.
+async fn result(desk: &RingDesk<'_>, id: Cid, waits: bool) -> Option<Result<Came, NoResult>> {
+    match waits {
+        false => Some(desk.wait(id).await),
+        true => desk.now(id).await.transpose(),
+    }
+}
 
 /// Follows a process to its end. Whether all went well.
 async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, ExitError> {
@@ -166,16 +201,28 @@ async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, Ex
     let mut waiting: FuturesUnordered<LocalBoxFuture<'_, Ended>> = FuturesUnordered::new();
     loop {
         let room = MAX_AT_ONCE.saturating_sub(waiting.len());
-        let created: Vec<Cid> = run.created().take(room).map(|(id, _)| id).collect();
-        for id in created {
+        let created: Vec<(Cid, bool)> = run
+            .created()
+            .take(room)
+            .map(|(id, execution)| (id, execution.awaits.is_some()))
+            .collect();
+        let is_done = created.is_empty() && waiting.is_empty();
+        for (id, waits) in created {
             run.started(id).map_err(|error| {
                 ExitError::internal("an execution was started twice").because(error)
             })?;
-            waiting.push(async move { (id, desk.wait(id).await) }.boxed_local());
+            waiting.push(async move { (id, result(desk, id, waits).await) }.boxed_local());
         }
         teller.tell(run, out)?;
-        let Some((id, came)) = waiting.next().await else {
+        if is_done {
             break;
+        }
+        let Some((id, came)) = waiting.next().await else {
+            continue;
+        };
+        let Some(came) = came else {
+            // Its event may come in a year.
+            continue;
         };
         let told = match came {
             Ok(Ok(bytes)) => run.answered(id, &bytes),
@@ -184,6 +231,10 @@ async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, Ex
             Err(NoResult::TooLate { request }) => return Err(too_late(id, request)),
         };
         told.map_err(|error| ExitError::internal("an execution has ended twice").because(error))?;
+    }
+    if !run.is_over() {
+        out.note("the process waits for an event; the ring goes on when it comes, or when its time is over");
+        return Ok(true);
     }
     teller.end(run, out)?;
     Ok(run.is_good())

@@ -1,4 +1,5 @@
-//! `rings execution list` and `rings execution show`: executions in the members' logs.
+//! `rings execution list` and `rings execution show`: executions in the members' logs. External tasks, and those that wait for an
+//! event, are no requests: of them it shows what a member says.
 
 use super::{
     ring::{asked, first_input, Asked, Ring},
@@ -13,19 +14,32 @@ use crate::{
     when::When,
 };
 use cid::Cid;
+use rings_api::processes::{ExecutionState, ListExecutionsParams, MAX_PAGE};
 use rings_process::{document::Document, execution::Execution};
 use rings_protocol::{cids::data_cid, ringlog::Outcome, Address, Digest};
 use serde::Serialize;
+
+/// In a second.
+const MILLISECONDS: u64 = 1_000;
 
 /// An execution in a log; also the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {
     execution: String,
-    request: Digest,
-    /// In whose log it stands.
-    author: Address,
-    /// Seconds since 1970 when its log node was written, as the author says.
+    /// None of an external task, and of a wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Digest>,
+    /// In whose log the request stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<Address>,
+    /// The members on whose word it rests, if its task is external.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by: Vec<Address>,
+    /// The event for which it waits, or has waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaits: Option<String>,
+    /// Seconds since 1970 when its log node was written, as the author says; without a request, when the member knew that it has ended.
     time: Option<u64>,
     node: String,
     task: String,
@@ -47,6 +61,10 @@ pub async fn list(args: ExecutionListArgs, out: Out) -> Result<(), ExitError> {
     for asked in &found {
         lines.extend(line(&ring, asked).await?);
     }
+    lines.extend(said(&ring, args.limit).await?);
+    // What is under way comes first.
+    lines.sort_by_key(|line| std::cmp::Reverse(line.time.unwrap_or(u64::MAX)));
+    lines.truncate(args.limit as usize);
     if args.show.json {
         return out.json(&lines);
     }
@@ -56,13 +74,74 @@ pub async fn list(args: ExecutionListArgs, out: Out) -> Result<(), ExitError> {
             .map_or_else(|| "no time".into(), |time| When(time).to_string());
         out.line(format_args!(
             "{}  {time}  {}  {}  {}",
-            line.execution, line.node, line.state, line.request
+            line.execution,
+            line.node,
+            line.state,
+            how(line)
         ))?;
     }
     if lines.is_empty() {
         out.note("no execution stands in the newest nodes of the members' logs; `rings emit` starts a process");
     }
     Ok(())
+}
+
+/// How it came to its state.
+fn how(line: &Line) -> String {
+    match (line.request, &line.awaits) {
+        (Some(request), _) => request.to_string(),
+        (None, Some(event)) if line.time.is_none() => format!("waits for {event}"),
+        (None, Some(event)) => format!("waited for {event}, as the ring decided"),
+        (None, None) => {
+            let by: Vec<_> = line.by.iter().map(ToString::to_string).collect();
+            format!("by {}, not validated", by.join(", "))
+        }
+    }
+}
+
+/// The newest executions that are no requests, as a member says.
+async fn said(ring: &Ring, limit: u32) -> Result<Vec<Line>, ExitError> {
+    let members = ring.place.members().await?;
+    let Some(member) = members.first() else {
+        return Ok(Vec::new());
+    };
+    let which = ListExecutionsParams {
+        event: None,
+        limit: Some(limit.clamp(1, MAX_PAGE)),
+    };
+    let mut lines = Vec::new();
+    for view in member.list_executions(&which).await?.executions {
+        let is_said = !view.by.is_empty() || view.awaits.is_some();
+        if view.request.is_some() || !is_said {
+            continue;
+        }
+        let Ok(bytes) = ring.get(&view.execution).await else {
+            continue;
+        };
+        let Ok(execution) = Execution::from_bytes(&bytes) else {
+            continue;
+        };
+        lines.push(Line {
+            execution: view.execution.to_string(),
+            request: None,
+            author: None,
+            by: view.by,
+            time: view.time.map(|time| time / MILLISECONDS),
+            node: execution.label(),
+            awaits: execution.awaits,
+            task: execution.task,
+            event: execution.event.to_string(),
+            process: execution.process.to_string(),
+            state: match view.state {
+                ExecutionState::Created => "created",
+                ExecutionState::Started => "started",
+                ExecutionState::Succeeded => "succeeded",
+                ExecutionState::Failed => "failed",
+                ExecutionState::Expired => "expired",
+            },
+        });
+    }
+    Ok(lines)
 }
 
 /// The line of a request, if it is an execution.
@@ -82,16 +161,14 @@ async fn line(ring: &Ring, asked: &Asked) -> Result<Option<Line>, ExitError> {
         Some(Outcome::Outputs(_)) => "succeeded",
         Some(Outcome::Failure(_)) => "failed",
     };
-    let each = execution
-        .each
-        .map(|number| format!("[{number}]"))
-        .unwrap_or_default();
     Ok(Some(Line {
         execution: cid.to_string(),
-        request: asked.digest,
-        author: asked.author,
+        request: Some(asked.digest),
+        author: Some(asked.author),
+        by: Vec::new(),
+        awaits: None,
         time: asked.time,
-        node: format!("{}{each}", execution.node),
+        node: execution.label(),
         task: execution.task,
         event: execution.event.to_string(),
         process: execution.process.to_string(),
@@ -160,10 +237,13 @@ pub async fn show(args: ExecutionArgs, out: Out) -> Result<(), ExitError> {
         (None, Some(answer)) => {
             let by = shown.said_by.iter().flatten();
             let by: Vec<_> = by.map(ToString::to_string).collect();
-            out.line(format_args!(
-                "said       by {}, not validated",
-                by.join(", ")
-            ))?;
+            match by.is_empty() {
+                true => out.line("decided    by the ring, of an event and a deadline")?,
+                false => out.line(format_args!(
+                    "said       by {}, not validated",
+                    by.join(", ")
+                ))?,
+            }
             out.line(format_args!("answer     {answer}"))
         }
         _ => out.line("two thirds of the members have not agreed on an output of it"),

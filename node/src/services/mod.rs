@@ -13,6 +13,7 @@ mod deploy;
 mod dev;
 mod dev_external;
 mod dev_input;
+mod dev_waits;
 mod emit;
 mod init;
 mod instances;

@@ -157,6 +157,9 @@ pub async fn show(args: ProcessShowArgs, out: Out) -> Result<(), ExitError> {
             limit: Some(MAX_PAGE),
         };
         let mut executions = member.list_executions(&of_event).await?.executions;
+        if run.orphaned {
+            out.line("    orphaned: a reorganisation has taken its event from the chain; what was computed stays, and what external tasks did (not validated, below) is not undone")?;
+        }
         // The event may have started other processes too.
         executions.retain(|execution| execution.installation == shown.process.installation);
         for execution in executions {

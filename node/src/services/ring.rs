@@ -147,18 +147,18 @@ impl Ring {
 /// The result of an execution.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// The request with which the ring agreed on it; none on one machine alone, and of an external task.
+    /// The request with which the ring agreed on it; none on one machine alone, of an external task, and of a wait.
     pub request: Option<Digest>,
-    /// Of an external task on a ring: on whose word it rests.
+    /// Of an external task on a ring: on whose word it rests. Of a wait, on nobody's: which ring node decided it.
     pub said: Option<Said>,
     /// What the program wrote.
     pub result: Cid,
 }
 
-/// On whose word the result of an external task rests.
+/// What the ring decided, and on whose word the result of an external task rests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// These members.
+    /// These members; none of a wait.
     pub by: Vec<Address>,
     /// The ring node that decided it.
     pub ring_node: u64,

@@ -3,7 +3,11 @@
 //! What a member says of an execution only tells where to look: what it gave is read out of the members' signed votes, or out
 //! of a ring node that the chain confirms.
 
-use super::{local::Came, ring::Ring, ring_records::said};
+use super::{
+    local::Came,
+    ring::Ring,
+    ring_records::{said, waited},
+};
 use crate::{exit::ExitError, out::Out, process::Pauses, run::content::Content};
 use cid::Cid;
 use rings_api::{
@@ -117,12 +121,30 @@ impl<'r> RingDesk<'r> {
         }
     }
 
+    /// What an execution gave, if it has ended by now.
+    ///
+    /// # Errors
+    /// [`NoResult`].
+    pub async fn now(&self, execution: Cid) -> Result<Option<Came>, NoResult> {
+        match self.member()?.get_execution(execution).await {
+            Ok(Some(view)) => self.ended(&view).await,
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
     /// What an execution gave, once it has ended.
     async fn ended(&self, view: &ExecutionView) -> Result<Option<Came>, NoResult> {
         let has_ended = matches!(
             view.state,
-            ExecutionState::Succeeded | ExecutionState::Failed
+            ExecutionState::Succeeded | ExecutionState::Failed | ExecutionState::Expired
         );
+        if view.awaits.is_some() && has_ended && view.reason.is_none() {
+            let waited = waited(self.ring, &view.execution).await?;
+            return match waited {
+                Some((result, _)) => Ok(Some(Ok(self.ring.get(&result).await?))),
+                None => Ok(None),
+            };
+        }
         let Some(request) = view.request.filter(|_| has_ended) else {
             if view.state == ExecutionState::Succeeded {
                 // Its task is external.

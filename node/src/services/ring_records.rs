@@ -23,6 +23,7 @@ use rings_process::{
     external::together,
     runners::Runners,
     service::{Service, Task},
+    wait,
 };
 use rings_protocol::{
     cids::{data_cid, digest_of},
@@ -90,7 +91,11 @@ impl RingRecords {
                 }));
             }
         }
-        let said = said(&self.ring, &self.spoken, execution).await?;
+        let waited = waited(&self.ring, execution).await?;
+        let said = match waited {
+            None => said(&self.ring, &self.spoken, execution).await?,
+            waited => waited,
+        };
         Ok(said.map(|(result, said)| Found {
             request: None,
             said: Some(said),
@@ -160,6 +165,23 @@ pub async fn said(
         ring_node,
     };
     Ok(Some((result, said)))
+}
+
+/// What the ring decided that an execution gets which waits for an event: that event, or that none came in time. Nothing if it does
+/// not wait, or that is not decided.
+///
+/// # Errors
+/// Status 5 when no member answers.
+pub async fn waited(ring: &Ring, id: &Cid) -> Result<Option<(Cid, Said)>, ExitError> {
+    let execution = Execution::from_bytes(&ring.get(id).await?);
+    if !execution.is_ok_and(|execution| execution.awaits.is_some()) {
+        return Ok(None);
+    }
+    let decided = ring.decided(wait::slot(id)).await?;
+    Ok(decided.map(|(choice, ring_node)| {
+        let by = Vec::new();
+        (data_cid(choice), Said { by, ring_node })
+    }))
 }
 
 async fn external_task(ring: &Ring, id: &Cid) -> Result<Option<Task>, ExitError> {

@@ -21,6 +21,7 @@ use rings_process::{
     document::Document,
     event::{Event, Source as Cause},
     execution::Execution,
+    origin::LogReader,
     plan::{Plan, StepKind},
     process::Process,
     run::Run,
@@ -81,6 +82,9 @@ struct Step {
     node: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<String>,
+    /// The event for which it has waited, instead of running a task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaits: Option<String>,
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<String>,
@@ -128,7 +132,7 @@ pub async fn trace(args: TraceArgs, out: Out) -> Result<(), ExitError> {
     };
     let traced = Traced::read(&source, id).await?;
     if let Source::Ring(ring) = &source {
-        traced.check_log(ring).await?;
+        traced.check_logs(ring).await?;
     }
     let run = traced.follow()?;
     let lines = trace::of(&run, id).ok_or_else(|| {
@@ -160,6 +164,8 @@ struct Traced {
     answers: BTreeMap<Cid, Vec<u8>>,
     requests: BTreeMap<Cid, String>,
     said: BTreeMap<Cid, Said>,
+    /// Events for which executions have waited.
+    awaited: BTreeMap<Cid, Event>,
 }
 
 impl Traced {
@@ -184,6 +190,7 @@ impl Traced {
             answers: BTreeMap::new(),
             requests: BTreeMap::new(),
             said: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             target,
         };
         traced.read_answers(source, id).await?;
@@ -193,7 +200,8 @@ impl Traced {
     /// The results of all executions behind this one, as it names them, and its own.
     async fn read_answers(&mut self, source: &Source, id: Cid) -> Result<(), ExitError> {
         if let Some(found) = source.found(&id).await? {
-            self.answers.insert(id, source.get(&found.result).await?);
+            let bytes = source.get(&found.result).await?;
+            self.answered(id, &self.target.clone(), (found.result, bytes));
             self.agreed(id, found);
         }
         let mut seen = BTreeSet::from([id]);
@@ -206,8 +214,8 @@ impl Traced {
                 return Err(ExitError::usage(format!("more than {MAX_EXECUTIONS} executions are behind this one; trace one of its parents")));
             }
             let execution: Execution = source.document(&parent.execution).await?;
-            self.answers
-                .insert(parent.execution, source.get(&parent.result).await?);
+            let bytes = source.get(&parent.result).await?;
+            self.answered(parent.execution, &execution, (parent.result, bytes));
             if let Source::Ring(ring) = source {
                 let found = ring.found(&parent.execution).await?;
                 if let Some(found) = found.filter(|found| found.result == parent.result) {
@@ -219,6 +227,15 @@ impl Traced {
         Ok(())
     }
 
+    /// Notes what an execution gave.
+    fn answered(&mut self, id: Cid, execution: &Execution, (result, bytes): (Cid, Vec<u8>)) {
+        if execution.awaits.is_some() {
+            let event = Event::from_bytes(&bytes).ok();
+            self.awaited.extend(event.map(|event| (result, event)));
+        }
+        self.answers.insert(id, bytes);
+    }
+
     /// Notes by what a result counts.
     fn agreed(&mut self, id: Cid, found: Found) {
         let request = found.request.map(|request| (id, request.to_string()));
@@ -226,28 +243,47 @@ impl Traced {
         self.said.extend(found.said.map(|said| (id, said)));
     }
 
+    /// The chain has the logs of contracts that are events, with their data.
+    async fn check_logs(&self, ring: &RingRecords) -> Result<(), ExitError> {
+        let reader = self.plan.log_reader();
+        self.check_log(ring, (&self.target.event, &self.event), reader)
+            .await?;
+        for (id, event) in &self.awaited {
+            let mut waits = self.plan.waits();
+            let wait = waits
+                .find(|(_, wait)| Some(wait.service) == event.service && wait.event == event.event);
+            let reader =
+                wait.and_then(|(_, wait)| self.plan.reader_of(&wait.service_name, &wait.event));
+            self.check_log(ring, (id, event), reader).await?;
+        }
+        Ok(())
+    }
+
     /// If the event is a log of a contract, the chain has that log, with the data of the event.
-    async fn check_log(&self, ring: &RingRecords) -> Result<(), ExitError> {
+    async fn check_log(
+        &self,
+        ring: &RingRecords,
+        (id, event): (&Cid, &Event),
+        reader: Option<LogReader>,
+    ) -> Result<(), ExitError> {
         let Cause::Chain {
             contract,
             index,
             transaction,
             ..
-        } = &self.event.source
+        } = &event.source
         else {
             return Ok(());
         };
         let log = ring.log_of(*transaction, *index).await?;
-        let reader = self.plan.log_reader();
         let read = log.zip(reader).and_then(|(log, reader)| {
             let is_its = log.contract == reader.contract && log.contract.to_string() == *contract;
             reader.read(&log.topics, &log.data).ok()?.filter(|_| is_its)
         });
-        match read.as_ref() == Some(&self.event.data) {
+        match read.as_ref() == Some(&event.data) {
             true => Ok(()),
             false => Err(ExitError::internal(format!(
-                "event {} is not on the chain: log {index} of transaction {transaction} is not there, or says something else; a reorganisation may have taken it away",
-                self.target.event
+                "event {id} is not on the chain: log {index} of transaction {transaction} is not there, or says something else; a reorganisation may have taken it away"
             ))),
         }
     }
@@ -271,6 +307,7 @@ impl Traced {
             execution: None,
             node: None,
             task: None,
+            awaits: None,
             state: String::new(),
             result: None,
             request: None,
@@ -284,6 +321,12 @@ impl Traced {
             Link::Event(cid) => {
                 step.event = Some(cid.to_string());
                 step.state = format!("event {} {}", self.event.event, cause(&self.event.source));
+            }
+            Link::Awaited(cid) => {
+                step.event = Some(cid.to_string());
+                if let Some(event) = self.awaited.get(cid) {
+                    step.state = format!("event {} {}", event.event, cause(&event.source));
+                }
             }
             Link::Execution { id, again } => {
                 step.execution = Some(id.to_string());
@@ -304,7 +347,8 @@ impl Traced {
                         .map(|number| format!("[{number}]"))
                         .unwrap_or_default();
                     step.node = Some(format!("{}{each}", job.execution.node));
-                    step.task = Some(job.execution.task.clone());
+                    step.task = Some(job.execution.task.clone()).filter(|task| !task.is_empty());
+                    step.awaits = job.execution.awaits.clone();
                     step.state = job.state.to_string();
                     step.result = job.result.map(|result| result.to_string());
                 }
@@ -326,7 +370,10 @@ impl Traced {
         let by = match (&step.request, &step.connector) {
             (Some(request), _) => format!("  agreed as request {request}"),
             (None, Some(connector)) => format!("  by connector {connector}: {}", said(step)),
-            (None, None) => String::new(),
+            (None, None) => step
+                .ring_node
+                .map(|ring_node| format!("  as ring node {ring_node} decided"))
+                .unwrap_or_default(),
         };
         format!("{indent}{node}  {}  {execution}{by}", step.state)
     }

@@ -50,6 +50,7 @@ mod process_external;
 mod process_members;
 mod process_page;
 mod process_ring;
+mod process_waits;
 mod processes;
 mod programs;
 mod proofs;

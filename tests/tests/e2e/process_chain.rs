@@ -17,9 +17,9 @@ const CHARGED: &str = "Charged(string car, string driver, uint256 kwh, uint256 m
 /// What its first topic is the hash of.
 const CHARGED_TYPES: &str = "Charged(string,string,uint256,uint256)";
 /// An account of anvil that may send without a key of ours.
-const SENDER: &str = "0x00000000000000000000000000000000000000aa";
+pub const SENDER: &str = "0x00000000000000000000000000000000000000aa";
 
-fn send(ring: &Ring, transaction: &Value) -> Value {
+pub fn send(ring: &Ring, transaction: &Value) -> Value {
     let hash = ring.eth("eth_sendTransaction", &json!([transaction]));
     until("the transaction is in a block", LONG, || {
         let receipt = ring.eth("eth_getTransactionReceipt", &json!([hash]));
@@ -28,7 +28,7 @@ fn send(ring: &Ring, transaction: &Value) -> Value {
 }
 
 /// Deploys the contract, and gives its address.
-fn deploy(ring: &Ring) -> String {
+pub fn deploy(ring: &Ring) -> String {
     ring.eth("anvil_impersonateAccount", &json!([SENDER]));
     ring.eth("anvil_setBalance", &json!([SENDER, "0x8ac7230489e80000"]));
     let receipt = send(
@@ -38,7 +38,7 @@ fn deploy(ring: &Ring) -> String {
     receipt["contractAddress"].as_str().unwrap().to_owned()
 }
 
-fn word(number: u64) -> String {
+pub fn word(number: u64) -> String {
     format!("{number:064x}")
 }
 
@@ -210,4 +210,22 @@ fn a_log_that_a_reorganisation_takes_away_is_told_and_one_that_it_brings_is_foun
     assert_eq!(over(&ring, 1, &ada), results);
     let gone = ring.rings(["trace", letter]).refused(1);
     assert!(gone.contains("is not on the chain"), "{gone}");
+    let orphaned = || {
+        let installation = process(&ring, 1)?.installation;
+        let which = GetProcessParams {
+            installation,
+            before: None,
+            limit: None,
+        };
+        let runs = block_on(ring.client(1).get_process(&which)).ok()?.runs;
+        let lost = runs.iter().filter(|run| run.orphaned);
+        let lost: Vec<_> = lost.map(|run| run.event.to_string()).collect();
+        (!lost.is_empty()).then_some(lost)
+    };
+    assert_eq!(
+        until("the lost event is known to be lost", LONG, orphaned),
+        [ada]
+    );
+    let shown = ring.rings(["process", "show", "charging"]).text();
+    assert_eq!(shown.matches("    orphaned: ").count(), 1, "{shown}");
 }

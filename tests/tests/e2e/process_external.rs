@@ -322,6 +322,14 @@ fn says_whose_word(ring: &Ring, tell: &str) {
     );
     let shown = ring.rings(["execution", "show", tell]).text();
     assert!(shown.contains("said       by 0x"), "{shown}");
+    let listed = ring.rings(["execution", "list"]).text();
+    for node in [
+        "look  succeeded  by 0x",
+        "tell  succeeded  by 0x",
+        "median  succeeded  0x",
+    ] {
+        assert!(listed.contains(node), "{node}\n{listed}");
+    }
 }
 
 /// The member that runs the connector of an event's last node.

@@ -115,6 +115,32 @@ fn is_traced(lines: &str, records: &Path) {
 }
 
 #[test]
+fn those_who_were_met_for_long_enough_are_told_to_take_a_test() {
+    let home = TempDir::new().unwrap();
+    let tracing = example("contact-tracing");
+    let events = fs::read_to_string(tracing.join("events.txt")).unwrap();
+    let check = rings(&["service", "check", text(&tracing)]).call().ok();
+    assert!(check.stderr.contains("1 case"), "{}", check.stderr);
+    let lines = dev(&tracing, home.path(), &events).text();
+    for told in [
+        "letter[0]  succeeded(written)  {\"text\":\"p1: please take a test; your risk is 30 points.\"}",
+        "letter[1]  succeeded(written)  {\"text\":\"p4: please take a test; your risk is 15 points.\"}",
+        "risk  skipped: positive is no, not yes",
+    ] {
+        assert!(lines.contains(told), "{told}\n{lines}");
+    }
+    assert!(!lines.contains("letter[2]"), "{lines}");
+    let letter = lines
+        .lines()
+        .find(|line| line.contains("letter[1]"))
+        .unwrap();
+    let letter = letter.split_whitespace().last().unwrap();
+    let trace = rings(&["trace", letter, "--records", text(home.path())]).text();
+    // It rests on all meetings, and not on one alone.
+    assert_eq!(trace.matches("risk[").count(), 4, "{trace}");
+}
+
+#[test]
 fn a_hundred_files_are_counted_and_the_counts_added_up() {
     let home = TempDir::new().unwrap();
     let mut names = Vec::new();

@@ -37,6 +37,8 @@ fn execution(execution: Cid) -> ExecutionView {
         event: data_cid(Digest([9; 32])),
         node: Some("price".into()),
         task: Some("price".into()),
+        awaits: None,
+        until: None,
         request: Some(Digest([3; 32])),
         by: Vec::new(),
         result: Some(data_cid(Digest([4; 32]))),
@@ -72,6 +74,7 @@ impl ProcessKeeper for FakeProcesses {
         Ok(EmittedView {
             event: data_cid(event.instance),
             starts: vec![INSTALLED],
+            awaited: false,
             fresh: event.nonce == 0,
         })
     }
@@ -81,6 +84,7 @@ impl ProcessKeeper for FakeProcesses {
             "charged" => Ok(EmittedView {
                 event: data_cid(rings_protocol::cids::sha256(event.id.as_bytes())),
                 starts: vec![INSTALLED],
+                awaited: false,
                 fresh: true,
             }),
             other => Err(ApiError::InvalidParams {
@@ -134,6 +138,7 @@ impl ProcessKeeper for FakeProcesses {
             event: data_cid(Digest([9; 32])),
             by: Some(Address([1; 20])),
             seen_by: Vec::new(),
+            orphaned: false,
             state: RunState::Open,
             since: 7,
         };

@@ -21,6 +21,7 @@ fn task(text: &str) -> Task {
 fn execution(inputs: &[(&str, Data)]) -> Execution {
     let inputs = inputs.iter();
     Execution {
+        awaits: None,
         each: None,
         event: cid_of(b"event"),
         inputs: inputs

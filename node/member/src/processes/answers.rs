@@ -17,6 +17,7 @@ use rings_process::{
     event::{Event, Source, VERSION as EVENT_VERSION},
     plan::Plan,
     run::Run,
+    wait,
     words::{Activity, Change, Happened, Installation, Word, VERSION},
 };
 use rings_protocol::{cids::digest_of, Digest};
@@ -24,6 +25,17 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Installations that are read from the disk at once.
 const PAGE: usize = 1_024;
+
+/// What an event is for.
+#[derive(Default)]
+pub(super) struct Concerned {
+    /// The processes that it starts.
+    plans: Vec<Arc<Plan>>,
+    /// The processes that may wait for it.
+    awaiting: Vec<Arc<Plan>>,
+    /// Their installations, and its source if one may wait for it.
+    starts: BTreeSet<Digest>,
+}
 
 #[async_trait]
 impl ProcessKeeper for Processes {
@@ -155,18 +167,30 @@ impl Processes {
         data: serde_json::Value,
         source: Source,
     ) -> Result<EmittedView, ApiError> {
-        let (plans, starts) = self.started_by((instance, &name)).await?;
-        let Some(first) = plans.first() else {
+        let Concerned {
+            plans,
+            awaiting,
+            starts,
+        } = self.started_by((instance, &name)).await?;
+        let waiting = awaiting.first().map(|plan| (plan, false));
+        let Some((first, is_started)) = plans.first().map(|plan| (plan, true)).or(waiting) else {
             return Err(invalid(format!(
-                "no process starts with event {name} of instance {instance}; `rings process create` makes one"
+                "no process starts with event {name} of instance {instance}, or waits for it; `rings process create` makes one"
             )));
         };
+        let kind = match is_started {
+            true => first
+                .event()
+                .map(|(service, _)| (service, first.needs_quorum())),
+            false => awaited_kind(first, &name),
+        };
+        let (service, needs_quorum) = kind.unzip();
         let event = Event {
             data: fields(data)?,
             event: name,
             instance: Some(instance),
             process: None,
-            service: first.event().map(|(service, _)| service),
+            service,
             source,
             version: EVENT_VERSION,
         };
@@ -176,15 +200,25 @@ impl Processes {
                 invalid(format!("the event starts nothing: {cause}"))
             })?;
         }
-        self.take_down(event, starts, first.needs_quorum()).await
+        let bytes = event.to_bytes().map_err(ProcessError::Document)?;
+        for plan in &awaiting {
+            let mut waits = plan.waits().filter(|(_, wait)| wait.event == event.event);
+            // What a wait looks for besides does not belong to the event.
+            let wrong = waits.find_map(|(_, wait)| wait.event(&Fields::new(), &bytes).err());
+            if let Some(reason) = wrong {
+                return Err(invalid(format!("nothing can wait for the event: {reason}")));
+            }
+        }
+        self.take_down(event, starts, needs_quorum.unwrap_or_default())
+            .await
     }
 
-    /// The processes that an event starts, and their installations. Those that are paused take it down too.
+    /// The processes that an event is for, and what it starts. Those that are paused take it down too.
     async fn started_by(
         &self,
         (instance, event): (Digest, &str),
-    ) -> Result<(Vec<Arc<Plan>>, BTreeSet<Digest>), ProcessError> {
-        let (mut plans, mut starts, mut after) = (Vec::new(), BTreeSet::new(), None);
+    ) -> Result<Concerned, ProcessError> {
+        let (mut found, mut after) = (Concerned::default(), None);
         loop {
             let page = self.state.all_installed(after, PAGE)?;
             let count = page.len();
@@ -199,13 +233,18 @@ impl Processes {
                     continue;
                 }
                 let plan = self.plan(installation.process).await?;
+                if is_awaited(&plan, installation, (instance, event)) {
+                    self.await_sources(&plan, installation)?;
+                    found.starts.insert(wait::source(instance, event));
+                    found.awaiting.push(Arc::clone(&plan));
+                }
                 if is_started(&plan, installation, (instance, event)) {
-                    starts.insert(id);
-                    plans.push(plan);
+                    found.starts.insert(id);
+                    found.plans.push(plan);
                 }
             }
             if count < PAGE {
-                return Ok((plans, starts));
+                return Ok(found);
             }
         }
     }
@@ -216,8 +255,7 @@ impl Processes {
         event: &Event,
     ) -> Result<BTreeSet<Digest>, ProcessError> {
         let instance = event.instance.unwrap_or_default();
-        let (_, starts) = self.started_by((instance, &event.event)).await?;
-        Ok(starts)
+        Ok(self.started_by((instance, &event.event)).await?.starts)
     }
 
     /// Writes an event into the own log, unless all that it starts was started before.
@@ -234,6 +272,7 @@ impl Processes {
         };
         let bytes = event.to_bytes().map_err(ProcessError::Document)?;
         let cid = cid_of(&bytes);
+        let source = wait::source(event.instance.unwrap_or_default(), &event.event);
         let name = digest_of(&cid).unwrap_or_default();
         let mut is_known = true;
         for id in &starts {
@@ -256,7 +295,8 @@ impl Processes {
         }
         Ok(EmittedView {
             event: cid,
-            starts: starts.into_iter().collect(),
+            awaited: starts.contains(&source),
+            starts: starts.into_iter().filter(|id| *id != source).collect(),
             fresh: !is_known,
         })
     }
@@ -301,6 +341,21 @@ fn is_started(plan: &Plan, installation: &Installation, (instance, event): (Dige
     let its_instance = service.and_then(|service| installation.instances.get(service));
     let its_event = plan.event().map(|(_, event)| event);
     its_instance == Some(&instance) && its_event == Some(event)
+}
+
+/// Whether a process may wait for this event of this instance.
+fn is_awaited(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
+    plan.waits().any(|(_, wait)| {
+        let its_instance = installation.instances.get(&wait.service_name);
+        wait.event == event && its_instance == Some(&instance)
+    })
+}
+
+/// The service of an event that is waited for, and whether two thirds have to have seen it.
+fn awaited_kind(plan: &Plan, event: &str) -> Option<(Cid, bool)> {
+    let (_, wait) = plan.waits().find(|(_, wait)| wait.event == event)?;
+    let quorum = plan.is_for_quorum(&wait.service_name, event);
+    Some((wait.service, quorum))
 }
 
 fn fields(data: serde_json::Value) -> Result<Fields, ApiError> {

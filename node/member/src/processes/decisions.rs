@@ -17,7 +17,7 @@ impl Processes {
     }
 
     /// Whether a ring node is so deep in the chain that it counts.
-    fn is_deep(&self, number: u64) -> Result<bool, ProcessError> {
+    pub(super) fn is_deep(&self, number: u64) -> Result<bool, ProcessError> {
         let node = self.parts.logs.ring_node(number)?;
         let confirmations = self.parts.confirmations;
         let head = self.parts.ring.head();

@@ -11,11 +11,12 @@ use super::{
     keeper::Processes,
     look::{Look, Seen},
     runs::Runs,
+    waits::Decisions,
     written::{Cause, Told, Written},
 };
 use crate::{
     clock,
-    state::{Found, Opening, ReadTo, RunKey, StateError},
+    state::{Ended, Found, Opening, ReadTo, RunKey, StateError},
 };
 use cid::Cid;
 use rings_api::{
@@ -29,7 +30,11 @@ use rings_process::{
     run::Run,
     words::{Activity, Stage, Word},
 };
-use rings_protocol::{assembly::Choice, cids::data_cid, Digest};
+use rings_protocol::{
+    assembly::Choice,
+    cids::{data_cid, digest_of},
+    Digest,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -114,6 +119,8 @@ struct Driver {
     around: Instant,
     /// Until when nothing is tried, because a step has failed.
     paused: Option<Instant>,
+    /// How far decisions about executions that wait were read.
+    decisions: Decisions,
 }
 
 impl Driver {
@@ -129,6 +136,7 @@ impl Driver {
             events: Vec::new(),
             around: Instant::now(),
             paused: None,
+            decisions: Decisions::default(),
         }
     }
 
@@ -182,6 +190,8 @@ impl Driver {
         news.attempts.into_iter().for_each(|id| self.runs.heard(id));
         self.decide()?;
         self.take_seen().await?;
+        self.decide_waits().await?;
+        self.park()?;
         self.take_up()?;
         if !self.events.is_empty() {
             // Whoever traces a result finds them with any member.
@@ -191,6 +201,27 @@ impl Driver {
         self.runs.fill(&shared)?;
         self.runs.wake_due(now);
         self.look(now);
+        Ok(())
+    }
+
+    /// Says which events executions wait for, and takes in what the ring has decided about that.
+    async fn decide_waits(&mut self) -> Result<(), ProcessError> {
+        let shared = Arc::clone(&self.shared);
+        shared.match_events().await?;
+        shared.choose_expired(&mut self.decisions).await?;
+        for decided in shared.decide_waits(&mut self.decisions).await? {
+            let ended = vec![(decided.execution, decided.ended.clone())];
+            shared.tell_ended(&ended);
+            self.runs.decided(&shared, decided)?;
+        }
+        Ok(())
+    }
+
+    /// Runs that do nothing but wait need no room in memory.
+    fn park(&mut self) -> Result<(), ProcessError> {
+        for key in self.runs.take_idle() {
+            tokio::task::block_in_place(|| self.shared.state.park(key))?;
+        }
         Ok(())
     }
 
@@ -233,6 +264,17 @@ impl Driver {
                 }) => {
                     let what = (request, &answer, result);
                     told.extend(self.runs.end(&self.shared, id, what, (by, is_kept))?);
+                }
+                Ok(Seen::Waits) => {
+                    let runs = self.runs.waits(&self.shared, id);
+                    let add = || self.shared.state.add_waiters(&id, &runs);
+                    let is_waiting = tokio::task::block_in_place(add)?;
+                    let name = digest_of(&id).unwrap_or_default();
+                    self.decisions.waits(name);
+                    if !is_waiting {
+                        // It has ended meanwhile: the runs are gone through again.
+                        runs.into_iter().for_each(|key| self.runs.drop_run(key));
+                    }
                 }
                 Ok(Seen::Open { asked }) => {
                     self.runs.still_open(&self.shared, id, asked, look.may_ask);
@@ -376,15 +418,20 @@ impl Processes {
 
     /// Tells those who subscribe what has ended. It is on disk.
     fn tell_written(&self, written: &Written) {
-        for (execution, ended) in &written.ended {
+        self.tell_ended(&written.ended);
+        for (key, _) in &written.finished {
+            self.tell_change(*key, ProcessChange::Over, None);
+        }
+    }
+
+    fn tell_ended(&self, all: &[(Cid, Ended)]) {
+        for (execution, ended) in all {
             let change = match ended.stage {
                 Stage::Succeeded => ProcessChange::Succeeded,
+                Stage::Expired => ProcessChange::Expired,
                 Stage::Started | Stage::Failed => ProcessChange::Failed,
             };
             self.tell_change((ended.installation, ended.event), change, Some(*execution));
-        }
-        for (key, _) in &written.finished {
-            self.tell_change(*key, ProcessChange::Over, None);
         }
     }
 

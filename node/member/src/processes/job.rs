@@ -32,6 +32,7 @@ impl Processes {
         let work = match &*look.duty {
             Duty::Ask(work) => work,
             Duty::Connect(errand) => return self.look_external(look, errand).await,
+            Duty::Wait(wait) => return self.look_wait(look, wait).await,
         };
         let mut requests = look.requests.clone();
         requests.extend(self.state.requests(&look.execution)?);
@@ -55,7 +56,7 @@ impl Processes {
     }
 
     /// What is on disk of an execution that has ended.
-    async fn kept(&self, ended: Ended) -> Result<Seen, ProcessError> {
+    pub(super) async fn kept(&self, ended: Ended) -> Result<Seen, ProcessError> {
         let answer = match ended.result {
             Some(result) => Answer::Output(self.file(&result).await?),
             None => Answer::Failed(ended.reason.unwrap_or_default()),

@@ -11,8 +11,8 @@ pub(super) struct Live {
     pub event: Digest,
     /// The node, and the number of the element.
     pub node: String,
-    /// The task.
-    pub task: String,
+    /// The task, unless it waits for an event.
+    pub task: Option<String>,
     /// The request, as it would be asked now.
     pub request: Option<Digest>,
     /// Whether somebody has asked it.

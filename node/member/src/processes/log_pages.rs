@@ -3,13 +3,20 @@
 use super::{error::ProcessError, keeper::Processes, trigger::Trigger};
 use crate::{clock, state::ReadTo};
 use rings_chain::{BlockRef, ChainError};
-use rings_process::origin::LogReader;
+use rings_process::{
+    document::Document,
+    event::{Event, Source},
+    origin::LogReader,
+};
 use rings_protocol::{Address, Digest};
 use std::collections::BTreeSet;
 
 /// Blocks that are read again when the chain has another branch, and when a member starts. What was found before is known by
 /// its name, which has no block in it.
 const READ_AGAIN: u64 = 64;
+/// The newest runs of an installation whose events are looked up when the chain has another branch.
+const LOOKED_UP: usize = 64;
+
 /// Reads the next page of logs for services that wait for equally many blocks, behind `last`, as this process has read it, and up
 /// to `to`. Gives the last block that was read, and how many events were found; nothing if there is nothing to read.
 pub(super) async fn read_page(
@@ -28,6 +35,11 @@ pub(super) async fn read_page(
     };
     if next.is_some() && !is_behind(shared, last, from).await? {
         from = from.saturating_sub(READ_AGAIN).max(since.unwrap_or(from));
+        if last.is_some() {
+            for (trigger, _) in readers {
+                mark_orphans(shared, trigger).await?;
+            }
+        }
     }
     let wanted = readers
         .iter()
@@ -59,6 +71,33 @@ pub(super) async fn read_page(
     let write = || shared.state.found(&found, &read, clock::milliseconds());
     tokio::task::block_in_place(write)?;
     Ok(Some((block, found.len())))
+}
+
+/// Finds out which runs have lost their event. What they computed stays, and is said to be without a cause.
+async fn mark_orphans(shared: &Processes, trigger: &Trigger) -> Result<(), ProcessError> {
+    for (_, name, record) in shared.state.newest_runs(trigger.id, None, LOOKED_UP)? {
+        let Some((bytes, _)) = shared.state.known_event(trigger.id, name)? else {
+            continue;
+        };
+        let Source::Chain {
+            transaction, index, ..
+        } = Event::from_bytes(&bytes)?.source
+        else {
+            continue;
+        };
+        let is_gone = shared
+            .parts
+            .chain
+            .log_of(transaction, index)
+            .await?
+            .is_none();
+        if is_gone != record.orphaned {
+            tracing::warn!(installation = %trigger.owner, event = %name, orphaned = is_gone, "a reorganisation has changed whether the event of a process is on the chain");
+            let key = (trigger.id, name);
+            tokio::task::block_in_place(|| shared.state.set_orphaned(key, is_gone))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the block before `from` is the one that was read last.

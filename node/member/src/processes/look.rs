@@ -13,6 +13,17 @@ pub(super) enum Duty {
     Ask(Box<Work>),
     /// A connector does it.
     Connect(Box<Errand>),
+    /// It waits for an event.
+    Wait(Box<Wait>),
+}
+
+/// An execution that waits for an event.
+pub(super) struct Wait {
+    pub execution: Execution,
+    /// The source of the event.
+    pub source: Digest,
+    /// Seconds after which it has expired.
+    pub within: u64,
 }
 
 /// An execution of an external task.
@@ -70,6 +81,8 @@ pub(super) enum Seen {
         /// Whether that is on disk already.
         is_kept: bool,
     },
+    /// It waits for an event, which is on disk.
+    Waits,
     /// It has not; `asked` says whether this member has asked it now, and as what.
     Open { asked: Option<Digest> },
 }

@@ -13,6 +13,9 @@
 //! What a connector does for an external task (`errand`) is the word of a member, so nothing follows from it before the ring has
 //! decided. No member waits for a connector: it runs beside the rest, and what it gave comes back through the own log.
 //!
+//! A node that waits for one more event (`waits`) gets what the ring decides: an event that members have found for it, or that none
+//! came in time. A run that only waits is not in memory.
+//!
 //! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`, `instance_views`).
 
 mod answers;
@@ -28,12 +31,14 @@ mod keeper;
 mod live;
 mod log_pages;
 mod look;
+mod parking;
 mod plan_cache;
 mod plans;
 mod runs;
 mod sources;
 mod trigger;
 mod views;
+mod waits;
 mod written;
 
 pub use drive::drive;

@@ -4,7 +4,8 @@ use super::{
     job::output,
     keeper::{Answer, Processes},
     live::Live,
-    look::{Duty, Errand, Job, Look},
+    look::{Duty, Errand, Job, Look, Wait},
+    waits::source_of,
     written::{Cause, Told, Written},
 };
 use crate::{
@@ -34,17 +35,19 @@ pub(super) const MAX_JOBS: usize = 1_024;
 /// What this member has in memory.
 #[derive(Default)]
 pub(super) struct Runs {
-    runs: BTreeMap<RunKey, Run>,
-    jobs: BTreeMap<Cid, Job>,
+    pub(super) runs: BTreeMap<RunKey, Run>,
+    pub(super) jobs: BTreeMap<Cid, Job>,
     by_request: HashMap<Digest, Cid>,
     /// Executions at which somebody has to look.
     ready: VecDeque<Cid>,
     /// How many tasks have emitted events in a row up to the one of each run, and the instances of its services.
-    causes: BTreeMap<RunKey, Cause>,
+    pub(super) causes: BTreeMap<RunKey, Cause>,
     /// What is to be written.
     ended: Vec<(Cid, Ended)>,
     finished: Vec<Finished>,
     emitted: Vec<Event>,
+    /// Runs that may do nothing but wait.
+    pub(super) idle: BTreeSet<RunKey>,
 }
 
 impl Runs {
@@ -294,7 +297,7 @@ impl Runs {
     }
 
     /// Makes jobs of the executions that a run has created, as long as there is room, and ends the run when it is over.
-    fn advance(&mut self, shared: &Processes, key: RunKey) -> Result<(), StateError> {
+    pub(super) fn advance(&mut self, shared: &Processes, key: RunKey) -> Result<(), StateError> {
         while let Some(run) = self.runs.get_mut(&key) {
             let room = MAX_JOBS.saturating_sub(self.jobs.len());
             let created = run.created().take(room);
@@ -309,6 +312,7 @@ impl Runs {
             }
         }
         let Some(run) = self.runs.get(&key).filter(|run| run.is_over()) else {
+            self.idle.insert(key);
             return Ok(());
         };
         let end = match run.is_good() {
@@ -332,16 +336,26 @@ impl Runs {
         let Some(run) = self.runs.get_mut(&key) else {
             return Ok(());
         };
-        let task = match run.plan().step(&execution.node).map(|step| &step.kind) {
-            Some(StepKind::Task(task)) => Ok((task.task.clone(), task.service_name.clone())),
-            _ => Err("its node is no task".to_owned()),
+        let instance = |service: &str| {
+            let cause = self.causes.get(&key)?;
+            cause.instances.get(service).copied()
         };
-        let instances = self.causes.get(&key).map(|cause| &cause.instances);
         let next = shared.parts.logs.ring_node_count()?;
-        let duty = task.and_then(|(task, service)| {
-            let instance = instances.and_then(|instances| instances.get(&service));
-            duty(shared, (task, instance.copied()), &execution, next)
-        });
+        let duty = match run.plan().step(&execution.node).map(|step| &step.kind) {
+            Some(StepKind::Task(task)) => {
+                let instance = instance(&task.service_name);
+                duty(shared, (task.task.clone(), instance), &execution, next)
+            }
+            Some(StepKind::Wait(wait)) => {
+                let wait = Wait {
+                    execution: execution.clone(),
+                    source: source_of(wait, instance(&wait.service_name)),
+                    within: wait.within,
+                };
+                Ok((Duty::Wait(Box::new(wait)), None))
+            }
+            _ => Err("its node is no task and waits for no event".to_owned()),
+        };
         let started = run.started(id);
         if let Err(error) = started {
             tracing::error!(execution = %id, %error, "an execution was started twice");
@@ -387,7 +401,7 @@ impl Runs {
             installation: key.0,
             event: key.1,
             node: execution.label(),
-            task: execution.task.clone(),
+            task: Some(execution.task.clone()).filter(|task| !task.is_empty()),
             request,
             is_started: false,
             by: Vec::new(),

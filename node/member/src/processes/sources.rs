@@ -5,7 +5,10 @@
 //! away. Schedules follow the times of blocks. Each event that is found and stands in no log is written into one: the members
 //! have their turns in an order that the event gives.
 
-use super::{error::ProcessError, keeper::Processes, log_pages::read_page, trigger::Trigger};
+use super::{
+    error::ProcessError, keeper::Processes, log_pages::read_page, trigger::Trigger,
+    waits::source_of,
+};
 use crate::{
     clock,
     state::{Found, Opening, ReadTo, StateError},
@@ -16,6 +19,7 @@ use rings_process::{
     document::Document,
     event::Event,
     origin::LogReader,
+    plan::Plan,
     words::{Activity, Happened, Installation, Word, VERSION},
 };
 use rings_protocol::Digest;
@@ -125,7 +129,7 @@ impl Finder {
         self.has_found = true;
         let known = self.triggers.all.iter();
         let known: BTreeMap<_, _> = known
-            .map(|trigger| (trigger.id, trigger.installation.since))
+            .map(|trigger| (trigger.owner, trigger.installation.since))
             .collect();
         let (mut after, mut kept, mut new) = (None, BTreeSet::new(), Vec::new());
         loop {
@@ -148,7 +152,7 @@ impl Finder {
         }
         self.triggers
             .all
-            .retain(|trigger| kept.contains(&trigger.id));
+            .retain(|trigger| kept.contains(&trigger.owner));
         for (id, installation) in new {
             self.add(shared, id, installation).await;
         }
@@ -167,19 +171,20 @@ impl Finder {
                 return;
             }
         };
-        let reader = plan.log_reader();
-        if reader.is_none() && plan.schedule().is_none() {
+        if let Err(error) = shared.await_sources(&plan, &installation) {
+            let cause = with_causes(&error);
+            tracing::warn!(process = %installation.process, cause, "events that a process waits for cannot be kept now; trying again");
+            self.again = Some(Instant::now() + shared.parts.turn);
+            return;
+        }
+        let new = triggers(id, &installation, &plan);
+        if new.is_empty() {
             self.triggers.others.insert(id);
             return;
         }
         // It may reach back to blocks that were looked at.
         self.seen = 0;
-        self.triggers.all.push(Trigger {
-            id,
-            installation,
-            plan,
-            reader,
-        });
+        self.triggers.all.extend(new);
     }
 
     /// Reads pages of logs. Whether all blocks were read that are deep enough.
@@ -222,7 +227,8 @@ impl Finder {
         let scheduled = || {
             let with = |trigger| {
                 let trigger: &Trigger = trigger;
-                Some((trigger, trigger.plan.schedule()?))
+                let is_own = trigger.id == trigger.owner;
+                Some((trigger, trigger.plan.schedule().filter(|_| is_own)?))
             };
             all.iter().filter_map(with)
         };
@@ -294,4 +300,32 @@ impl Finder {
         }
         shared.say(&words).await
     }
+}
+
+/// What logs and a schedule do for an installation.
+fn triggers(owner: Digest, installation: &Installation, plan: &Arc<Plan>) -> Vec<Trigger> {
+    let trigger = |id, reader, event| Trigger {
+        owner,
+        id,
+        installation: installation.clone(),
+        plan: Arc::clone(plan),
+        reader,
+        event,
+    };
+    let mut found = Vec::new();
+    let reader = plan.log_reader();
+    if reader.is_some() || plan.schedule().is_some() {
+        let event = plan.event_service().zip(plan.event());
+        let event = event.map(|(service, (_, event))| (service.to_owned(), event.to_owned()));
+        found.push(trigger(owner, reader, event));
+    }
+    for (_, wait) in plan.waits() {
+        if let Some(reader) = plan.reader_of(&wait.service_name, &wait.event) {
+            let instance = installation.instances.get(&wait.service_name);
+            let source = source_of(wait, instance.copied());
+            let event = (wait.service_name.clone(), wait.event.clone());
+            found.push(trigger(source, Some(reader), Some(event)));
+        }
+    }
+    found
 }

@@ -13,12 +13,17 @@ use rings_process::{
 use rings_protocol::Digest;
 use std::sync::Arc;
 
-/// An installation that is started by logs or by a schedule.
+/// What logs or a schedule do for an installation: they start it, or are events for which it may wait.
 pub(super) struct Trigger {
+    /// The installation.
+    pub owner: Digest,
+    /// The same, or the source of the events that are waited for.
     pub id: Digest,
     pub installation: Installation,
     pub plan: Arc<Plan>,
     pub reader: Option<LogReader>,
+    /// The event of logs: its service, by the process's name, and its own name.
+    pub event: Option<(String, String)>,
 }
 
 impl Trigger {
@@ -37,15 +42,15 @@ impl Trigger {
                 return Ok(None);
             }
         };
-        let Some((service, event)) = self.plan.event() else {
+        let Some((service, event)) = &self.event else {
             return Ok(None);
         };
         let event = Event {
             data,
-            event: event.to_owned(),
-            instance: self.instance(),
+            event: event.clone(),
+            instance: self.installation.instances.get(service).copied(),
             process: None,
-            service: Some(service),
+            service: self.plan.process().services.get(service).copied(),
             source: Source::Chain {
                 chain,
                 contract: log.contract.to_string(),
@@ -58,10 +63,5 @@ impl Trigger {
             installation: self.id,
             event: event.to_bytes()?,
         }))
-    }
-
-    fn instance(&self) -> Option<Digest> {
-        let service = self.plan.event_service()?;
-        self.installation.instances.get(service).copied()
     }
 }

@@ -1,7 +1,7 @@
 //! What is shown of processes, runs and executions.
 
 use super::{error::ProcessError, keeper::Processes, live::Live};
-use crate::state::{Ended, Installed, RunEnd, RunRecord};
+use crate::state::{Ended, Installed, RunEnd, RunRecord, Waiting};
 use cid::Cid;
 use rings_api::{
     processes::{
@@ -117,6 +117,13 @@ impl Processes {
             .map(|(id, live)| self.live_view(*id, live))
             .collect();
         let rest = limit.saturating_sub(executions.len());
+        let waiting = self.state.all_waiting(event, rest);
+        let waiting = waiting.map_err(ProcessError::State)?;
+        let waiting = waiting
+            .into_iter()
+            .map(|(name, waiting)| waiting_view(name, waiting));
+        executions.extend(waiting);
+        let rest = limit.saturating_sub(executions.len());
         let ended = self.state.newest_ended(event, rest);
         let mut ended = ended.map_err(ProcessError::State)?;
         // Those of one event come in the order of their names.
@@ -131,6 +138,10 @@ impl Processes {
     pub(super) async fn show_execution(&self, id: Cid) -> Result<Option<ExecutionView>, ApiError> {
         if let Some(ended) = self.state.ended(&id).map_err(ProcessError::State)? {
             return Ok(Some(self.ended_view(id, ended).await));
+        }
+        let name = digest_of(&id).unwrap_or_default();
+        if let Some(waiting) = self.state.waiting(name).map_err(ProcessError::State)? {
+            return Ok(Some(waiting_view(name, waiting)));
         }
         Ok(self.live().get(&id).map(|live| self.live_view(id, live)))
     }
@@ -147,7 +158,9 @@ impl Processes {
             installation: live.installation,
             event: data_cid(live.event),
             node: Some(live.node.clone()),
-            task: Some(live.task.clone()),
+            task: live.task.clone(),
+            awaits: None,
+            until: None,
             request: live.request,
             by: live.by.clone(),
             result: None,
@@ -166,17 +179,44 @@ impl Processes {
                 Stage::Started => ExecutionState::Started,
                 Stage::Succeeded => ExecutionState::Succeeded,
                 Stage::Failed => ExecutionState::Failed,
+                Stage::Expired => ExecutionState::Expired,
             },
             installation: ended.installation,
             event: data_cid(ended.event),
             node: document.as_ref().map(Execution::label),
-            task: document.map(|document| document.task),
+            task: document.as_ref().and_then(task_of),
+            awaits: document.and_then(|document| document.awaits),
+            until: None,
             request: ended.request,
             by: ended.by,
             result: ended.result,
             reason: ended.reason,
             time: Some(ended.time),
         }
+    }
+}
+
+/// The task of an execution, unless it waits for an event.
+fn task_of(execution: &Execution) -> Option<String> {
+    Some(execution.task.clone()).filter(|task| !task.is_empty())
+}
+
+/// An execution that waits for an event.
+fn waiting_view(name: Digest, waiting: Waiting) -> ExecutionView {
+    ExecutionView {
+        execution: data_cid(name),
+        state: ExecutionState::Started,
+        installation: waiting.installation,
+        event: data_cid(waiting.event),
+        node: Some(waiting.execution.label()),
+        task: None,
+        awaits: waiting.execution.awaits,
+        until: Some(waiting.until),
+        request: None,
+        by: Vec::new(),
+        result: None,
+        reason: None,
+        time: None,
     }
 }
 
@@ -192,6 +232,7 @@ fn run_view(number: u64, event: Digest, record: &RunRecord) -> RunView {
             None if record.may_begin() => RunState::Open,
             None => RunState::Waiting,
         },
+        orphaned: record.orphaned,
         since: record.since,
     }
 }

@@ -48,8 +48,8 @@ pub use error::StateError;
 pub use late::LateBlocks;
 pub use open::Identity;
 pub use processes::{
-    Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd, RunKey,
-    RunRecord,
+    Begun, Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd,
+    RunKey, RunRecord, Waiting,
 };
 pub use records::{
     Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,

@@ -112,6 +112,18 @@ impl MemberState {
         })
     }
 
+    /// The requests and slots that a ring node lists.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn listed_by(&self, number: u64) -> Result<Vec<Digest>, StateError> {
+        self.database.read(|transaction| {
+            let by = transaction.open_table(LISTED_BY)?;
+            let listed = by.range((number, [0; 32])..=(number, [0xff; 32]))?;
+            listed.map(|entry| Ok(Digest(entry?.0.value().1))).collect()
+        })
+    }
+
     /// The number of the ring node that lists a request or a slot, and the entry.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ mod step;
 mod tests;
 mod types;
 
-pub use step::{Step, StepKind, TaskStep, DONE, NO, VALUE, YES};
+pub use step::{Step, StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES};
 
 use crate::{
     bounds::{MAX_NODES, MAX_SERVICES},
@@ -107,15 +107,34 @@ impl Plan {
     /// What reads the events that start it, if they are logs of a contract.
     pub fn log_reader(&self) -> Option<LogReader> {
         let (service, event) = self.started.event.as_ref()?;
+        self.reader_of(service, event)
+    }
+
+    /// What reads the events of a service that are logs of a contract; `service` is the process's name for it.
+    pub fn reader_of(&self, service: &str, event: &str) -> Option<LogReader> {
         let kind = self.services.get(service)?.events.get(event)?;
         // It was read without a fault when the plan was made.
         kind.from.as_ref()?.reader(&kind.data).ok()
     }
 
+    /// The nodes that wait for one more event, in the order of the plan.
+    pub fn waits(&self) -> impl Iterator<Item = (&str, &WaitStep)> {
+        self.order().filter_map(|(name, step)| match &step.kind {
+            StepKind::Wait(wait) => Some((name, wait.as_ref())),
+            _ => None,
+        })
+    }
+
     /// Whether two thirds of the members have to have seen the event that starts it, where not every member can find it itself.
     pub fn needs_quorum(&self) -> bool {
         let event = self.started.event.as_ref();
-        let kind = event.and_then(|(service, event)| self.services.get(service)?.events.get(event));
+        event.is_some_and(|(service, event)| self.is_for_quorum(service, event))
+    }
+
+    /// The same for any event of a service; `service` is the process's name for it.
+    pub fn is_for_quorum(&self, service: &str, event: &str) -> bool {
+        let events = self.services.get(service).map(|service| &service.events);
+        let kind = events.and_then(|events| events.get(event));
         kind.is_some_and(|kind| kind.observed == Some(Observed::Quorum))
     }
 

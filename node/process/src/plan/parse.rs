@@ -1,14 +1,15 @@
 //! The first look at a process: each node by itself, and the names that it uses.
 
-use super::step::{StepKind, TaskStep, DONE, NO, VALUE, YES};
+use super::step::{StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES};
 use crate::{
+    bounds::MAX_WAIT_SECONDS,
     data::{Data, Fields},
     event::SCHEDULED,
     formula::Formula,
     process::{Node, Trigger},
     reference::{Reference, EVENT, ITEM},
     schedule::Schedule,
-    service::{Fault, Service, Task},
+    service::{EventKind, Fault, Service, Task},
     shape::{Record, Shape, ShapeError},
     template::Template,
 };
@@ -48,6 +49,21 @@ pub enum Parsed {
     Filter(Formula),
     /// A map, and the shape of its value.
     Map(Formula, Shape),
+    /// A wait for one more event.
+    Wait {
+        /// The process's name for the service.
+        service_name: String,
+        /// The service's hash.
+        service: Cid,
+        /// The event.
+        event: String,
+        /// Its fields.
+        data: Record,
+        /// What some of them have to be.
+        matches: BTreeMap<String, Template>,
+        /// Seconds.
+        within: u64,
+    },
 }
 
 impl Parsed {
@@ -57,13 +73,16 @@ impl Parsed {
             Self::Task { task, .. } => task.statuses.keys().map(String::as_str).collect(),
             Self::Filter(_) => vec![YES, NO],
             Self::Map(..) => vec![DONE],
+            Self::Wait { .. } => vec![CAME, EXPIRED],
         }
     }
 
-    /// The status that follows when none is named: that of a filter is `yes`, that of others the only one.
+    /// The status that follows when none is named: that of a filter is `yes`, that of a wait `came`, that of
+    /// others the only one.
     pub fn usual(&self) -> Option<&str> {
         match (self, self.statuses().as_slice()) {
             (Self::Filter(_), _) => Some(YES),
+            (Self::Wait { .. }, _) => Some(CAME),
             (_, [only]) => Some(only),
             _ => None,
         }
@@ -74,12 +93,9 @@ impl Parsed {
         match self {
             Self::Task { each, inputs, .. } => {
                 let each = each.iter().map(|each| (vec!["each"], each));
-                let inputs = inputs.iter().flat_map(|(name, template)| {
-                    let found = template.references().into_iter();
-                    found.map(move |reference| (vec!["inputs", name.as_str()], reference))
-                });
-                each.chain(inputs).collect()
+                each.chain(within(inputs, "inputs")).collect()
             }
+            Self::Wait { matches, .. } => within(matches, "match").collect(),
             Self::Filter(formula) => of(formula, "filter"),
             Self::Map(formula, _) => of(formula, "map"),
         }
@@ -96,6 +112,21 @@ impl Parsed {
                 formula,
                 checker: Record::new(BTreeMap::from([(VALUE.to_owned(), gives)])).checker()?,
             },
+            Self::Wait {
+                service_name,
+                service,
+                event,
+                data,
+                matches,
+                within,
+            } => StepKind::Wait(Box::new(WaitStep {
+                checker: data.checker()?,
+                service_name,
+                service,
+                event,
+                matches,
+                within,
+            })),
             Self::Task {
                 service_name,
                 service,
@@ -120,6 +151,17 @@ impl Parsed {
 fn of<'f>(formula: &'f Formula, key: &'static str) -> Vec<(Vec<&'f str>, &'f Reference)> {
     let references = formula.references().iter();
     references.map(|reference| (vec![key], reference)).collect()
+}
+
+/// The references in the values under `key`.
+fn within<'t>(
+    values: &'t BTreeMap<String, Template>,
+    key: &'static str,
+) -> impl Iterator<Item = (Vec<&'t str>, &'t Reference)> {
+    values.iter().flat_map(move |(name, template)| {
+        let found = template.references().into_iter();
+        found.map(move |reference| (vec![key, name.as_str()], reference))
+    })
 }
 
 /// Reads what starts the process.
@@ -158,6 +200,19 @@ pub fn trigger(
 }
 
 fn event(named: &str, services: &BTreeMap<String, Service>) -> Result<Started, String> {
+    let (service, event, kind) = event_kind(named, services)?;
+    Ok(Started {
+        event: Some((service.to_owned(), event.to_owned())),
+        schedule: None,
+        data: kind.data.clone(),
+    })
+}
+
+/// The service and the event that `service.event` names.
+fn event_kind<'n, 's>(
+    named: &'n str,
+    services: &'s BTreeMap<String, Service>,
+) -> Result<(&'n str, &'n str, &'s EventKind), String> {
     let (service, event) = named
         .split_once('.')
         .ok_or_else(|| format!("{named} is no event; write service.event"))?;
@@ -166,11 +221,7 @@ fn event(named: &str, services: &BTreeMap<String, Service>) -> Result<Started, S
         let known = list(definition.events.keys());
         format!("the service {service} has no event {event}; it has {known}")
     })?;
-    Ok(Started {
-        event: Some((service.to_owned(), event.to_owned())),
-        schedule: None,
-        data: kind.data.clone(),
-    })
+    Ok((service, event, kind))
 }
 
 fn find<'s>(name: &str, services: &'s BTreeMap<String, Service>) -> Result<&'s Service, String> {
@@ -207,7 +258,19 @@ pub fn node(
         Formula::compile(text).map_err(|error| fault(&[key], error.to_string()))
     };
     let of_tasks = !node.inputs.is_empty() || node.each.is_some();
+    if node.wait.is_none() && (node.within.is_some() || !node.matches.is_empty()) {
+        faults.push(fault(
+            &[],
+            "within and match are for a node that waits; add wait: service.event, or leave them out".into(),
+        ));
+        return None;
+    }
     let read = match (&node.task, &node.filter, &node.map) {
+        (None, None, None) if node.wait.is_some() => self::wait(node, services)
+            .map_err(|(path, what)| fault(&path.iter().map(String::as_str).collect::<Vec<_>>(), what)),
+        _ if node.wait.is_some() => {
+            Err(fault(&["wait"], "a node that waits does nothing else; give what follows a node of its own, after this one".into()))
+        }
         (Some(_), None, None) if node.gives.is_some() => {
             Err(fault(&["gives"], "gives is for a map; the statuses of a task say what it gives".into()))
         }
@@ -221,7 +284,7 @@ pub fn node(
             Some(gives) => formula(map, "map").map(|formula| Parsed::Map(formula, gives.clone())),
             None => Err(fault(&[], "a map has no gives; add the shape of its value, such as gives: integer".into())),
         },
-        _ => Err(fault(&[], "a node is a task, a filter or a map; write one of task: service.task, filter: FORMULA, map: FORMULA".into())),
+        _ => Err(fault(&[], "a node is a task, a filter, a map or a wait; write one of task: service.task, filter: FORMULA, map: FORMULA, wait: service.event".into())),
     };
     match read {
         Ok(parsed) => Some(parsed),
@@ -239,6 +302,51 @@ fn wrong(path: &[&str], what: impl Into<String>) -> Wrong {
         path.iter().map(|&key| key.to_owned()).collect(),
         what.into(),
     )
+}
+
+fn wait(node: &Node, services: &BTreeMap<String, Service>) -> Result<Parsed, Wrong> {
+    let named = node.wait.as_deref().unwrap_or_default();
+    let no = |what: String| wrong(&["wait"], what);
+    if !node.inputs.is_empty() || node.each.is_some() || node.gives.is_some() {
+        return Err(wrong(
+            &[],
+            "a node that waits has no inputs, each or gives; name the fields that the event must have under match",
+        ));
+    }
+    let within = node
+        .within
+        .ok_or_else(|| wrong(&[], "a node that waits has no end; add within: SECONDS"))?;
+    if !(1..=MAX_WAIT_SECONDS).contains(&within) {
+        return Err(wrong(
+            &["within"],
+            format!("{within} seconds; write 1 to {MAX_WAIT_SECONDS}"),
+        ));
+    }
+    let (service_name, event, kind) = event_kind(named, services).map_err(no)?;
+    let mut matches = BTreeMap::new();
+    for (field, data) in &node.matches {
+        if kind.data.get(field).is_none() {
+            let known = kind.data.names();
+            return Err(wrong(
+                &["match", field],
+                format!("the event {named} has no field {field}; it has {known}"),
+            ));
+        }
+        let template =
+            Template::read(data).map_err(|error| wrong(&["match", field], error.to_string()))?;
+        matches.insert(field.clone(), template);
+    }
+    use crate::document::Document;
+    let service = find(service_name, services)
+        .and_then(|service| service.cid().map_err(|error| error.to_string()));
+    Ok(Parsed::Wait {
+        service_name: service_name.to_owned(),
+        service: service.map_err(no)?,
+        event: event.to_owned(),
+        data: kind.data.clone(),
+        matches,
+        within,
+    })
 }
 
 fn task(node: &Node, named: &str, services: &BTreeMap<String, Service>) -> Result<Parsed, Wrong> {

@@ -1,7 +1,14 @@
 //! A node of a plan.
 
 use crate::{
-    formula::Formula, reference::Reference, service::Task, shape::Checker, template::Template,
+    data::{Data, Fields},
+    document::Document,
+    event::Event,
+    formula::Formula,
+    reference::Reference,
+    service::Task,
+    shape::Checker,
+    template::Template,
 };
 use cid::Cid;
 use std::collections::BTreeMap;
@@ -31,6 +38,8 @@ pub enum StepKind {
         /// Checks the value, as the one field [`VALUE`].
         checker: Checker,
     },
+    /// Waits for one more event.
+    Wait(Box<WaitStep>),
 }
 
 /// The field as which the value of a map is checked.
@@ -41,6 +50,27 @@ pub const YES: &str = "yes";
 pub const NO: &str = "no";
 /// The status of a map.
 pub const DONE: &str = "done";
+/// The status of a wait whose event has come.
+pub const CAME: &str = "came";
+/// The status of a wait whose event has not come in time.
+pub const EXPIRED: &str = "expired";
+
+/// A wait for one more event.
+#[derive(Debug)]
+pub struct WaitStep {
+    /// The process's name for the service.
+    pub service_name: String,
+    /// The service's hash.
+    pub service: Cid,
+    /// The event, as the service names it.
+    pub event: String,
+    /// What fields of the event have to be.
+    pub matches: BTreeMap<String, Template>,
+    /// Seconds after which it has expired, in the time of blocks.
+    pub within: u64,
+    /// Checks the event's data.
+    pub checker: Checker,
+}
 
 /// A task with its inputs.
 #[derive(Debug)]
@@ -61,4 +91,29 @@ pub struct TaskStep {
     pub checker: Checker,
     /// Checks the outputs of each status.
     pub statuses: BTreeMap<String, Checker>,
+}
+
+impl WaitStep {
+    /// The event in these bytes, if it is one that an execution with these inputs waits for. Whether it happened in the right
+    /// instance is for the caller to see.
+    ///
+    /// # Errors
+    /// Why it is not, in words: the same for everybody.
+    pub fn event(&self, inputs: &Fields, bytes: &[u8]) -> Result<Event, String> {
+        let event = Event::from_bytes(bytes).map_err(|error| error.to_string())?;
+        if event.service != Some(self.service) || event.event != self.event {
+            return Err(format!(
+                "event {} of another service is not what it waits for",
+                event.event
+            ));
+        }
+        self.checker
+            .check(&event.data)
+            .map_err(|misfit| format!("its event does not fit: {misfit}"))?;
+        let differs = |(field, value): (&String, &Data)| event.data.get(field) != Some(value);
+        match inputs.iter().any(differs) {
+            true => Err("its event has other fields than it waits for".into()),
+            false => Ok(event),
+        }
+    }
 }

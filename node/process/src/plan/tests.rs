@@ -256,6 +256,53 @@ fn what_does_not_exist_is_refused_when_the_process_is_made() {
 }
 
 #[test]
+fn a_wait_is_checked_when_the_process_is_made() {
+    let with = |wait: &str| format!("{PROCESS}  again: {{{wait}}}\n");
+    let right = "after: pay.paid, wait: car.charged, match: {kwh: \"${event.kwh}\"}, within: 60";
+    let made = plan(&with(right)).unwrap();
+    let waits: Vec<_> = made
+        .waits()
+        .map(|(name, wait)| (name, wait.within))
+        .collect();
+    assert_eq!(waits, [("again", 60)]);
+    for (wait, told) in [
+        ("wait: car.charged", "add within: SECONDS"),
+        ("wait: car.charged, within: 0", "0 seconds; write 1 to"),
+        ("wait: car.parked, within: 1", "has no event parked"),
+        (
+            "wait: car.charged, within: 1, match: {kw: 1}",
+            "has no field kw",
+        ),
+        (
+            "wait: car.charged, within: 1, match: {kwh: \"${event.driver}\"}",
+            "the field kwh is integer",
+        ),
+        (
+            "wait: car.charged, within: 1, inputs: {kwh: 1}",
+            "has no inputs, each or gives",
+        ),
+        (
+            "wait: car.charged, within: 1, filter: event.kwh > 1",
+            "a node that waits does nothing else",
+        ),
+        (
+            "filter: event.kwh > 1, within: 1",
+            "are for a node that waits",
+        ),
+    ] {
+        let mistakes = plan(&with(wait)).unwrap_err().to_string();
+        assert!(mistakes.contains(told), "{told}\n{mistakes}");
+    }
+    let after = |status: &str| {
+        let task = "task: car.pay, inputs: {cents: \"${again.kwh}\"}";
+        format!("{}  then: {{after: again.{status}, {task}}}\n", with(right))
+    };
+    plan(&after("came")).unwrap();
+    let mistakes = plan(&after("expired")).unwrap_err().to_string();
+    assert!(mistakes.contains("its event has not come"), "{mistakes}");
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let text = PROCESS
         .replace("${event.kwh}", "${event.kw}")

@@ -1,6 +1,6 @@
 //! Whether the values that nodes use are there, and of a kind that fits, before there are any.
 
-use super::parse::Parsed;
+use super::{parse::Parsed, step::EXPIRED};
 use crate::{
     data::Fields,
     reference::{Reference, EVENT, ITEM},
@@ -53,14 +53,17 @@ pub fn check(
                 fault(&key, format!("{reference}: {what}"));
             }
         }
-        if let Parsed::Task { task, inputs, .. } = node {
-            for (input, template) in inputs {
-                let Some(wanted) = task.inputs.get(input) else {
-                    continue;
-                };
-                if let Err(what) = sees.fits(template, input, wanted) {
-                    fault(&["inputs", input], what);
-                }
+        let (key, noun, templates, shapes) = match node {
+            Parsed::Task { task, inputs, .. } => ("inputs", "input", inputs, &task.inputs),
+            Parsed::Wait { data, matches, .. } => ("match", "field", matches, data),
+            Parsed::Filter(_) | Parsed::Map(..) => continue,
+        };
+        for (name, template) in templates {
+            let Some(wanted) = shapes.get(name) else {
+                continue;
+            };
+            if let Err(what) = sees.fits(template, (noun, name), wanted) {
+                fault(&[key, name], what);
             }
         }
     }
@@ -92,6 +95,10 @@ impl Sees<'_> {
                 "{root} is a filter and gives no values; name what it looks at"
             )),
             Parsed::Map(_, gives) => gives.within(path),
+            Parsed::Wait { .. } if status == EXPIRED => Err(format!(
+                "with status {EXPIRED}, {root} has no values, as its event has not come"
+            )),
+            Parsed::Wait { data, .. } => data.within(path),
             Parsed::Task { task, each, .. } => {
                 let record = task.given(status).unwrap_or_default();
                 match (each, path.is_empty()) {
@@ -111,14 +118,19 @@ impl Sees<'_> {
         })
     }
 
-    fn fits(&self, template: &Template, input: &str, wanted: &Shape) -> Result<(), String> {
+    fn fits(
+        &self,
+        template: &Template,
+        (noun, input): (&str, &str),
+        wanted: &Shape,
+    ) -> Result<(), String> {
         let kinds = wanted.kinds();
         let can_be = |kind: &str| match kinds.contains(kind) {
             true => Ok(()),
             false => {
                 let wanted: Vec<_> = kinds.iter().copied().collect();
                 Err(format!(
-                    "the input {input} is {}, and this is {kind}; give it what it needs",
+                    "the {noun} {input} is {}, and this is {kind}; give it what it needs",
                     wanted.join(" or ")
                 ))
             }
@@ -146,7 +158,7 @@ impl Sees<'_> {
                     true => {
                         let given: Vec<_> = given.into_iter().collect();
                         let wanted: Vec<_> = kinds.into_iter().collect();
-                        Err(format!("{reference} is {}, and the input {input} is {}; make it fit, by a map for example", given.join(" or "), wanted.join(" or ")))
+                        Err(format!("{reference} is {}, and the {noun} {input} is {}; make it fit, by a map for example", given.join(" or "), wanted.join(" or ")))
                     }
                 }
             }

@@ -56,6 +56,24 @@ pub(super) const CHAIN: TableDefinition<'_, u64, u64> = TableDefinition::new("ch
 /// Installation → the time up to which its schedule was followed, in seconds since 1970.
 pub(super) const TIMES: TableDefinition<'_, Word, u64> = TableDefinition::new("times");
 
+/// Source of events that processes may wait for → record, JSON.
+pub(super) const SOURCES: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("sources");
+/// Execution that waits for an event → record, JSON.
+pub(super) const WAITS: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("waits");
+/// (key of the event that is waited for, execution that waits).
+pub(super) const WAIT_KEYS: TableDefinition<'_, (Word, Word), ()> =
+    TableDefinition::new("wait_keys");
+/// (time of blocks at which it expires, execution that waits): those for which this member has not chosen.
+pub(super) const WAIT_TIMES: TableDefinition<'_, (u64, Word), ()> =
+    TableDefinition::new("wait_times");
+/// Slot → execution that waits.
+pub(super) const WAIT_SLOTS: TableDefinition<'_, Word, Word> = TableDefinition::new("wait_slots");
+/// (execution that waits, installation, event): the run waits for it.
+pub(super) const WAITERS: TableDefinition<'_, (Word, Word, Word), ()> =
+    TableDefinition::new("waiters");
+/// Runs that only wait, and are not in memory.
+pub(super) const PARKED: TableDefinition<'_, (Word, Word), ()> = TableDefinition::new("parked");
+
 /// The first and the last key of 32 bytes.
 pub(super) const FIRST: Word = [0; 32];
 pub(super) const LAST: Word = [0xff; 32];
@@ -219,5 +237,12 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(CURSORS)?;
     transaction.open_table(CHAIN)?;
     transaction.open_table(TIMES)?;
+    transaction.open_table(SOURCES)?;
+    transaction.open_table(WAITS)?;
+    transaction.open_table(WAIT_KEYS)?;
+    transaction.open_table(WAIT_TIMES)?;
+    transaction.open_table(WAIT_SLOTS)?;
+    transaction.open_table(WAITERS)?;
+    transaction.open_table(PARKED)?;
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! What is shown of processes: the newest runs and executions.
 
 use super::{
-    base::{read, ProcessState, ENDED, END_ORDER, FIRST, LAST, OF_EVENT, OPEN, RUNS, RUN_ORDER},
+    base::{
+        read, ProcessState, ENDED, END_ORDER, FIRST, LAST, OF_EVENT, OPEN, PARKED, RUNS, RUN_ORDER,
+    },
     records::{Ended, RunRecord},
 };
 use crate::state::{error::StateError, tables::decode};
@@ -51,7 +53,9 @@ impl ProcessState {
             };
             let open = transaction.open_table(OPEN)?;
             let open = open.range((id, FIRST)..=(id, LAST))?.count();
-            Ok((all, open as u64))
+            let parked = transaction.open_table(PARKED)?;
+            let parked = parked.range((id, FIRST)..=(id, LAST))?.count();
+            Ok((all, (open + parked) as u64))
         })
     }
 

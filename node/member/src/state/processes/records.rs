@@ -1,7 +1,10 @@
 //! The records of the database of processes.
 
 use cid::Cid;
-use rings_process::words::{Activity, Installation, Stage};
+use rings_process::{
+    execution::Execution,
+    words::{Activity, Installation, Stage},
+};
 use rings_protocol::{Address, Digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -34,6 +37,9 @@ pub struct RunRecord {
     pub seen_by: BTreeSet<Address>,
     /// Whether this member has found the event itself, on the chain.
     pub found: bool,
+    /// Whether a reorganisation has taken its event from the chain since.
+    #[serde(default)]
+    pub orphaned: bool,
     /// Whether it may only begin when this member has found the event itself.
     pub must_find: bool,
     /// When this member knew of it, in milliseconds since 1970.
@@ -57,6 +63,34 @@ impl RunRecord {
     pub fn may_begin(&self) -> bool {
         self.by.is_some() && (self.found || !self.must_find)
     }
+}
+
+/// Events of one name in one instance, for which processes may wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Awaited {
+    /// Whether two thirds have to have seen them, where not every member can find them itself.
+    pub quorum: bool,
+    /// The sets of fields by which executions tell their event from others.
+    pub forms: BTreeSet<BTreeSet<String>>,
+}
+
+/// An execution that waits for an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// The installation in whose run it began.
+    pub installation: Digest,
+    /// The event of that run.
+    pub event: Digest,
+    /// What it is.
+    pub execution: Execution,
+    /// The source of its event.
+    pub source: Digest,
+    /// The time of blocks at which it expires, in seconds since 1970.
+    pub until: u64,
+    /// The first time of an event that may be the one, in milliseconds since 1970: when this member knew of the run.
+    pub since: u64,
 }
 
 /// What an execution gave.

@@ -3,7 +3,7 @@
 use super::{
     base::{
         read, ProcessState, CHAIN, ENDED, END_ORDER, EVENTS, FIRST, INSTALLED, LAST, OF_EVENT,
-        OPEN, REQUESTS, RUNS, RUN_ORDER, TIMES, UNWRITTEN,
+        OPEN, PARKED, REQUESTS, RUNS, RUN_ORDER, SOURCES, TIMES, UNWRITTEN,
     },
     records::{Ended, Installed, RunEnd, RunKey, RunRecord},
 };
@@ -66,6 +66,7 @@ impl ProcessState {
                     });
                     RunRecord {
                         found: true,
+                        orphaned: false,
                         ..record
                     }
                 })?;
@@ -136,11 +137,16 @@ impl ProcessState {
             let events = transaction.open_table(EVENTS)?;
             let installed = transaction.open_table(INSTALLED)?;
             let mut found = Vec::new();
+            let sources = transaction.open_table(SOURCES)?;
             let table = transaction.open_table(UNWRITTEN)?;
             for entry in table.range::<(Word, Word)>(..)? {
                 let (id, event) = entry?.0.value();
                 let record = read::<Installed>(&installed, Digest(id))?;
-                let is_over = record.is_none_or(|record| record.activity == Activity::Cancelled);
+                let is_over = match record {
+                    Some(record) => record.activity == Activity::Cancelled,
+                    // Or it is an event for which processes may wait.
+                    None => sources.get(id)?.is_none(),
+                };
                 let bytes = events.get(event)?.filter(|_| !is_over);
                 if let Some(bytes) = bytes {
                     found.push(Opening {
@@ -167,6 +173,24 @@ impl ProcessState {
         })
     }
 
+    /// Whether the event of a run is not on the chain any more.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn set_orphaned(&self, key: RunKey, orphaned: bool) -> Result<(), StateError> {
+        self.database.write(|transaction| {
+            let mut runs = transaction.open_table(RUNS)?;
+            let key = (key.0 .0, key.1 .0);
+            let record = runs.get(key)?.map(|record| decode(record.value()));
+            let Some(record): Option<RunRecord> = record.transpose()? else {
+                return Ok(());
+            };
+            let record = RunRecord { orphaned, ..record };
+            runs.insert(key, encode(&record)?.as_slice())?;
+            Ok(())
+        })
+    }
+
     /// A run.
     ///
     /// # Errors
@@ -187,22 +211,7 @@ impl ProcessState {
             return Ok(());
         }
         self.database.write(|transaction| {
-            let mut table = transaction.open_table(ENDED)?;
-            let mut order = transaction.open_table(END_ORDER)?;
-            let mut of_event = transaction.open_table(OF_EVENT)?;
-            let mut number = order.last()?.map_or(0, |(last, _)| last.value() + 1);
-            for (execution, ended) in ended {
-                let Ok(name) = digest_of(execution) else {
-                    continue;
-                };
-                if table.get(name.0)?.is_none() {
-                    table.insert(name.0, encode(ended)?.as_slice())?;
-                    order.insert(number, name.0)?;
-                    number += 1;
-                }
-                // Runs of two installations may have an execution in common; each event has it.
-                of_event.insert((ended.event.0, name.0), ())?;
-            }
+            write_ended(transaction, ended)?;
             let mut runs = transaction.open_table(RUNS)?;
             let mut open = transaction.open_table(OPEN)?;
             for ((id, event), end) in finished {
@@ -215,6 +224,7 @@ impl ProcessState {
                 };
                 runs.insert(key, encode(&record)?.as_slice())?;
                 open.remove(key)?;
+                transaction.open_table(PARKED)?.remove(key)?;
             }
             Ok(())
         })
@@ -246,6 +256,30 @@ impl ProcessState {
             found.map(|entry| Ok(Digest(entry?.0.value().1))).collect()
         })
     }
+}
+
+/// Writes what executions gave.
+pub(super) fn write_ended(
+    transaction: &WriteTransaction,
+    ended: &[(Cid, Ended)],
+) -> Result<(), StateError> {
+    let mut table = transaction.open_table(ENDED)?;
+    let mut order = transaction.open_table(END_ORDER)?;
+    let mut of_event = transaction.open_table(OF_EVENT)?;
+    let mut number = order.last()?.map_or(0, |(last, _)| last.value() + 1);
+    for (execution, ended) in ended {
+        let Ok(name) = digest_of(execution) else {
+            continue;
+        };
+        if table.get(name.0)?.is_none() {
+            table.insert(name.0, encode(ended)?.as_slice())?;
+            order.insert(number, name.0)?;
+            number += 1;
+        }
+        // Runs of two installations may have an execution in common; each event has it.
+        of_event.insert((ended.event.0, name.0), ())?;
+    }
+    Ok(())
 }
 
 /// The key behind this one; none behind the last.

@@ -13,7 +13,7 @@ use rings_protocol::{cids::digest_of, Address, Digest};
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
 
-fn open(directory: &TempDir) -> ProcessState {
+pub(super) fn open(directory: &TempDir) -> ProcessState {
     let identity = Identity {
         chain_id: 31337,
         ring: Address([7; 20]),
@@ -32,7 +32,7 @@ fn installation(number: u8, since: u64) -> Installation {
     }
 }
 
-fn event(number: i64, source: Source) -> Event {
+pub(super) fn event(number: i64, source: Source) -> Event {
     Event {
         data: Fields::from([("number".into(), number.into())]),
         event: "came".into(),
@@ -44,7 +44,7 @@ fn event(number: i64, source: Source) -> Event {
     }
 }
 
-fn by_chain() -> Source {
+pub(super) fn by_chain() -> Source {
     Source::Chain {
         chain: 1,
         contract: Address([2; 20]).to_string(),
@@ -53,7 +53,7 @@ fn by_chain() -> Source {
     }
 }
 
-fn happened(event: &Event, starts: &[Digest]) -> Word {
+pub(super) fn happened(event: &Event, starts: &[Digest]) -> Word {
     Word::Happened(Box::new(Happened {
         event: event.clone(),
         starts: starts.iter().copied().collect(),
@@ -61,7 +61,7 @@ fn happened(event: &Event, starts: &[Digest]) -> Word {
     }))
 }
 
-fn hear(state: &ProcessState, author: u8, next: u64, words: Vec<Word>) -> super::News {
+pub(super) fn hear(state: &ProcessState, author: u8, next: u64, words: Vec<Word>) -> super::News {
     let author = Address([author; 20]);
     let heard = [Heard {
         author,

@@ -1,0 +1,167 @@
+//! Executions that wait for events, in any order in which members hear of both.
+
+use super::{
+    tests::{by_chain, event, happened, hear, open},
+    Begun, Ended, Found, ProcessState, ReadTo, RunKey, Waiting,
+};
+use cid::Cid;
+use rings_process::{
+    data::Fields,
+    document::{cid_of, Document},
+    event::{Event, Source},
+    execution::{Execution, VERSION},
+    wait,
+    words::Stage,
+};
+use rings_protocol::{cids::digest_of, Digest};
+use tempfile::TempDir;
+
+const INSTALLED: Digest = Digest([9; 32]);
+const UNTIL: u64 = 1_000;
+
+fn source() -> Digest {
+    wait::source(Digest([1; 32]), "came")
+}
+
+fn by_hand(number: i64) -> Event {
+    event(number, Source::Hand { nonce: 0 })
+}
+
+/// An execution that waits for an event with a number, of a run that began then.
+fn waiting(number: i64, since: u64) -> (Cid, Waiting) {
+    let execution = Execution {
+        awaits: Some("came".into()),
+        each: None,
+        event: cid_of(b"order"),
+        inputs: Fields::from([("number".to_owned(), number.into())]),
+        node: "wait".into(),
+        parents: Vec::new(),
+        process: cid_of(b"process"),
+        service: cid_of(b"service"),
+        task: String::new(),
+        version: VERSION,
+    };
+    let waiting = Waiting {
+        installation: INSTALLED,
+        event: digest_of(&cid_of(b"order")).unwrap(),
+        source: source(),
+        until: UNTIL,
+        since,
+        execution,
+    };
+    (waiting.execution.cid().unwrap(), waiting)
+}
+
+fn begin(state: &ProcessState, (id, waiting): &(Cid, Waiting)) -> usize {
+    match state.begin_wait(id, waiting).unwrap() {
+        Begun::Waits(earlier) => earlier.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ended(waiting: &Waiting, stage: Stage) -> Ended {
+    Ended {
+        installation: waiting.installation,
+        event: waiting.event,
+        request: None,
+        by: Vec::new(),
+        stage,
+        result: None,
+        reason: None,
+        time: 7,
+    }
+}
+
+#[test]
+fn an_event_finds_who_waits_for_its_fields_whichever_came_first() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    state.await_source(source(), false).unwrap();
+    let one = waiting(1, 0);
+    assert_eq!(begin(&state, &one), 0);
+    hear(&state, 1, 1, vec![happened(&by_hand(1), &[source()])]);
+    let open_events = state.awaited_events(10).unwrap();
+    assert_eq!(open_events.len(), 1);
+    let name = digest_of(&one.0).unwrap();
+    assert_eq!(state.waits_for(source(), &by_hand(1)).unwrap(), [name]);
+    assert!(state.waits_for(source(), &by_hand(2)).unwrap().is_empty());
+    // It starts nothing.
+    assert!(state.openings(|_| false, (10, 10)).unwrap().is_empty());
+    state.postpone(open_events[0].key).unwrap();
+    assert!(state.awaited_events(10).unwrap().is_empty());
+    // Who begins later finds it among those of before, unless the run is younger than the event.
+    assert_eq!(begin(&state, &waiting(2, 0)), 1);
+    assert_eq!(begin(&state, &waiting(3, u64::MAX)), 0);
+}
+
+#[test]
+fn an_event_of_the_chain_counts_when_it_was_found_here() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    state.await_source(source(), false).unwrap();
+    let came = event(1, by_chain());
+    hear(&state, 1, 1, vec![happened(&came, &[source()])]);
+    assert!(state.awaited_events(10).unwrap().is_empty());
+    let found = Found {
+        installation: source(),
+        event: came.to_bytes().unwrap(),
+    };
+    state.found(&[found], &ReadTo::default(), 5).unwrap();
+    assert_eq!(state.awaited_events(10).unwrap().len(), 1);
+    let name = digest_of(&came.cid().unwrap()).unwrap();
+    let (bytes, record) = state.known_event(source(), name).unwrap().unwrap();
+    assert_eq!(bytes, came.to_bytes().unwrap());
+    assert!(record.may_begin());
+}
+
+/// An event that this member alone has found is to be written into a log, although no installation has its source as a name.
+#[test]
+fn an_event_that_stands_in_no_log_is_written_if_it_is_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    let found = Found {
+        installation: source(),
+        event: event(1, by_chain()).to_bytes().unwrap(),
+    };
+    state.found(&[found], &ReadTo::default(), 5).unwrap();
+    assert!(state.unwritten(10).unwrap().is_empty());
+    state.await_source(source(), false).unwrap();
+    assert_eq!(state.unwritten(10).unwrap().len(), 1);
+}
+
+#[test]
+fn a_run_that_waits_is_parked_and_open_again_when_that_has_ended() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    let run: RunKey = (INSTALLED, digest_of(&by_hand(7).cid().unwrap()).unwrap());
+    hear(&state, 1, 1, vec![happened(&by_hand(7), &[INSTALLED])]);
+    assert_eq!(state.run_counts(INSTALLED).unwrap(), (1, 1));
+    let (id, waits) = waiting(1, 0);
+    begin(&state, &(id, waits.clone()));
+    assert!(state.add_waiters(&id, &[run]).unwrap());
+    state.park(run).unwrap();
+    assert_eq!(state.run_counts(INSTALLED).unwrap(), (1, 1));
+    drop(state);
+
+    let state = open(&directory);
+    let name = digest_of(&id).unwrap();
+    assert_eq!(state.waiting(name).unwrap().as_ref(), Some(&waits));
+    assert_eq!(state.wait_of_slot(wait::slot(&id)).unwrap(), Some(name));
+    assert!(state.overdue(UNTIL - 1, 10).unwrap().is_empty());
+    assert_eq!(state.overdue(UNTIL, 10).unwrap(), [name]);
+    state.wait_chosen(name, &waits).unwrap();
+    assert!(state.overdue(UNTIL, 10).unwrap().is_empty());
+    let runs = state.end_wait(&id, &waits, &ended(&waits, Stage::Expired));
+    assert_eq!(runs.unwrap(), [run]);
+    assert_eq!(state.ended(&id).unwrap().unwrap().stage, Stage::Expired);
+    assert!(state.all_waiting(None, 10).unwrap().is_empty());
+    assert!(state.waits_for(source(), &by_hand(1)).unwrap().is_empty());
+    assert!(!state.add_waiters(&id, &[run]).unwrap());
+    assert!(matches!(
+        state.begin_wait(&id, &waits).unwrap(),
+        Begun::Ended
+    ));
+    assert_eq!(state.run_counts(INSTALLED).unwrap(), (1, 1));
+    state.end(&[], &[(run, super::RunEnd::Done)]).unwrap();
+    assert_eq!(state.run_counts(INSTALLED).unwrap(), (1, 0));
+}
