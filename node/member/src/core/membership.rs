@@ -40,6 +40,7 @@ impl Core {
             block,
             epoch,
             due: None,
+            since: (number > 1).then(Instant::now),
         };
     }
 

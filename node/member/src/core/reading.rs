@@ -18,6 +18,9 @@ use tokio::{sync::mpsc, task::AbortHandle};
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long after a change, or a reorganisation, the contract is asked before each registration whether it would take it.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// Which reading of the membership is under way, and from which block on its answer is good.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -30,6 +33,15 @@ pub(super) struct Reading {
     pub epoch: u64,
     /// When it is read again without a reason from outside.
     pub due: Option<Instant>,
+    /// When it was begun; nothing for the one at the start.
+    pub since: Option<Instant>,
+}
+
+impl Reading {
+    /// Whether the membership changed a moment ago, or something did not fit it. Then votes may be of an epoch that is over.
+    pub fn is_recent(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < SETTLING)
+    }
 }
 
 impl Drop for Reading {

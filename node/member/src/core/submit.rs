@@ -1,9 +1,10 @@
 //! Registers results that two thirds have signed: usually with one transaction for each result.
 //!
-//! Members have their turns in an order that follows from the gate. A member whose turn it is first asks whether the
-//! contract would take the registration: at the chain head or, for all but the first in the order, behind the transactions that
-//! wait in the pool. So nothing is paid for a registration of a gate that has its result, or by votes of an epoch that is over.
-//! After another turn it asks again, until the chain's events say that the gate has its result.
+//! Members have their turns in an order that follows from the gate. A member whose turn it is asks whether the contract would take
+//! the registration, behind the transactions that wait in the pool. So nothing is paid for a registration of a gate that has its
+//! result, or with votes of an epoch that is over. The first in the order asks only whether the gate has its result, which takes
+//! the chain less time, unless the membership changed a moment ago. After another turn each asks again, until the chain's events
+//! say that the gate has its result.
 //!
 //! The state machine says when the turn has come (`Effect::Submit`); an `Errand` makes one attempt in a task of its
 //! own, and how it [`Ended`] comes back through the inbox. Each attempt has a purpose, a digest, under which the
@@ -37,7 +38,9 @@ impl Core {
             submitter: Arc::clone(&self.parts.submitter),
             chain: self.parts.chain.clone(),
             gate: computation.gate,
-            is_first: attempts.begun == 1 && order.first() == Some(&self.me),
+            is_expected: attempts.begun == 1
+                && order.first() == Some(&self.me)
+                && !self.reading.is_recent(),
             turn: self.parts.turn,
             account,
             needed,
@@ -129,8 +132,8 @@ struct Errand {
     submitter: Arc<Submitter>,
     chain: Chain,
     gate: Address,
-    /// Nobody else has had a turn.
-    is_first: bool,
+    /// Nobody else has had a turn, and the membership has not changed lately.
+    is_expected: bool,
     /// How long each member has for its try.
     turn: Duration,
     /// This member's account, if it could not pay when it was looked at last: then it is looked at first.
@@ -159,11 +162,8 @@ impl Errand {
         if let Some(unpaid) = self.unpaid().await {
             return unpaid;
         }
-        match self.is_accepted().await {
-            Ok(()) => {}
-            Err(ChainError::Reverted { reason }) => return self.refused(reason).await,
-            // Sending without knowing would often pay for a transaction that reverts.
-            Err(error) => return Ended::Failed(with_causes(&error)),
+        if let Some(ended) = self.foreseen().await {
+            return ended;
         }
         match self.send().await {
             Ok(Submitted::Mined { .. }) => Ended::Mined,
@@ -206,17 +206,30 @@ impl Errand {
         }
     }
 
+    /// How it ends without a transaction, if it does. Sending without knowing would often pay for one that reverts.
+    async fn foreseen(&self) -> Option<Ended> {
+        if self.is_expected {
+            return match self.chain.is_resolved(self.gate).await {
+                Ok(true) => Some(Ended::Foreseen),
+                Ok(false) => None,
+                Err(error) => Some(Ended::Failed(with_causes(&error))),
+            };
+        }
+        match self.is_accepted().await {
+            Ok(()) => None,
+            Err(ChainError::Reverted { reason }) => Some(self.refused(reason).await),
+            Err(error) => Some(Ended::Failed(with_causes(&error))),
+        }
+    }
+
     /// Whether the contract would take it now, behind what is in the pool. If the endpoint does not show its pool, only the
     /// chain head counts.
     async fn is_accepted(&self) -> Result<(), ChainError> {
-        if !self.is_first {
-            match self.chain.accepts(self.me, &self.call, true).await {
-                Ok(()) => return Ok(()),
-                Err(error @ ChainError::Reverted { .. }) => return Err(error),
-                Err(_) => {}
-            }
+        match self.chain.accepts(self.me, &self.call, true).await {
+            Ok(()) => Ok(()),
+            Err(error @ ChainError::Reverted { .. }) => Err(error),
+            Err(_) => self.chain.accepts(self.me, &self.call, false).await,
         }
-        self.chain.accepts(self.me, &self.call, false).await
     }
 
     /// The contract would not take it: because the gate has its result, at the head or by a transaction in the pool, or
