@@ -326,10 +326,9 @@ async fn a_check_says_ahead_which_blocks_it_will_ask_for() {
     // Nobody fetches what is not paid for.
     let checker = FileChecker::new(memory.clone());
     assert_eq!(checker.check(root.cid, 100).await.unwrap(), None);
-    let expected = memory.expected.lock().unwrap();
+    let expected = std::mem::take(&mut *memory.expected.lock().unwrap());
     let told: usize = expected.iter().map(Vec::len).sum();
     assert!(0 < told && told <= 100, "{told}");
-    drop(expected);
     // Large ones are told of a few at a time.
     let memory = Memory::default();
     let large: Vec<Linked> = (0..100)
