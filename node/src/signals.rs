@@ -20,13 +20,15 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub fn new() -> Result<Self, ExitError> {
-        interrupted::handled();
         let on = |kind| signal(kind).context(ExitStatus::Internal, "cannot listen for signals");
-        Ok(Self {
+        let signals = Self {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
             hangup: on(SignalKind::hangup())?,
-        })
+        };
+        // After that, so that no signal in between is heard by nobody.
+        interrupted::handled();
+        Ok(signals)
     }
 
     /// Waits for the next of them.

@@ -13,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use cid::Cid;
 use futures::{stream, Stream, StreamExt, TryStreamExt};
-use rings_api::{Client, ClientError};
+use rings_api::{views::Added, Client, ClientError};
 use rings_store::Imported;
 use std::{
     fs::{self, File},
@@ -21,10 +21,16 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::{io::AsyncRead, task::spawn_blocking};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+/// The status of HTTP of a member that takes no more uploads at this moment (RFC 9110, 15.6.4).
+const BUSY: u16 = 503;
+/// How long a member that is busy is asked again, and the pause between.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 /// Uploads of at least this many bytes show a progress bar.
@@ -108,7 +114,8 @@ impl Content {
         self.imported.cid
     }
 
-    /// Puts it into the store of a member, for good or for `seconds`, and compares the CID that comes back.
+    /// Puts it into the store of a member, for good or for `seconds`, and compares the CID that comes back. A member that takes
+    /// no more uploads at this moment is asked again for a while.
     ///
     /// # Errors
     /// When the member does not take it, or names it otherwise.
@@ -118,21 +125,22 @@ impl Content {
         seconds: Option<u64>,
         out: Out,
     ) -> Result<(), ExitError> {
-        let step = self.bar(out);
-        let reader = self.body.reader(&self.name).await?;
-        let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
-            step.iter()
-                .for_each(|step| step.advance(piece.len() as u64))
-        });
-        let added = client
-            .add_for(pieces, seconds)
-            .await
-            .map_err(|error| match error {
-                ClientError::Input(error) => {
-                    ExitError::usage(format!("cannot read {}", self.name)).because(error)
+        let step = self.bar(out).map(Arc::new);
+        let began = Instant::now();
+        let added = loop {
+            match self.send_to(client, seconds, step.as_ref()).await {
+                Err(ClientError::Refused { status, .. })
+                    if status.as_u16() == BUSY && began.elapsed() < BUSY_PATIENCE =>
+                {
+                    tokio::time::sleep(BUSY_PAUSE).await;
                 }
-                error => error.into(),
-            })?;
+                Err(ClientError::Input(error)) => {
+                    let what = format!("cannot read {}", self.name);
+                    return Err(ExitError::usage(what).because(error));
+                }
+                sent => break sent?,
+            }
+        };
         if added.cid == self.cid() {
             return Ok(());
         }
@@ -141,6 +149,21 @@ impl Content {
             "the member at {} names {name} {theirs}, and it was {ours} when it was read; was it changed meanwhile?",
             client.url()
         )))
+    }
+
+    async fn send_to(
+        &self,
+        client: &Client,
+        seconds: Option<u64>,
+        step: Option<&Arc<Step>>,
+    ) -> Result<Added, ClientError> {
+        let reader = self.body.open().await.map_err(ClientError::Input)?;
+        let step = step.cloned();
+        let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
+            step.iter()
+                .for_each(|step| step.advance(piece.len() as u64))
+        });
+        client.add_for(pieces, seconds).await
     }
 
     /// Its bytes, in pieces.
@@ -223,19 +246,17 @@ pub fn check_place(path: &Path) -> io::Result<()> {
 }
 
 impl Body {
+    async fn open(&self) -> io::Result<Reader> {
+        Ok(match self {
+            Self::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+            Self::Path(path) => Box::new(tokio::fs::File::open(path).await?),
+            Self::Spooled(file) => Box::new(from_start(file.clone())),
+        })
+    }
+
     async fn reader(&self, name: &str) -> Result<Reader, ExitError> {
-        let opened: io::Result<Reader> = match self {
-            Self::Memory(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-            Self::Path(path) => match tokio::fs::File::open(path).await {
-                Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(error),
-            },
-            Self::Spooled(file) => Ok(Box::new(from_start(file.clone()))),
-        };
-        opened.context(
-            ExitStatus::Usage,
-            format!("cannot read {name}; check the path"),
-        )
+        let what = format!("cannot read {name}; check the path");
+        self.open().await.context(ExitStatus::Usage, what)
     }
 }
 

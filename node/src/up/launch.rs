@@ -33,6 +33,16 @@ use tokio::process::{Child, Command};
 
 /// Time for all members to be ready.
 const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How often members are started that ran when they were looked for, and have ended since.
+const STARTS: usize = 5;
+
+/// Why members are not ready.
+enum NotReady {
+    /// One that ran, and that this command did not start, has ended: it was on its way down when it was looked for.
+    Ended,
+    /// What is to be said.
+    Fault(ExitError),
+}
 
 impl LocalRing {
     /// Starts the members that are down, writes `ring.json`, and waits until all are ready.
@@ -41,12 +51,30 @@ impl LocalRing {
         file: &mut RingFile,
         ports: &mut Ports,
     ) -> Result<(), ExitError> {
-        let program =
-            env::current_exe().context(ExitStatus::Internal, "cannot find this program")?;
         let step = self.out.step(format_args!(
             "starting {}",
             count(file.members.len(), "member")
         ));
+        for _ in 0..STARTS {
+            self.start_missing(file, ports)?;
+            match self.wait_ready(file).await {
+                Ok(()) => {
+                    drop(step);
+                    return Ok(());
+                }
+                Err(NotReady::Ended) => {}
+                Err(NotReady::Fault(error)) => return Err(error),
+            }
+        }
+        Err(ExitError::unavailable(
+            "members end again and again while they are started; does another command end them?",
+        ))
+    }
+
+    /// Starts the members that are down, and writes `ring.json`.
+    fn start_missing(&mut self, file: &mut RingFile, ports: &mut Ports) -> Result<(), ExitError> {
+        let program =
+            env::current_exe().context(ExitStatus::Internal, "cannot find this program")?;
         let own_url = own_chain_url(file);
         for index in 0..file.members.len() {
             let dir = self.dir.member(index);
@@ -67,16 +95,13 @@ impl LocalRing {
             file.members[index].pid = pid;
         }
         file.chain_pid = anvil::running(&self.dir);
-        self.dir.write(file)?;
-        self.wait_ready(file).await?;
-        drop(step);
-        Ok(())
+        self.dir.write(file)
     }
 
     /// Waits for all members at the same time, because each needs the others to be connected.
-    async fn wait_ready(&mut self, file: &RingFile) -> Result<(), ExitError> {
+    async fn wait_ready(&mut self, file: &RingFile) -> Result<(), NotReady> {
         let deadline = Instant::now() + READY_LIMIT;
-        let clients = self.dir.clients(file)?;
+        let clients = self.dir.clients(file).map_err(NotReady::Fault)?;
         let others = clients.len() - 1;
         let mut children: Vec<Option<&mut Child>> = clients.iter().map(|_| None).collect();
         for launched in &mut self.children {
@@ -136,7 +161,7 @@ async fn ready(
     mut child: Option<&mut Child>,
     others: usize,
     deadline: Instant,
-) -> Result<(), ExitError> {
+) -> Result<(), NotReady> {
     let mut pauses = Pauses::new(LONGEST_PAUSE);
     loop {
         let state = match client.status().await {
@@ -154,6 +179,9 @@ async fn ready(
                 format!("member {index} ended at once ({status})"),
             ));
         }
+        if child.is_none() && process::holder(&dir.lock()).is_none() {
+            return Err(NotReady::Ended);
+        }
         if Instant::now() > deadline {
             let seconds = READY_LIMIT.as_secs();
             let what = format!("member {index} is not ready after {seconds} s: it {state}");
@@ -163,8 +191,9 @@ async fn ready(
     }
 }
 
-fn fault(dir: &MemberDir, what: String) -> ExitError {
+fn fault(dir: &MemberDir, what: String) -> NotReady {
     let log = dir.log();
     let said = log_end(&log);
-    ExitError::unavailable(format!("{what}: {said}; see {}", log.display()))
+    let error = ExitError::unavailable(format!("{what}: {said}; see {}", log.display()));
+    NotReady::Fault(error)
 }
