@@ -11,6 +11,7 @@
 use super::{
     openrpc,
     params::RequestParams,
+    reply::TOO_MANY,
     token::Token,
     views::{Added, GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
 };
@@ -154,6 +155,14 @@ struct RpcError {
     message: String,
     #[serde(default)]
     data: Value,
+}
+
+impl ClientError {
+    /// Whether the member refused only because it does much of the same at this moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status, line, .. }
+            if *status == StatusCode::SERVICE_UNAVAILABLE && line.starts_with(TOO_MANY))
+    }
 }
 
 impl Client {

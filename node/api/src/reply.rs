@@ -8,6 +8,9 @@ use futures::StreamExt;
 use http::{header, HeaderName, HeaderValue, StatusCode};
 use std::time::Duration;
 
+/// How the line begins with which a member refuses because it does much of the same already.
+pub(crate) const TOO_MANY: &str = "too many";
+
 /// Bytes of an unwanted body that are read and thrown away, so that its sender can read the answer.
 const DISCARD_BYTES: usize = 1 << 20;
 /// Time for reading them.
@@ -41,7 +44,7 @@ impl Refusal {
 
     /// All places for `what` are taken.
     pub(super) fn busy(what: &str) -> Self {
-        let line = format!("too many {what} at this moment; try again in a second");
+        let line = format!("{TOO_MANY} {what} at this moment; try again in a second");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, line).with(header::RETRY_AFTER, "1")
     }
 

@@ -26,8 +26,6 @@ use std::{
 use tokio::{io::AsyncRead, task::spawn_blocking};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-/// The status of HTTP of a member that takes no more uploads at this moment (RFC 9110, 15.6.4).
-const BUSY: u16 = 503;
 /// How long a member that is busy is asked again, and the pause between.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
@@ -129,9 +127,7 @@ impl Content {
         let began = Instant::now();
         let added = loop {
             match self.send_to(client, seconds, step.as_ref()).await {
-                Err(ClientError::Refused { status, .. })
-                    if status.as_u16() == BUSY && began.elapsed() < BUSY_PATIENCE =>
-                {
+                Err(error) if error.is_busy() && began.elapsed() < BUSY_PATIENCE => {
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
                 Err(ClientError::Input(error)) => {
