@@ -32,7 +32,7 @@ pub const CHECK_AHEAD_BLOCKS: usize = 8;
 
 /// Most blocks of which a check says ahead that it will ask for them. They go from the source's origin into the source, and not
 /// into memory, so they may be many: small blocks are fetched and written together.
-const EXPECTED_BLOCKS: usize = 1024;
+const EXPECTED_BLOCKS: usize = 256;
 
 /// Most bytes that a check asks for at once, unless a single block has more, or blocks have more than their parent states.
 const CHECK_AHEAD_BYTES: usize = 4 * 1024 * 1024;

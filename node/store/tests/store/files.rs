@@ -319,9 +319,13 @@ async fn a_check_says_ahead_which_blocks_it_will_ask_for() {
     let root = memory.add_node(&twice);
     check_file(&*memory, root.cid).await.unwrap();
     let expected = std::mem::take(&mut *memory.expected.lock().unwrap());
-    assert_eq!(expected.len(), 1, "small blocks are told of together");
+    assert!(expected.len() <= 4, "small blocks are told of together");
     let different: HashSet<_> = expected.iter().flatten().collect();
-    assert_eq!(different.len(), expected[0].len(), "each once");
+    assert_eq!(
+        different.len(),
+        expected.iter().map(Vec::len).sum::<usize>(),
+        "each once"
+    );
     assert!(different.len() > 900, "{}", different.len());
     // Nobody fetches what is not paid for.
     let checker = FileChecker::new(memory.clone());
