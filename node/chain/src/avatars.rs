@@ -11,7 +11,7 @@
 
 use crate::{
     abi::{engine, ring},
-    chain::{At, Chain},
+    chain::{message_of, At, Chain},
     convert::{address, count, digest, h160},
     error::ChainError,
     fetch::search,
@@ -19,9 +19,8 @@ use crate::{
     receipt::{Receipt, Transaction},
     types::{BlockRef, Call},
 };
-use ethers_core::types::{Bytes, H160, U256};
+use ethers_core::types::{H160, U256};
 use rings_protocol::{flush::CompoundAction, Address, Digest};
-use serde_json::{json, Value};
 use std::collections::BTreeSet;
 
 /// Client rings that are read at once.
@@ -180,7 +179,8 @@ impl Chain {
     /// # Errors
     /// [`ChainError::Reverted`] with the contract's reason; others when the chain cannot be asked.
     pub async fn simulate(&self, from: Address, call: &Call) -> Result<u64, ChainError> {
-        self.estimate(message(from, call)).await
+        self.estimate(message_of(from, call.to, &call.data, call.value))
+            .await
     }
 
     /// Whether a call would be accepted now, if `from` sent it: behind the transactions in the endpoint's pool, if `in_pool`.
@@ -197,7 +197,9 @@ impl Chain {
             true => At::Pending,
             false => At::Latest,
         };
-        self.call_contract(message(from, call), at).await.map(drop)
+        self.call_contract(message_of(from, call.to, &call.data, call.value), at)
+            .await
+            .map(drop)
     }
 
     /// The action that took the nonce of `action`, looked for from block `since` on; `None` while none is found.
@@ -237,16 +239,4 @@ impl Chain {
             fee: fee.min(u128::MAX.into()).as_u128(),
         }))
     }
-}
-/// A call as `eth_call` and `eth_estimateGas` want it.
-fn message(from: Address, call: &Call) -> Value {
-    let mut message = json!({
-        "from": h160(from),
-        "data": Bytes::from(call.data.clone()),
-        "value": U256::from(call.value),
-    });
-    if let Some(to) = call.to {
-        message["to"] = json!(h160(to));
-    }
-    message
 }

@@ -74,6 +74,19 @@ impl At {
     }
 }
 
+/// A message as `eth_call` and `eth_estimateGas` want it.
+pub(crate) fn message_of(from: Address, to: Option<Address>, data: &[u8], value: u128) -> Value {
+    let mut message = json!({
+        "from": h160(from),
+        "data": Bytes::from(data.to_vec()),
+        "value": U256::from(value),
+    });
+    if let Some(to) = to {
+        message["to"] = json!(h160(to));
+    }
+    message
+}
+
 impl Chain {
     /// Connects and reads the chain id, which must stay the same from then on.
     ///

@@ -123,10 +123,9 @@ impl Content {
         seconds: Option<u64>,
         out: Out,
     ) -> Result<(), ExitError> {
-        let step = self.bar(out).map(Arc::new);
         let began = Instant::now();
         let added = loop {
-            match self.send_to(client, seconds, step.as_ref()).await {
+            match self.send_to(client, seconds, out).await {
                 Err(error) if error.is_busy() && began.elapsed() < BUSY_PATIENCE => {
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
@@ -151,10 +150,10 @@ impl Content {
         &self,
         client: &Client,
         seconds: Option<u64>,
-        step: Option<&Arc<Step>>,
+        out: Out,
     ) -> Result<Added, ClientError> {
         let reader = self.body.open().await.map_err(ClientError::Input)?;
-        let step = step.cloned();
+        let step = self.bar(out);
         let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
             step.iter()
                 .for_each(|step| step.advance(piece.len() as u64))

@@ -31,10 +31,7 @@ pub struct Sent {
     pub by: Address,
     /// The number of its block, as the chain writes it.
     pub block: String,
-    /// What the chain says to the same call on the state behind that block; nothing if it takes it there.
-    pub refused: Option<Value>,
-    /// Whether the gate had its result behind that block.
-    pub resolved: bool,
+    transaction: Value,
 }
 
 /// All of it. What stands first goes first.
@@ -373,20 +370,11 @@ impl Stage {
             // The first parameter is the gate: the last 20 bytes of a word.
             let gate = format!("0x{}", &params[24..64]).parse().unwrap();
             let block = text(&receipt, "blockNumber");
-            let call = json!({
-                "from": transaction["from"], "to": transaction["to"], "data": transaction["input"],
-            });
-            let is_resolved = hex::encode(super::call_data("isResolved()", &[]));
-            let resolved = json!({ "to": gate, "data": format!("0x{is_resolved}") });
-            // Where there is no gate, nothing comes back.
-            let resolved = eth.ask("eth_call", &json!([resolved, block]));
             let sent = Sent {
                 gate,
                 by: text(&transaction, "from").parse().unwrap(),
-                refused: eth.ask("eth_call", &json!([call, block])).err(),
-                resolved: resolved
-                    .is_ok_and(|word| word.as_str().is_some_and(|word| word.ends_with('1'))),
                 block,
+                transaction,
             };
             match receipt["status"] == "0x1" {
                 true => good.push(sent),
@@ -394,6 +382,20 @@ impl Stage {
             }
         }
         (good, reverted)
+    }
+
+    /// What the chain says to the call of a transaction on the state behind its block, if it does not take it there, and whether the
+    /// gate had its result then.
+    pub fn refusal(&self, sent: &Sent) -> (Option<Value>, bool) {
+        let (eth, of) = (self.eth(), &sent.transaction);
+        let call = json!({ "from": of["from"], "to": of["to"], "data": of["input"] });
+        let is_resolved = hex::encode(super::call_data("isResolved()", &[]));
+        let resolved = json!({ "to": sent.gate, "data": format!("0x{is_resolved}") });
+        // Where there is no gate, nothing comes back.
+        let resolved = eth.ask("eth_call", &json!([resolved, sent.block]));
+        let is_one = |word: Value| word.as_str().is_some_and(|word| word.ends_with('1'));
+        let refused = eth.ask("eth_call", &json!([call, sent.block])).err();
+        (refused, resolved.is_ok_and(is_one))
     }
 
     /// Processes of the members.

@@ -11,7 +11,7 @@ use super::{
 };
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use jsonrpsee::{
     core::{http_helpers::HttpError, BoxError},
     http_client::{transport::Error as TransportError, HttpBody, HttpRequest, HttpResponse},
@@ -100,7 +100,7 @@ async fn without_null_error(response: HttpResponse) -> Result<HttpResponse, Tran
     let bytes = plain(&bytes).map_or(bytes, Bytes::from);
     Ok(HttpResponse::from_parts(
         parts,
-        HttpBody::from(bytes.to_vec()),
+        HttpBody::new(Full::new(bytes)),
     ))
 }
 

@@ -6,26 +6,17 @@
 
 use super::record::{Message, Outcome};
 use crate::{
-    chain::{At, Chain},
-    convert::{count, h160, h256},
+    chain::{message_of, At, Chain},
+    convert::{count, h256},
     error::ChainError,
     receipt::Receipt,
 };
-use ethers_core::types::{Bytes, U256};
 use rings_protocol::{Address, Digest};
-use serde_json::{json, Value};
+use serde_json::Value;
 
 /// A message as `eth_call` and `eth_estimateGas` want it.
 pub(super) fn request(from: Address, message: &Message) -> Value {
-    let mut request = json!({
-        "from": h160(from),
-        "data": Bytes::from(message.data.clone()),
-        "value": U256::from(message.value),
-    });
-    if let Some(to) = message.to {
-        request["to"] = json!(h160(to));
-    }
-    request
+    message_of(from, message.to, &message.data, message.value)
 }
 
 /// Looks for any of the transactions signed for one nonce, the newest first.

@@ -219,8 +219,9 @@ impl Driver {
 
     /// Runs that do nothing but wait need no room in memory.
     fn park(&mut self) -> Result<(), ProcessError> {
-        for key in self.runs.take_idle() {
-            tokio::task::block_in_place(|| self.shared.state.park(key))?;
+        let idle = self.runs.take_idle();
+        if !idle.is_empty() {
+            tokio::task::block_in_place(|| self.shared.state.park(&idle))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 use cid::Cid;
 use rings_process::{
-    document::cid_of,
+    document::{cid_of, Document},
     event::Event,
     plan::{Plan, StepKind, WaitStep},
     wait::{self, expired},
@@ -74,7 +74,6 @@ impl Processes {
             until: now.saturating_add(wait.within),
             since: run.since,
         };
-        use rings_process::document::Document;
         self.keep(&[waiting.execution.to_bytes()?]).await?;
         let begun =
             tokio::task::block_in_place(|| self.state.begin_wait(&look.execution, &waiting))?;
@@ -123,7 +122,6 @@ impl Processes {
 
     /// Chooses an event for the executions that wait for it, or for that one.
     async fn choose_event(&self, opening: &Opening, only: Option<Cid>) -> Result<(), ProcessError> {
-        use rings_process::document::Document;
         let (source, _) = opening.key;
         let event = Event::from_bytes(&opening.event)?;
         let quorum = self.state.awaited(source)?.unwrap_or_default().quorum;
@@ -167,8 +165,7 @@ impl Processes {
             if !choices.is_empty() {
                 self.state.chosen(choices)?;
             }
-            let mut chosen = chosen.iter();
-            chosen.try_for_each(|(name, waiting)| self.state.wait_chosen(*name, waiting))
+            self.state.waits_chosen(chosen)
         })?;
         Ok(())
     }

@@ -328,7 +328,11 @@ impl Mix {
         for late in &reverted {
             let first = registered.iter().find(|sent| sent.gate == late.gate);
             let by_then = first.map(|first| (&first.by, &first.block));
-            println!("reverted: {late:?}; registered by and in: {by_then:?}");
+            let (refused, resolved) = self.stage.refusal(late);
+            println!(
+                "reverted: {} by {} in {}, resolved {resolved}: {refused:?}; registered by and in: {by_then:?}",
+                late.gate, late.by, late.block
+            );
         }
         let distinct: BTreeSet<_> = registered.iter().map(|sent| sent.gate).collect();
         assert_eq!(

@@ -144,15 +144,19 @@ impl ProcessState {
         })
     }
 
-    /// A run only waits.
+    /// These runs only wait.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn park(&self, key: RunKey) -> Result<(), StateError> {
-        let key = (key.0 .0, key.1 .0);
+    pub fn park(&self, keys: &[RunKey]) -> Result<(), StateError> {
         self.database.write(|transaction| {
-            transaction.open_table(OPEN)?.remove(key)?;
-            transaction.open_table(PARKED)?.insert(key, ())?;
+            let mut open = transaction.open_table(OPEN)?;
+            let mut parked = transaction.open_table(PARKED)?;
+            for (installation, event) in keys {
+                let key = (installation.0, event.0);
+                open.remove(key)?;
+                parked.insert(key, ())?;
+            }
             Ok(())
         })
     }
@@ -179,9 +183,12 @@ impl ProcessState {
             let mut found = Vec::new();
             let table = transaction.open_table(WAITS)?;
             for entry in table.range::<Word>(..)? {
+                if found.len() >= limit {
+                    break;
+                }
                 let (name, waiting) = entry?;
                 let waiting: Waiting = decode(waiting.value())?;
-                if found.len() < limit && event.is_none_or(|event| event == waiting.event) {
+                if event.is_none_or(|event| event == waiting.event) {
                     found.push((Digest(name.value()), waiting));
                 }
             }
@@ -214,8 +221,11 @@ impl ProcessState {
             for entry in transaction.open_table(SOURCES)?.range::<Word>(..)? {
                 let source = entry?.0.value();
                 for entry in open.range((source, FIRST)..=(source, LAST))? {
+                    if found.len() >= limit {
+                        return Ok(found);
+                    }
                     let (source, event) = entry?.0.value();
-                    if let Some(bytes) = events.get(event)?.filter(|_| found.len() < limit) {
+                    if let Some(bytes) = events.get(event)? {
                         found.push(Opening {
                             key: (Digest(source), Digest(event)),
                             event: bytes.value().to_vec(),
@@ -269,14 +279,19 @@ impl ProcessState {
             .read(|transaction| Ok(!transaction.open_table(WAIT_TIMES)?.is_empty()?))
     }
 
-    /// This member has said what it would choose for an execution that waits.
+    /// This member has said what it would choose for these executions that wait.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn wait_chosen(&self, name: Digest, waiting: &Waiting) -> Result<(), StateError> {
+    pub fn waits_chosen(&self, chosen: &[(Digest, Waiting)]) -> Result<(), StateError> {
+        if chosen.is_empty() {
+            return Ok(());
+        }
         self.database.write(|transaction| {
             let mut times = transaction.open_table(WAIT_TIMES)?;
-            times.remove((waiting.until, name.0))?;
+            for (name, waiting) in chosen {
+                times.remove((waiting.until, name.0))?;
+            }
             Ok(())
         })
     }

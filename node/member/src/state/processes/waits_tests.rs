@@ -139,7 +139,7 @@ fn a_run_that_waits_is_parked_and_open_again_when_that_has_ended() {
     let (id, waits) = waiting(1, 0);
     begin(&state, &(id, waits.clone()));
     assert!(state.add_waiters(&id, &[run]).unwrap());
-    state.park(run).unwrap();
+    state.park(&[run]).unwrap();
     assert_eq!(state.run_counts(INSTALLED).unwrap(), (1, 1));
     drop(state);
 
@@ -149,7 +149,7 @@ fn a_run_that_waits_is_parked_and_open_again_when_that_has_ended() {
     assert_eq!(state.wait_of_slot(wait::slot(&id)).unwrap(), Some(name));
     assert!(state.overdue(UNTIL - 1, 10).unwrap().is_empty());
     assert_eq!(state.overdue(UNTIL, 10).unwrap(), [name]);
-    state.wait_chosen(name, &waits).unwrap();
+    state.waits_chosen(&[(name, waits.clone())]).unwrap();
     assert!(state.overdue(UNTIL, 10).unwrap().is_empty());
     let runs = state.end_wait(&id, &waits, &ended(&waits, Stage::Expired));
     assert_eq!(runs.unwrap(), [run]);
