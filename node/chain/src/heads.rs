@@ -99,6 +99,27 @@ impl Heads {
         }
     }
 
+    /// The head now, for a reader that failed with the one before. The answer may come from a machine that is behind, and
+    /// be an older head: then the one before is still given by [`Heads::next`].
+    pub(crate) async fn again(&mut self) -> Result<Header, ChainError> {
+        let header = self.chain.latest().await?;
+        match &mut self.source {
+            Source::Pushed(receiver) => {
+                let pushed = receiver
+                    .borrow()
+                    .as_ref()
+                    .and_then(|newest| newest.clone().ok());
+                if pushed.is_some_and(|pushed| pushed.height() > header.height()) {
+                    receiver.mark_changed();
+                    // Or the chain is shorter now, and nothing was pushed.
+                    self.chain.hint();
+                }
+            }
+            Source::Polled(polling) => polling.last = Some(header.hash),
+        }
+        Ok(header)
+    }
+
     /// Waits for a head that this reader has not had. May be dropped and called again.
     ///
     /// # Errors

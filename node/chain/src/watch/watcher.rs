@@ -129,7 +129,7 @@ impl Watcher {
                 Err(stop) => {
                     self.tell_trouble(stop);
                     backoff.wait().await;
-                    self.chain.latest().await
+                    heads.again().await
                 }
                 Ok(()) => {
                     backoff.reset();
@@ -199,7 +199,7 @@ impl Watcher {
                 }
                 () = sleep_until(look) => match self.look_again().await {
                     Ok(false) => {}
-                    Ok(true) => return Ok(self.chain.latest().await),
+                    Ok(true) => return Ok(heads.again().await),
                     Err(Stop::Failed(error)) => return Ok(Err(error)),
                     Err(stop) => return Err(stop),
                 },

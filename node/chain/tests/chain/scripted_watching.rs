@@ -180,6 +180,29 @@ async fn a_machine_that_is_behind_loses_no_events() {
 }
 
 #[tokio::test]
+async fn a_head_that_could_not_be_read_is_read_later_though_the_next_answer_is_an_older_head() {
+    let fake = Fake::start(20).await;
+    for url in [fake.http(), fake.ws()] {
+        let (mut updates, _) = follow(&url, config()).await;
+        let height = fake.state().height();
+        reach(&mut updates, height).await;
+        {
+            // The head comes from one machine, and a machine that lacks it is asked for its events and for the head.
+            let mut state = fake.state();
+            (state.lag, state.is_asked_for_head) = (1, true);
+            state.refused = 0;
+            state.push(0);
+            enter(&mut state, 1);
+        }
+        // No other block comes.
+        let seen = reach(&mut updates, height + 1).await;
+        assert_eq!(events(&seen), 1, "{url}");
+        let state = fake.state();
+        assert!(state.refused > 0 && !state.is_asked_for_head, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_range_kept_back_is_found_by_a_second_look() {
     let fake = Fake::start(20).await;
     for member in 0..40 {
