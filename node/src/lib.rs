@@ -35,6 +35,7 @@ mod files;
 mod foretold;
 mod gate_text;
 mod gates;
+mod heap;
 mod input;
 mod interrupted;
 mod join;
@@ -123,7 +124,10 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Exit
     match command {
         Command::Worker | Command::Connector { .. } => Ok(()),
         Command::Guard(args) => wait(runtime()?, up::watch(args, out)),
-        Command::Node(args) => wait(node_runtime()?, node::run(args, faults)),
+        Command::Node(args) => {
+            let heap = heap::settle();
+            wait(node_runtime()?, node::run(args, faults, heap))
+        }
         Command::Up(args) => wait(runtime()?, up::up(args, out)),
         Command::Bench(args) => wait(runtime()?, bench::bench(args, out)),
         Command::Down(args) => wait(runtime()?, up::down(args, out)),

@@ -8,7 +8,7 @@ use rings_member::{
     config::{meant, LogConfig, LogFormat, LogLevel, NodeConfig},
     Faults,
 };
-use std::env;
+use std::{env, io};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -17,15 +17,18 @@ const FILTER_VARIABLE: &str = "RUST_LOG";
 /// The words in it that are levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Runs a member until it is asked to end.
+/// Runs a member until it is asked to end. `heap` says whether the heap has its settings.
 ///
 /// # Errors
 /// When the configuration is wrong, or the member cannot run.
-pub async fn run(args: NodeArgs, faults: Faults) -> Result<(), ExitError> {
+pub async fn run(args: NodeArgs, faults: Faults, heap: io::Result<()>) -> Result<(), ExitError> {
     let config = NodeConfig::load(&args.config)?;
     let LogConfig { format, level } = config.log;
     let directives = env::var(FILTER_VARIABLE).ok();
     log_to_stderr(format, filter(directives, args.log_level.unwrap_or(level))?);
+    if let Err(error) = heap {
+        tracing::warn!(%error, "the heap keeps its usual settings, and more memory");
+    }
     let ended = follow(config, faults).await;
     match (ended, format) {
         (Err(failure), LogFormat::Json) => Err(in_json(failure)),

@@ -365,6 +365,17 @@ impl Ring {
         Client::new(&url, Token::read(&self.dir().join("token")).ok()).unwrap()
     }
 
+    /// What `/metrics` of a member answers; `None` when nobody answers there.
+    pub fn metrics(&self, index: usize) -> Option<String> {
+        let json = self.json();
+        let url = format!("{}/metrics", json.text(&format!("/members/{index}/rpcUrl")));
+        block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let answer = client.get(url).send().await.ok()?;
+            Some(answer.text().await.unwrap())
+        })
+    }
+
     /// `rings_getGate` of a member.
     pub fn gate(&self, index: usize, gate: Address) -> GateView {
         block_on(self.client(index).gate(gate)).unwrap()

@@ -5,7 +5,7 @@ use ethers_core::{
     abi::RawLog,
     types::{Bytes, H160, H256, U256, U64},
 };
-use serde::{Deserialize, Deserializer};
+use serde::{de::Error, Deserialize, Deserializer};
 use serde_json::Value;
 
 /// An event that is not decoded yet. (The Ethereum API calls it a log; here a log is a member's.)
@@ -25,8 +25,10 @@ pub(crate) struct RawEvent {
     pub transaction_hash: Option<H256>,
     #[serde(default)]
     pub log_index: Option<U256>,
-    #[serde(default)]
-    pub removed: Option<bool>,
+    /// Only a subscription may tell of an event that is on the chain no more, and none is used here. In an answer about the chain
+    /// it is malformed.
+    #[serde(default, rename = "removed", deserialize_with = "not_removed")]
+    pub _removed: (),
     /// The time of the block, where the endpoint gives it.
     #[serde(default, deserialize_with = "number_or_nothing")]
     pub block_timestamp: Option<U256>,
@@ -42,11 +44,8 @@ pub(crate) struct EventPlace {
 }
 
 impl RawEvent {
-    /// Its place in the chain; `None` when it is in no block, or in one that was reorganised away.
+    /// Its place in the chain; `None` when it is in no block.
     pub(crate) fn place(&self) -> Option<EventPlace> {
-        if self.removed == Some(true) {
-            return None;
-        }
         Some(EventPlace {
             number: self.block_number?.as_u64(),
             log_index: u64::try_from(self.log_index?).ok()?,
@@ -65,6 +64,13 @@ impl RawEvent {
             data: self.data.to_vec(),
         };
         E::decode_log(&raw).ok()
+    }
+}
+
+fn not_removed<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
+    match Option::<bool>::deserialize(from)? {
+        Some(true) => Err(D::Error::custom("an event that was removed from the chain")),
+        _ => Ok(()),
     }
 }
 
@@ -96,5 +102,18 @@ mod tests {
             assert_eq!(event(other).block_timestamp, None);
         }
         assert_eq!(event(json!(null)).place().unwrap().number, 5);
+    }
+
+    #[test]
+    fn an_event_that_was_removed_is_no_answer() {
+        let event = |removed: Value| {
+            let event = json!({
+                "address": "0x0101010101010101010101010101010101010101", "removed": removed,
+            });
+            serde_json::from_value::<RawEvent>(event)
+        };
+        assert!(event(json!(false)).is_ok() && event(json!(null)).is_ok());
+        let error = event(json!(true)).unwrap_err();
+        assert!(error.to_string().contains("removed from the chain"));
     }
 }

@@ -14,6 +14,8 @@ pub const MAX_FUNCTION_LOCALS: u32 = 20_000;
 /// Deepest nesting of `if` and `loop` in one function: the compiler's time grows with its square. Plain blocks are not
 /// counted, because compilers make thousands of them for one `switch`.
 pub const MAX_NESTING: usize = 1_000;
+/// Deepest nesting of `loop` in one function: the compiler goes through all loops again for each jump back to one of them.
+pub const MAX_NESTED_LOOPS: u64 = 200;
 /// Most operators of one function.
 pub const MAX_FUNCTION_OPERATORS: u64 = 200_000;
 /// Most values that the calls, blocks and jumps of one function take and give, all added up: the compiler keeps each.

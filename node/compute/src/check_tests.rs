@@ -1,8 +1,8 @@
 use super::*;
 use crate::bounds::{
     MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS,
-    MAX_GLOBALS, MAX_IMPORTS, MAX_LABELS, MAX_MOVED_VALUES, MAX_NESTING, MAX_TABLE_ELEMENTS,
-    MAX_TYPES,
+    MAX_GLOBALS, MAX_IMPORTS, MAX_LABELS, MAX_MOVED_VALUES, MAX_NESTED_LOOPS, MAX_NESTING,
+    MAX_TABLE_ELEMENTS, MAX_TYPES,
 };
 
 /// A command with `rest` in it.
@@ -305,8 +305,17 @@ fn nesting_is_bounded_alone_and_with_locals() {
         function(&format!("{before} {open}{close}"))
     };
     let what = "nested ifs and loops";
-    assert_eq!(too_large(&nested("loop ", "", MAX_NESTING + 1)), what);
-    assert_eq!(check_module(&nested("loop ", "", MAX_NESTING)), Ok(()));
+    let ifs = |depth| {
+        let (open, close) = ("(if (i32.const 1) (then ".repeat(depth), "))".repeat(depth));
+        function(&format!("{open} {close}"))
+    };
+    assert_eq!(too_large(&ifs(MAX_NESTING + 1)), what);
+    assert_eq!(check_module(&ifs(MAX_NESTING)), Ok(()));
+    let loops = MAX_NESTED_LOOPS as usize;
+    assert_eq!(too_large(&nested("loop ", "", loops + 1)), "nested loops");
+    assert_eq!(check_module(&nested("loop ", "", loops)), Ok(()));
+    let one_after_another = format!("{}", "(loop)".repeat(2 * loops));
+    assert_eq!(check_module(&function(&one_after_another)), Ok(()));
     assert_eq!(
         check_module(&nested("block ", "", 20 * MAX_NESTING)),
         Ok(())

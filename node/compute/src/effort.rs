@@ -11,6 +11,7 @@
 //! - paths: each jump, each label of a `br_table`, and each end of a block that is reached in more than one way, times
 //!   the assignments that may differ there; and their square;
 //! - the squares of the paths that meet at one place;
+//! - jumps back to loops, and how many loops are open there; `if`s and joins, and how many blocks are open there;
 //! - what is alive at each place where the compiler begins a new block: locals, and operands on the stack;
 //! - what the compiler keeps of the values that blocks take and give (`labels.rs`);
 //! - the values that calls take and give, and operations on tables and memory in bulk (`engine_calls.rs`);
@@ -38,7 +39,7 @@ use wasmparser::{
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 4;
+pub(crate) const EFFORT_RULES: u64 = 5;
 
 /// For a byte of the module, whatever it is.
 const BYTE: u64 = 20;
@@ -68,6 +69,18 @@ const PATH: u64 = 2_000;
 const PATHS_SQUARE: u64 = 720;
 /// For the square of the paths that meet at one place.
 const MEETING_SQUARE: u64 = 50;
+/// For a jump back to a loop.
+const BACK: u64 = 30_000;
+/// For a jump back to a loop, and a loop that is open there.
+const BACK_LOOP: u64 = 750;
+/// For an `if`.
+const IF: u64 = 20_000;
+/// For an `if`, and a block that is open there.
+const IF_OPEN: u64 = 170;
+/// For an end where paths meet.
+const JOIN: u64 = 8_000;
+/// For an end where paths meet, and a block that is open there.
+const JOIN_OPEN: u64 = 25;
 /// For a local at a place.
 const ALIVE_LOCAL: u64 = 400;
 /// For an operand on the stack at a place.
@@ -79,7 +92,9 @@ const LABEL_ENTRY: u64 = 3;
 fn weight(code: u8) -> u64 {
     match code {
         // A loop, which looks at its fuel.
-        0x03 => 40_000,
+        0x03 => 20_000,
+        // A jump under a condition.
+        0x0d => 8_000,
         // A call, and one through a table.
         0x10 => 8_000,
         0x11 => 80_000,
@@ -294,6 +309,10 @@ struct Counted {
     meeting: u64,
     alive_locals: u64,
     alive_operands: u64,
+    /// For jumps, `if`s and joins.
+    control: u64,
+    /// How many loops are open.
+    loops: u64,
     open: Vec<Open>,
     labels: Labels,
     engine_calls: EngineCalls,
@@ -326,6 +345,8 @@ impl Counted {
             meeting: 0,
             alive_locals: 0,
             alive_operands: 0,
+            control: 0,
+            loops: 0,
             // The function's own block.
             open: vec![Open::default()],
             labels: Labels::new(arity.results),
@@ -392,6 +413,10 @@ impl Counted {
     }
 
     fn enter(&mut self, is_loop: bool, is_if: bool, places: u64) -> u64 {
+        self.loops += u64::from(is_loop);
+        if is_if {
+            self.control += IF + IF_OPEN * self.open.len() as u64;
+        }
         self.open.push(Open {
             is_loop,
             is_if,
@@ -413,6 +438,9 @@ impl Counted {
         let (last, sets) = (self.open.len().checked_sub(1), self.sets);
         let at = last.and_then(|last| last.checked_sub(depth as usize));
         if let Some(open) = at.and_then(|at| self.open.get_mut(at)) {
+            if open.is_loop {
+                self.control += BACK + BACK_LOOP * self.loops;
+            }
             // What was assigned before a block is left for the first time is the same on all paths.
             if open.paths == 0 && !open.is_if {
                 open.since = sets;
@@ -426,10 +454,12 @@ impl Counted {
         let Some(open) = self.open.pop() else {
             return 0;
         };
+        self.loops -= u64::from(open.is_loop);
         let paths = open.paths + u64::from(!open.is_loop) + u64::from(open.is_if);
         if paths < 2 {
             return 0;
         }
+        self.control += JOIN + JOIN_OPEN * self.open.len() as u64;
         let differ = self.assigned.min(self.sets - open.since + 1);
         self.paths = self.paths.saturating_add(paths * differ);
         self.meeting = self.meeting.saturating_add(paths * paths);
@@ -441,6 +471,7 @@ impl Counted {
         let linear = u128::from(FUNCTION + self.entrance)
             + u128::from(self.locals * LOCAL)
             + u128::from(self.weights)
+            + u128::from(self.control)
             + u128::from(self.operators * (self.locals + self.deepest))
                 * u128::from(OPERATOR_LOCAL)
             + u128::from(self.paths) * u128::from(PATH)

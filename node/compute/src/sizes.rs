@@ -10,7 +10,7 @@ use crate::{
     bounds::{
         MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
         MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
-        MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
+        MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTED_LOOPS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
         MAX_SIGNATURE_VALUES, MAX_TABLE_ELEMENTS, MAX_TYPES,
     },
     profile_error::{bounded, ProfileError},
@@ -210,15 +210,24 @@ struct Function<'a> {
     demand: Demand,
     /// How many `if` and `loop` are open.
     deep: u64,
+    /// How many `loop` are open.
+    loops: u64,
     /// Blocks and branches so far.
     places: u64,
     open: Vec<Open>,
 }
 
+/// What begins a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Block,
+    If,
+    Loop,
+}
+
 /// A block that is open.
 struct Open {
-    /// Whether it is an `if` or a `loop`.
-    nests: bool,
+    kind: Kind,
     /// Values that a jump to its label takes along.
     label: u64,
 }
@@ -231,6 +240,7 @@ impl<'a> Function<'a> {
             results: arity.results,
             demand: Demand::default(),
             deep: 0,
+            loops: 0,
             places: 0,
             open: Vec::new(),
         }
@@ -244,16 +254,16 @@ impl<'a> Function<'a> {
         match operator {
             Operator::Block { blockty } => {
                 let arity = self.arities.block(*blockty);
-                self.enter(false, arity, arity.results)
+                self.enter(Kind::Block, arity, arity.results)
             }
             Operator::If { blockty } => {
                 let arity = self.arities.block(*blockty);
                 self.joins(1)?;
-                self.enter(true, arity, arity.results)
+                self.enter(Kind::If, arity, arity.results)
             }
             Operator::Loop { blockty } => {
                 let arity = self.arities.block(*blockty);
-                self.enter(true, arity, arity.params)
+                self.enter(Kind::Loop, arity, arity.params)
             }
             Operator::Else => self.joins(1),
             Operator::End => self.leave(),
@@ -312,11 +322,13 @@ impl<'a> Function<'a> {
     }
 
     /// A block begins. Only ifs and loops count as nested.
-    fn enter(&mut self, nests: bool, arity: Arity, label: u64) -> Result<(), ProfileError> {
+    fn enter(&mut self, kind: Kind, arity: Arity, label: u64) -> Result<(), ProfileError> {
         self.moves(arity.all())?;
         self.joins(1)?;
-        self.open.push(Open { nests, label });
-        self.deep += u64::from(nests);
+        self.open.push(Open { kind, label });
+        self.loops += u64::from(kind == Kind::Loop);
+        bounded("nested loops", self.loops, MAX_NESTED_LOOPS)?;
+        self.deep += u64::from(kind != Kind::Block);
         bounded("nested ifs and loops", self.deep, MAX_NESTING as u64)?;
         let (what, product) = ("locals times nested ifs and loops", self.locals * self.deep);
         bounded(what, product, MAX_NESTED_LOCALS)
@@ -325,7 +337,8 @@ impl<'a> Function<'a> {
     fn leave(&mut self) -> Result<(), ProfileError> {
         match self.open.pop() {
             Some(open) => {
-                self.deep -= u64::from(open.nests);
+                self.deep -= u64::from(open.kind != Kind::Block);
+                self.loops -= u64::from(open.kind == Kind::Loop);
                 Ok(())
             }
             None => self.moves(self.results),

@@ -33,7 +33,7 @@ const LOOKED_FOR: usize = 8;
 
 /// Bytes of fetched blocks that are written together: what is fetched waits in memory until there are as many, or no more to
 /// fetch. A disk takes as long for one small block as for a thousand.
-const WRITTEN_TOGETHER: usize = 4 << 20;
+const WRITTEN_TOGETHER: usize = 2 << 20;
 
 /// The longest time for one member to answer, so that a silent member does not delay the search any longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -154,11 +154,13 @@ impl MemberBlocks {
                 return found;
             }
         }
+        // One block from each: whoever has it gives the others too, and all answers are in memory together.
+        let first = &wanted[..wanted.len().min(1)];
         let others = self.network.connected().await.into_iter();
         answers.extend(
             others
                 .filter(|peer| Some(*peer) != provider)
-                .map(|peer| self.ask_named(peer, wanted)),
+                .map(|peer| self.ask_named(peer, first)),
         );
         while let Some((peer, found)) = answers.next().await {
             if !found.is_empty() {
@@ -193,7 +195,10 @@ impl MemberBlocks {
         let answer = timeout(DEADLINE, self.network.request(&peer, request.into())).await;
         let answer = answer.map_err(|_| FetchError::Late { peer })?;
         let answer = answer.map_err(|source| FetchError::Network { peer, source })?;
-        let Response::Blocks(blocks) = Response::decode(&answer).map_err(wire)? else {
+        let decoded = Response::decode(&answer).map_err(wire)?;
+        // Now its bytes are in memory twice.
+        drop(answer);
+        let Response::Blocks(blocks) = decoded else {
             return Err(wire(WireError::Unexpected));
         };
         let named = wanted.iter().zip(blocks);

@@ -5,6 +5,7 @@
 //! tell "never" from "not measured". Counters only rise, and begin again at 0 with the process, as Prometheus expects.
 //! The names are an interface: alert rules and the dashboard in `docs/operate` use them, and a test compares.
 
+use crate::execute::Opinions;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
@@ -85,6 +86,7 @@ pub struct Counters {
     listed: Counter,
     gates: Family<Labels, Counter>,
     submissions: Family<Labels, Counter>,
+    opinions: Family<Labels, Counter>,
     durations: Histogram,
 }
 
@@ -98,6 +100,7 @@ impl Default for Counters {
             listed: Counter::default(),
             gates: Family::default(),
             submissions: Family::default(),
+            opinions: Family::default(),
             durations: Histogram::new(SECONDS),
         };
         for outcome in GateOutcome::ALL {
@@ -106,6 +109,7 @@ impl Default for Counters {
         for outcome in SubmissionOutcome::ALL {
             drop(counters.submissions.get_or_create(&outcome.labels()));
         }
+        counters.asked(Opinions::default());
         counters
     }
 }
@@ -132,6 +136,14 @@ impl Counters {
     /// An attempt to register a result has ended.
     pub fn submission(&self, outcome: SubmissionOutcome) {
         self.submissions.get_or_create(&outcome.labels()).inc();
+    }
+
+    /// The second engine was asked about runs.
+    pub fn asked(&self, opinions: Opinions) {
+        for (name, count) in [("agreed", opinions.agreed), ("silent", opinions.silent)] {
+            let labels = [(OUTCOME, name)];
+            self.opinions.get_or_create(&labels).inc_by(count);
+        }
     }
 
     /// A member has voted for another result than the one on chain, or for two.
@@ -184,6 +196,11 @@ impl Counters {
             self.submissions.clone(),
         );
         registry.register(
+            "second_opinions",
+            "Runs that were repeated on the second engine, by what it said",
+            self.opinions.clone(),
+        );
+        registry.register(
             "gate_duration_seconds",
             "Time from a gate that is ready to its result on chain",
             self.durations.clone(),
@@ -221,6 +238,8 @@ mod tests {
             "rings_submissions_total{outcome=\"foreseen\"} 0",
             "rings_submissions_total{outcome=\"reverted\"} 0",
             "rings_submissions_total{outcome=\"failed\"} 0",
+            "rings_second_opinions_total{outcome=\"agreed\"} 0",
+            "rings_second_opinions_total{outcome=\"silent\"} 0",
             "rings_gate_duration_seconds_count 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
@@ -237,6 +256,10 @@ mod tests {
         counters.diverged();
         counters.listed(7);
         counters.took(Duration::from_millis(2500));
+        counters.asked(Opinions {
+            agreed: 2,
+            silent: 0,
+        });
         let text = text(&counters);
         for line in [
             "rings_votes_total 3",
@@ -245,6 +268,7 @@ mod tests {
             "rings_gates_total{outcome=\"declined\"} 1",
             "rings_submissions_total{outcome=\"mined\"} 1",
             "rings_divergences_total 1",
+            "rings_second_opinions_total{outcome=\"agreed\"} 2",
             "rings_ring_nodes_total 1",
             "rings_entries_listed_total 7",
             "rings_gate_duration_seconds_bucket{le=\"1.0\"} 0",

@@ -8,19 +8,24 @@
 use super::{
     core::Input,
     error::MemberError,
-    serve::{ServeError, Shelf},
+    serve::{is_answered_at_length, ServeError, Shelf},
 };
+use bytes::Bytes;
 use rings_network::{Event, PeerId, PeerRequest};
+use rings_protocol::wire::MAX_ANSWER_BYTES;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, OwnedSemaphorePermit, Semaphore};
 
 /// Requests of other members that are answered at one time.
 const SERVED_AT_ONCE: usize = 32;
 /// Of these, how many of one member.
 const SERVED_PER_PEER: usize = 8;
+/// Bytes of long answers to one member that are being made, or wait to be written to it. While one answer of blocks is written the
+/// next is made. A member that reads slowly holds up nobody else.
+const SERVED_BYTES_PER_PEER: usize = MAX_ANSWER_BYTES + (2 << 20);
 
 /// Brings what peers do to the core.
 pub(super) async fn listen(
@@ -68,8 +73,12 @@ pub(super) async fn answer_all(
 
 async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     let from = request.from;
+    let room = match is_answered_at_length(&request.data) {
+        true => place.room().await,
+        false => None,
+    };
     match shelf.answer(from, &request.data).await {
-        Ok(answer) => request.reply.send(answer),
+        Ok(answer) => request.reply.send(Unwritten::of(answer, room)),
         Err(error @ ServeError::NotKept { .. }) => {
             tracing::debug!(%from, %error, "a request is left to others");
         }
@@ -84,43 +93,105 @@ async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot) {
     drop(place);
 }
 
+/// An answer that the network has not written yet. Its bytes are free for another one when it is dropped.
+struct Unwritten {
+    answer: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Unwritten {
+    /// Keeps as much room as the answer has bytes.
+    fn of(answer: Bytes, room: Option<OwnedSemaphorePermit>) -> Bytes {
+        let kept = room.and_then(|mut room| {
+            let bytes = answer.len().min(room.num_permits());
+            room.split(bytes)
+        });
+        Bytes::from_owner(Self {
+            answer,
+            _room: kept,
+        })
+    }
+}
+
+impl AsRef<[u8]> for Unwritten {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
 /// Counts the requests that are being answered, by peer.
 #[derive(Debug, Clone, Default)]
-struct Counter(Arc<Mutex<HashMap<PeerId, usize>>>);
+struct Counter(Arc<Mutex<HashMap<PeerId, Served>>>);
+
+/// What one peer is given.
+#[derive(Debug)]
+struct Served {
+    /// Requests that are being answered.
+    requests: usize,
+    /// Room for the bytes of its answers.
+    room: Arc<Semaphore>,
+}
+
+impl Default for Served {
+    fn default() -> Self {
+        Self {
+            requests: 0,
+            room: Arc::new(Semaphore::new(SERVED_BYTES_PER_PEER)),
+        }
+    }
+}
+
+impl Served {
+    /// Whether nothing is being answered, and everything is written.
+    fn is_over(&self) -> bool {
+        self.requests == 0 && self.room.available_permits() == SERVED_BYTES_PER_PEER
+    }
+}
 
 /// A request that is being answered; the place is free again when it is dropped.
 #[derive(Debug)]
 struct AnswerSlot {
     counter: Counter,
     peer: PeerId,
+    room: Arc<Semaphore>,
 }
 
 impl Counter {
     /// A place for one more request of `peer`, if there is one.
     fn take(&self, peer: PeerId) -> Option<AnswerSlot> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = counts.get(&peer).copied().unwrap_or(0);
-        if own >= SERVED_PER_PEER || counts.values().sum::<usize>() >= SERVED_AT_ONCE {
+        let mut served = self.lock();
+        served.retain(|_, served| !served.is_over());
+        let all: usize = served.values().map(|served| served.requests).sum();
+        let own = served.entry(peer).or_default();
+        if own.requests >= SERVED_PER_PEER || all >= SERVED_AT_ONCE {
             return None;
         }
-        counts.insert(peer, own + 1);
+        own.requests += 1;
         Some(AnswerSlot {
             counter: self.clone(),
             peer,
+            room: Arc::clone(&own.room),
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Served>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AnswerSlot {
+    /// Waits until there is room for the longest answer.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.room);
+        // The semaphore is never closed.
+        room.acquire_many_owned(MAX_ANSWER_BYTES as u32).await.ok()
     }
 }
 
 impl Drop for AnswerSlot {
     fn drop(&mut self) {
-        let mut counts = self
-            .counter
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match counts.get_mut(&self.peer) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(counts.remove(&self.peer)),
+        if let Some(served) = self.counter.lock().get_mut(&self.peer) {
+            served.requests -= 1;
         }
     }
 }
@@ -128,6 +199,7 @@ impl Drop for AnswerSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use rings_protocol::crypto::SecretKey;
 
     fn peer(n: u8) -> PeerId {
@@ -144,7 +216,27 @@ mod tests {
         assert_eq!(held.len(), SERVED_PER_PEER);
         assert!(counter.take(peer(2)).is_some());
         drop(held);
-        assert!(counter.0.lock().unwrap().is_empty());
+        drop(counter.take(peer(2)));
+        assert!(counter.lock().keys().all(|served| *served == peer(2)));
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_until_the_last_one_is_written_to_the_same_peer() {
+        let counter = Counter::default();
+        let slot = || counter.take(peer(1)).unwrap();
+        let long = Bytes::from(vec![7; MAX_ANSWER_BYTES]);
+        let unwritten = Unwritten::of(long.clone(), slot().room().await);
+        assert_eq!(unwritten, long);
+        let next = slot();
+        assert!(next.room().now_or_never().is_none());
+        // Another peer does not wait.
+        let other = counter.take(peer(2)).unwrap();
+        assert!(other.room().now_or_never().is_some());
+        drop(unwritten);
+        let short = Unwritten::of(Bytes::from_static(b"short"), next.room().await);
+        assert_eq!(next.room.available_permits(), SERVED_BYTES_PER_PEER - 5);
+        drop(short);
+        assert_eq!(next.room.available_permits(), SERVED_BYTES_PER_PEER);
     }
 
     #[test]

@@ -23,6 +23,9 @@ use rings_store::{BlockStore, StoreError};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
 
+/// An answer with so many bytes of blocks takes no further one. It is little, because all members may ask for large blocks at the
+/// same time.
+const BLOCK_BYTES: usize = 1 << 20;
 /// Log nodes that are read from the store at once.
 const READ_AT_ONCE: usize = 256;
 
@@ -73,6 +76,15 @@ pub enum ServeError {
     Client(#[from] ApiError),
 }
 
+/// Whether the answer to a request may be long: it has blocks or log nodes. One that cannot be read is refused shortly.
+pub fn is_answered_at_length(request: &[u8]) -> bool {
+    let request = WireRequest::decode(request);
+    matches!(
+        request,
+        Ok(WireRequest::Blocks(_) | WireRequest::Nodes { .. } | WireRequest::ClientNodes { .. })
+    )
+}
+
 impl Shelf {
     /// The serialised answer to a serialised request of a peer.
     ///
@@ -114,7 +126,7 @@ impl Shelf {
 impl LogShelf {
     /// The blocks that are held here, as many as fit into one answer. Whoever asks for the rest asks again.
     async fn blocks(&self, cids: &[Cid]) -> Result<Vec<Option<ByteBuf>>, ServeError> {
-        let mut room = MAX_ANSWER_BYTES;
+        let mut room = BLOCK_BYTES;
         let mut blocks = Vec::with_capacity(cids.len());
         for cid in cids {
             let data = match room {
@@ -122,7 +134,7 @@ impl LogShelf {
                 _ => self.get(cid).await?,
             };
             room = room.saturating_sub(data.as_ref().map_or(0, Bytes::len));
-            blocks.push(data.map(|data| ByteBuf::from(data.to_vec())));
+            blocks.push(data.map(|data| ByteBuf::from(Vec::from(data))));
         }
         Ok(blocks)
     }

@@ -54,12 +54,12 @@ fn the_turn_passes_to_a_member_who_can_pay() {
         let line = "0 ether, enough for about 0 registrations: SHORT OF ETHER";
         text.contains(line).then_some(())
     });
-    let metrics = metrics(&ring, 0);
+    let metrics = ring.metrics(0).unwrap();
     let line = format!("rings_member_balance_ether{{member=\"{poor}\"}} 0.0");
     assert!(metrics.contains(&line), "{metrics}");
     assert!(metrics.contains("rings_members_poor 1"), "{metrics}");
     assert!(!metrics.contains("rings_registrations_affordable 0"));
-    let own = self::metrics(&ring, 1);
+    let own = ring.metrics(1).unwrap();
     assert!(own.contains("rings_registrations_affordable 0"), "{own}");
     assert!(ring.written().contains("cannot pay for registrations"));
 }
@@ -105,16 +105,4 @@ fn where_nobody_can_pay_it_is_said_and_ether_mends_it() {
         let own = block_on(ring.client(2).status()).ok()?;
         (own.registrations? > 20).then_some(())
     });
-}
-
-fn metrics(ring: &Ring, member: usize) -> String {
-    let url = ring
-        .json()
-        .text(&format!("/members/{member}/rpcUrl"))
-        .to_owned();
-    block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.get(format!("{url}/metrics")).send().await.unwrap();
-        answer.text().await.unwrap()
-    })
 }

@@ -250,3 +250,34 @@ fn memory_does_not_follow_the_shape_of_an_input() {
         assert!(more < MORE, "{name}: {more} bytes more");
     }
 }
+
+#[test]
+fn memory_does_not_follow_large_blocks_that_members_fetch_from_each_other() {
+    let stage = Stage::http(4);
+    let warm = stage.job("wc", None, b"warm\n");
+    stage.wait_ended(&stage.gates(&warm, 2), LONG);
+    stage.ring.terminate(&[0]);
+    let root = with_store(&stage, |crafter| {
+        let leaves: Vec<_> = (0..40)
+            .map(|leaf| crafter.raw((6 << 60) | leaf, LARGEST))
+            .collect();
+        digest(&crafter.node(&leaves))
+    });
+    stage.ring.start_member(0, Program::Honest);
+    (0..4).for_each(|index| stage.ring.wait_connected(index, 3));
+    let idle: Vec<_> = (0..4)
+        .map(|index| {
+            let pid = stage.ring.pid(index);
+            forget_peak(pid);
+            (pid, resident_memory(pid))
+        })
+        .collect();
+    let gate = stage.gate(&stage.job_on("wc", root));
+    stage.wait_ended(&[gate], LONG);
+    assert!(!stage.contracts().is_failed(gate));
+    for (pid, idle) in idle {
+        let more = peak_memory(pid).saturating_sub(idle);
+        println!("{} KB more than {}", more / 1000, idle / 1000);
+        assert!(more < MORE, "{more} bytes more than {idle}");
+    }
+}

@@ -6,7 +6,7 @@
 //! membership would be worse than a late one.
 
 use super::{
-    checked::Meaning,
+    checked::{is_disputed, Meaning},
     failure::RpcFailure,
     providers::{Answer, Provider, Providers, Question},
 };
@@ -36,13 +36,17 @@ impl Providers {
 
     /// The answer that enough have given. Those that gave another one are put aside.
     fn decided(&self, method: &str, answers: &[(&Provider, Answer)]) -> Option<Answer> {
-        // What one refuses, such as too large a range, it refuses whatever the others say.
-        let refused = answers.iter().find_map(|(_, answer)| match answer {
-            Err(failure) if !failure.is_of_provider() => Some(failure.clone()),
-            _ => None,
-        });
-        if let Some(failure) = refused {
-            return Some(Err(failure));
+        // What one refuses, such as too large a range, it refuses whatever the others say. A call is refused by all or by none.
+        let refused: Vec<_> = answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().err().filter(|it| !it.is_of_provider()))
+            .collect();
+        let enough = match is_disputed(method) {
+            true => self.0.agree,
+            false => 1,
+        };
+        if let (Some(failure), true) = (refused.first(), refused.len() >= enough) {
+            return Some(Err((*failure).clone()));
         }
         let meanings: Vec<_> = answers
             .iter()

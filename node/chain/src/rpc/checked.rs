@@ -34,6 +34,11 @@ pub(super) fn is_checked(method: &str, params: &RawValue) -> bool {
     }
 }
 
+/// Whether one endpoint's word is not enough that such a request fails: a contract refuses the same call to all who ask.
+pub(super) fn is_disputed(method: &str) -> bool {
+    matches!(method, "eth_call" | "eth_estimateGas")
+}
+
 /// A height or a hash, as opposed to a word such as "latest".
 fn names_a_block(at: &Value) -> bool {
     at.as_str().is_some_and(|text| text.starts_with("0x")) || at.is_object()

@@ -7,9 +7,9 @@
 //! heads of all from time to time, so that one that stands still is found, and one that is well again is used again.
 
 use super::{
-    checked::is_checked,
+    checked::{is_checked, is_disputed},
     client::Rpc,
-    failure::RpcFailure,
+    failure::{is_passing_refusal, RpcFailure},
     standing::{ProviderState, Standing},
     ws::HeadSubscription,
 };
@@ -20,6 +20,7 @@ use futures::future::join_all;
 use serde::{de::DeserializeOwned, Serialize};
 use serde_json::value::{to_raw_value, RawValue};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// Most endpoints of one chain.
 pub const MAX_PROVIDERS: usize = 8;
@@ -27,6 +28,8 @@ pub const MAX_PROVIDERS: usize = 8;
 const ROUNDS: u32 = 4;
 /// How long all may take to name their chain when a connection begins, once one of them has.
 const INTRODUCTION: Duration = Duration::from_secs(3);
+/// How long one of several may take to answer.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// The method that goes to all.
 const SEND: &str = "eth_sendRawTransaction";
 
@@ -187,9 +190,10 @@ impl Providers {
         if let Some(rpc) = self.only() {
             return rpc.identify().await;
         }
-        let asked = self.0.all.iter().map(|provider| async move {
-            tokio::time::timeout(INTRODUCTION, provider.rpc.identify()).await
-        });
+        let asked =
+            self.0.all.iter().map(|provider| async move {
+                timeout(INTRODUCTION, provider.rpc.identify()).await
+            });
         let mut count: BTreeMap<u64, usize> = BTreeMap::new();
         let answers = join_all(asked).await;
         for id in answers.iter().flatten().flatten() {
@@ -279,24 +283,39 @@ impl Providers {
         answer
     }
 
-    /// Asks one after the other until one answers.
+    /// Asks one after the other until one answers. That a call would fail counts when as many say so as must agree, so that one
+    /// alone cannot keep transactions from being sent.
     async fn one_of_all(&self, question: &Question<'_>) -> Answer {
         let mut last = RpcFailure::unreachable("there is no endpoint");
+        let mut refusals = 0;
         for provider in self.in_order() {
             match self.ask_one(provider, question).await {
-                Err(failure) if failure.is_of_provider() => last = failure,
+                Err(failure) if failure.is_of_provider() => {
+                    if refusals == 0 {
+                        last = failure;
+                    }
+                }
+                Err(failure) if is_disputed(question.method) && refusals + 1 < self.0.agree => {
+                    refusals += 1;
+                    last = failure;
+                }
                 answer => return answer,
             }
         }
         Err(last)
     }
 
-    /// Asks one provider. An answer that does not have the form that the question wants is a failure of the provider.
+    /// Asks one provider, and not for long, since there are others. An answer that does not have the form that the question wants is
+    /// a failure of the provider. One that does not know a block yet is not put aside: another may have named a block that does not
+    /// exist.
     pub(super) async fn ask_one(&self, provider: &Provider, question: &Question<'_>) -> Answer {
         let params = question.params.to_owned();
-        let answer = provider.rpc.exchange(question.method, params).await;
+        let asked = provider.rpc.exchange(question.method, params);
+        let answer = timeout(PATIENCE, asked).await;
+        let answer = answer.unwrap_or(Err(RpcFailure::Timeout));
         let answer = answer.and_then(|answer| (question.form)(&answer).map(|()| answer));
         match &answer {
+            Err(RpcFailure::Refused(error)) if is_passing_refusal(&error.message) => {}
             Err(failure) if failure.is_of_provider() => {
                 self.put_aside(provider, &failure.in_words());
             }

@@ -21,6 +21,8 @@ use tokio::time::Instant;
 
 /// The longest pause that is accepted from an endpoint.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// An endpoint that says a longer time than this is not believed: its limits of requests are over sooner.
+const BELIEVED: Duration = Duration::from_secs(3_600);
 /// A request that would have to wait longer than this fails instead.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Pauses when the endpoint names none.
@@ -68,12 +70,16 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Waits until a request may leave.
+    /// Waits until a request may leave. Without a refusal that is at once: a sleep until now would take a millisecond, because
+    /// the timer counts in whole ones.
     pub(super) async fn turn(&self) -> Result<(), RpcFailure> {
         let asked = Instant::now();
         loop {
             let now = Instant::now();
             let at = self.lock().reserve(now, asked)?;
+            if at <= now {
+                return Ok(());
+            }
             tokio::time::sleep_until(at).await;
             // Meanwhile another request may have been refused.
             if !self.lock().is_paused(Instant::now()) {
@@ -139,7 +145,8 @@ impl Pace {
         if self.limited_at.is_some_and(|at| sent <= at) {
             return;
         }
-        let pause = retry_after.unwrap_or_else(|| self.pauses.next());
+        let said = retry_after.filter(|pause| *pause <= BELIEVED);
+        let pause = said.unwrap_or_else(|| self.pauses.next());
         self.limited_at = Some(now);
         self.paused_until = Some(now + pause.min(MAX_RETRY_AFTER));
         let second = Duration::from_secs(1);
@@ -180,6 +187,9 @@ mod tests {
         assert!(pace.is_paused(now + Duration::from_secs(9)));
         let first = pace.reserve(now, now).unwrap();
         assert_eq!(first, now + Duration::from_secs(10));
+        let mut absurd = self::pace();
+        absurd.limited(now, now, Some(Duration::from_secs(31_000_000)));
+        assert!(!absurd.is_paused(now + FIRST_PAUSE));
         // Then one after the other.
         let second = pace.reserve(now, now).unwrap();
         assert_eq!(second, first + SLOWEST);

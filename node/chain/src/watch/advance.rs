@@ -21,6 +21,7 @@ use crate::{
     types::Cursor,
 };
 use futures::{stream, StreamExt, TryStreamExt};
+use std::time::SystemTime;
 use tokio::time::Instant;
 
 /// Blocks that are at most this far behind the head are read one by one, by their hash.
@@ -91,6 +92,7 @@ impl Watcher {
         // The usual case costs no request: the head is the position, or its child.
         let is_parent = position.number + 1 == head.height() && hash == head.parent_hash;
         if is_parent || hash == head.hash {
+            self.absence.end();
             return Ok(true);
         }
         // Reading block by block follows the links down to the position anyway.
@@ -99,14 +101,15 @@ impl Watcher {
         }
         self.spent += 1;
         if is_canonical(&self.chain, position).await? {
+            self.absence.end();
             return Ok(true);
         }
-        self.change_branch(position).await
+        self.change_branch(position, head).await
     }
 
     /// The position is not on the endpoint's chain: the chain was reorganised, or the endpoint is behind, or it serves
     /// another chain.
-    async fn change_branch(&mut self, position: Cursor) -> Result<bool, Stop> {
+    async fn change_branch(&mut self, position: Cursor, head: &Header) -> Result<bool, Stop> {
         self.spent += 2;
         // First the chain id: behind a URL there may be another chain since a moment ago.
         self.chain.identify().await?;
@@ -117,11 +120,15 @@ impl Watcher {
         if doubtful && !self.chain.has_code(self.config.ring).await? {
             return Err(Stop::Waiting(Trouble::OtherChain));
         }
+        let is_gone = remains.is_behind
+            && self
+                .absence
+                .is_final(head, Instant::now(), SystemTime::now());
         // A machine of the endpoint that is some blocks behind: nothing is taken back, and the next head comes soon.
-        if is_little_behind {
+        if is_little_behind && !is_gone {
             return Ok(false);
         }
-        if remains.is_behind {
+        if remains.is_behind && !is_gone {
             return Err(Stop::Waiting(Trouble::Behind {
                 head: self.head,
                 position: position.number,
@@ -133,6 +140,8 @@ impl Watcher {
             return Ok(true);
         }
         self.trail.keep(remains);
+        // What was on the other branch comes soon.
+        self.busy = true;
         let to = self.trail.newest().map(|cursor| cursor.number);
         tracing::warn!(from = position.number, ?to, "the chain was reorganised");
         self.rewind().await?;
@@ -206,8 +215,12 @@ impl Watcher {
         if let Some(position) = self.position {
             // The links of the headers do not lead down to the position: it is on another branch.
             if lowest != Some(position.hash) {
-                self.change_branch(position).await?;
-                return Ok(());
+                self.change_branch(position, head).await?;
+                // The endpoint has the position, so it is the head that is not on its chain.
+                return match self.position == Some(position) {
+                    true => Err(ChainError::NoSuchBlock { number: from }.into()),
+                    false => Ok(()),
+                };
             }
         }
         let interests = self.interests();
@@ -240,6 +253,7 @@ impl Watcher {
         let mut events = Vec::new();
         for interest in wanted(interests, header) {
             self.spent += 1;
+            self.sweep.asked(number, Instant::now());
             events.extend(fetch::block(&self.chain, interest.clone(), hash, number).await?);
         }
         Ok(events)
@@ -291,7 +305,10 @@ impl Watcher {
         self.followed.forget(sure.saturating_sub(FORGET));
         let now = Instant::now();
         let mut missed = None;
-        if let Some(from) = self.sweep.begin_unsure(now) {
+        if let Some((from, to)) = self.sweep.begin_soon(now) {
+            let events = self.pages(from, to.min(read)).await?;
+            missed = self.sweep.missed(u64::MAX, &events);
+        } else if let Some(from) = self.sweep.begin_unsure(now) {
             let events = self.pages(from, read).await?;
             missed = self.sweep.missed(u64::MAX, &events);
         } else if let Some((from, to)) = self.sweep.begin(sure, now) {

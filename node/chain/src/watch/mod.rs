@@ -12,6 +12,7 @@
 //! on the rest of the chain. No failure of an endpoint ends the watch: it says what is wrong ([`crate::Trouble`]), waits,
 //! and goes on.
 
+mod absence;
 mod advance;
 mod follow;
 mod locate;

@@ -16,6 +16,9 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// The chain stands still after this many intervals without a block, and not before a minute.
 const MISSED: u32 = 10;
 const AT_LEAST: Duration = Duration::from_secs(60);
+/// A block is late after this many intervals, and not before some seconds.
+const LATE: u32 = 3;
+const LATE_AT_LEAST: Duration = Duration::from_secs(5);
 
 /// When new heads came.
 #[derive(Debug, Default)]
@@ -37,12 +40,23 @@ impl Rhythm {
 
     /// The moment from which on the chain counts as standing still, if its blocks have been regular.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        self.after(MISSED, AT_LEAST)
+    }
+
+    /// The moment from which on a block is late, if blocks have been regular: where heads are pushed, the endpoint may have stopped
+    /// pushing them.
+    pub(super) fn late(&self) -> Option<Instant> {
+        self.after(LATE, LATE_AT_LEAST)
+    }
+
+    /// So many intervals after the newest head, and not before this time.
+    fn after(&self, intervals: u32, at_least: Duration) -> Option<Instant> {
         let longest = *self.intervals.iter().max()?;
         let shortest = *self.intervals.iter().min()?;
         let regular = self.intervals.len() == INTERVALS
             && shortest >= SHORTEST
             && longest <= shortest * REGULAR;
-        let patience = (longest * MISSED).max(AT_LEAST);
+        let patience = (longest * intervals).max(at_least);
         self.last.filter(|_| regular).map(|last| last + patience)
     }
 
@@ -65,6 +79,7 @@ mod tests {
         }
         let last = start + Duration::from_secs(96);
         assert_eq!(rhythm.deadline(), Some(last + Duration::from_secs(120)));
+        assert_eq!(rhythm.late(), Some(last + Duration::from_secs(36)));
         rhythm.beat(last + Duration::from_millis(10));
         assert_eq!(rhythm.deadline(), None);
     }

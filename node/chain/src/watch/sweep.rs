@@ -3,7 +3,8 @@
 //! An endpoint may consist of several machines, of which one is behind: asked for the events of a range that it has not
 //! reached, it answers with too few events, and without an error. Ranges near the head are therefore read again after
 //! seconds and after minutes, and all other blocks from time to time. A reader that spares requests reads its range near
-//! the head again together with the next one.
+//! the head again together with the next one. A block that was read by its hash and may contain events, by its filter, is
+//! read again after seconds too: an endpoint may have kept some of them back.
 
 use super::places::Places;
 use crate::raw_event::RawEvent;
@@ -17,6 +18,10 @@ const LOOKS: [Duration; 4] = [
     Duration::from_secs(320),
     Duration::from_secs(600),
 ];
+/// When blocks that were read by their hash, and may contain events, are looked at again.
+const SOON: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
+/// Blocks that are read within this time are looked at together.
+const TOGETHER: Duration = Duration::from_secs(2);
 /// Every machine of an endpoint should have the blocks that are this far behind the head.
 const SETTLED: u64 = 256;
 /// The most blocks of the range before that are read again together with the next one.
@@ -25,6 +30,24 @@ const AGAIN: u64 = 64;
 const UNSURE: u32 = 60;
 /// The most blocks that are read again at once.
 const MAX_BLOCKS: u64 = 10_000;
+
+/// Blocks that may contain events, and were read by their hash.
+#[derive(Debug)]
+struct Asked {
+    from: u64,
+    to: u64,
+    /// When the first of them was read.
+    at: Instant,
+    /// How often they were looked at again.
+    looks: usize,
+}
+
+impl Asked {
+    /// When to look again.
+    fn due(&self) -> Instant {
+        self.at + SOON[self.looks.min(SOON.len() - 1)]
+    }
+}
 
 /// What to look at again, and when.
 #[derive(Debug)]
@@ -36,6 +59,8 @@ pub(super) struct Sweep {
     /// The first block of the newest range that is to be read again together with the next one, and when it is read again
     /// if no next one comes.
     unsure: Option<(u64, Instant)>,
+    /// Blocks that were read by their hash a moment ago. There are no more than fit into the longest time, [`TOGETHER`] for each.
+    asked: Vec<Asked>,
     /// How long an unsure range waits for the next one.
     patience: Duration,
     /// Where events were found.
@@ -62,6 +87,7 @@ impl Sweep {
             look,
             due: Instant::now() + LOOKS[look],
             unsure: None,
+            asked: Vec::new(),
             patience: poll * UNSURE,
             known: Places::default(),
         }
@@ -91,6 +117,35 @@ impl Sweep {
         }
     }
 
+    /// A block that may contain events was read by its hash.
+    pub(super) fn asked(&mut self, number: u64, now: Instant) {
+        let newest = self.asked.iter_mut().max_by_key(|asked| asked.at);
+        match newest.filter(|asked| asked.looks == 0 && now < asked.at + TOGETHER) {
+            Some(asked) => {
+                asked.from = asked.from.min(number);
+                asked.to = asked.to.max(number);
+            }
+            None => self.asked.push(Asked {
+                from: number,
+                to: number,
+                at: now,
+                looks: 0,
+            }),
+        }
+    }
+
+    /// Blocks that were read by their hash and are to be looked at again now.
+    pub(super) fn begin_soon(&mut self, now: Instant) -> Option<(u64, u64)> {
+        let at = self.asked.iter().position(|asked| asked.due() <= now)?;
+        let asked = self.asked.get_mut(at)?;
+        let blocks = (asked.from.max(self.from.unwrap_or(0)), asked.to);
+        asked.looks += 1;
+        if asked.looks == SOON.len() {
+            self.asked.swap_remove(at);
+        }
+        Some(blocks)
+    }
+
     /// The first block to read again together with those from `from` on.
     pub(super) fn again(&self, from: u64) -> u64 {
         let again = self.unsure.map(|(first, _)| first);
@@ -114,10 +169,10 @@ impl Sweep {
 
     /// When to look again.
     pub(super) fn due(&self) -> Instant {
-        match self.unsure {
-            Some((_, due)) => due.min(self.due),
-            None => self.due,
-        }
+        let soon = self.asked.iter().map(Asked::due).min();
+        let unsure = self.unsure.map(|(_, due)| due);
+        let due = soon.into_iter().chain(unsure).min();
+        due.map_or(self.due, |due| due.min(self.due))
     }
 
     /// The first block to look at up to the position, when no range has come that was to be read together with it.
@@ -154,6 +209,7 @@ impl Sweep {
         let next = block.map_or(0, |block| block + 1);
         self.from = self.from.map(|from| from.min(next));
         self.unsure = self.unsure.filter(|(first, _)| *first < next);
+        self.asked.retain(|asked| asked.from < next);
     }
 
     fn plan(&mut self, now: Instant) {
@@ -209,6 +265,31 @@ mod tests {
         assert_eq!(sweep.begin(20, now), None);
         now += LOOKS[3];
         assert_eq!(sweep.begin(20, now), Some((10, 20)));
+    }
+
+    #[test]
+    fn blocks_that_may_contain_events_are_looked_at_soon() {
+        let mut sweep = Sweep::new(POLL);
+        let start = Instant::now();
+        sweep.read((10, 30), 30, Manner::ByHash, &[], start);
+        sweep.asked(12, start);
+        sweep.asked(15, start + TOGETHER / 2);
+        sweep.asked(20, start + TOGETHER);
+        assert_eq!(sweep.due(), start + SOON[0]);
+        assert_eq!(sweep.begin_soon(start), None);
+        let mut now = start + SOON[0];
+        assert_eq!(sweep.begin_soon(now), Some((12, 15)));
+        assert_eq!(sweep.begin_soon(now), None);
+        now += TOGETHER;
+        assert_eq!(sweep.begin_soon(now), Some((20, 20)));
+        now = start + SOON[1] + TOGETHER;
+        assert!(sweep.begin_soon(now).is_some() && sweep.begin_soon(now).is_some());
+        assert_eq!(sweep.begin_soon(now + SOON[1]), None);
+        assert_eq!(sweep.missed(u64::MAX, &[event(15)]), Some(15));
+        // What is read again is looked at again by that.
+        sweep.asked(15, now);
+        sweep.rewind(Some(14));
+        assert_eq!(sweep.begin_soon(now + SOON[1]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! endpoint is shown as a [`Trouble`], and the loop goes on after a pause; only the end of the consumer ends it.
 
 use super::{
+    absence::Absence,
     follow::Followed,
     rhythm::Rhythm,
     sweep::Sweep,
@@ -63,6 +64,8 @@ pub(super) struct Watcher {
     pub unread: Vec<rings_protocol::Address>,
     /// How many blocks are asked for at once.
     pub size: PageSize,
+    /// Since when the endpoint does not have the position.
+    pub absence: Absence,
     /// When blocks are looked at a second time.
     pub sweep: Sweep,
     /// Height of the newest head.
@@ -77,6 +80,8 @@ pub(super) struct Watcher {
     work: Work,
     /// How often blocks come, by which a chain that stands still is noticed.
     rhythm: Rhythm,
+    /// Whether the next block is late, by that.
+    is_late: bool,
     /// What was last shown as the reason for waiting.
     trouble: Option<Trouble>,
     /// When the newest page was told.
@@ -99,6 +104,7 @@ impl Watcher {
             followed: Followed::new(config.ring),
             unread: config.following.clone(),
             size: PageSize::new(config.page),
+            absence: Absence::default(),
             sweep: Sweep::new(config.poll),
             work: Work::of(config.ring),
             config,
@@ -107,6 +113,7 @@ impl Watcher {
             busy: false,
             sparing: false,
             rhythm: Rhythm::default(),
+            is_late: false,
             trouble: None,
             last_sent: None,
         }
@@ -183,6 +190,7 @@ impl Watcher {
         loop {
             let (page, still) = (self.page_due(), self.rhythm.deadline());
             let still = still.filter(|_| !matches!(self.trouble, Some(Trouble::Still { .. })));
+            let late = self.rhythm.late().filter(|_| !self.is_late);
             let look = self.sweep.due();
             tokio::select! {
                 head = heads.next() => {
@@ -191,6 +199,10 @@ impl Watcher {
                 }
                 () = self.out.closed() => return Err(Stop::Unheard),
                 () = at(page) => self.send_held_back().await?,
+                () = at(late) => {
+                    self.is_late = true;
+                    self.chain.hint();
+                }
                 () = at(still) => {
                     let seconds = self.rhythm.silence().as_secs();
                     let trouble = Trouble::Still { seconds };
@@ -212,6 +224,7 @@ impl Watcher {
         let Ok(head) = head else { return };
         if head.height() > self.head {
             self.rhythm.beat(Instant::now());
+            self.is_late = false;
         }
     }
 

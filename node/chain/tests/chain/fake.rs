@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::broadcast;
 
@@ -48,6 +49,10 @@ pub struct State {
     /// Whether the machine that lacks the newest block answers the next question for the head, after it has refused one
     /// for events. From then on it has the block.
     pub is_asked_for_head: bool,
+    /// Whether answers with events leave out each second one.
+    pub hides_every_second: bool,
+    /// Whether new blocks have the time of now.
+    pub is_of_now: bool,
     /// So many questions for events were refused, because this machine does not have the block.
     pub refused: u64,
     /// Blocks of each page that was answered.
@@ -113,6 +118,23 @@ impl State {
         self.announce();
     }
 
+    fn time(&self, number: u64) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        match self.is_of_now {
+            true => now.as_secs(),
+            false => 1_000_000 + number,
+        }
+    }
+
+    /// Pushes a head that is on no branch of the chain.
+    pub fn announce_stranger(&self, height: u64) {
+        let mut head = self.blocks.last().cloned().unwrap();
+        head["number"] = json!(U64::from(height));
+        head["hash"] = json!(format!("0x{:064x}", 0xfa_0000 + height));
+        head["parentHash"] = json!(format!("0x{:064x}", 0xfb_0000 + height));
+        self.heads.send(head).ok();
+    }
+
     fn add(&mut self, salt: u64) {
         let number = self.blocks.len() as u64;
         let parent = self
@@ -124,7 +146,7 @@ impl State {
             "number": U64::from(number),
             "hash": Bytes::from(hash),
             "parentHash": parent,
-            "timestamp": U256::from(1_000_000 + number),
+            "timestamp": U256::from(self.time(number)),
             "baseFeePerGas": self.base_fee.map(U256::from),
             "gasLimit": U256::from(self.gas_limit),
             "transactions": [Bytes::from(hash)],
@@ -277,7 +299,11 @@ impl State {
             .partition_point(|log| number(&log["blockNumber"]) < from);
         let logs = self.logs[first..].iter();
         let logs = logs.take_while(|log| number(&log["blockNumber"]) <= to);
-        let found: Vec<Value> = logs.filter(selected).cloned().collect();
+        let found = logs.filter(selected).cloned();
+        let found: Vec<Value> = match self.hides_every_second {
+            true => found.step_by(2).collect(),
+            false => found.collect(),
+        };
         if found.len() > self.most_events {
             return Err(refuse("query returned more than 10000 results"));
         }
@@ -357,6 +383,8 @@ impl Fake {
             lag: 0,
             is_asked_for_head: false,
             refused: 0,
+            hides_every_second: false,
+            is_of_now: false,
             pages: Vec::new(),
             calls: BTreeMap::new(),
             bytes: 0,

@@ -1,7 +1,7 @@
 //! One chain behind several endpoints, of which some fail, serve another chain, or lie.
 
 use crate::raw::{Raw, Reply};
-use rings_chain::{Chain, ChainError};
+use rings_chain::{Call, Chain, ChainError};
 use rings_protocol::{Address, Digest};
 use serde_json::{json, Value};
 use std::net::TcpListener;
@@ -109,6 +109,35 @@ async fn what_a_pool_or_a_contract_says_is_final() {
     );
     assert_eq!(second.calls("eth_getBalance"), 0);
     assert_eq!(trouble(&chain, 0), "");
+}
+
+#[tokio::test]
+async fn that_a_call_would_fail_is_not_believed_from_one_where_two_must_agree() {
+    let refuses = || {
+        Raw::start(|request| match request["method"].as_str() {
+            Some("eth_chainId") => Reply::result(request, json!(ID)),
+            _ => Reply::error(request, 200, 3, "execution reverted"),
+        })
+    };
+    let call = Call::contract(Address::ZERO, Vec::new());
+    let honest = Raw::start(|request| match request["method"].as_str() {
+        Some("eth_chainId") => Reply::result(request, json!(ID)),
+        _ => Reply::result(request, json!("0x07")),
+    })
+    .await;
+    let liar = refuses().await;
+    let chain = behind(&[url(&liar), url(&honest)], 2).await;
+    chain.accepts(Address::ZERO, &call, false).await.unwrap();
+    let (first, second) = (refuses().await, refuses().await);
+    let chain = behind(&[url(&first), url(&second), url(&honest)], 2).await;
+    let refused = chain.accepts(Address::ZERO, &call, false).await;
+    assert!(
+        matches!(
+            refused,
+            Err(ChainError::Refused { .. } | ChainError::Reverted { .. })
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ impl Size {
     }
 }
 
+/// Loops in each other that the profile lets in.
+const NESTED_LOOPS: u32 = 200;
 const NONE: u32 = 0;
 const TAKES: u32 = 1;
 const GIVES: u32 = 2;
@@ -162,6 +164,88 @@ fn nested(code: Code<'_, '_>, size: &Size) {
         code.br_if(0).end();
     }
     spill(code, size);
+}
+
+/// Loops in each other, so many that the profile lets in, with several jumps back at their ends; one such nest behind the other.
+fn jumps_back(code: Code<'_, '_>, size: &Size) {
+    for nest in 0..size.count {
+        for _ in 0..NESTED_LOOPS {
+            code.loop_(BlockType::Empty);
+        }
+        for depth in 0..NESTED_LOOPS {
+            let open = NESTED_LOOPS - depth;
+            for jump in 0..8 {
+                unknown(code, nest);
+                code.br_if(jump * open / 8);
+            }
+            code.end();
+        }
+    }
+}
+
+/// The same without several jumps: one at each end.
+fn one_jump_back(code: Code<'_, '_>, size: &Size) {
+    for nest in 0..size.count {
+        for _ in 0..NESTED_LOOPS {
+            code.loop_(BlockType::Empty);
+        }
+        for _ in 0..NESTED_LOOPS {
+            unknown(code, nest);
+            code.br_if(0).end();
+        }
+    }
+}
+
+/// A jump to each of the loops that are in each other, by one table.
+fn table_of_loops(code: Code<'_, '_>, size: &Size) {
+    for _ in 0..NESTED_LOOPS {
+        code.loop_(BlockType::Empty);
+    }
+    unknown(code, 0);
+    let labels: Vec<_> = (0..size.count).map(|label| label % NESTED_LOOPS).collect();
+    code.br_table(labels, 0);
+    for _ in 0..NESTED_LOOPS {
+        code.end();
+    }
+}
+
+/// Ifs in each other that give a value.
+fn ifs_that_give(code: Code<'_, '_>, size: &Size) {
+    let result = BlockType::Result(ValType::I32);
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(result);
+    }
+    code.i32_const(1);
+    for number in 0..size.count {
+        code.else_();
+        unknown(code, number);
+        code.end();
+    }
+    code.drop();
+}
+
+/// Blocks in each other, of which each is left once before its end.
+fn blocks_left(code: Code<'_, '_>, size: &Size) {
+    for _ in 0..size.count {
+        code.block(BlockType::Empty);
+    }
+    for number in 0..size.count {
+        unknown(code, number);
+        code.br_if(0).end();
+    }
+}
+
+/// Loops in each other below ifs in each other.
+fn loops_below_ifs(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty);
+    }
+    one_jump_back(code, &Size { count: 1, ..*size });
+    for _ in 0..size.count {
+        code.end();
+    }
 }
 
 fn operands(code: Code<'_, '_>, size: &Size) {
@@ -712,6 +796,49 @@ pub fn all() -> Vec<(Shape, u32)> {
         Parts("loads", 24, 1, 1, false, no, loads, 45_000),
         Parts("globals", 24, 1, 1, false, no, globals, 49_000),
         Parts("unary", 40, 1, 1, false, no, unary, 195_000),
+        Parts("jumps back", 40, 1, 1, false, no, jumps_back, 9),
+        Parts("one jump back", 200, 1, 1, false, no, one_jump_back, 60),
+        Parts(
+            "table of loops",
+            400,
+            1,
+            1,
+            false,
+            no,
+            table_of_loops,
+            28_000,
+        ),
+        Parts("ifs that give", 400, 1, 1, false, no, ifs_that_give, 990),
+        Parts(
+            "blocks that are left",
+            400,
+            1,
+            1,
+            false,
+            no,
+            blocks_left,
+            14_000,
+        ),
+        Parts(
+            "few blocks that are left",
+            4_000,
+            1,
+            1,
+            false,
+            no,
+            blocks_left,
+            300,
+        ),
+        Parts(
+            "loops below ifs",
+            400,
+            1,
+            1,
+            false,
+            no,
+            loops_below_ifs,
+            790,
+        ),
         Parts("ref.func", 24, 1, 1, false, no, references, 60_000),
         Parts(
             "wide operands under ifs",

@@ -236,6 +236,7 @@ impl Core {
         for note in &execution.notes {
             tracing::info!(gate = %computation.gate, note, "a note about the program");
         }
+        self.parts.shared.counters.asked(execution.opinions);
         self.remember_notes(computation.gate, execution.notes);
         let outputs = self.parts.faults.distort(execution.outputs);
         let outputs =

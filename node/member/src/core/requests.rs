@@ -269,6 +269,7 @@ impl Core {
             return;
         };
         let key = job.key;
+        self.parts.shared.counters.asked(execution.opinions);
         let outputs = self.parts.faults.distort(execution.outputs);
         // A program may give more outputs than a ring node can list. Then no member votes.
         let outcome = Outputs::new(outputs).and_then(|outputs| Outcome::of(&outputs));

@@ -18,4 +18,22 @@ pub struct Execution {
     pub profile: String,
     /// What a person should know besides; nobody votes on it.
     pub notes: Vec<String>,
+    /// What the second engine said of the runs.
+    pub opinions: Opinions,
+}
+
+/// How often the second engine was asked, by what it said. A run of which it says something else has no execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opinions {
+    /// Runs that gave the same on it.
+    pub agreed: u64,
+    /// Runs that cannot be compared between the engines.
+    pub silent: u64,
+}
+
+impl std::ops::AddAssign for Opinions {
+    fn add_assign(&mut self, other: Self) {
+        self.agreed += other.agreed;
+        self.silent += other.silent;
+    }
 }

@@ -23,7 +23,7 @@ mod tests;
 
 pub use context::{Bounds, TaskContext};
 pub use error::ExecuteError;
-pub use execution::Execution;
+pub use execution::{Execution, Opinions};
 pub use files::Files;
 pub use prepare::prepare;
 pub use prepared::Prepared;

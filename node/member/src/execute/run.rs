@@ -7,7 +7,7 @@
 
 use super::{
     error::ExecuteError,
-    execution::Execution,
+    execution::{Execution, Opinions},
     files::{blocks, Files, Input},
     prepared::{Prepared, Work},
 };
@@ -50,11 +50,13 @@ struct Usage {
     fuel: u64,
     memory: u64,
     notes: Vec<String>,
+    opinions: Opinions,
 }
 
 impl Usage {
-    fn of(outcome: &Outcome) -> Self {
+    fn of(outcome: &Outcome, opinions: Opinions) -> Self {
         Self {
+            opinions,
             fuel: outcome.fuel,
             memory: outcome.memory,
             notes: outcome.notes.lines(),
@@ -64,6 +66,7 @@ impl Usage {
     fn and(mut self, other: Self) -> Self {
         self.fuel = self.fuel.saturating_add(other.fuel);
         self.memory = self.memory.max(other.memory);
+        self.opinions += other.opinions;
         for note in other.notes {
             if !self.notes.contains(&note) {
                 self.notes.push(note);
@@ -120,6 +123,7 @@ fn execution(
         memory: usage.memory,
         profile,
         notes: usage.notes,
+        opinions: usage.opinions,
     }
 }
 
@@ -220,8 +224,8 @@ impl Run<'_> {
             .run_with_state(&task, program, standard, states);
         let outcome = ran.await.map_err(ExecuteError::Compute)?;
         let witnessed = output.witness(outcome).with_state(next);
-        self.ask_second(&task, (inputs, state), &witnessed).await?;
-        let usage = succeeded(witnessed.outcome, None)?;
+        let opinions = self.ask_second(&task, (inputs, state), &witnessed).await?;
+        let usage = succeeded(witnessed.outcome, opinions, None)?;
         let (output, next) = (self.finish(sink).await?, self.finish(kept).await?);
         Ok((vec![output, next], usage))
     }
@@ -235,8 +239,8 @@ impl Run<'_> {
         let ran = self.work.pool.run(&task, program, input, &mut output);
         let outcome = ran.await.map_err(ExecuteError::Compute)?;
         let witnessed = output.witness(outcome);
-        self.ask_second(&task, (inputs, &[]), &witnessed).await?;
-        let usage = succeeded(witnessed.outcome, index)?;
+        let opinions = self.ask_second(&task, (inputs, &[]), &witnessed).await?;
+        let usage = succeeded(witnessed.outcome, opinions, index)?;
         Ok((sink, usage))
     }
 
@@ -253,9 +257,10 @@ impl Run<'_> {
         task: &Task,
         (inputs, state): (&[Input], &[Input]),
         first: &Witnessed,
-    ) -> Result<(), Stop> {
+    ) -> Result<Opinions, Stop> {
+        let mut opinions = Opinions::default();
         if !self.sampled {
-            return Ok(());
+            return Ok(opinions);
         }
         let program = self.work.program.clone();
         let (input, state) = (self.content(inputs), self.content(state));
@@ -272,7 +277,11 @@ impl Run<'_> {
             }
             said => {
                 tracing::debug!(module = %task.module, "{said}");
-                Ok(())
+                match said {
+                    Opinion::Agrees => opinions.agreed += 1,
+                    _ => opinions.silent += 1,
+                }
+                Ok(opinions)
             }
         }
     }
@@ -298,8 +307,8 @@ impl Run<'_> {
 }
 
 /// What a run has used, if its program succeeded.
-fn succeeded(outcome: Outcome, index: Option<u64>) -> Result<Usage, Stop> {
-    let usage = Usage::of(&outcome);
+fn succeeded(outcome: Outcome, opinions: Opinions, index: Option<u64>) -> Result<Usage, Stop> {
+    let usage = Usage::of(&outcome, opinions);
     match outcome.result {
         Ok(()) => Ok(usage),
         Err(failure) => Err(Stop::Failed(

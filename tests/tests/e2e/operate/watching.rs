@@ -2,14 +2,12 @@
 
 use super::super::quick::wc;
 use rings_protocol::Address;
-use rings_tests::{block_on, repository, script, until, Program, Ring, LONG};
+use rings_tests::{repository, script, until, Program, Ring, LONG};
 use serde_json::{json, Value};
 use std::{
     collections::BTreeSet,
     time::{SystemTime, UNIX_EPOCH},
 };
-
-const TEXT: &[u8] = b"watched\n";
 
 /// Somebody who scrapes all members of a ring, as Prometheus does.
 struct Watcher<'a> {
@@ -27,7 +25,7 @@ impl<'a> Watcher<'a> {
     fn scrape(&mut self) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let targets: Vec<_> = (0..self.ring.json().count())
-            .map(|index| json!({ "instance": instance(index), "text": metrics(self.ring, index) }))
+            .map(|index| json!({ "instance": instance(index), "text": self.ring.metrics(index) }))
             .collect();
         let round = json!({ "time": time.as_secs_f64(), "targets": targets });
         self.rounds.push(round);
@@ -47,20 +45,9 @@ fn instance(index: usize) -> String {
     format!("member-{index}")
 }
 
-/// What `/metrics` of a member answers.
-fn metrics(ring: &Ring, index: usize) -> Option<String> {
-    let json = ring.json();
-    let url = format!("{}/metrics", json.text(&format!("/members/{index}/rpcUrl")));
-    block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.get(url).send().await.ok()?;
-        Some(answer.text().await.unwrap())
-    })
-}
-
 /// The value of a series of a member's metrics.
 fn value(ring: &Ring, index: usize, series: &str) -> f64 {
-    let text = metrics(ring, index).expect("the member answers");
+    let text = ring.metrics(index).expect("the member answers");
     let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
     let found = lines.find(|(name, _)| *name == series);
     found
