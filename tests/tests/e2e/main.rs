@@ -57,6 +57,7 @@ mod proofs;
 mod quick;
 mod quotas;
 mod refusals;
+mod registry;
 mod requests;
 mod rotation;
 mod service;
