@@ -26,6 +26,7 @@ mod funds;
 mod gas;
 mod gate_lines;
 mod hostile;
+mod images;
 mod imports;
 mod interrupts;
 mod keeper;
