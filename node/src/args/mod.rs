@@ -31,7 +31,7 @@ pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};
 pub use look::{GateArgs, GateCommand, GateListArgs, ListedState, VerifyArgs};
 pub use make::{
-    BenchArgs, BenchClientsArgs, BenchCommand, BenchLogsArgs, DeployArgs,
+    BenchArgs, BenchClientsArgs, BenchCommand, BenchLogsArgs, BenchProcessesArgs, DeployArgs,
     DownArgs, JoinArgs, UpArgs,
 };
 pub use place::{PlaceArgs, ShowArgs};
