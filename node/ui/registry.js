@@ -22,7 +22,7 @@ export const registry = {
   draw: (context, found) => [
     h('h1', {}, 'Registry'),
     h('p', { class: 'soft' }, 'Services and processes that accounts of this chain have registered. A name and a version are the word of that account; only the hash is that of the definition.'),
-    h('form', { class: 'work', role: 'search', onsubmit: event => search(event, context) },
+    h('form', { class: 'work', onsubmit: event => search(event, context) },
       h('label', { for: 'name' }, 'Name'), h('input', { id: 'name', name: 'name', maxlength: 64, autocomplete: 'off' }),
       h('p', {}, h('button', {}, 'Search'))),
     part(wanted.text === '' ? 'Newest first' : `Names with “${visible(wanted.text)}”`, found.registry === null ? h('p', {}, 'This chain has no registry yet.') : list(found)),

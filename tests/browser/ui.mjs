@@ -46,7 +46,7 @@ const SECTIONS = [
     await until(page, count => document.querySelectorAll('section[aria-label="Votes"] tbody tr').length >= count, given.quorum)
   }],
   ['registry', 'registry', 'Registry', async page => {
-    await page.getByLabel('Name').fill('CA')
+    await page.getByRole('textbox', { name: 'Name' }).fill('CA')
     await page.getByRole('button', { name: 'Search' }).click()
     await section(page, 'Names with “CA”').getByRole('row').filter({ hasText: 'car' }).getByText('1.0').waitFor()
   }],

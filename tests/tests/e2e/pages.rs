@@ -68,6 +68,15 @@ fn processes_are_shown_in_every_state() {
 }
 
 #[test]
+fn the_registry_is_shown_whatever_strangers_have_written() {
+    let said = browse(
+        "registry.mjs",
+        &json!({ "node": repository().join("node") }),
+    );
+    assert_eq!(said, "the registry is shown as it is\n");
+}
+
+#[test]
 fn two_browsers_chat_through_four_replicas() {
     let replicas = Ring::up(4);
     let path = replicas.file("chat.html");

@@ -129,8 +129,7 @@ async fn latencies(
         "times",
         None,
     ));
-    stage.member()?.cancel_process(chain).await?;
-    Ok(())
+    runs::cancel(stage, chain).await
 }
 
 /// Executions a second over many processes, and whether the cost of one grows with those that were done before.

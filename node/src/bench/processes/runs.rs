@@ -2,11 +2,10 @@
 
 use super::definitions::{instance, CHAIN};
 use crate::{bench::stage::Stage, exit::ExitError};
-use cid::Cid;
 use futures::{stream, StreamExt, TryStreamExt};
 use rings_api::{
     notices::{Notice, ProcessChange, SubscribeParams, Topic},
-    processes::{EmitParams, ListProcessesParams, MAX_PAGE},
+    processes::{EmitParams, GetProcessParams, ListProcessesParams, ProcessState, MAX_PAGE},
     Notices,
 };
 use rings_chain::{register, withdraw, Registered, Registration};
@@ -69,15 +68,15 @@ fn silent() -> ExitError {
     ExitError::unavailable("a run has not ended in time; the members' logs may say why")
 }
 
-/// Tells the member of an event by hand.
-async fn emit(stage: &Stage, n: u64) -> Result<Cid, ExitError> {
+/// Tells the member of an event by hand. Gives how many processes it starts.
+async fn emit(stage: &Stage, n: u64) -> Result<u64, ExitError> {
     let event = EmitParams {
         instance: instance(),
         event: "asked".into(),
         data: serde_json::json!({ "n": n }),
         nonce: n,
     };
-    Ok(stage.member()?.emit(&event).await?.event)
+    Ok(stage.member()?.emit(&event).await?.starts.len() as u64)
 }
 
 /// Runs of a chain of ten tasks, one after the other: from before the event is told to the last result.
@@ -99,6 +98,29 @@ pub async fn chains(
         over(&mut notices).await?;
     }
     Ok(times)
+}
+
+/// Ends a process for good, and waits until the ring has decided it: from then on, no event starts it.
+///
+/// # Errors
+/// When the ring does not decide it in time.
+pub async fn cancel(stage: &Stage, installation: Digest) -> Result<(), ExitError> {
+    let member = stage.member()?;
+    member.cancel_process(installation).await?;
+    let which = GetProcessParams {
+        installation,
+        before: None,
+        limit: Some(1),
+    };
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let state = member.get_process(&which).await?.process.state;
+        if state == ProcessState::Cancelled {
+            return Ok(());
+        }
+        tokio::time::sleep(SLOW_LOOK).await;
+    }
+    Err(silent())
 }
 
 /// Runs that logs of a contract start, one after the other: from the block to the result of the first task.
@@ -156,12 +178,13 @@ async fn block_after(stage: &Stage, before: u64) -> Result<Instant, ExitError> {
 pub async fn many(stage: &Stage, events: std::ops::Range<u64>) -> Result<Duration, ExitError> {
     let (before, _) = runs(stage).await?;
     let began = Instant::now();
-    let told = stream::iter(events.clone().map(|n| emit(stage, n)));
-    let told: Vec<_> = told.buffer_unordered(LANES).try_collect().await?;
+    let told = stream::iter(events.map(|n| emit(stage, n)));
+    let starts: Vec<u64> = told.buffer_unordered(LANES).try_collect().await?;
+    let after = before + starts.iter().sum::<u64>();
     let mut last = (Instant::now(), 0);
     loop {
         let (all, open) = runs(stage).await?;
-        if open == 0 && all > before && told.len() as u64 == events.end - events.start {
+        if open == 0 && all >= after {
             return Ok(began.elapsed());
         }
         if open != last.1 {
