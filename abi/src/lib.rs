@@ -15,7 +15,7 @@
 #[cfg(feature = "generate")]
 pub mod generator;
 
-pub use bindings::{account, engine, gate, ring, scope};
+pub use bindings::{account, engine, gate, registry, ring, scope};
 
 // What the generated items mean is written in the Solidity interfaces.
 #[allow(missing_docs)]
@@ -23,10 +23,11 @@ mod bindings {
     use ethers_contract::abigen;
 
     // `abigen!` reads the files without telling the compiler, which would not compile again when they change.
-    const _: [&[u8]; 5] = [
+    const _: [&[u8]; 6] = [
         include_bytes!("../json/Account.json"),
         include_bytes!("../json/Engine.json"),
         include_bytes!("../json/Gate.json"),
+        include_bytes!("../json/Registry.json"),
         include_bytes!("../json/Ring.json"),
         include_bytes!("../json/Scope.json"),
     ];
@@ -35,6 +36,7 @@ mod bindings {
         Account, "json/Account.json";
         Engine, "json/Engine.json";
         Gate, "json/Gate.json";
+        Registry, "json/Registry.json";
         Ring, "json/Ring.json";
         Scope, "json/Scope.json"
     );
@@ -42,7 +44,7 @@ mod bindings {
 
 #[cfg(test)]
 mod tests {
-    use super::{account, engine, gate, ring, scope};
+    use super::{account, engine, gate, registry, ring, scope};
     use ethers_core::abi::Abi;
 
     /// EIP-3860: the most bytes that a transaction may create a contract with.
@@ -63,6 +65,7 @@ mod tests {
     fn each_contract_can_be_created_in_one_transaction() {
         assert!((1..=MAX_INITCODE).contains(&ring::RING_BYTECODE.len()));
         assert!((1..=MAX_INITCODE).contains(&engine::ENGINE_BYTECODE.len()));
+        assert!((1..=MAX_INITCODE).contains(&registry::REGISTRY_BYTECODE.len()));
     }
 
     /// What `callee` reverts with comes through `caller`, which calls it.
@@ -96,10 +99,11 @@ mod tests {
 
     #[test]
     fn every_contract_brings_its_errors() {
-        let abis: [&Abi; 5] = [
+        let abis: [&Abi; 6] = [
             &account::ACCOUNT_ABI,
             &engine::ENGINE_ABI,
             &gate::GATE_ABI,
+            &registry::REGISTRY_ABI,
             &ring::RING_ABI,
             &scope::SCOPE_ABI,
         ];
@@ -107,6 +111,7 @@ mod tests {
             "CallFailed",
             "NotKeeper",
             "AlreadyResolved",
+            "NotRegistered",
             "QuorumNotReached",
             "DigestTooSmall",
         ]) {

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {GateSpec, IGate, Input} from "../src/interfaces/IGate.sol";
 import {ForkRule} from "../src/interfaces/IMembership.sol";
+import {IRegistry, Kind} from "../src/interfaces/IRegistry.sol";
 import {IRing, SignedNode} from "../src/interfaces/IRing.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Fixture, Signatures} from "./utils/Fixture.sol";
@@ -38,6 +39,16 @@ contract GasTest is Fixture {
         uint96[] memory pins = pinsFrom(0, outputs);
         bytes32[] memory cids = digests("outputs", outputs);
         register(ring, gate, pins, cids, sign(ring, outputsDigest(ring, gate, pins, cids), signatures));
+    }
+
+    function test_registry_register() public {
+        IRegistry registry = IRegistry(deployCode("Registry.sol:Registry"));
+        registry.register(Kind.Service, "first", "electric_car", "1.0.0", "about");
+        snapshot("registry: first entry of an account");
+        registry.register(Kind.Service, "first", "electric_car", "1.0.1", "about");
+        snapshot("registry: another version of it");
+        registry.withdraw("first", true);
+        snapshot("registry: withdraw");
     }
 
     function test_registerOutputs_4of5_1output() public {

@@ -157,6 +157,7 @@ fn dispatch(command: Command, faults: Faults, out: Out) -> Result<ExitCode, Exit
         Command::Process(command) => wait(runtime()?, services::process(command, out)),
         Command::Execution(command) => wait(runtime()?, services::execution(command, out)),
         Command::Emit(args) => wait(runtime()?, services::emit(args, out)),
+        Command::Search(args) => wait(runtime()?, services::search(args, out)),
         Command::Trace(args) => wait(runtime()?, services::trace(args, out)),
         Command::Reference => out.bytes(reference::markdown().as_bytes()),
     }?;

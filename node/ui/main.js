@@ -16,16 +16,17 @@ import { processes } from './processes.js'
 import { process } from './process.js'
 import { execution } from './execution.js'
 import { clients } from './clients.js'
+import { registry } from './registry.js'
 import { operate } from './operate.js'
 
 /** Between two looks, in milliseconds. */
 const PERIOD = 2000
 /** The same while what is shown moves. */
 const QUICK = 500
-const SECTIONS = [ring, gates, requests, processes, clients, operate, gate, request, process, execution, member]
+const SECTIONS = [ring, gates, requests, processes, registry, clients, operate, gate, request, process, execution, member]
 
 const at = id => document.getElementById(id)
-const context = { logs: new Logs(), methods: new Set(), redraw }
+const context = { logs: new Logs(), methods: new Set(), redraw, look }
 let drawn
 let loaded
 let turn = 0

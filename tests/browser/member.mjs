@@ -39,6 +39,8 @@ export class Member {
   /** Runs of each installation, the newest first. */
   runs = new Map()
   executions = []
+  /** Entries of the registry, the newest first; none where the chain has no registry. */
+  registry = null
   #node
   #policy
   #methods
@@ -116,6 +118,11 @@ export class Member {
       return { process: this.of(installation), runs: runs.slice(0, limit), ...(runs.length > limit ? { next: runs[limit - 1].number } : {}) }
     },
     rings_listExecutions: ({ event, limit = 50 }) => ({ executions: this.executions.filter(each => each.event === event).slice(0, limit) }),
+    rings_searchRegistry: ({ text = '', before = Infinity }) => {
+      const older = (this.registry ?? []).filter(({ number }) => number < before)
+      const entries = older.slice(0, 100).filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
+      return { registry: this.registry && MEMBERS[3], entries, next: older[100] ? older[99].number : null }
+    },
     rings_getExecution: ({ execution }) => this.executions.find(each => each.execution === execution) ?? null
   }
 

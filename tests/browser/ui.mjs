@@ -45,6 +45,11 @@ const SECTIONS = [
     for (const step of ['tell_paid', 'pay', 'price', 'event charged']) await back.getByRole('row').filter({ hasText: step }).first().waitFor()
     await until(page, count => document.querySelectorAll('section[aria-label="Votes"] tbody tr').length >= count, given.quorum)
   }],
+  ['registry', 'registry', 'Registry', async page => {
+    await page.getByRole('textbox', { name: 'Name' }).fill('CA')
+    await page.getByRole('button', { name: 'Search' }).click()
+    await section(page, 'Names with “CA”').getByRole('row').filter({ hasText: 'car' }).getByText('1.0').waitFor()
+  }],
   ['clients', 'clients', 'Client rings', page => section(page, 'Actions taken in lately').waitFor()],
   ['operate', 'operate', 'Operate', page => page.getByLabel('Token of this member').waitFor()],
   [`member/${given.member}`, 'member', 'Member', page => section(page, 'Log, the newest first').getByText('node 0').first().waitFor()]

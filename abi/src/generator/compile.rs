@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The contracts that have a file in `json/`.
-pub const CONTRACTS: [&str; 5] = ["Account", "Engine", "Gate", "Ring", "Scope"];
+pub const CONTRACTS: [&str; 6] = ["Account", "Engine", "Gate", "Registry", "Ring", "Scope"];
 const SOURCES: &str = "contracts/src";
 
 /// Compiles the contracts under `project` with the compiler at `solc`.

@@ -283,6 +283,8 @@ export class Member {
   listInstances(page?: { from?: Hex, limit?: number }): Promise<any>
   listExecutions(page?: { event?: string, limit?: number }): Promise<any>
   getExecution(execution: string): Promise<any>
+  /** A page of the chain's registry. Names and versions are the text of strangers. */
+  searchRegistry(which?: { text?: string, before?: number }): Promise<any>
   discover(): Promise<any>
   health(): Promise<{ following: boolean, trouble?: string, warnings?: string[] }>
   /** The block of a log node; its hash is checked. */

@@ -94,6 +94,7 @@ export class Member {
   listInstances(page = {}) { return this.call('rings_listInstances', page) }
   listExecutions(page = {}) { return this.call('rings_listExecutions', page) }
   getExecution(execution) { return this.call('rings_getExecution', { execution }) }
+  searchRegistry(which = {}) { return this.call('rings_searchRegistry', which) }
   discover() { return this.call('rpc.discover') }
 
   async #get(path) {

@@ -50,6 +50,7 @@ mod process_calls;
 mod process_methods;
 pub mod processes;
 mod range;
+pub mod registry;
 mod reply;
 mod routes;
 mod rpc;

@@ -17,6 +17,7 @@ use super::{
         CreateProcessParams, EmitParams, EmittedView, ExecutionView, ExecutionsView, HookedEvent,
         InstancesView, ProcessRunsView, ProcessState, ProcessView, ProcessesView,
     },
+    registry::{RegistryView, SearchRegistryParams},
     store_work::StoreKeeper,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
 };
@@ -91,6 +92,12 @@ pub trait NodeApi: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::InvalidParams`] when none does.
     async fn proof(&self, request: Digest) -> Result<ProofView, ApiError>;
+
+    /// A page of the chain's registry of services and processes.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] while the member starts; [`ApiError::Internal`] when the chain cannot be asked.
+    async fn search_registry(&self, which: SearchRegistryParams) -> Result<RegistryView, ApiError>;
 
     /// Where blocks are read from: this member's store first, then other members.
     fn source(&self) -> Arc<dyn BlockSource>;

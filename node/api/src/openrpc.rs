@@ -16,6 +16,7 @@ use super::{
         ExecutionsView, GetProcessParams, InstallationParams, InstancesView, ListExecutionsParams,
         ListInstancesParams, ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
     },
+    registry::{RegistryView, SearchRegistryParams},
     schema,
     views::{GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status},
 };
@@ -52,6 +53,7 @@ pub(super) const GET_PROCESS: &str = "rings_getProcess";
 pub(super) const EMIT: &str = "rings_emit";
 pub(super) const LIST_EXECUTIONS: &str = "rings_listExecutions";
 pub(super) const GET_EXECUTION: &str = "rings_getExecution";
+pub(super) const SEARCH_REGISTRY: &str = "rings_searchRegistry";
 pub(super) const SUBSCRIBE: &str = "rings_subscribe";
 pub(super) const UNSUBSCRIBE: &str = "rings_unsubscribe";
 pub(super) const DISCOVER: &str = "rpc.discover";
@@ -163,6 +165,10 @@ fn processes(document: &mut Document) {
     document.method::<ExecutionParams, Option<ExecutionView>>(
         GET_EXECUTION,
         "An execution; null if this member does not know of it",
+    );
+    document.method::<SearchRegistryParams, RegistryView>(
+        SEARCH_REGISTRY,
+        "A page of the chain's registry of services and processes, newest first: the word of those who registered them",
     );
 }
 

@@ -8,6 +8,7 @@ use super::{
         ExecutionsView, GetProcessParams, InstallationParams, InstancesView, ListExecutionsParams,
         ListInstancesParams, ListProcessesParams, ProcessRunsView, ProcessView, ProcessesView,
     },
+    registry::{RegistryView, SearchRegistryParams},
 };
 use cid::Cid;
 use rings_protocol::Digest;
@@ -111,6 +112,17 @@ impl Client {
         which: &ListExecutionsParams,
     ) -> Result<ExecutionsView, ClientError> {
         self.call(openrpc::LIST_EXECUTIONS, json!(which)).await
+    }
+
+    /// `rings_searchRegistry`.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn search_registry(
+        &self,
+        which: &SearchRegistryParams,
+    ) -> Result<RegistryView, ClientError> {
+        self.call(openrpc::SEARCH_REGISTRY, json!(which)).await
     }
 
     /// `rings_getExecution`.

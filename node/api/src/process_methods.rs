@@ -8,6 +8,7 @@ use super::{
         page, ExecutionParams, GetProcessParams, InstallationParams, ListExecutionsParams,
         ListInstancesParams, ListProcessesParams, ProcessState,
     },
+    registry::{SearchRegistryParams, MAX_SEARCH_BYTES},
 };
 use jsonrpsee::{core::RegisterMethodError, server::RpcModule};
 
@@ -86,6 +87,18 @@ fn readers(module: &mut RpcModule<Calls>) -> Result<(), RegisterMethodError> {
         let ExecutionParams { execution } = parse(&params)?;
         let call = async { calls.api.processes().await?.execution(execution).await };
         calls.run(call).await
+    })?;
+    module.register_async_method(openrpc::SEARCH_REGISTRY, |params, calls, _| async move {
+        let which: SearchRegistryParams = parse(&params)?;
+        if which
+            .text
+            .as_ref()
+            .is_some_and(|text| text.len() > MAX_SEARCH_BYTES)
+        {
+            let reason = format!("text has more than {MAX_SEARCH_BYTES} bytes; no name is so long");
+            return Err(ApiError::InvalidParams { reason }.into());
+        }
+        calls.run(calls.api.search_registry(which)).await
     })?;
     Ok(())
 }

@@ -54,6 +54,7 @@ const FILES: &[File] = files! {
     SCRIPT "process.js",
     SCRIPT "processes.js",
     SCRIPT "progress.js",
+    SCRIPT "registry.js",
     SCRIPT "requests.js",
     SCRIPT "ring.js",
     SCRIPT "rpc.js",

@@ -2,7 +2,7 @@
 
 use crate::convert::h160;
 use ethers_core::abi::{ethabi::AbiError, AbiEncode};
-pub(crate) use rings_abi::{account, engine, gate, ring, scope};
+pub(crate) use rings_abi::{account, engine, gate, registry, ring, scope};
 use rings_protocol::Address;
 
 /// Every custom error of the contracts.
@@ -13,6 +13,7 @@ pub(crate) fn errors() -> impl Iterator<Item = &'static AbiError> {
         &*scope::SCOPE_ABI,
         &*gate::GATE_ABI,
         &*account::ACCOUNT_ABI,
+        &*registry::REGISTRY_ABI,
     ];
     abis.into_iter()
         .flat_map(|abi| abi.errors.values().flatten())

@@ -237,7 +237,7 @@ pub fn register_gas(signatures: usize, outputs: usize, futures: usize) -> u64 {
         .min(MAX_GAS)
 }
 
-fn encode(to: Address, call: impl AbiEncode) -> Call {
+pub(crate) fn encode(to: Address, call: impl AbiEncode) -> Call {
     Call::contract(to, call.encode())
 }
 

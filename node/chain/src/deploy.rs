@@ -1,7 +1,7 @@
 //! Putting the contracts on a chain, and ether into accounts.
 //!
 //! [`deploy`] checks that the chain has the Cancun upgrade, creates the ring contract and the engine in a transaction
-//! each, and has the engine make a scope and a ring. With a salt, both addresses follow from the salt and the code, and
+//! each, has the engine make a scope and a ring, and makes the chain's registry where there is none. With a salt, both addresses follow from the salt and the code, and
 //! what is there already is used. Every step is submitted under a purpose that follows from its arguments, so an
 //! interrupted deployment goes on where it stopped. [`fund`] brings accounts up to a balance.
 
@@ -11,8 +11,9 @@ use crate::{
     chain::{At, Chain},
     convert::{address, h256},
     error::ChainError,
-    gate_code::create2_address,
+    gate_code::{create2_address, CREATE2_DEPLOYER},
     receipt::Receipt,
+    registry::{creation as registry_creation, REGISTRY_SALT},
     submit::{Submitted, Submitter},
     types::{BlockRef, Call, RingTerms},
 };
@@ -22,13 +23,6 @@ use serde_json::json;
 
 /// Name and symbol of the scope that a deployment makes.
 const SCOPE: (&str, &str) = ("Rings data", "RINGS");
-
-/// The contract that makes others with CREATE2, at an address that follows from a salt and their code: the
-/// "deterministic deployment proxy", which most chains have, anvil among them.
-pub const CREATE2_DEPLOYER: Address = Address([
-    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26,
-    0xc0, 0xb4, 0x95, 0x6c,
-]);
 
 /// Code that copies memory with an opcode that came with Cancun (EIP-5656), and code that does nothing.
 const WITH_MCOPY: &str = "0x6000600060005e60006000f3";
@@ -79,9 +73,10 @@ pub async fn deploy(
     let engine = creator.create(step("engine"), code).await?;
     let create_scope = calls::create_scope(engine.address, SCOPE.0, SCOPE.1);
     let create_ring = calls::create_ring(engine.address, members, terms);
-    let (scope, ring) = tokio::try_join!(
+    let (scope, ring, ()) = tokio::try_join!(
         execute(chain, submitter, step("scope"), create_scope),
         execute(chain, submitter, step("ring"), create_ring),
+        registry(chain, submitter, step("registry")),
     )?;
     let first = engine.receipt.unwrap_or_else(|| older(&scope, &ring));
     let made_scope: engine::ScopeCreatedFilter = event(&scope)?;
@@ -95,6 +90,33 @@ pub async fn deploy(
         ring: address(made_ring.ring),
         block: header.block(),
     })
+}
+
+/// Makes the chain's registry, where there is none yet. A chain without the [`CREATE2_DEPLOYER`] has none; rings do without it.
+async fn registry(chain: &Chain, submitter: &Submitter, purpose: Digest) -> Result<(), ChainError> {
+    match ensure_registry(chain, submitter, purpose).await {
+        Ok(_) | Err(ChainError::NotAContract { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the registry of this chain, unless it is there. Gives its address.
+///
+/// # Errors
+/// [`ChainError::NotAContract`] where the chain lacks the [`CREATE2_DEPLOYER`]; others when the transaction fails.
+pub async fn ensure_registry(
+    chain: &Chain,
+    submitter: &Submitter,
+    purpose: Digest,
+) -> Result<Address, ChainError> {
+    let salt = REGISTRY_SALT;
+    let creator = Creator {
+        chain,
+        submitter,
+        salt: Some(salt),
+    };
+    let created = creator.find(purpose, salt, &registry_creation()).await?;
+    Ok(created.address)
 }
 
 /// Refuses a chain on which the contracts can be deployed but would fail later.

@@ -32,6 +32,13 @@ pub(crate) fn is_made_by(engine: Address, gate: Address, code: &[u8]) -> bool {
     create2_address(engine, Digest::ZERO, &creation) == gate
 }
 
+/// The contract that makes others with CREATE2, at an address that follows from a salt and their code: the
+/// "deterministic deployment proxy", which most chains have, anvil among them.
+pub const CREATE2_DEPLOYER: Address = Address([
+    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26,
+    0xc0, 0xb4, 0x95, 0x6c,
+]);
+
 /// Where `creator` puts a contract with CREATE2 (EIP-1014).
 pub(crate) fn create2_address(creator: Address, salt: Digest, creation: &[u8]) -> Address {
     let parts = [&[0xff][..], &creator.0, &salt.0, &keccak256(creation).0];

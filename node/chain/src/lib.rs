@@ -5,7 +5,7 @@
 //! * [`watch`] follows events from a durable cursor, through restarts and reorganisations. It hands pages of
 //!   [`Located`] events and rewinds to one consumer, which stores each page with its cursor.
 //! * [`calls`] builds calls of the contracts, and [`Submitter`] sends them from a durable journal.
-//! * [`deploy`] puts the contracts on a chain.
+//! * [`deploy`] puts the contracts on a chain, and [`register`] an entry into the chain's registry of services and processes.
 //!
 //! Data passes upwards: `rpc` (endpoints, their limits and failures) → `chain` (typed requests) → `accounts`, `reads`,
 //! `history` and `fetch` (accounts, contracts and events) → `watch` and `submit`. [`ChainError`] says what went wrong and
@@ -52,6 +52,7 @@ mod log_heads;
 mod raw_event;
 mod reads;
 mod receipt;
+mod registry;
 mod revert;
 mod rpc;
 mod specs;
@@ -63,8 +64,13 @@ pub use avatars::{AvatarState, Landed};
 pub use chain::Chain;
 pub use condition::Trouble;
 pub use contract_logs::ContractLog;
-pub use deploy::{create_ring, deploy, fund, Deployed, CREATE2_DEPLOYER};
+pub use deploy::{create_ring, deploy, ensure_registry, fund, Deployed};
 pub use error::{Cause, ChainError, Class};
+pub use gate_code::CREATE2_DEPLOYER;
+pub use registry::{
+    register, registry_address, withdraw, Registered, Registration, RegistryEntry, RegistryPage,
+    MAX_REGISTERED_NAME, MAX_REGISTERED_VERSION, REGISTRY_PAGE,
+};
 pub use rpc::{
     is_on_this_machine, ProviderState, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_PROVIDERS,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,

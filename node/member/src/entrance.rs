@@ -13,6 +13,7 @@ use super::{
 };
 use async_trait::async_trait;
 use rings_api::{
+    registry::{RegistryView, SearchRegistryParams},
     views::{
         GateView, LogPage, ProofView, RequestView, RequestedView, RingView, Status, StoreStatus,
     },
@@ -171,6 +172,10 @@ impl NodeApi for Entrance {
 
     async fn proof(&self, request: Digest) -> Result<ProofView, ApiError> {
         self.api().await?.proof(request).await
+    }
+
+    async fn search_registry(&self, which: SearchRegistryParams) -> Result<RegistryView, ApiError> {
+        self.api().await?.search_registry(which).await
     }
 
     fn source(&self) -> Arc<dyn BlockSource> {

@@ -1,7 +1,8 @@
 //! `service.yml`: the definition of a service as a person writes it.
 //!
-//! It differs from the canonical definition in that a program is named by its file. Whoever reads it hashes the files
-//! ([`ServiceDraft::programs`]) and gives their CIDs to [`ServiceDraft::finish`].
+//! It differs from the canonical definition in that a program is named by its file, and that a service on which it depends may be.
+//! Whoever reads it hashes the files ([`ServiceDraft::programs`], [`ServiceDraft::depends`]) and gives their CIDs to
+//! [`ServiceDraft::resolve`] and [`ServiceDraft::finish`].
 
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
@@ -24,6 +25,10 @@ pub struct ServiceDraft {
     root: Yaml,
     service: Service,
     programs: BTreeMap<String, (At, String)>,
+    /// Dependencies that are named by a file, until they are resolved.
+    depends: BTreeMap<String, (At, String)>,
+    /// Those that cannot be resolved, and why.
+    unresolved: Vec<(At, String)>,
 }
 
 impl ServiceDraft {
@@ -35,13 +40,31 @@ impl ServiceDraft {
         let root = Yaml::read(file, content)?;
         let mut notes = Notes::of(file);
         let read = service(&root, &mut notes);
-        let (service, programs) = notes.end(read)?;
+        let (service, Files { programs, depends }) = notes.end(read)?;
         Ok(Self {
             file: file.to_owned(),
             root,
             service,
             programs,
+            depends,
+            unresolved: Vec::new(),
         })
+    }
+
+    /// The dependencies that are named by a file: the path of a `service.yml`, or its directory.
+    pub fn depends(&self) -> impl Iterator<Item = &str> {
+        self.depends.values().map(|(_, file)| file.as_str())
+    }
+
+    /// Puts the service hash in the place of each dependency that is named by a file. One that `read` cannot give is a mistake
+    /// of [`ServiceDraft::finish`].
+    pub fn resolve(&mut self, mut read: impl FnMut(&str) -> Result<Cid, String>) {
+        for (name, (at, file)) in std::mem::take(&mut self.depends) {
+            match read(&file) {
+                Ok(cid) => drop(self.service.depends.insert(name, cid)),
+                Err(what) => self.unresolved.push((at, what)),
+            }
+        }
     }
 
     /// The tasks that have a program, and how the file names it: a path beside the file, or a CID.
@@ -60,6 +83,14 @@ impl ServiceDraft {
         mut program: impl FnMut(&str) -> Result<Cid, String>,
     ) -> Result<Service, Mistakes> {
         let mut notes = Notes::of(&self.file);
+        self.resolve(|file| {
+            Err(format!(
+                "{file} is no service hash; `rings service show` prints one"
+            ))
+        });
+        for (at, what) in &self.unresolved {
+            notes.add(*at, what.clone());
+        }
         for (task, (at, named)) in &self.programs {
             match (program(named), self.service.tasks.get_mut(task)) {
                 (Ok(cid), Some(task)) => task.program = Some(cid),
@@ -82,9 +113,13 @@ pub(crate) fn add(root: &Yaml, faults: Vec<Fault>, notes: &mut Notes) {
     }
 }
 
-type Programs = BTreeMap<String, (At, String)>;
+/// What is named by its file.
+struct Files {
+    programs: BTreeMap<String, (At, String)>,
+    depends: BTreeMap<String, (At, String)>,
+}
 
-fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Programs)> {
+fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Files)> {
     let mut keys = Keys::of(root, "a service", notes)?;
     let title = keys.must("service", notes);
     let title =
@@ -96,7 +131,7 @@ fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Programs)> {
         .into_iter()
         .filter_map(|(at, text)| name(text, at, notes))
         .collect();
-    let mut depends = BTreeMap::new();
+    let (mut depends, mut files) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in named(keys.maybe("depends"), ("depends", MAX_FIELDS), notes) {
         let Some(hash) = text(value, "a dependency", notes) else {
             continue;
@@ -105,10 +140,9 @@ fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Programs)> {
             Ok(cid) => {
                 depends.insert(key.text.clone(), cid);
             }
-            Err(_) => notes.add(
-                value.at,
-                format!("{hash} is no service hash; `rings service show` prints one"),
-            ),
+            Err(_) => {
+                files.insert(key.text.clone(), (value.at, hash));
+            }
         }
     }
     let mut events = BTreeMap::new();
@@ -133,7 +167,11 @@ fn service(root: &Yaml, notes: &mut Notes) -> Option<(Service, Programs)> {
         tasks,
         version: VERSION,
     };
-    Some((service, programs))
+    let files = Files {
+        programs,
+        depends: files,
+    };
+    Some((service, files))
 }
 
 /// The value of `about`.
@@ -409,6 +447,28 @@ tasks:
             let told_us = service(&text).unwrap_err().to_string();
             assert!(told_us.contains(told), "{told}\n{told_us}");
         }
+    }
+
+    #[test]
+    fn a_dependency_is_named_by_its_hash_or_its_file() {
+        let text = CAR.replace("config:", "depends: {mail: ../mail}\nconfig:");
+        let mut draft = ServiceDraft::read("service.yml", &text).unwrap();
+        assert_eq!(draft.depends().collect::<Vec<_>>(), ["../mail"]);
+        draft.resolve(|_| Ok(cid_of(b"mail")));
+        let by_file = draft.finish(|_| Ok(cid_of(b"program"))).unwrap();
+        let hash = cid_of(b"mail").to_string();
+        let by_hash = service(&text.replace("../mail", &hash)).unwrap();
+        assert_eq!(by_file.cid().unwrap(), by_hash.cid().unwrap());
+        let mut draft = ServiceDraft::read("service.yml", &text).unwrap();
+        draft.resolve(|file| Err(format!("{file} leads back here")));
+        let told = draft.finish(|_| Ok(cid_of(b"program"))).unwrap_err();
+        let at = told.to_string();
+        assert!(
+            at.contains("service.yml:3:17: ../mail leads back here"),
+            "{at}"
+        );
+        let told = service(&text).unwrap_err().to_string();
+        assert!(told.contains("is no service hash"), "{told}");
     }
 
     #[test]

@@ -170,6 +170,27 @@ pub enum BenchCommand {
     /// What client rings cost: holding and flushing, alone and of a hundred avatars at once, being told, and getting a log back
     #[command(after_help = "Example: rings bench clients --nodes 100000")]
     Clients(BenchClientsArgs),
+    /// What processes cost: from an event to a result, chains, many at once, and thousands that wait
+    #[command(after_help = "Example: rings bench processes --done 100000")]
+    Processes(BenchProcessesArgs),
+}
+
+/// Options of `bench processes`.
+#[derive(Debug, Args)]
+pub struct BenchProcessesArgs {
+    /// Executions that are done before the cost of one is compared with that at the beginning
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub done: u64,
+    /// Processes that wait for a schedule or a contract, for which memory and processor time of a member are measured; 0 leaves
+    /// that out
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=19_000))]
+    pub processes: u64,
+    /// Number of members of the throw-away ring
+    #[arg(long, default_value_t = DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
+    pub members: u16,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `bench clients`.

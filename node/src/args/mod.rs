@@ -11,6 +11,7 @@ mod log;
 mod look;
 mod make;
 mod place;
+mod registry;
 mod request;
 mod run;
 mod service;
@@ -30,10 +31,11 @@ pub use key::{ExportArgs, ImportArgs, KeyArgs, KeyCommand, NewKeyArgs};
 pub use log::{ExportLogArgs, FollowArgs, LogArgs, LogCommand, ProveArgs, VerifyLogArgs};
 pub use look::{GateArgs, GateCommand, GateListArgs, ListedState, VerifyArgs};
 pub use make::{
-    BenchArgs, BenchClientsArgs, BenchCommand, BenchLogsArgs, DeployArgs, DownArgs, JoinArgs,
-    UpArgs,
+    BenchArgs, BenchClientsArgs, BenchCommand, BenchLogsArgs, BenchProcessesArgs, DeployArgs,
+    DownArgs, JoinArgs, UpArgs,
 };
 pub use place::{PlaceArgs, ShowArgs};
+pub use registry::{RegisterArgs, SearchArgs, WithdrawArgs};
 pub use request::{RequestArgs, RequestCommand, RequestListArgs, RequestProofArgs};
 
 use place::DirArg;
@@ -41,8 +43,8 @@ pub use run::RunArgs;
 pub use service::{
     ChangeProcessArgs, CreateProcessArgs, DefinitionArgs, DeployServiceArgs, DevArgs, EmitArgs,
     ExecutionArgs, ExecutionCommand, ExecutionListArgs, HookArgs, InitArgs, InstallationId,
-    Language, ProcessCheckArgs, ProcessCommand, ProcessListArgs, ProcessShowArgs, ServiceCommand,
-    ServiceListArgs, TraceArgs,
+    Language, NamedFile, ProcessCheckArgs, ProcessCommand, ProcessListArgs, ProcessShowArgs,
+    ServiceCommand, ServiceListArgs, TraceArgs,
 };
 pub use store::{
     BackupArgs, ExportStoreArgs, ImportStoreArgs, RestoreArgs, StoreArgs, StoreCommand, WhoArgs,
@@ -188,6 +190,11 @@ pub enum Command {
         after_help = "The same event again finds the results that are there; it is another one with --again.\n\nExample: rings emit 0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 charged '{\"kwh\": 7}'"
     )]
     Emit(EmitArgs),
+    /// Search the chain's registry of services and processes by their names
+    #[command(
+        after_help = "What is found is the word of the account that registered it; look at who that is.\n\nExample: rings search car"
+    )]
+    Search(SearchArgs),
     /// Go from a result of a process back to its event, and check every hash on the way
     #[command(
         after_help = "Status 0 when the result follows from its event, 1 when it does not. Each step that a ring agreed on can be computed again: `rings verify REQUEST`.\n\nExample: rings trace QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"

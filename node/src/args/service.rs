@@ -3,6 +3,7 @@
 use super::{
     look::MOST_SHOWN,
     place::{DirArg, PlaceArgs, ShowArgs},
+    registry::{RegisterArgs, WithdrawArgs},
     values::wait,
 };
 use cid::Cid;
@@ -28,9 +29,14 @@ pub enum ServiceCommand {
     Show(DefinitionArgs),
     /// Put a service and its programs into the store of the ring in DIR, and make an instance of it; prints the instance hash
     #[command(
-        after_help = "The values of the configuration and the salt stay in DIR, and are not sent anywhere.\n\nExample: rings service deploy car/service.yml --config values.json"
+        after_help = "The values of the configuration and the salt stay in DIR, and are not sent anywhere. The services on which it depends are started with it, unless DIR has an instance of them.\n\nExample: rings service deploy car/service.yml --config values.json"
     )]
     Deploy(DeployServiceArgs),
+    /// Advise others against a service or process that this account has registered (`rings service deploy --register`)
+    #[command(
+        after_help = "The entry stays, and says so; `rings search` leaves it out.\n\nExample: rings service withdraw QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
+    )]
+    Withdraw(WithdrawArgs),
     /// List the instances: those in DIR, and those of the processes that the ring runs
     #[command(after_help = "Example: rings service list --json")]
     List(ServiceListArgs),
@@ -94,6 +100,10 @@ pub enum Language {
     Rust,
     /// C, with nothing but its library
     C,
+    /// Go, with nothing but its library
+    Go,
+    /// JavaScript, in an interpreter (Boa) that is compiled once
+    Javascript,
 }
 
 /// Options of `service init`.
@@ -129,6 +139,12 @@ pub struct DeployServiceArgs {
     /// A JSON file with the values of the configuration; - is standard input
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The same for a service on which it depends and that is started with it; may be given for several
+    #[arg(long = "config-of", value_name = "SERVICE=FILE")]
+    pub needs: Vec<NamedFile>,
+    /// Whether others find it
+    #[command(flatten)]
+    pub register: RegisterArgs,
 }
 
 /// Options of `process check`.
@@ -197,6 +213,9 @@ pub struct CreateProcessArgs {
     /// Another one than that with the same instances that was there before
     #[arg(long)]
     pub again: bool,
+    /// Whether others find it
+    #[command(flatten)]
+    pub register: RegisterArgs,
 }
 
 /// Options of `service list`.

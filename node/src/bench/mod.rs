@@ -4,7 +4,7 @@
 //! same program, each measured on this machine in the same run: times differ from machine to machine, ratios hardly do.
 //! `stage` makes the ring and the gates that are measured, `bounds` measures what a result rests on, `idle` measures a
 //! member that has nothing to do, `clients` and `people` what people without a node ask for, `many_rings`
-//! what a thousand rings of theirs need that say nothing, and `figures` holds the rows, as a table for people and as JSON for programs.
+//! what a thousand rings of theirs need that say nothing, `processes` what processes cost, and `figures` holds the rows, as a table for people and as JSON for programs.
 
 mod bounds;
 mod clients;
@@ -13,6 +13,7 @@ mod idle;
 mod logs;
 mod many_rings;
 mod people;
+mod processes;
 mod stage;
 
 use super::{
@@ -48,6 +49,7 @@ pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
     match args.command {
         Some(BenchCommand::Logs(args)) => return logs::bench(args, out).await,
         Some(BenchCommand::Clients(args)) => return people::bench(args, out).await,
+        Some(BenchCommand::Processes(args)) => return processes::bench(args, out).await,
         None => {}
     }
     let mut signals = Signals::new()?;

@@ -234,6 +234,14 @@ impl Stage {
         first.ok_or_else(|| ExitError::internal("the ring has no members"))
     }
 
+    /// Puts a file into the store of the first member, for good.
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub async fn add(&self, bytes: &[u8]) -> Result<cid::Cid, ExitError> {
+        add(self.member()?, bytes).await
+    }
+
     /// A client of the last member.
     ///
     /// # Errors

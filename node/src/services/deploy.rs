@@ -1,11 +1,10 @@
 //! `rings service deploy` and `rings process create`: definitions and programs into the store of a ring, whose members run the
 //! process from then on.
 
-use super::{instances, load, ring::Ring, ring_desk::RingDesk};
+use super::{instances, load, needs, registry, ring::Ring, ring_desk::RingDesk};
 use crate::{
     args::{CreateProcessArgs, DeployServiceArgs},
     exit::ExitError,
-    input::read_text,
     out::Out,
     place::Place,
     ringdir::RingDir,
@@ -14,17 +13,13 @@ use crate::{
 use cid::Cid;
 use rand::RngCore;
 use rings_api::processes::{CreateProcessParams, ProcessState};
+use rings_chain::Registered;
 use rings_process::{
-    data::{Data, Fields},
-    document::Document,
-    instance::Instance,
-    plan::Plan,
-    service::Service,
+    data::Fields, document::Document, instance::Instance, plan::Plan, service::Service,
 };
 use rings_protocol::Digest;
 use std::{
     collections::BTreeMap,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -34,82 +29,63 @@ const TAKE_LIMIT: Duration = Duration::from_secs(60);
 /// `rings service deploy`
 ///
 /// # Errors
-/// Status 2 when the definition or its values are wrong, 5 when the ring does not take it.
+/// Status 2 when the definition or its values are wrong, or what it depends on is missing; 5 when the ring does not take it.
 pub async fn service(args: DeployServiceArgs, out: Out) -> Result<(), ExitError> {
     let loaded = load::service(&args.file)
         .await
         .map_err(|wrong| wrong.tell(out))?;
     let dir = args.dir.dir();
-    let config = values(args.config.as_deref(), &loaded.service)?;
-    check_dependencies(&dir, &loaded.service)?;
+    let entry = registry::entry(&args.register).await?;
+    let config = instances::values(args.config.as_deref(), &loaded.service)?;
     let ring = Ring::of(Place::of_dir(dir.clone())?).await?;
+    let starts = needs::starts(&dir, &ring, &loaded, &args.needs).await?;
     let desk = RingDesk::new(&ring, Instant::now() + TAKE_LIMIT, out).await?;
-    for program in loaded.programs.values() {
-        desk.keep(program).await?;
+    for needed in &starts {
+        let hash = start(
+            &desk,
+            &dir,
+            (&needed.service, &needed.programs),
+            needed.config.clone(),
+        )
+        .await?;
+        out.note(format_args!(
+            "service {}, on which it depends, is started as {hash}",
+            needed.service.service
+        ));
     }
-    keep(&desk, &loaded.service).await?;
-    let mut salt = Digest::ZERO;
-    rand::rngs::OsRng.fill_bytes(&mut salt.0);
-    let hash = instances::keep(
-        &dir,
-        &Instance {
-            config,
-            salt,
-            service: loaded.cid,
-        },
-    )?;
+    describe(&desk, entry.as_ref()).await?;
+    let programs: Vec<_> = loaded.programs.values().collect();
+    let hash = start(&desk, &dir, (&loaded.service, &programs), config).await?;
     out.note(format_args!(
         "service {} is {}",
         loaded.service.service, loaded.cid
     ));
+    if let Some(entry) = entry {
+        let what = (Registered::Service, &*loaded.service.service, loaded.cid);
+        entry.register((&dir, &ring.place.file), what, out).await?;
+    }
     out.line(hash)
 }
 
-/// The values of the configuration: those that the service names, and no others.
-///
-/// # Errors
-/// Status 2 when they are others, or cannot be read.
-pub(super) fn values(path: Option<&Path>, service: &Service) -> Result<Fields, ExitError> {
-    let fields = match path {
-        None => Fields::new(),
-        Some(path) => {
-            let shown = path.display();
-            let text = read_text(path)?;
-            // What the decoder says could show a value.
-            match serde_json::from_str(&text) {
-                Ok(Data::Map(fields)) => fields,
-                _ => return Err(ExitError::usage(format!("{shown} is no JSON object of names and values (without fractions); write {{\"name\": value}}"))),
-            }
-        }
+/// Puts a service into the ring's store, and makes an instance of it. Gives its hash.
+async fn start(
+    desk: &RingDesk<'_>,
+    dir: &RingDir,
+    (service, programs): (&Service, &[&Content]),
+    config: Fields,
+) -> Result<Digest, ExitError> {
+    for program in programs {
+        desk.keep(program).await?;
+    }
+    let service = keep(desk, service).await?;
+    let mut salt = Digest::ZERO;
+    rand::rngs::OsRng.fill_bytes(&mut salt.0);
+    let instance = Instance {
+        config,
+        salt,
+        service,
     };
-    if let Some(missing) = service
-        .config
-        .iter()
-        .find(|name| !fields.contains_key(*name))
-    {
-        return Err(ExitError::usage(format!(
-            "the configuration has no value for {missing}; give it in a file with --config"
-        )));
-    }
-    match fields.keys().find(|name| !service.config.contains(*name)) {
-        Some(other) => Err(ExitError::usage(format!(
-            "the service has no configuration {other}; remove it from the file"
-        ))),
-        None => Ok(fields),
-    }
-}
-
-/// An instance of each service that this one needs has to be there.
-fn check_dependencies(dir: &RingDir, service: &Service) -> Result<(), ExitError> {
-    for (name, cid) in &service.depends {
-        if instances::of_service(dir, *cid)?.is_empty() {
-            return Err(ExitError::usage(format!(
-                "the service needs {name} ({cid}), of which {} has no instance; deploy that one first",
-                dir.root().display()
-            )));
-        }
-    }
-    Ok(())
+    instances::keep(dir, &instance)
 }
 
 /// Puts a document into the ring's store.
@@ -125,6 +101,14 @@ pub async fn keep<D: Document>(desk: &RingDesk<'_>, document: &D) -> Result<Cid,
     Ok(content.cid())
 }
 
+/// Puts the description of an entry of the registry into the ring's store.
+async fn describe(desk: &RingDesk<'_>, entry: Option<&registry::Entry>) -> Result<(), ExitError> {
+    match entry.and_then(registry::Entry::description) {
+        Some(description) => desk.keep(description).await,
+        None => Ok(()),
+    }
+}
+
 /// `rings process create`
 ///
 /// # Errors
@@ -134,6 +118,7 @@ pub async fn process(args: CreateProcessArgs, out: Out) -> Result<(), ExitError>
         .await
         .map_err(|wrong| wrong.tell(out))?;
     let dir = args.dir.dir();
+    let entry = registry::entry(&args.register).await?;
     let chosen = chosen(&args, &dir, &loaded.plan)?;
     let ring = Ring::of(Place::of_dir(dir.clone())?).await?;
     let desk = RingDesk::new(&ring, Instant::now() + TAKE_LIMIT, out).await?;
@@ -144,6 +129,7 @@ pub async fn process(args: CreateProcessArgs, out: Out) -> Result<(), ExitError>
         keep(&desk, service).await?;
     }
     let cid = keep(&desk, loaded.plan.process()).await?;
+    describe(&desk, entry.as_ref()).await?;
     let created = CreateProcessParams {
         ring: ring.place.file.ring,
         process: cid,
@@ -160,6 +146,10 @@ pub async fn process(args: CreateProcessArgs, out: Out) -> Result<(), ExitError>
         )));
     }
     out.note(format_args!("the ring runs it as {}", created.installation));
+    if let Some(entry) = entry {
+        let what = (Registered::Process, &*loaded.plan.process().process, cid);
+        entry.register((&dir, &ring.place.file), what, out).await?;
+    }
     out.line(cid)
 }
 

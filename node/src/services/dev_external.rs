@@ -1,6 +1,6 @@
 //! What `rings process dev` gives to external tasks: connectors, and the values of configurations.
 
-use super::deploy;
+use super::instances;
 use crate::{
     args::DevArgs,
     exit::{Context, ExitError, ExitStatus},
@@ -39,7 +39,7 @@ pub fn values(args: &DevArgs, plan: &Plan) -> Result<BTreeMap<String, Fields>, E
         })?;
         Ok((
             named.service.clone(),
-            deploy::values(Some(&named.file), service)?,
+            instances::values(Some(&named.file), service)?,
         ))
     });
     named.collect()

@@ -33,6 +33,29 @@ const C: [File; 3] = [
     ("build", include_str!("template/c/build")),
     (".gitignore", "/greet.wasm\n/.rings-dev\n"),
 ];
+const GO: [File; 4] = [
+    ("main.go", include_str!("template/go/main.go.txt")),
+    ("go.mod", include_str!("template/go/go.mod.txt")),
+    ("build", include_str!("template/go/build")),
+    (".gitignore", "/greet.wasm\n/.rings-dev\n"),
+];
+const JAVASCRIPT: [File; 6] = [
+    ("greet.js", include_str!("template/javascript/greet.js")),
+    (
+        "src/main.rs",
+        include_str!("template/javascript/main.rs.txt"),
+    ),
+    (
+        "Cargo.toml",
+        include_str!("template/javascript/Cargo.toml.txt"),
+    ),
+    (
+        "Cargo.lock",
+        include_str!("template/javascript/Cargo.lock.txt"),
+    ),
+    ("build", include_str!("template/javascript/build")),
+    (".gitignore", "/target\n/greet.wasm\n/.rings-dev\n"),
+];
 
 /// `rings service init`
 ///
@@ -50,6 +73,8 @@ pub async fn init(args: InitArgs, out: Out) -> Result<(), ExitError> {
     let files: &[File] = match args.language {
         Language::Rust => &RUST,
         Language::C => &C,
+        Language::Go => &GO,
+        Language::Javascript => &JAVASCRIPT,
     };
     for (path, content) in COMMON.iter().chain(files) {
         write(&root.join(path), content)?;

@@ -2,10 +2,16 @@
 
 use crate::{
     exit::{Context, ExitError, ExitStatus},
+    input::read_text,
     ringdir::{private_directory, replace, RingDir},
 };
 use cid::Cid;
-use rings_process::{document::Document, instance::Instance};
+use rings_process::{
+    data::{Data, Fields},
+    document::Document,
+    instance::Instance,
+    service::Service,
+};
 use rings_protocol::Digest;
 use std::{
     fs,
@@ -74,6 +80,40 @@ pub fn of_service(dir: &RingDir, service: Cid) -> Result<Vec<Digest>, ExitError>
     let all = all(dir)?.into_iter();
     let of_service = all.filter(|(_, instance)| instance.service == service);
     Ok(of_service.map(|(hash, _)| hash).collect())
+}
+
+/// The values of the configuration: those that the service names, and no others.
+///
+/// # Errors
+/// Status 2 when they are others, or cannot be read.
+pub fn values(path: Option<&Path>, service: &Service) -> Result<Fields, ExitError> {
+    let fields = match path {
+        None => Fields::new(),
+        Some(path) => {
+            let shown = path.display();
+            let text = read_text(path)?;
+            // What the decoder says could show a value.
+            match serde_json::from_str(&text) {
+                Ok(Data::Map(fields)) => fields,
+                _ => return Err(ExitError::usage(format!("{shown} is no JSON object of names and values (without fractions); write {{\"name\": value}}"))),
+            }
+        }
+    };
+    if let Some(missing) = service
+        .config
+        .iter()
+        .find(|name| !fields.contains_key(*name))
+    {
+        return Err(ExitError::usage(format!(
+            "the configuration has no value for {missing}; give it in a file with --config"
+        )));
+    }
+    match fields.keys().find(|name| !service.config.contains(*name)) {
+        Some(other) => Err(ExitError::usage(format!(
+            "the service has no configuration {other}; remove it from the file"
+        ))),
+        None => Ok(fields),
+    }
 }
 
 /// The names of the JSON files in a directory, without their ends, in order; none where it is missing.

@@ -1,11 +1,11 @@
-//! Services and processes: `rings service`, `rings process`, `rings execution`, `rings emit` and `rings trace`.
+//! Services and processes: `rings service`, `rings process`, `rings execution`, `rings emit`, `rings search` and `rings trace`.
 //!
 //! `load.rs` reads definitions and the programs beside them; what is right and wrong in them, the crate `rings-process` says.
 //! `check.rs` and `cases.rs` check and show, `init.rs` makes a beginning. `dev.rs` runs a process on this machine
 //! (`local.rs`), with events as `dev_input.rs` reads them and connectors that `dev_external.rs` allows, and keeps what `trace.rs` needs (`records.rs`). On a ring,
 //! `deploy.rs` puts definitions into its store (`instances.rs`) and has its members run a process; `processes.rs` shows and changes
 //! those that they run. `emit.rs` tells of an event and follows what comes of it (`ring_desk.rs`); `list.rs` finds executions in
-//! the logs, `ring.rs` what two thirds agreed on, `ring_records.rs` both of a whole trace; `said.rs` finds what members have said about external tasks. `operation.rs` has what a program reads, `lines.rs` how a run is told.
+//! the logs, `ring.rs` what two thirds agreed on, `ring_records.rs` both of a whole trace; `said.rs` finds what members have said about external tasks. `operation.rs` has what a program reads, `lines.rs` how a run is told. `needs.rs` finds the services on which one depends. `registry.rs` is about the registry on chain.
 
 mod cases;
 mod check;
@@ -21,9 +21,11 @@ mod lines;
 mod list;
 mod load;
 mod local;
+mod needs;
 mod operation;
 mod processes;
 mod records;
+mod registry;
 mod ring;
 mod ring_desk;
 mod ring_records;
@@ -32,6 +34,7 @@ mod trace;
 
 pub use emit::emit;
 pub use records::DEFAULT_RECORDS;
+pub use registry::search;
 pub use trace::trace;
 
 use crate::{
@@ -51,6 +54,7 @@ pub async fn service(command: ServiceCommand, out: Out) -> Result<(), ExitError>
         ServiceCommand::Check(args) => check::service(args, out).await,
         ServiceCommand::Show(args) => check::show(args, out).await,
         ServiceCommand::Deploy(args) => deploy::service(args, out).await,
+        ServiceCommand::Withdraw(args) => registry::withdraw(args, out).await,
         ServiceCommand::List(args) => processes::services(args, out).await,
         ServiceCommand::Hook(args) => processes::hook(&args, out),
     }

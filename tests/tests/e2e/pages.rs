@@ -49,7 +49,9 @@ fn a_member_shows_its_ring_gates_requests_processes_and_proofs_in_a_browser() {
 fn charged(ring: &Ring) -> String {
     let car = example("electric-car");
     let car = car.to_str().unwrap();
-    let instance = ring.rings(["service", "deploy", car]).text();
+    let instance = ring
+        .rings(["service", "deploy", car, "--register", "1.0"])
+        .text();
     ring.rings(["process", "create", car]).ok();
     let data = r#"{"car": "B-EV 1", "driver": "Ada", "kwh": 40, "minutes": 90}"#;
     ring.rings(["emit", instance.trim(), "charged", data])
@@ -63,6 +65,15 @@ fn processes_are_shown_in_every_state() {
         &json!({ "node": repository().join("node") }),
     );
     assert_eq!(said, "processes are shown as they are\n");
+}
+
+#[test]
+fn the_registry_is_shown_whatever_strangers_have_written() {
+    let said = browse(
+        "registry.mjs",
+        &json!({ "node": repository().join("node") }),
+    );
+    assert_eq!(said, "the registry is shown as it is\n");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A member that answers with fixed values, and a store that can be broken on purpose.
 
 use super::super::{
-    views::*, ApiError, ClientRings, HexBytes, News, NodeApi, Pin, ProcessKeeper, RequestParams,
+    registry::{RegisteredKind, RegistryEntryView, RegistryView, SearchRegistryParams},
+    views::*,
+    ApiError, ClientRings, HexBytes, News, NodeApi, Pin, ProcessKeeper, RequestParams,
 };
 use super::{fake_client_rings::FakeClientRings, fake_processes::FakeProcesses};
 use async_trait::async_trait;
@@ -67,6 +69,20 @@ impl FakeNode {
             store,
             ..Self::new().await
         }
+    }
+}
+
+/// An entry of the registry.
+pub(super) fn registered(number: u64, name: &str) -> RegistryEntryView {
+    RegistryEntryView {
+        number,
+        kind: RegisteredKind::Service,
+        cid: cid(name),
+        owner: MEMBER,
+        name: name.into(),
+        version: "1".into(),
+        description: (number == 1).then(|| cid("about")),
+        withdrawn: number == 1,
     }
 }
 
@@ -421,6 +437,19 @@ impl NodeApi for FakeNode {
                 reason: "no ring node lists it".into(),
             }),
         }
+    }
+
+    async fn search_registry(&self, which: SearchRegistryParams) -> Result<RegistryView, ApiError> {
+        let mut entries = vec![registered(1, "Car \u{1b}[2J"), registered(0, "shop")];
+        let text = which.text.unwrap_or_default();
+        entries.retain(|entry| {
+            entry.name.contains(&text) && which.before.is_none_or(|before| entry.number < before)
+        });
+        Ok(RegistryView {
+            registry: Some(MEMBER),
+            entries,
+            next: None,
+        })
     }
 
     fn news(&self) -> News {

@@ -1,7 +1,8 @@
 //! The methods about processes: who may call them, their parameters and their answers.
 
 use super::{
-    super::{processes::*, Client, ClientError},
+    super::{processes::*, registry::SearchRegistryParams, Client, ClientError},
+    fake::registered,
     fake_processes::{process, INSTALLED},
     TestServer,
 };
@@ -201,5 +202,28 @@ async fn a_webhook_needs_the_token_or_a_signature_that_is_new() {
     let one = post(&server, "charged", &named("1"), body).await;
     assert_eq!(one, post(&server, "charged", &named("1"), "{}").await);
     assert_ne!(one, post(&server, "charged", &named("2"), body).await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_registry_is_searched_in_pages() {
+    let server = TestServer::start().await;
+    let client = Client::new(&server.url("/"), None).unwrap();
+    let newest = SearchRegistryParams::default();
+    let all = client.search_registry(&newest).await.unwrap();
+    let names: Vec<_> = all.entries.iter().map(|entry| &entry.name).collect();
+    assert_eq!(names, ["Car \u{1b}[2J", "shop"]);
+    let mut which = SearchRegistryParams {
+        text: Some("shop".into()),
+        before: Some(1),
+    };
+    let found = client.search_registry(&which).await.unwrap();
+    assert_eq!(found.entries, [registered(0, "shop")]);
+    which.text = Some("x".repeat(65));
+    let refused = client.search_registry(&which).await.unwrap_err();
+    assert!(
+        matches!(refused, ClientError::Rpc { code: -32602, .. }),
+        "{refused}"
+    );
     server.stop().await;
 }

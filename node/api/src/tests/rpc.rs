@@ -433,7 +433,7 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 /// All methods, in the document's order.
-const METHODS: [&str; 25] = [
+const METHODS: [&str; 26] = [
     openrpc::STATUS,
     openrpc::GET_RING,
     openrpc::GET_GATE,
@@ -456,6 +456,7 @@ const METHODS: [&str; 25] = [
     openrpc::LIST_INSTANCES,
     openrpc::LIST_EXECUTIONS,
     openrpc::GET_EXECUTION,
+    openrpc::SEARCH_REGISTRY,
     openrpc::SUBSCRIBE,
     openrpc::UNSUBSCRIBE,
     openrpc::DISCOVER,
@@ -476,6 +477,8 @@ fn answers_have_the_shapes_that_the_document_gives() {
         ("Requested", json!(fake::requested(true))),
         ("Requested", json!(fake::requested(false))),
         ("Proof", json!(fake::proof(fake::REQUEST))),
+        ("RegistryEntry", json!(fake::registered(0, "shop"))),
+        ("RegistryEntry", json!(fake::registered(1, "car"))),
         ("Notice", json!(super::subscriptions::head(1))),
         ("Notice", json!(super::subscriptions::relayed_message())),
         ("Notice", json!(Notice::Missed { count: 3 })),

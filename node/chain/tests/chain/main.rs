@@ -10,6 +10,7 @@ mod endpoints;
 mod fake;
 mod foreign_gates;
 mod raw;
+mod registry;
 mod scripted_sending;
 mod scripted_watching;
 mod several;

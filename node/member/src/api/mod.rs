@@ -6,13 +6,14 @@
 //! [`Clients`], and what people ask of processes to [`Processes`]. To add a method, add it to the trait in `rings-api` first.
 //!
 //! Its files: `gate` (one gate, its votes and how far it is), `health` (what is wrong, and whom this member cannot
-//! reach), `request` (the same for requests, and proofs), `log` and `older` (pages of a member's log), `views` (the parts of an
+//! reach), `request` (the same for requests, and proofs), `log` and `older` (pages of a member's log), `registry` (the chain's registry of services and processes), `views` (the parts of an
 //! answer that need nothing but what they show).
 
 mod gate;
 mod health;
 mod log;
 mod older;
+mod registry;
 mod request;
 mod views;
 
@@ -32,6 +33,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use rings_api::{
+    registry::{RegistryView, SearchRegistryParams},
     views::{
         ForkView, GateView, Head, LogPage, MemberView, ProofView, RequestView, RequestedView,
         RingView, Status, StoreStatus,
@@ -273,6 +275,10 @@ impl NodeApi for Api {
 
     async fn proof(&self, request: Digest) -> Result<ProofView, ApiError> {
         self.proof_view(request).await
+    }
+
+    async fn search_registry(&self, which: SearchRegistryParams) -> Result<RegistryView, ApiError> {
+        registry::search(&self.chain, which).await
     }
 
     fn source(&self) -> Arc<dyn BlockSource> {
