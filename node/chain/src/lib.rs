@@ -44,6 +44,7 @@ mod error;
 mod events;
 mod fetch;
 mod gate_code;
+mod gate_results;
 mod header;
 mod heads;
 mod history;
@@ -65,6 +66,7 @@ pub use condition::Trouble;
 pub use contract_logs::ContractLog;
 pub use deploy::{create_ring, deploy, fund, Deployed, CREATE2_DEPLOYER};
 pub use error::{Cause, ChainError, Class};
+pub use gate_results::GateOutcome;
 pub use rpc::{
     is_on_this_machine, ProviderState, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_PROVIDERS,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,

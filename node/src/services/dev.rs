@@ -467,7 +467,15 @@ impl<'d> Dev<'d> {
                 continue;
             };
             let (task, service) = match run.plan().step(&execution.node).map(|step| &step.kind) {
-                Some(StepKind::Task(task)) => (task.task.clone(), &task.service_name),
+                Some(StepKind::Task(task)) => {
+                    let ring = task.settlement.and_then(|settlement| settlement.ring);
+                    let is_down = ring.is_some_and(|ring| self.args.down.contains(&ring));
+                    if let Some(within) = task.within().filter(|_| is_down) {
+                        self.begin_wait((number, id), within)?;
+                        continue;
+                    }
+                    (task.task.clone(), &task.service_name)
+                }
                 Some(StepKind::Wait(wait)) => {
                     let within = wait.within;
                     self.begin_wait((number, id), within)?;
