@@ -368,6 +368,10 @@ pub struct ExecutionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Digest>")]
     pub request: Option<Digest>,
+    /// The gate that settles it, where its result is settled on the chain or by another ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Address>")]
+    pub gate: Option<Address>,
     /// Of an external task: the members on whose word it rests; before it has ended, those that run it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<schema::Address>")]

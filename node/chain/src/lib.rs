@@ -44,6 +44,7 @@ mod error;
 mod events;
 mod fetch;
 mod gate_code;
+mod gate_results;
 mod header;
 mod heads;
 mod history;
@@ -71,6 +72,7 @@ pub use registry::{
     register, registry_address, withdraw, Registered, Registration, RegistryEntry, RegistryPage,
     MAX_REGISTERED_NAME, MAX_REGISTERED_VERSION, REGISTRY_PAGE,
 };
+pub use gate_results::GateOutcome;
 pub use rpc::{
     is_on_this_machine, ProviderState, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_PROVIDERS,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,

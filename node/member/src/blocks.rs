@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use futures::{stream::FuturesUnordered, StreamExt};
+use rings_api::GatewaySource;
 use rings_network::{Network, NetworkError, PeerId};
 use rings_protocol::wire::{encode, Response, WireError, WireRequest, MAX_BLOCKS};
 use rings_store::{Block, BlockSource, BlockStore, StoreError};
@@ -44,6 +45,8 @@ pub struct MemberBlocks {
     network: Network,
     /// The member that gave the last missing block: it probably has the next one too.
     provider: Mutex<Option<PeerId>>,
+    /// Where blocks are looked for that no member has: those of other rings.
+    gateways: Option<GatewaySource>,
 }
 
 /// Why a member gave no blocks. It is only logged: the next one is asked.
@@ -72,7 +75,15 @@ impl MemberBlocks {
             store,
             network,
             provider: Mutex::new(None),
+            gateways: None,
         }
+    }
+
+    /// The same with gateways behind it. It must not be what the own gateway reads from: two members could ask each other for
+    /// ever.
+    pub fn with_gateways(mut self, gateways: Option<GatewaySource>) -> Self {
+        self.gateways = gateways;
+        self
     }
 
     fn provider(&self) -> Option<PeerId> {
@@ -123,7 +134,10 @@ impl MemberBlocks {
         let (mut fetched, mut bytes) = (Vec::new(), 0);
         while let Some(first) = missing.first().copied() {
             let wanted = &missing[..missing.len().min(MAX_BLOCKS)];
-            let found = self.ask_around(wanted).await;
+            let mut found = self.ask_around(wanted).await;
+            if found.is_empty() {
+                found = self.ask_gateways(first).await;
+            }
             if found.is_empty() {
                 self.store.put(fetched).await?;
                 return Err(StoreError::NotFound { cid: first });
@@ -169,6 +183,23 @@ impl MemberBlocks {
             }
         }
         Vec::new()
+    }
+
+    /// A block from the gateways of others. It was hashed when it came.
+    async fn ask_gateways(&self, cid: Cid) -> Vec<Block> {
+        let Some(gateways) = &self.gateways else {
+            return Vec::new();
+        };
+        match gateways.blocks(&[cid]).await {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "no gateway gave a block"
+                );
+                Vec::new()
+            }
+        }
     }
 
     async fn ask_named(&self, peer: PeerId, wanted: &[Cid]) -> (PeerId, Vec<Block>) {

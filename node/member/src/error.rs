@@ -5,7 +5,7 @@ use super::{
     core::CoreError, keystore::KeystoreError, layout::LayoutError, lock::LockError,
     ring_keys::KeyError, signer::SignerError, state::StateError,
 };
-use rings_api::{HttpError, TlsError, TokenError};
+use rings_api::{ClientError, HttpError, TlsError, TokenError};
 use rings_chain::ChainError;
 use rings_compute::ComputeError;
 use rings_network::{NetworkError, PeerIdError};
@@ -81,6 +81,9 @@ pub enum MemberError {
         #[source]
         source: TlsError,
     },
+    /// The gateways of others.
+    #[error("[store] gateways cannot be used")]
+    Gateways(#[from] ClientError),
     /// The token of its HTTP side.
     #[error(transparent)]
     Token(#[from] TokenError),

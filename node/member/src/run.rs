@@ -35,7 +35,7 @@ use super::{
     workers::{pool_config, tell_sandbox},
 };
 use futures::FutureExt;
-use rings_api::{HttpLimits, News, Tls, Token};
+use rings_api::{GatewaySource, HttpLimits, News, Tls, Token};
 use rings_compute::Pools;
 use rings_network::{Network, PeerId, Started};
 use rings_protocol::{
@@ -214,13 +214,16 @@ impl Opened {
         let words = Arc::new(Notify::new());
         let (agreed, new_agreed) = broadcast::channel(AGREED);
         let blocks = Arc::new(MemberBlocks::new(Arc::clone(&self.store), network.clone()));
+        // What is computed, or given by another ring, may lie with that ring alone. What this member serves comes from its own.
+        let wide = MemberBlocks::new(Arc::clone(&self.store), network.clone());
+        let wide = Arc::new(wide.with_gateways(gateways(&config)?));
         let core = self.core(
             &config,
             faults,
             Joined {
                 network: network.clone(),
                 pools: Arc::clone(&pools),
-                blocks: Arc::clone(&blocks),
+                blocks: Arc::clone(&wide),
                 announce: Arc::clone(&announce),
                 heard: Arc::clone(&heard),
                 words: Arc::clone(&words),
@@ -233,8 +236,7 @@ impl Opened {
         let (clients, begun) =
             self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
-        let processes =
-            self.processes(&config, Arc::clone(&blocks), words, (&outbox, news.clone()))?;
+        let processes = self.processes(&config, wide, words, (&outbox, news.clone()))?;
         let processes = Arc::new(processes);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -367,6 +369,8 @@ impl Opened {
             me: self.key.address(),
             domain: self.domain,
             chain: self.chain.clone(),
+            engine: self.engine,
+            submitter: Arc::clone(&self.submitter),
             store: Arc::clone(&self.store),
             blocks,
             logs: Arc::clone(&self.state),
@@ -479,6 +483,13 @@ impl Opened {
         member.membership(self.ring.epoch, self.ring.members.clone(), needed, 0);
         member
     }
+}
+
+/// Where blocks are looked for that no member has.
+fn gateways(config: &NodeConfig) -> Result<Option<GatewaySource>, MemberError> {
+    let urls = &config.store.gateways;
+    let source = (!urls.is_empty()).then(|| GatewaySource::new(urls));
+    Ok(source.transpose()?)
 }
 
 /// What the core works with besides what was opened.

@@ -29,6 +29,7 @@ pub mod files;
 pub mod formula;
 pub mod graph;
 pub mod instance;
+pub mod missing;
 pub mod mistake;
 pub mod origin;
 pub mod plan;
@@ -44,6 +45,9 @@ pub mod schedule;
 pub mod schema;
 pub mod service;
 pub mod service_file;
+pub mod settle;
+#[cfg(test)]
+mod settle_tests;
 pub mod shape;
 pub mod template;
 pub mod trace;

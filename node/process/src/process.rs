@@ -2,6 +2,7 @@
 
 use crate::{data::Fields, document::Document, shape::Shape};
 use cid::Cid;
+use rings_protocol::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,15 +69,29 @@ pub struct Node {
     /// Of a wait: the fields of the event that tell it from others, and what they have to be.
     #[serde(default, rename = "match", skip_serializing_if = "Fields::is_empty")]
     pub matches: Fields,
+    /// Of a task: the ring that computes it, by a gate; the own one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<Address>,
+    /// Of a task: where its result is settled. Without it, with the next ring node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Settle>,
     /// A task, as `service.task`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// A wait: the event that is waited for, as `service.event`. Its statuses are `came` and `expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
-    /// Of a wait: the seconds after which it has expired, in the time of blocks.
+    /// Of a wait, or of a task that a gate settles: the seconds after which it has expired, in the time of blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<u64>,
+}
+
+/// Where the result of a task is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Settle {
+    /// By a gate.
+    Chain,
 }
 
 impl Document for Process {

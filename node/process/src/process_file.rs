@@ -5,12 +5,13 @@ use crate::{
     data::Fields,
     mistake::{At, Mistakes, Notes},
     plan::Plan,
-    process::{Node, Process, Trigger, VERSION},
+    process::{Node, Process, Settle, Trigger, VERSION},
     reader::{name, named, number, text, texts, Keys},
     service::Service,
     service_file::{about, add, shape},
     yaml::{Value, Yaml},
 };
+use rings_protocol::Address;
 use std::collections::BTreeMap;
 
 /// A process whose services are not read yet.
@@ -156,6 +157,8 @@ fn node(yaml: &Yaml, notes: &mut Notes) -> Option<Node> {
     let within = keys
         .maybe("within")
         .and_then(|yaml| number(yaml, "within", notes));
+    let ring = keys.maybe("ring").and_then(|yaml| ring(yaml, notes));
+    let settle = keys.maybe("settle").and_then(|yaml| settle(yaml, notes));
     let inputs = fields(&mut keys, "inputs", notes);
     let matches = fields(&mut keys, "match", notes);
     keys.end(notes);
@@ -167,10 +170,29 @@ fn node(yaml: &Yaml, notes: &mut Notes) -> Option<Node> {
         inputs,
         map,
         matches,
+        ring,
+        settle,
         task,
         wait,
         within,
     })
+}
+
+fn ring(yaml: &Yaml, notes: &mut Notes) -> Option<Address> {
+    let ring = text(yaml, "the ring", notes)?.parse();
+    let told = |error: rings_protocol::ParseIdError| notes.add(yaml.at, error.to_string());
+    ring.map_err(told).ok()
+}
+
+fn settle(yaml: &Yaml, notes: &mut Notes) -> Option<Settle> {
+    match text(yaml, "settle", notes)?.as_str() {
+        "chain" => Some(Settle::Chain),
+        other => {
+            let what = format!("settle is {other}; write chain, or leave it out");
+            notes.add(yaml.at, what);
+            None
+        }
+    }
 }
 
 /// Values by the names of fields, as they are written.

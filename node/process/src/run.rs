@@ -290,6 +290,9 @@ impl Run {
     pub fn answered(&mut self, id: Cid, bytes: &[u8]) -> Result<(), RunError> {
         let job = self.jobs.get(&id).ok_or(RunError::Unknown(id))?;
         let read = match self.plan.step(&job.execution.node).map(|step| &step.kind) {
+            Some(StepKind::Task(task)) if task.within().is_some() && bytes == wait::expired() => {
+                Ok((State::Expired, Fields::new()))
+            }
             Some(StepKind::Task(task)) => {
                 answer(task, bytes).map(|answer| (State::Succeeded(answer.status), answer.outputs))
             }
@@ -602,6 +605,7 @@ impl Run {
             match &job.state {
                 State::Succeeded(status) => statuses.insert(status.clone()),
                 State::Failed(reason) => return NodeState::Failed(reason.clone()),
+                State::Expired if task.within().is_some() => statuses.insert(EXPIRED.into()),
                 _ => return NodeState::Failed("its time was over".into()),
             };
         }
@@ -667,7 +671,11 @@ fn check_kind(plan: &Plan, event: &Event) -> Result<(), RunError> {
     }
 }
 
-fn answer(task: &TaskStep, bytes: &[u8]) -> Result<Answer, String> {
+/// What a program has written, if it is one of the statuses of the task with its outputs.
+///
+/// # Errors
+/// Why it is not, in words: the same for everybody.
+pub fn answer(task: &TaskStep, bytes: &[u8]) -> Result<Answer, String> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
         format!("its output is no answer ({error}); a program writes {{\"status\": …, \"outputs\": {{…}}}}")
     })?;

@@ -12,7 +12,7 @@ use crate::{
     event::Event,
 };
 use cid::Cid;
-use rings_protocol::{assembly::Choice, cids::sha256, message::Message, Digest};
+use rings_protocol::{assembly::Choice, cids::sha256, message::Message, Address, Digest};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +34,8 @@ const PROGRESS: &str = "Execution";
 const CHANGE: &str = "Change";
 const ATTEMPT: &str = "Attempt";
 const VERDICT: &str = "Verdict";
+const GATE: &str = "Gate";
+const OPENED: &str = "opened";
 const PROPOSED: &str = "proposed";
 
 /// A process that a ring runs, for an instance of each of its services.
@@ -111,6 +113,23 @@ pub enum Activity {
     Cancelled,
 }
 
+/// A member opens the gate that settles an execution. Which gate that is follows from the execution, and what it gives from the
+/// chain, and neither from this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// The event that started the process.
+    pub event: Cid,
+    /// The execution.
+    pub execution: Cid,
+    /// Its gate.
+    pub gate: Address,
+    /// The installation.
+    pub installation: Digest,
+    /// [`VERSION`].
+    pub version: u32,
+}
+
 /// Somebody wants a process to be paused, to go on, or to be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +154,10 @@ impl Document for Happened {
 
 impl Document for Progress {
     const WHAT: &'static str = "the progress of an execution";
+}
+
+impl Document for Opened {
+    const WHAT: &'static str = "the opening of a gate";
 }
 
 impl Document for Change {
@@ -245,6 +268,8 @@ pub enum Word {
     Attempt(Attempt),
     /// What the attempts at an external task come to, as a member says.
     Verdict(Verdict),
+    /// The gate of an execution is opened.
+    Opened(Opened),
 }
 
 impl Word {
@@ -256,6 +281,7 @@ impl Word {
             Self::Change(word) => (CHANGE, word.to.name(), word.version),
             Self::Attempt(word) => (ATTEMPT, word.state.name(), word.version),
             Self::Verdict(word) => (VERDICT, PROPOSED, word.version),
+            Self::Opened(word) => (GATE, OPENED, word.version),
         }
     }
 
@@ -295,6 +321,7 @@ impl Word {
             Self::Change(word) => word.to_bytes(),
             Self::Attempt(word) => word.to_bytes(),
             Self::Verdict(word) => word.to_bytes(),
+            Self::Opened(word) => word.to_bytes(),
         }?;
         let (kind, status, _) = self.parts();
         Ok(Message {
@@ -330,6 +357,7 @@ impl Word {
             CHANGE => Self::Change(Change::from_bytes(payload)?),
             ATTEMPT => Self::Attempt(Attempt::from_bytes(payload)?),
             VERDICT => Self::Verdict(Verdict::from_bytes(payload)?),
+            GATE => Self::Opened(Opened::from_bytes(payload)?),
             _ => return Err(unknown()),
         };
         word.check()?;
@@ -395,6 +423,13 @@ mod tests {
             Word::Happened(Box::new(happened("a"))),
             Word::Progress(progress),
             Word::Change(change(1, Activity::Paused)),
+            Word::Opened(Opened {
+                event: cid_of(b"event"),
+                execution: cid_of(b"execution"),
+                gate: Address([4; 20]),
+                installation: Digest([2; 32]),
+                version: VERSION,
+            }),
         ]
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use cid::Cid;
 use clap::{Args, Subcommand, ValueEnum};
-use rings_protocol::Digest;
+use rings_protocol::{Address, Digest};
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 /// `rings service`
@@ -173,6 +173,9 @@ pub struct DevArgs {
     /// The values of a service's configuration, as JSON; may be given for several services
     #[arg(long, value_name = "SERVICE=FILE")]
     pub config: Vec<NamedFile>,
+    /// A ring that is taken to be down: its tasks expire; may be given several times
+    #[arg(long, value_name = "RING")]
+    pub down: Vec<Address>,
 }
 
 /// A service by the process's name for it, and a file.

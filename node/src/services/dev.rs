@@ -380,9 +380,9 @@ impl<'d> Dev<'d> {
         let over = self.waits.over(time);
         self.expire(over)?;
         let Some(schedule) = plan.schedule() else {
-            return Ok(match plan.waits().next() {
-                Some(_) => Ok(()),
-                None => Err("this process has no schedule, and waits for nothing; write the data of an event as JSON".into()),
+            return Ok(match has_deadlines(&plan) {
+                true => Ok(()),
+                false => Err("this process has no schedule, and waits for nothing; write the data of an event as JSON".into()),
             });
         };
         let due = match before {
@@ -467,7 +467,15 @@ impl<'d> Dev<'d> {
                 continue;
             };
             let (task, service) = match run.plan().step(&execution.node).map(|step| &step.kind) {
-                Some(StepKind::Task(task)) => (task.task.clone(), &task.service_name),
+                Some(StepKind::Task(task)) => {
+                    let ring = task.settlement.and_then(|settlement| settlement.ring);
+                    let is_down = ring.is_some_and(|ring| self.args.down.contains(&ring));
+                    if let Some(within) = task.within().filter(|_| is_down) {
+                        self.begin_wait((number, id), within)?;
+                        continue;
+                    }
+                    (task.task.clone(), &task.service_name)
+                }
                 Some(StepKind::Wait(wait)) => {
                     let within = wait.within;
                     self.begin_wait((number, id), within)?;
@@ -532,6 +540,16 @@ impl<'d> Dev<'d> {
         self.told(number)?;
         self.begin_waiting()
     }
+}
+
+/// Whether a node of it may expire.
+fn has_deadlines(plan: &Plan) -> bool {
+    let mut steps = plan.order();
+    steps.any(|(_, step)| match &step.kind {
+        StepKind::Wait(_) => true,
+        StepKind::Task(task) => task.within().is_some(),
+        StepKind::Filter(_) | StepKind::Map { .. } => false,
+    })
 }
 
 async fn compute(

@@ -25,7 +25,8 @@ use rings_process::{
     data::Data,
     document::Document,
     event::{Event, Source, VERSION},
-    plan::Plan,
+    execution::Execution,
+    plan::{Plan, StepKind},
     process::Process,
     run::Run,
     service::Service,
@@ -195,6 +196,14 @@ async fn result(desk: &RingDesk<'_>, id: Cid, waits: bool) -> Option<Result<Came
     }
 }
 
+/// Whether an execution waits for an event, or for another ring.
+fn may_take_long(run: &Run, execution: &Execution) -> bool {
+    match run.plan().step(&execution.node).map(|step| &step.kind) {
+        Some(StepKind::Task(task)) => task.within().is_some(),
+        _ => execution.awaits.is_some(),
+    }
+}
+
 /// Follows a process to its end. Whether all went well.
 async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, ExitError> {
     let mut teller = Teller::default();
@@ -204,7 +213,7 @@ async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, Ex
         let created: Vec<(Cid, bool)> = run
             .created()
             .take(room)
-            .map(|(id, execution)| (id, execution.awaits.is_some()))
+            .map(|(id, execution)| (id, may_take_long(run, execution)))
             .collect();
         let is_done = created.is_empty() && waiting.is_empty();
         for (id, waits) in created {
@@ -221,7 +230,7 @@ async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, Ex
             continue;
         };
         let Some(came) = came else {
-            // Its event may come in a year.
+            // Its event, or the result of another ring, may come in a year.
             continue;
         };
         let told = match came {
@@ -233,7 +242,7 @@ async fn follow(desk: &RingDesk<'_>, run: &mut Run, out: Out) -> Result<bool, Ex
         told.map_err(|error| ExitError::internal("an execution has ended twice").because(error))?;
     }
     if !run.is_over() {
-        out.note("the process waits for an event; the ring goes on when it comes, or when its time is over");
+        out.note("the process waits for an event, or for another ring; the ring goes on when it comes, or when its time is over");
         return Ok(true);
     }
     teller.end(run, out)?;

@@ -39,6 +39,9 @@ struct Line {
     /// The event for which it waits, or has waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     awaits: Option<String>,
+    /// The gate that settles it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<Address>,
     /// Seconds since 1970 when its log node was written, as the author says; without a request, when the member knew that it has ended.
     time: Option<u64>,
     node: String,
@@ -92,6 +95,9 @@ fn how(line: &Line) -> String {
         (Some(request), _) => request.to_string(),
         (None, Some(event)) if line.time.is_none() => format!("waits for {event}"),
         (None, Some(event)) => format!("waited for {event}, as the ring decided"),
+        (None, None) if line.gate.is_some() => line
+            .gate
+            .map_or_else(String::new, |gate| format!("gate {gate}")),
         (None, None) => {
             let by: Vec<_> = line.by.iter().map(ToString::to_string).collect();
             format!("by {}, not validated", by.join(", "))
@@ -111,7 +117,7 @@ async fn said(ring: &Ring, limit: u32) -> Result<Vec<Line>, ExitError> {
     };
     let mut lines = Vec::new();
     for view in member.list_executions(&which).await?.executions {
-        let is_said = !view.by.is_empty() || view.awaits.is_some();
+        let is_said = !view.by.is_empty() || view.awaits.is_some() || view.gate.is_some();
         if view.request.is_some() || !is_said {
             continue;
         }
@@ -126,6 +132,7 @@ async fn said(ring: &Ring, limit: u32) -> Result<Vec<Line>, ExitError> {
             request: None,
             author: None,
             by: view.by,
+            gate: view.gate,
             time: view.time.map(|time| time / MILLISECONDS),
             node: execution.label(),
             awaits: execution.awaits,
@@ -166,6 +173,7 @@ async fn line(ring: &Ring, asked: &Asked) -> Result<Option<Line>, ExitError> {
         request: Some(asked.digest),
         author: Some(asked.author),
         by: Vec::new(),
+        gate: None,
         awaits: None,
         time: asked.time,
         node: execution.label(),
@@ -185,6 +193,9 @@ struct Shown {
     /// The members on whose word it rests, if its task is external.
     #[serde(skip_serializing_if = "Option::is_none")]
     said_by: Option<Vec<Address>>,
+    /// The gate on the chain that has settled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<Address>,
     result: Option<String>,
     document: serde_json::Value,
     answer: Option<serde_json::Value>,
@@ -217,6 +228,7 @@ pub async fn show(args: ExecutionArgs, out: Out) -> Result<(), ExitError> {
     let shown = Shown {
         execution: id.to_string(),
         request: found.as_ref().and_then(|found| found.request),
+        gate: found.as_ref().and_then(|found| found.gate),
         said_by: found
             .as_ref()
             .and_then(|found| Some(found.said.as_ref()?.by.clone())),
@@ -238,6 +250,10 @@ pub async fn show(args: ExecutionArgs, out: Out) -> Result<(), ExitError> {
             let by = shown.said_by.iter().flatten();
             let by: Vec<_> = by.map(ToString::to_string).collect();
             match by.is_empty() {
+                true if shown.gate.is_some() => out.line(format_args!(
+                    "settled    on the chain by gate {}",
+                    shown.gate.unwrap_or_default()
+                ))?,
                 true => out.line("decided    by the ring, of an event and a deadline")?,
                 false => out.line(format_args!(
                     "said       by {}, not validated",

@@ -15,6 +15,7 @@ mod dev_external;
 mod dev_input;
 mod dev_waits;
 mod emit;
+mod gate_records;
 mod init;
 mod instances;
 mod lines;

@@ -9,11 +9,11 @@ use crate::{
 };
 use cid::Cid;
 use rings_api::{Client, GatewaySource};
-use rings_chain::{Chain, ContractLog, RingState};
+use rings_chain::{Chain, ContractLog, GateOutcome, RingState};
 use rings_process::bounds::MAX_DOCUMENT_BYTES;
 use rings_protocol::{
     eip712::Domain,
-    gate::inputs_hash,
+    gate::{inputs_hash, GateSpec},
     log::LogNode,
     request::{Request, RequestInput, RequestKey},
     ringlog::{Entry, Outcome},
@@ -88,6 +88,16 @@ impl Ring {
         Ok(self.chain.log_of(transaction, index).await?)
     }
 
+    /// What a gate asks, and what it has given.
+    ///
+    /// # Errors
+    /// Status 5 when the chain does not answer.
+    pub async fn gate(&self, gate: Address) -> Result<(GateSpec, Option<GateOutcome>), ExitError> {
+        let spec = self.chain.gate_spec(self.place.file.engine, gate).await?;
+        let head = self.chain.block_number().await?;
+        Ok((spec, self.chain.gate_outcome(gate, head).await?))
+    }
+
     /// By a proof that the chain confirms.
     async fn listed(&self, request: Digest) -> Option<Outcome> {
         let members = self.place.members().await.ok()?;
@@ -147,8 +157,10 @@ impl Ring {
 /// The result of an execution.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// The request with which the ring agreed on it; none on one machine alone, of an external task, and of a wait.
+    /// The request with which the ring agreed on it; none on one machine alone, of an external task, of a wait, and where a gate settled it.
     pub request: Option<Digest>,
+    /// The gate that has settled it.
+    pub gate: Option<Address>,
     /// Of an external task on a ring: on whose word it rests. Of a wait, on nobody's: which ring node decided it.
     pub said: Option<Said>,
     /// What the program wrote.

@@ -4,6 +4,7 @@
 //! of a ring node that the chain confirms.
 
 use super::{
+    gate_records,
     local::Came,
     ring::Ring,
     ring_records::{said, waited},
@@ -142,6 +143,13 @@ impl<'r> RingDesk<'r> {
             let waited = waited(self.ring, &view.execution).await?;
             return match waited {
                 Some((result, _)) => Ok(Some(Ok(self.ring.get(&result).await?))),
+                None => Ok(None),
+            };
+        }
+        if view.gate.is_some() && has_ended && view.reason.is_none() {
+            let settled = gate_records::settled(self.ring, &view.execution).await?;
+            return match settled {
+                Some(found) => Ok(Some(Ok(self.ring.get(&found.result).await?))),
                 None => Ok(None),
             };
         }

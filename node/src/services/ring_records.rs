@@ -5,6 +5,7 @@
 //! the hash of a verdict, and each member that the verdict names has signed what it said, in its log.
 
 use super::{
+    gate_records,
     ring::{asked, first_input, Found, Ring, Said},
     said::Spoken,
 };
@@ -21,6 +22,7 @@ use rings_process::{
     document::{cid_of, Document},
     execution::{Answer, Execution},
     external::together,
+    missing,
     runners::Runners,
     service::{Service, Task},
     wait,
@@ -86,10 +88,14 @@ impl RingRecords {
             if let Some(result) = outcome.and_then(|outcome| outcome.output(0)) {
                 return Ok(Some(Found {
                     request: Some(*request),
+                    gate: None,
                     said: None,
                     result: data_cid(result),
                 }));
             }
+        }
+        if let Some(settled) = gate_records::settled(&self.ring, execution).await? {
+            return Ok(Some(settled));
         }
         let waited = waited(&self.ring, execution).await?;
         let said = match waited {
@@ -98,6 +104,7 @@ impl RingRecords {
         };
         Ok(said.map(|(result, said)| Found {
             request: None,
+            gate: None,
             said: Some(said),
             result,
         }))
@@ -142,6 +149,9 @@ pub async fn said(
     let Some((choice, ring_node)) = ring.decided(slot(id)).await? else {
         return Ok(None);
     };
+    if ring.decided(missing::slot(slot(id))).await?.is_some() {
+        return Ok(None);
+    }
     let spoken = spoken.get_or_try_init(|| Spoken::of(ring)).await?;
     let verdict = spoken.verdict(&choice).ok_or_else(|| {
         ExitError::unavailable(format!(
@@ -177,7 +187,12 @@ pub async fn waited(ring: &Ring, id: &Cid) -> Result<Option<(Cid, Said)>, ExitEr
     if !execution.is_ok_and(|execution| execution.awaits.is_some()) {
         return Ok(None);
     }
-    let decided = ring.decided(wait::slot(id)).await?;
+    let given_up = ring.decided(missing::slot(wait::slot(id))).await?;
+    let given_up = given_up.map(|(_, ring_node)| (missing::given_up(), ring_node));
+    let decided = match given_up {
+        None => ring.decided(wait::slot(id)).await?,
+        given_up => given_up,
+    };
     Ok(decided.map(|(choice, ring_node)| {
         let by = Vec::new();
         (data_cid(choice), Said { by, ring_node })

@@ -63,6 +63,7 @@ impl Source {
         match self {
             Self::Dev(records) => Ok(records.result(execution)?.map(|result| Found {
                 request: None,
+                gate: None,
                 said: None,
                 result,
             })),
@@ -90,6 +91,12 @@ struct Step {
     result: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<String>,
+    /// The gate on the chain that has settled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<Address>,
+    /// The ring that has computed it, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ring: Option<Address>,
     /// The connector, if the task is external: its result is not validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<String>,
@@ -163,6 +170,7 @@ struct Traced {
     plan: Arc<Plan>,
     answers: BTreeMap<Cid, Vec<u8>>,
     requests: BTreeMap<Cid, String>,
+    gates: BTreeMap<Cid, Address>,
     said: BTreeMap<Cid, Said>,
     /// Events for which executions have waited.
     awaited: BTreeMap<Cid, Event>,
@@ -189,6 +197,7 @@ impl Traced {
             plan: Arc::new(plan),
             answers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            gates: BTreeMap::new(),
             said: BTreeMap::new(),
             awaited: BTreeMap::new(),
             target,
@@ -240,6 +249,7 @@ impl Traced {
     fn agreed(&mut self, id: Cid, found: Found) {
         let request = found.request.map(|request| (id, request.to_string()));
         self.requests.extend(request);
+        self.gates.extend(found.gate.map(|gate| (id, gate)));
         self.said.extend(found.said.map(|said| (id, said)));
     }
 
@@ -311,6 +321,8 @@ impl Traced {
             state: String::new(),
             result: None,
             request: None,
+            gate: None,
+            ring: None,
             connector: None,
             said_by: None,
             ring_node: None,
@@ -332,6 +344,7 @@ impl Traced {
                 step.execution = Some(id.to_string());
                 step.again = *again;
                 step.request = self.requests.get(id).cloned();
+                step.gate = self.gates.get(id).copied();
                 if let Some(said) = self.said.get(id) {
                     step.said_by = Some(said.by.clone());
                     step.ring_node = Some(said.ring_node);
@@ -340,6 +353,7 @@ impl Traced {
                     let kind = run.plan().step(&job.execution.node).map(|step| &step.kind);
                     if let Some(StepKind::Task(task)) = kind {
                         step.connector = task.task.external.clone();
+                        step.ring = task.settlement.and_then(|settlement| settlement.ring);
                     }
                     let each = job
                         .execution
@@ -369,6 +383,7 @@ impl Traced {
         }
         let by = match (&step.request, &step.connector) {
             (Some(request), _) => format!("  agreed as request {request}"),
+            (None, _) if step.gate.is_some() => settled(step),
             (None, Some(connector)) => format!("  by connector {connector}: {}", said(step)),
             (None, None) => step
                 .ring_node
@@ -377,6 +392,17 @@ impl Traced {
         };
         format!("{indent}{node}  {}  {execution}{by}", step.state)
     }
+}
+
+/// The gate that has settled a step.
+fn settled(step: &Step) -> String {
+    let gate = step
+        .gate
+        .map(|gate| format!("  on the chain by gate {gate}"));
+    let ring = step.ring.map(|ring| format!(" of ring {ring}"));
+    let decided = step.ring_node;
+    let decided = decided.map(|node| format!(", in time as ring node {node} decided"));
+    [gate, ring, decided].into_iter().flatten().collect()
 }
 
 /// On whose word the result of an external task rests.

@@ -48,6 +48,7 @@ mod private_ring;
 mod process_chain;
 mod process_emits;
 mod process_external;
+mod process_gates;
 mod process_members;
 mod process_page;
 mod process_ring;

@@ -31,6 +31,7 @@ pub fn process(state: ProcessState) -> ProcessView {
 
 fn execution(execution: Cid) -> ExecutionView {
     ExecutionView {
+        gate: None,
         execution,
         state: ExecutionState::Succeeded,
         installation: INSTALLED,

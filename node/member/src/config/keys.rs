@@ -258,6 +258,10 @@ config_keys! {
         /// inputs and outputs of gates that are over, the oldest first. What must be kept stays, whatever this says: logs, files
         /// that a person added, data of open gates. No bound unless set.
         max_bytes: Bytes => Optional(Bytes(100 << 30)),
+        /// URLs of gateways, of members of other rings for example, where blocks are looked for that no member of this ring has: the
+        /// inputs of gates that another ring asks of this one, and the outputs of gates that this one asks of another. What comes
+        /// is hashed, so they need not be trusted.
+        gateways: List<HttpUrl> => Optional(["https://ring.example.org"]),
         /// Gates that are over and whose inputs and outputs `rings store gc` leaves, the newest ones.
         keep_results: u64 => Default(1024),
         /// Whether `rings store gc` also removes nodes of the other members' logs from before the newest archived ring node (each

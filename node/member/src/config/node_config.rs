@@ -126,6 +126,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// Most bytes of blocks in the embedded store.
     pub max_bytes: Option<u64>,
+    /// URLs of gateways where blocks are looked for that no member has.
+    pub gateways: Vec<String>,
     /// Gates that are over and whose data a collection leaves, the newest ones.
     pub keep_results: u64,
     /// Whether a collection removes old nodes of the other members' logs.

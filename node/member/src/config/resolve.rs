@@ -133,6 +133,7 @@ fn key(
 }
 
 fn store(store: StoreSection, origin: Origin<'_>) -> Result<StoreConfig, ConfigError> {
+    let gateways = store.gateways.unwrap_or_default().0;
     Ok(StoreConfig {
         kind: match take!(origin, store.kind) {
             KindName::Embedded => StoreKind::Embedded,
@@ -142,6 +143,7 @@ fn store(store: StoreSection, origin: Origin<'_>) -> Result<StoreConfig, ConfigE
         },
         path: origin.beside(take!(origin, store.path)),
         max_bytes: store.max_bytes.map(|bytes| bytes.0),
+        gateways: gateways.into_iter().map(|gateway| gateway.0).collect(),
         keep_results: take!(origin, store.keep_results),
         collect_logs: take!(origin, store.collect_logs),
         logs_from_heads: take!(origin, store.logs_from_heads),

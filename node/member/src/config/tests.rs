@@ -261,6 +261,7 @@ fn every_key_can_be_set_by_its_variable() {
             },
             path: "/var/lib/rings".into(),
             max_bytes: Some(70_001),
+            gateways: vec![value("RINGS_STORE_GATEWAYS")],
             keep_results: 5,
             collect_logs: true,
             logs_from_heads: true,

@@ -6,6 +6,7 @@
 
 use super::{
     error::ProcessError,
+    gates,
     hear::Places,
     job::progress,
     keeper::Processes,
@@ -64,6 +65,10 @@ pub async fn drive(
     mut agreed: Receiver<Digest>,
     stop: CancellationToken,
 ) -> Result<(), StateError> {
+    // Ends with this function, however that ends.
+    let watched = stop.child_token();
+    let _stops = watched.clone().drop_guard();
+    let watcher = tokio::spawn(gates::watch(Arc::clone(&shared), watched.clone()));
     let mut driver = Driver::new(shared);
     while !stop.is_cancelled() {
         match driver.step().await {
@@ -94,6 +99,10 @@ pub async fn drive(
         }
     }
     driver.shared.stop_errands();
+    watched.cancel();
+    if let Err(error) = watcher.await {
+        tracing::warn!(%error, "looking after gates was cut short");
+    }
     Ok(())
 }
 
@@ -340,8 +349,9 @@ impl Driver {
         (plan, instances): (Arc<Plan>, BTreeMap<String, Digest>),
     ) -> Result<(), ProcessError> {
         let event = Event::from_bytes(bytes)?;
+        let known = self.shared.state.run(key)?.unwrap_or_default();
         if plan.needs_quorum() && !event.source.is_found() && !self.shared.is_seen_enough(key)? {
-            tokio::task::block_in_place(|| self.shared.state.postpone(key))?;
+            tokio::task::block_in_place(|| self.shared.state.postpone(&[(key, known)]))?;
             return Ok(());
         }
         self.events.push(bytes.to_vec());

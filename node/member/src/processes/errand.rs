@@ -22,7 +22,7 @@ use rings_process::{
     template::Template,
     words::Word,
 };
-use rings_protocol::{cids::digest_of, flush::relayers, Address};
+use rings_protocol::{cids::digest_of, flush::relayers, Address, Digest};
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 impl Processes {
@@ -57,18 +57,48 @@ impl Processes {
             turn: self.parts.turn,
         };
         if let Some(choice) = self.decided(slot(&execution))? {
-            // Where the word is not known, it comes with a log that is read later.
-            let Some(verdict) = self.state.verdict(&execution, choice)? else {
-                return Ok(Seen::Open { asked: None });
-            };
-            return self.judged(errand, &scene, verdict).await;
+            return self.decided_for(errand, &scene, choice).await;
         }
+        let held = self.attempts_held(&attempts, &here).await;
+        let scene = Scene {
+            attempts: &held,
+            ..scene
+        };
         if let Some(verdict) = scene.verdict(&errand.task) {
             self.want(verdict).await?;
         } else if scene.may_begin(&errand.task) {
             self.begin_errand(execution, errand).await?;
         }
         Ok(Seen::Open { asked: None })
+    }
+
+    /// What the ring has decided, as soon as this member holds it, or the ring has given it up.
+    async fn decided_for(
+        &self,
+        errand: &Errand,
+        scene: &Scene<'_>,
+        choice: Digest,
+    ) -> Result<Seen, ProcessError> {
+        let decided = slot(&scene.execution);
+        if self.is_given_up(decided)? {
+            let reason = "nobody gives what the ring has decided for, and it was given up";
+            return Ok(Seen::Ended {
+                request: None,
+                answer: Answer::Failed(reason.into()),
+                result: None,
+                by: Vec::new(),
+                is_kept: false,
+            });
+        }
+        let seen = match self.state.verdict(&scene.execution, choice)? {
+            // Where the word is not known, it comes with a log that is read later.
+            None => Ok(Seen::Open { asked: None }),
+            Some(verdict) => self.judged(errand, scene, verdict).await,
+        };
+        if let Ok(Seen::Open { .. }) | Err(ProcessError::Store(_)) = seen {
+            self.misses(decided).await?;
+        }
+        seen
     }
 
     fn show_errand(&self, execution: &Cid, attempts: &BTreeMap<Address, Attempt>) {
@@ -86,6 +116,10 @@ impl Processes {
         let choice = verdict.choice()?;
         if self.state.has_chosen(choice.slot)? {
             return Ok(());
+        }
+        // What is decided has to be held by somebody, also when those whose word it is are gone.
+        for result in &verdict.results {
+            self.file(result).await?;
         }
         // The others have to know what the choice is the hash of.
         if self

@@ -33,6 +33,7 @@ impl Processes {
             Duty::Ask(work) => work,
             Duty::Connect(errand) => return self.look_external(look, errand).await,
             Duty::Wait(wait) => return self.look_wait(look, wait).await,
+            Duty::Settle(settling) => return self.look_gate(look, settling).await,
         };
         let mut requests = look.requests.clone();
         requests.extend(self.state.requests(&look.execution)?);

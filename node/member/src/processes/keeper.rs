@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use cid::Cid;
 use rings_api::News;
-use rings_chain::Chain;
+use rings_chain::{Chain, Submitter};
 use rings_process::{bounds::MAX_DOCUMENT_BYTES, document::block_of, words::Word, work::why};
 use rings_protocol::{
     cids::{data_cid, sha256},
@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch, Notify},
+    sync::{mpsc, oneshot, watch, Notify, OnceCell},
     task::JoinSet,
 };
 
@@ -42,6 +42,10 @@ pub struct ProcessParts {
     pub domain: Domain,
     /// The chain.
     pub chain: Chain,
+    /// The engine of the ring.
+    pub engine: Address,
+    /// Sends transactions of this member's account.
+    pub submitter: Arc<Submitter>,
     /// The block store.
     pub store: Arc<dyn BlockStore>,
     /// Blocks of the own store and of the other members.
@@ -75,6 +79,12 @@ pub struct Processes {
     live: Mutex<BTreeMap<Cid, Live>>,
     /// External executions whose connectors run here.
     errands: Mutex<Errands>,
+    /// Notified when an execution begins to wait for a gate.
+    pub(super) gates: Notify,
+    /// What gates have given.
+    settled: Mutex<Settled>,
+    /// The scope of the gates of executions, once it was read.
+    pub(super) first_scope: OnceCell<Address>,
     /// How often members' words, or decisions of the ring, were taken in.
     pub(super) taken: watch::Sender<u64>,
 }
@@ -84,6 +94,47 @@ pub struct Processes {
 pub(super) struct Errands {
     pub running: BTreeSet<Cid>,
     pub tasks: JoinSet<()>,
+}
+
+/// What the gates of executions that wait have given, as far as this member holds it.
+#[derive(Default)]
+pub(super) struct Settled {
+    results: BTreeMap<Digest, (Digest, Answer)>,
+    fresh: Vec<Digest>,
+}
+
+impl Settled {
+    /// The gate of an execution has this token on it, which says this.
+    pub fn found(&mut self, execution: Digest, token: Digest, answer: Answer) {
+        if self.results.insert(execution, (token, answer)).is_none() {
+            self.fresh.push(execution);
+        }
+    }
+
+    /// Whether the result of an execution's gate was found.
+    pub fn has(&self, execution: &Digest) -> bool {
+        self.results.contains_key(execution)
+    }
+
+    /// The executions whose results were found since this was asked.
+    pub fn take_fresh(&mut self) -> Vec<Digest> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// The token on the gate of an execution.
+    pub fn token(&self, execution: &Digest) -> Option<Digest> {
+        self.results.get(execution).map(|(token, _)| *token)
+    }
+
+    /// The token on the gate of an execution, and what it says.
+    pub fn result(&self, execution: &Digest) -> Option<(Digest, Answer)> {
+        self.results.get(execution).cloned()
+    }
+
+    /// An execution has ended.
+    pub fn forget(&mut self, execution: &Digest) {
+        self.results.remove(execution);
+    }
 }
 
 /// What an execution gave, as two thirds agreed.
@@ -104,6 +155,9 @@ impl Processes {
             plans: Plans::default(),
             live: Mutex::default(),
             errands: Mutex::default(),
+            gates: Notify::new(),
+            settled: Mutex::default(),
+            first_scope: OnceCell::new(),
             taken: watch::Sender::new(0),
         }
     }
@@ -111,6 +165,11 @@ impl Processes {
     /// The executions that are under way here.
     pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<Cid, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What gates have given.
+    pub(super) fn settled(&self) -> MutexGuard<'_, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// External executions whose connectors run here.

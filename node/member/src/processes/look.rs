@@ -15,6 +15,8 @@ pub(super) enum Duty {
     Connect(Box<Errand>),
     /// It waits for an event.
     Wait(Box<Wait>),
+    /// A gate settles it.
+    Settle(Box<Settling>),
 }
 
 /// An execution that waits for an event.
@@ -24,6 +26,16 @@ pub(super) struct Wait {
     pub source: Digest,
     /// Seconds after which it has expired.
     pub within: u64,
+}
+
+/// An execution that a gate settles.
+pub(super) struct Settling {
+    pub execution: Execution,
+    pub work: Work,
+    /// The ring that computes it; the own one without it.
+    pub ring: Option<Address>,
+    /// Seconds after which it has expired, if it may expire.
+    pub within: Option<u64>,
 }
 
 /// An execution of an external task.

@@ -16,6 +16,9 @@
 //! A node that waits for one more event (`waits`) gets what the ring decides: an event that members have found for it, or that none
 //! came in time. A run that only waits is not in memory.
 //!
+//! A task that is settled on the chain, or by another ring (`settle`), waits in the same way for its gate, which `gates` opens and
+//! watches.
+//!
 //! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`, `instance_views`).
 
 mod answers;
@@ -24,6 +27,7 @@ mod drive;
 mod errand;
 mod errand_rules;
 mod error;
+mod gates;
 mod hear;
 mod instance_views;
 mod job;
@@ -31,10 +35,12 @@ mod keeper;
 mod live;
 mod log_pages;
 mod look;
+mod missing;
 mod parking;
 mod plan_cache;
 mod plans;
 mod runs;
+mod settle;
 mod sources;
 mod trigger;
 mod views;

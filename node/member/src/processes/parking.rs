@@ -27,7 +27,10 @@ impl Runs {
                 Err(reason) => run.failed(decided.execution, reason),
             };
             match told {
-                Ok(()) => self.advance(shared, key)?,
+                Ok(()) => {
+                    self.emit(key, &decided.execution);
+                    self.advance(shared, key)?;
+                }
                 Err(error) => {
                     tracing::error!(execution = %decided.execution, %error, "an execution has ended twice");
                 }

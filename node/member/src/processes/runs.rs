@@ -4,7 +4,7 @@ use super::{
     job::output,
     keeper::{Answer, Processes},
     live::Live,
-    look::{Duty, Errand, Job, Look, Wait},
+    look::{Duty, Errand, Job, Look, Settling, Wait},
     waits::source_of,
     written::{Cause, Told, Written},
 };
@@ -16,9 +16,10 @@ use cid::Cid;
 use rings_process::{
     event::Event,
     execution::{Execution, State},
-    plan::StepKind,
+    plan::{Settlement, StepKind},
     run::{Run, RunError},
     service::Task,
+    settle,
     words::Stage,
     work::Work,
 };
@@ -224,18 +225,13 @@ impl Runs {
             if let Some(State::Succeeded(_)) = run.job(&id).map(|job| &job.state) {
                 stage = Stage::Succeeded;
             }
-            let Some(cause) = self.causes.get(key) else {
-                continue;
-            };
-            match run.emitted(&id, &cause.instances, cause.depth) {
-                Ok(event) => self.emitted.extend(event),
-                Err(error) => tracing::warn!(installation = %key.0, %error, "an event is left out"),
-            }
+            self.emit(*key, &id);
         }
         let first = job.runs.first().copied();
         if let Some(run) = first.filter(|_| !is_kept) {
             let reason = output(answer).err().map(str::to_owned);
             let ended = Ended {
+                gate: None,
                 installation: run.0,
                 event: run.1,
                 request,
@@ -261,6 +257,17 @@ impl Runs {
                 stage,
             });
         Ok(told)
+    }
+
+    /// The event that an execution emits which has ended, if there is one, is to be written.
+    pub(super) fn emit(&mut self, key: RunKey, id: &Cid) {
+        let Some((run, cause)) = self.runs.get(&key).zip(self.causes.get(&key)) else {
+            return;
+        };
+        match run.emitted(id, &cause.instances, cause.depth) {
+            Ok(event) => self.emitted.extend(event),
+            Err(error) => tracing::warn!(installation = %key.0, %error, "an event is left out"),
+        }
     }
 
     /// What is to be written now.
@@ -344,7 +351,10 @@ impl Runs {
         let duty = match run.plan().step(&execution.node).map(|step| &step.kind) {
             Some(StepKind::Task(task)) => {
                 let instance = instance(&task.service_name);
-                duty(shared, (task.task.clone(), instance), &execution, next)
+                match task.settlement {
+                    None => duty(shared, (task.task.clone(), instance), &execution, next),
+                    Some(settlement) => settling(&task.task, &execution, settlement),
+                }
             }
             Some(StepKind::Wait(wait)) => {
                 let wait = Wait {
@@ -374,6 +384,7 @@ impl Runs {
             tracing::error!(execution = %id, %error, "an execution has ended twice");
         }
         let ended = Ended {
+            gate: None,
             installation: key.0,
             event: key.1,
             request: None,
@@ -423,6 +434,24 @@ impl Runs {
         self.by_request.extend(request.map(|request| (request, id)));
         self.wake(id);
     }
+}
+
+/// The same, if a gate settles it.
+fn settling(
+    task: &Task,
+    execution: &Execution,
+    settlement: Settlement,
+) -> Result<(Duty, Option<Digest>), String> {
+    let work = Work::of(task, execution, &rings_compute::profile())?;
+    // An input that is no file is the same for everybody.
+    settle::gate(&work, Address::default(), Address::default())?;
+    let settling = Settling {
+        execution: execution.clone(),
+        work,
+        ring: settlement.ring,
+        within: settlement.within,
+    };
+    Ok((Duty::Settle(Box::new(settling)), None))
 }
 
 /// What is to be done for an execution, and the request if the ring is asked.

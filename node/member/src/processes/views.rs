@@ -1,7 +1,7 @@
 //! What is shown of processes, runs and executions.
 
 use super::{error::ProcessError, keeper::Processes, live::Live};
-use crate::state::{Ended, Installed, RunEnd, RunRecord, Waiting};
+use crate::state::{Ended, Installed, RunEnd, RunRecord, Waiting, NEVER};
 use cid::Cid;
 use rings_api::{
     processes::{
@@ -162,6 +162,7 @@ impl Processes {
             awaits: None,
             until: None,
             request: live.request,
+            gate: None,
             by: live.by.clone(),
             result: None,
             reason: None,
@@ -188,6 +189,7 @@ impl Processes {
             awaits: document.and_then(|document| document.awaits),
             until: None,
             request: ended.request,
+            gate: ended.gate,
             by: ended.by,
             result: ended.result,
             reason: ended.reason,
@@ -201,7 +203,7 @@ fn task_of(execution: &Execution) -> Option<String> {
     Some(execution.task.clone()).filter(|task| !task.is_empty())
 }
 
-/// An execution that waits for an event.
+/// An execution that waits for an event, or for a gate.
 fn waiting_view(name: Digest, waiting: Waiting) -> ExecutionView {
     ExecutionView {
         execution: data_cid(name),
@@ -209,10 +211,11 @@ fn waiting_view(name: Digest, waiting: Waiting) -> ExecutionView {
         installation: waiting.installation,
         event: data_cid(waiting.event),
         node: Some(waiting.execution.label()),
-        task: None,
+        task: task_of(&waiting.execution),
         awaits: waiting.execution.awaits,
-        until: Some(waiting.until),
+        until: Some(waiting.until).filter(|until| *until != NEVER),
         request: None,
+        gate: waiting.gate,
         by: Vec::new(),
         result: None,
         reason: None,

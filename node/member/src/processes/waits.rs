@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     clock,
-    state::{Begun, Ended, Opening, RunKey, Waiting},
+    state::{Begun, Ended, Opening, RunKey, Waiting, NEVER},
 };
 use cid::Cid;
 use rings_process::{
     document::{cid_of, Document},
     event::Event,
+    missing,
     plan::{Plan, StepKind, WaitStep},
     wait::{self, expired},
     words::{Installation, Stage},
@@ -40,6 +41,14 @@ pub(super) struct Decisions {
     check: BTreeSet<Digest>,
     /// The head whose time was compared with the deadlines.
     head: u64,
+}
+
+/// What this member would choose for executions that wait.
+#[derive(Debug, Default)]
+struct Chosen {
+    choices: Vec<Choice>,
+    slots: BTreeSet<Digest>,
+    waits: Vec<(Digest, Waiting)>,
 }
 
 /// What an execution that waited has got, and the runs that waited for it.
@@ -67,6 +76,7 @@ impl Processes {
         let now = self.parts.chain.block(head).await?.timestamp;
         let run = self.state.run(look.run)?.unwrap_or_default();
         let waiting = Waiting {
+            gate: None,
             installation: look.run.0,
             event: look.run.1,
             execution: wait.execution.clone(),
@@ -87,9 +97,7 @@ impl Processes {
                 Ok(Seen::Open { asked: None })
             }
             Begun::Waits(earlier) => {
-                for event in earlier {
-                    self.choose_event(&event, Some(look.execution)).await?;
-                }
+                self.choose_events(&earlier, Some(look.execution)).await?;
                 Ok(Seen::Waits)
             }
         }
@@ -112,23 +120,46 @@ impl Processes {
 
     /// Looks at the events that are new, and says for which executions they are.
     pub(super) async fn match_events(&self) -> Result<(), ProcessError> {
-        for event in self.state.awaited_events(EVENTS_AT_ONCE)? {
-            self.choose_event(&event, None).await?;
-            // It is open again when something more is known of it.
-            tokio::task::block_in_place(|| self.state.postpone(event.key))?;
+        let events = self.state.awaited_events(EVENTS_AT_ONCE)?;
+        if events.is_empty() {
+            return Ok(());
         }
+        let known = events.iter().map(|event| {
+            let record = self.state.run(event.key)?;
+            Ok((event.key, record.unwrap_or_default()))
+        });
+        let known: Vec<_> = known.collect::<Result<_, ProcessError>>()?;
+        self.choose_events(&events, None).await?;
+        tokio::task::block_in_place(|| self.state.postpone(&known))?;
         Ok(())
     }
 
+    /// Chooses events for the executions that wait for them, or for that one: the first that fits, of each.
+    async fn choose_events(
+        &self,
+        events: &[Opening],
+        only: Option<Cid>,
+    ) -> Result<(), ProcessError> {
+        let mut chosen = Chosen::default();
+        for event in events {
+            self.choose_event(event, only, &mut chosen).await?;
+        }
+        self.say_choices(&chosen.choices, &chosen.waits).await
+    }
+
     /// Chooses an event for the executions that wait for it, or for that one.
-    async fn choose_event(&self, opening: &Opening, only: Option<Cid>) -> Result<(), ProcessError> {
+    async fn choose_event(
+        &self,
+        opening: &Opening,
+        only: Option<Cid>,
+        chosen: &mut Chosen,
+    ) -> Result<(), ProcessError> {
         let (source, _) = opening.key;
         let event = Event::from_bytes(&opening.event)?;
         let quorum = self.state.awaited(source)?.unwrap_or_default().quorum;
         if quorum && !event.source.is_found() && !self.is_seen_enough(opening.key)? {
             return Ok(());
         }
-        let (mut choices, mut chosen) = (Vec::new(), Vec::new());
         for name in self.state.waits_for(source, &event)? {
             let id = data_cid(name);
             let Some(waiting) = self.state.waiting(name)? else {
@@ -138,18 +169,17 @@ impl Processes {
                 continue;
             }
             let choice = wait::choice(&id, &opening.event);
-            let is_new = !self.state.has_chosen(choice.slot)?
-                && !choices
-                    .iter()
-                    .any(|other: &Choice| other.slot == choice.slot);
+            let is_new =
+                !self.state.has_chosen(choice.slot)? && !chosen.slots.contains(&choice.slot);
             if is_new && self.fits(&waiting, &opening.event).await?.is_ok() {
                 // Whoever traces a result finds it with any member.
                 self.keep(std::slice::from_ref(&opening.event)).await?;
-                choices.push(choice);
-                chosen.push((name, waiting));
+                chosen.slots.insert(choice.slot);
+                chosen.choices.push(choice);
+                chosen.waits.push((name, waiting));
             }
         }
-        self.say_choices(&choices, &chosen).await
+        Ok(())
     }
 
     /// Says what this member would choose for these executions, once.
@@ -229,6 +259,7 @@ impl Processes {
         decisions: &mut Decisions,
     ) -> Result<Vec<Decided>, ProcessError> {
         self.read_decisions(decisions)?;
+        decisions.check.extend(self.settled().take_fresh());
         let mut decided = Vec::new();
         for name in decisions.check.clone() {
             let Some(waiting) = self.state.waiting(name)? else {
@@ -236,19 +267,33 @@ impl Processes {
                 continue;
             };
             let id = data_cid(name);
-            let Some(choice) = self.decided(wait::slot(&id))? else {
-                // A ring node tells when it is.
+            let choice = match waiting.gate.is_some() && waiting.until == NEVER {
+                // Nothing competes with what the gate gives.
+                true => self.settled().token(&name),
+                false => self.decided(wait::slot(&id))?,
+            };
+            let Some(choice) = choice else {
+                // A ring node, or the gate, tells when it is.
                 decisions.check.remove(&name);
                 continue;
             };
+            let slot = wait::slot(&id);
+            let choice = match self.is_given_up(slot)? {
+                true => missing::given_up(),
+                false => choice,
+            };
             // Where the event is not known, it comes with a log, or with a block, that is read later.
             let Some((stage, answer)) = self.got(&waiting, choice).await? else {
+                if waiting.until != NEVER {
+                    self.misses(slot).await?;
+                }
                 continue;
             };
             let ended = ended(&waiting, (stage, &answer), choice);
             let runs = tokio::task::block_in_place(|| self.state.end_wait(&id, &waiting, &ended))?;
             tracing::info!(execution = %id, node = %waiting.execution.node, state = stage.name(), "an execution has ended");
             decisions.check.remove(&name);
+            self.settled().forget(&name);
             decided.push(Decided {
                 execution: id,
                 runs,
@@ -293,6 +338,20 @@ impl Processes {
         choice: Digest,
     ) -> Result<Option<(Stage, Answer)>, ProcessError> {
         let none = expired();
+        if waiting.gate.is_some() {
+            let given = self.of_gate(&waiting.execution.cid()?, choice);
+            return Ok(match given {
+                Some((Stage::Expired, _)) => {
+                    self.keep(std::slice::from_ref(&none)).await?;
+                    given
+                }
+                Some((Stage::Succeeded, Answer::Output(bytes))) => Some((
+                    self.stage_of(&waiting.execution, &bytes).await?,
+                    Answer::Output(bytes),
+                )),
+                other => other,
+            });
+        }
         if data_cid(choice) == cid_of(&none) {
             self.keep(std::slice::from_ref(&none)).await?;
             return Ok(Some((Stage::Expired, Answer::Output(none.into()))));
@@ -323,6 +382,7 @@ fn ended(waiting: &Waiting, (stage, answer): (Stage, &Answer), choice: Digest) -
         Answer::Failed(reason) => (None, Some(reason.clone())),
     };
     Ended {
+        gate: waiting.gate,
         installation: waiting.installation,
         event: waiting.event,
         request: None,

@@ -49,7 +49,7 @@ pub use late::LateBlocks;
 pub use open::Identity;
 pub use processes::{
     Begun, Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd,
-    RunKey, RunRecord, Waiting,
+    RunKey, RunRecord, Waiting, NEVER,
 };
 pub use records::{
     Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,

@@ -6,12 +6,15 @@
 
 mod links;
 mod parse;
+mod settlement;
 mod step;
 #[cfg(test)]
 mod tests;
 mod types;
 
-pub use step::{Step, StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES};
+pub use step::{
+    Settlement, Step, StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES,
+};
 
 use crate::{
     bounds::{MAX_NODES, MAX_SERVICES},

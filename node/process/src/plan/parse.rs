@@ -1,6 +1,9 @@
 //! The first look at a process: each node by itself, and the names that it uses.
 
-use super::step::{StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES};
+use super::{
+    settlement,
+    step::{Settlement, StepKind, TaskStep, WaitStep, CAME, DONE, EXPIRED, NO, VALUE, YES},
+};
 use crate::{
     bounds::MAX_WAIT_SECONDS,
     data::{Data, Fields},
@@ -42,6 +45,8 @@ pub enum Parsed {
         task: Box<Task>,
         /// The list for each of whose elements it is run.
         each: Option<Reference>,
+        /// How its result is settled by a gate.
+        settlement: Option<Settlement>,
         /// Its inputs.
         inputs: BTreeMap<String, Template>,
     },
@@ -70,7 +75,13 @@ impl Parsed {
     /// The statuses with which it can end.
     pub fn statuses(&self) -> Vec<&str> {
         match self {
-            Self::Task { task, .. } => task.statuses.keys().map(String::as_str).collect(),
+            Self::Task {
+                task, settlement, ..
+            } => {
+                let own = task.statuses.keys().map(String::as_str);
+                let within = settlement.and_then(|settlement| settlement.within);
+                own.chain(within.map(|_| EXPIRED)).collect()
+            }
             Self::Filter(_) => vec![YES, NO],
             Self::Map(..) => vec![DONE],
             Self::Wait { .. } => vec![CAME, EXPIRED],
@@ -78,12 +89,13 @@ impl Parsed {
     }
 
     /// The status that follows when none is named: that of a filter is `yes`, that of a wait `came`, that of
-    /// others the only one.
+    /// others the only one besides `expired`.
     pub fn usual(&self) -> Option<&str> {
         match (self, self.statuses().as_slice()) {
             (Self::Filter(_), _) => Some(YES),
             (Self::Wait { .. }, _) => Some(CAME),
             (_, [only]) => Some(only),
+            (Self::Task { .. }, [only, last]) if *last == EXPIRED => Some(only),
             _ => None,
         }
     }
@@ -133,6 +145,7 @@ impl Parsed {
                 name,
                 task,
                 each,
+                settlement,
                 inputs,
             } => StepKind::Task(Box::new(TaskStep {
                 checker: task.inputs.checker()?,
@@ -142,6 +155,7 @@ impl Parsed {
                 name,
                 task: *task,
                 each,
+                settlement,
                 inputs,
             })),
         })
@@ -258,11 +272,18 @@ pub fn node(
         Formula::compile(text).map_err(|error| fault(&[key], error.to_string()))
     };
     let of_tasks = !node.inputs.is_empty() || node.each.is_some();
-    if node.wait.is_none() && (node.within.is_some() || !node.matches.is_empty()) {
+    if node.wait.is_none()
+        && ((node.task.is_none() && node.within.is_some()) || !node.matches.is_empty())
+    {
         faults.push(fault(
             &[],
             "within and match are for a node that waits; add wait: service.event, or leave them out".into(),
         ));
+        return None;
+    }
+    if node.task.is_none() && (node.settle.is_some() || node.ring.is_some()) {
+        let what = "settle and ring are for tasks; leave them out";
+        faults.push(fault(&[], what.into()));
         return None;
     }
     let read = match (&node.task, &node.filter, &node.map) {
@@ -401,6 +422,7 @@ fn task(node: &Node, named: &str, services: &BTreeMap<String, Service>) -> Resul
             .cid()
             .map_err(|error| wrong(&["task"], error.to_string()))?,
         name: name.to_owned(),
+        settlement: settlement::of(node, task).map_err(|(key, what)| wrong(&[key], what))?,
         task: Box::new(task.clone()),
         each,
         inputs,

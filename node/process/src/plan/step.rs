@@ -11,6 +11,7 @@ use crate::{
     template::Template,
 };
 use cid::Cid;
+use rings_protocol::Address;
 use std::collections::BTreeMap;
 
 /// A node that was checked.
@@ -52,7 +53,7 @@ pub const NO: &str = "no";
 pub const DONE: &str = "done";
 /// The status of a wait whose event has come.
 pub const CAME: &str = "came";
-/// The status of a wait whose event has not come in time.
+/// The status of a wait whose event has not come in time, and of a task whose gate had no result in time.
 pub const EXPIRED: &str = "expired";
 
 /// A wait for one more event.
@@ -72,6 +73,15 @@ pub struct WaitStep {
     pub checker: Checker,
 }
 
+/// How the result of a task is settled by a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The ring that computes it; the own one without it.
+    pub ring: Option<Address>,
+    /// Seconds in the time of blocks after which it has expired.
+    pub within: Option<u64>,
+}
+
 /// A task with its inputs.
 #[derive(Debug)]
 pub struct TaskStep {
@@ -85,12 +95,21 @@ pub struct TaskStep {
     pub task: Task,
     /// The list for each of whose elements it is run.
     pub each: Option<Reference>,
+    /// How its result is settled by a gate; with the next ring node without it.
+    pub settlement: Option<Settlement>,
     /// Its inputs.
     pub inputs: BTreeMap<String, Template>,
     /// Checks the inputs.
     pub checker: Checker,
     /// Checks the outputs of each status.
     pub statuses: BTreeMap<String, Checker>,
+}
+
+impl TaskStep {
+    /// Seconds after which it has expired, if it may expire.
+    pub fn within(&self) -> Option<u64> {
+        self.settlement.and_then(|settlement| settlement.within)
+    }
 }
 
 impl WaitStep {

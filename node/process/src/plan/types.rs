@@ -98,6 +98,13 @@ impl Sees<'_> {
             Parsed::Wait { .. } if status == EXPIRED => Err(format!(
                 "with status {EXPIRED}, {root} has no values, as its event has not come"
             )),
+            Parsed::Task { task, .. }
+                if status == EXPIRED && !task.statuses.contains_key(EXPIRED) =>
+            {
+                Err(format!(
+                    "with status {EXPIRED}, {root} has no values, as its gate had no result in time"
+                ))
+            }
             Parsed::Wait { data, .. } => data.within(path),
             Parsed::Task { task, each, .. } => {
                 let record = task.given(status).unwrap_or_default();

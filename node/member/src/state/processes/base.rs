@@ -68,6 +68,8 @@ pub(super) const WAIT_TIMES: TableDefinition<'_, (u64, Word), ()> =
     TableDefinition::new("wait_times");
 /// Slot → execution that waits.
 pub(super) const WAIT_SLOTS: TableDefinition<'_, Word, Word> = TableDefinition::new("wait_slots");
+/// Execution that waits for a gate.
+pub(super) const WAIT_GATES: TableDefinition<'_, Word, ()> = TableDefinition::new("wait_gates");
 /// (execution that waits, installation, event): the run waits for it.
 pub(super) const WAITERS: TableDefinition<'_, (Word, Word, Word), ()> =
     TableDefinition::new("waiters");
@@ -242,6 +244,7 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(WAIT_KEYS)?;
     transaction.open_table(WAIT_TIMES)?;
     transaction.open_table(WAIT_SLOTS)?;
+    transaction.open_table(WAIT_GATES)?;
     transaction.open_table(WAITERS)?;
     transaction.open_table(PARKED)?;
     Ok(())

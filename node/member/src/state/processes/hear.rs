@@ -104,6 +104,8 @@ fn take(
             Ok(())
         }
         Word::Verdict(verdict) => external::verdict(transaction, author, verdict),
+        // It is for people: whether a gate is open, the chain says.
+        Word::Opened(_) => Ok(()),
     }
 }
 

@@ -75,7 +75,10 @@ pub struct Awaited {
     pub forms: BTreeSet<BTreeSet<String>>,
 }
 
-/// An execution that waits for an event.
+/// The time at which an execution expires that waits for as long as it takes.
+pub const NEVER: u64 = u64::MAX;
+
+/// An execution that waits for an event, or for the result of a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waiting {
@@ -85,9 +88,12 @@ pub struct Waiting {
     pub event: Digest,
     /// What it is.
     pub execution: Execution,
-    /// The source of its event.
+    /// The source of its event; zero where it waits for a gate.
     pub source: Digest,
-    /// The time of blocks at which it expires, in seconds since 1970.
+    /// The gate.
+    #[serde(default)]
+    pub gate: Option<Address>,
+    /// The time of blocks at which it expires, in seconds since 1970; [`NEVER`] if it does not.
     pub until: u64,
     /// The first time of an event that may be the one, in milliseconds since 1970: when this member knew of the run.
     pub since: u64,
@@ -103,6 +109,9 @@ pub struct Ended {
     pub event: Digest,
     /// The request on which two thirds agreed; nothing where it failed before it could be asked.
     pub request: Option<Digest>,
+    /// The gate that has settled it.
+    #[serde(default)]
+    pub gate: Option<Address>,
     /// The members on whose word it rests, where its task is external.
     #[serde(default)]
     pub by: Vec<Address>,

@@ -162,13 +162,24 @@ impl ProcessState {
         })
     }
 
-    /// A run may not begin yet. It is open again when something more is known of its event.
+    /// Runs may not begin yet, by what was known of them. They are open again when something more is known of their events; those
+    /// of which that is so already stay open.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn postpone(&self, key: RunKey) -> Result<(), StateError> {
+    pub fn postpone(&self, keys: &[(RunKey, RunRecord)]) -> Result<(), StateError> {
         self.database.write(|transaction| {
-            transaction.open_table(OPEN)?.remove((key.0 .0, key.1 .0))?;
+            let runs = transaction.open_table(RUNS)?;
+            let mut open = transaction.open_table(OPEN)?;
+            for ((installation, event), known) in keys {
+                let key = (installation.0, event.0);
+                let record = runs.get(key)?;
+                let record: Option<RunRecord> =
+                    record.map(|record| decode(record.value())).transpose()?;
+                if record.unwrap_or_default() == *known {
+                    open.remove(key)?;
+                }
+            }
             Ok(())
         })
     }

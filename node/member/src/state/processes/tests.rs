@@ -251,6 +251,7 @@ fn results_are_found_by_their_event_and_written_once() {
         "a member cannot make others look for ever"
     );
     let ended = |time| Ended {
+        gate: None,
         installation: run.0,
         event: run.1,
         request: Some(Digest([1; 32])),

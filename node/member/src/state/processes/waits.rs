@@ -7,9 +7,9 @@
 use super::{
     base::{
         read, ProcessState, ENDED, EVENTS, FIRST, LAST, OPEN, PARKED, RUNS, RUN_ORDER, SOURCES,
-        WAITERS, WAITS, WAIT_KEYS, WAIT_SLOTS, WAIT_TIMES,
+        WAITERS, WAITS, WAIT_GATES, WAIT_KEYS, WAIT_SLOTS, WAIT_TIMES,
     },
-    records::{Awaited, RunKey, RunRecord, Waiting},
+    records::{Awaited, RunKey, RunRecord, Waiting, NEVER},
     runs::{write_ended, Opening},
 };
 use crate::state::{
@@ -86,13 +86,21 @@ impl ProcessState {
             }
             if is_new {
                 waits.insert(name, encode(waiting)?.as_slice())?;
-                let key = wait::key(source, &waiting.execution.inputs);
-                let mut times = transaction.open_table(WAIT_TIMES)?;
-                times.insert((waiting.until, name), ())?;
-                let mut keys = transaction.open_table(WAIT_KEYS)?;
-                keys.insert((key.0, name), ())?;
+                if waiting.until != NEVER {
+                    let mut times = transaction.open_table(WAIT_TIMES)?;
+                    times.insert((waiting.until, name), ())?;
+                }
                 let mut slots = transaction.open_table(WAIT_SLOTS)?;
                 slots.insert(wait::slot(id).0, name)?;
+            }
+            if waiting.gate.is_some() {
+                transaction.open_table(WAIT_GATES)?.insert(name, ())?;
+                return Ok(Begun::Waits(Vec::new()));
+            }
+            if is_new {
+                let key = wait::key(source, &waiting.execution.inputs);
+                let mut keys = transaction.open_table(WAIT_KEYS)?;
+                keys.insert((key.0, name), ())?;
                 let mut sources = transaction.open_table(SOURCES)?;
                 let mut awaited: Awaited = read(&sources, source)?.unwrap_or_default();
                 let is_new_form = awaited.forms.insert(wait::form(&waiting.execution));
@@ -334,6 +342,7 @@ impl ProcessState {
             keys.remove((key.0, name.0))?;
             let mut slots = transaction.open_table(WAIT_SLOTS)?;
             slots.remove(wait::slot(id).0)?;
+            transaction.open_table(WAIT_GATES)?.remove(name.0)?;
             let mut runs = Vec::new();
             let mut waiters = transaction.open_table(WAITERS)?;
             for entry in waiters.range((name.0, FIRST, FIRST)..=(name.0, LAST, LAST))? {

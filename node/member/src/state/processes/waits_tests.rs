@@ -2,7 +2,7 @@
 
 use super::{
     tests::{by_chain, event, happened, hear, open},
-    Begun, Ended, Found, ProcessState, ReadTo, RunKey, Waiting,
+    Begun, Ended, Found, ProcessState, ReadTo, RunKey, RunRecord, Waiting,
 };
 use cid::Cid;
 use rings_process::{
@@ -42,6 +42,7 @@ fn waiting(number: i64, since: u64) -> (Cid, Waiting) {
         version: VERSION,
     };
     let waiting = Waiting {
+        gate: None,
         installation: INSTALLED,
         event: digest_of(&cid_of(b"order")).unwrap(),
         source: source(),
@@ -61,6 +62,7 @@ fn begin(state: &ProcessState, (id, waiting): &(Cid, Waiting)) -> usize {
 
 fn ended(waiting: &Waiting, stage: Stage) -> Ended {
     Ended {
+        gate: None,
         installation: waiting.installation,
         event: waiting.event,
         request: None,
@@ -87,7 +89,13 @@ fn an_event_finds_who_waits_for_its_fields_whichever_came_first() {
     assert!(state.waits_for(source(), &by_hand(2)).unwrap().is_empty());
     // It starts nothing.
     assert!(state.openings(|_| false, (10, 10)).unwrap().is_empty());
-    state.postpone(open_events[0].key).unwrap();
+    let key = open_events[0].key;
+    let other = RunRecord::default();
+    state.postpone(&[(key, other)]).unwrap();
+    let still = state.awaited_events(9).unwrap();
+    assert_eq!(still.len(), open_events.len(), "more is known of it now");
+    let known = state.run(key).unwrap().unwrap();
+    state.postpone(&[(key, known)]).unwrap();
     assert!(state.awaited_events(10).unwrap().is_empty());
     // Who begins later finds it among those of before, unless the run is younger than the event.
     assert_eq!(begin(&state, &waiting(2, 0)), 1);
