@@ -68,11 +68,11 @@ pub use contract_logs::ContractLog;
 pub use deploy::{create_ring, deploy, ensure_registry, fund, Deployed};
 pub use error::{Cause, ChainError, Class};
 pub use gate_code::CREATE2_DEPLOYER;
+pub use gate_results::GateOutcome;
 pub use registry::{
     register, registry_address, withdraw, Registered, Registration, RegistryEntry, RegistryPage,
     MAX_REGISTERED_NAME, MAX_REGISTERED_VERSION, REGISTRY_PAGE,
 };
-pub use gate_results::GateOutcome;
 pub use rpc::{
     is_on_this_machine, ProviderState, CONNECT_TIMEOUT, MAX_CONCURRENT_REQUESTS, MAX_PROVIDERS,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT,
