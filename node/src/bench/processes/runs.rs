@@ -208,7 +208,7 @@ async fn runs(stage: &Stage) -> Result<(u64, u64), ExitError> {
         let page = stage.member()?.list_processes(&which).await?;
         for process in page.processes {
             all += process.runs;
-            open += u64::from(process.open);
+            open += process.open;
         }
         match page.next {
             Some(next) => which.from = Some(next),
