@@ -1,6 +1,6 @@
 //! Tasks that a gate settles: on the chain, and by another ring, which is down at first.
 
-use super::processes::{example, id_of};
+use super::processes::example;
 use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
 use rings_protocol::Address;
 use rings_tests::{block_on, free_port, until, Program, Ring, LONG};
@@ -250,5 +250,4 @@ fn on_one_machine_such_tasks_are_computed_there() {
         lines.contains("drop  skipped: bill is expired, not billed"),
         "{lines}"
     );
-    assert!(id_of(&lines, "bill").starts_with("Qm"));
 }
