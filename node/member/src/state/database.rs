@@ -137,8 +137,12 @@ impl Durable {
         let records = redo.records(&name).map_err(failed)?;
         let later = records.into_iter().filter(|record| record.number > held);
         let later: Vec<_> = later.collect();
-        // Between what the database holds and the first record nothing is missing.
-        if later.first().is_some_and(|first| first.number == held + 1) {
+        if later.first().is_some_and(|first| first.number != held + 1) {
+            return Err(StateError::Format(
+                "rounds are missing between the database and its redo log: the database is an older copy".into(),
+            ));
+        }
+        if !later.is_empty() {
             let transaction = database.begin_write()?;
             for Record { number, changes } in &later {
                 carry_out(&transaction, changes)?;

@@ -18,16 +18,16 @@ use super::{
         beginning_of, Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER,
         ENDORSED, FORKS, GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED,
         LISTED_BY, META, NODES, OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REDO_NAME_KEY,
-        REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS,
-        UNASKED, UNLISTED, USAGE, VOTES, WAITING,
+        REDO_NUMBER_KEY, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL,
+        TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
 };
 use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition, TableHandle, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageError, TableDefinition, TableHandle, WriteTransaction,
 };
 use rings_protocol::Address;
-use std::{fmt, path::Path, str::FromStr, sync::Arc};
+use std::{fmt, fs, path::Path, str::FromStr, sync::Arc};
 
 /// 2: computations are named by gate and inputs, and a member has votes in several epochs.
 /// 3: requests, ring nodes and the positions of log nodes have tables, and the directory names its version beside the
@@ -105,8 +105,21 @@ pub(super) fn owner(path: &Path) -> Result<Identity, StateError> {
 pub(super) fn open(path: &Path, identity: &Identity) -> Result<Durable, StateError> {
     let database = open_or_make(path, |transaction| initialise(transaction, path, identity))?;
     let redo = path.with_extension(REDO_EXTENSION);
+    let is_there = fs::metadata(&redo).is_ok_and(|file| file.len() > 0);
+    if !is_there && database.read(has_rounds)? {
+        return Err(StateError::Corrupt {
+            path: redo,
+            source: "it is missing, and may hold the last rounds of the database beside it".into(),
+        });
+    }
     let failed = |error| explain(&redo, redb::DatabaseError::Storage(StorageError::Io(error)));
     database.with_redo(Arc::new(RedoFile::open(&redo).map_err(failed)?))
+}
+
+/// Whether rounds of this database were written to a redo log.
+fn has_rounds(transaction: &ReadTransaction) -> Result<bool, StateError> {
+    let meta = transaction.open_table(META)?;
+    Ok(meta.get(REDO_NUMBER_KEY)?.is_some())
 }
 
 /// Refuses a database that is not this member's; gives a new one its tables.

@@ -17,6 +17,8 @@ use std::{io, sync::Arc};
 
 /// Bytes of the file. What is in it is carried out again when the database is opened after a crash, in some milliseconds.
 pub(super) const REDO_BYTES: u64 = 1 << 20;
+/// The longest record. Beyond it the pages cost little more, and would only be written after the same bytes here.
+const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Names the database whose changes these are; a copy of it gets another name.
 pub(super) type RedoName = [u8; 16];
 
@@ -70,7 +72,7 @@ impl RedoLog {
             self.end = 0;
         }
         let bytes = encode(name, record);
-        if self.end + bytes.len() as u64 > REDO_BYTES {
+        if bytes.len() > MAX_RECORD_BYTES || self.end + bytes.len() as u64 > REDO_BYTES {
             self.full_until = Some(record.number);
             return Ok(IsWritten::NoRoom);
         }

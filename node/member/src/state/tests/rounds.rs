@@ -83,8 +83,8 @@ fn a_copy_takes_nothing_from_the_redo_log_of_another() {
 fn more_rounds_than_the_redo_log_has_room_for_are_all_there() {
     let directory = tempfile::tempdir().unwrap();
     let state = open(&directory).unwrap();
-    // A round's record has more than a thousand bytes.
-    let rounds = crate::state::redo::REDO_BYTES / 1_000 + 100;
+    // A round's record has more than five hundred bytes.
+    let rounds = crate::state::redo::REDO_BYTES / 450;
     for epoch in 1..=rounds {
         assert!(vote(&state, draft_of(computation(1), epoch, 1)));
     }
@@ -95,4 +95,30 @@ fn more_rounds_than_the_redo_log_has_room_for_are_all_there() {
         again.nodes(identity().member, 0, usize::MAX).unwrap().len() as u64,
         rounds
     );
+}
+
+#[test]
+fn neither_file_is_used_without_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(&directory).unwrap();
+    assert!(vote(&state, draft_of(computation(1), 1, 1)));
+    drop(state);
+    let state = open(&directory).unwrap();
+    let before = killed(&directory);
+    // So many that the redo log begins anew: what the older copy lacks is nowhere.
+    for epoch in 2..crate::state::redo::REDO_BYTES / 450 {
+        assert!(vote(&state, draft_of(computation(1), epoch, 1)));
+    }
+    drop(state);
+    let redo = directory.path().join("state.redo");
+    fs::copy(&redo, before.path().join("state.redo")).unwrap();
+    let older = open(&before).err();
+    assert!(matches!(older, Some(StateError::Format(_))), "{older:?}");
+    fs::remove_file(&redo).unwrap();
+    let missing = open(&directory).err();
+    assert!(
+        matches!(missing, Some(StateError::Corrupt { .. })),
+        "{missing:?}"
+    );
+    assert!(!redo.exists(), "nothing is made in its place");
 }
