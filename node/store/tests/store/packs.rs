@@ -103,7 +103,7 @@ async fn removing_blocks_gives_their_packs_back_and_no_other_block() {
     let store = open_at(&path).await.unwrap();
     let inventory = store.inventory().unwrap();
     // Two of three, first blocks of packs among them: half-empty packs are dissolved.
-    let is_kept = |n: usize| n % 3 == 0;
+    let is_kept = |n: usize| n.is_multiple_of(3);
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
     for (n, block) in blocks.into_iter().enumerate() {
         match is_kept(n) {
