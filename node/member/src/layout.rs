@@ -20,7 +20,8 @@ use tempfile::NamedTempFile;
 /// 4: copies of logs may begin at a head on chain, and a private ring's keys are kept.
 /// 5: blocks of log nodes may be in the state database alone.
 /// 6: the state database finds positions by the beginning of a digest.
-const FORMAT: u32 = 6;
+/// 7: the last rounds may be in the redo log of the state database alone.
+const FORMAT: u32 = 7;
 const FILE: &str = "version";
 /// This program, as it names itself in the file.
 const PROGRAM: &str = concat!("rings ", env!("CARGO_PKG_VERSION"));

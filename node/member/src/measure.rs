@@ -11,6 +11,7 @@ use crate::{
     state::{Identity, LateBlocks, MemberState, ReceivedNode, StateError, Usage},
 };
 use bytes::Bytes;
+use rand::RngCore;
 use rings_protocol::{
     crypto::SecretKey,
     eip712::Domain,
@@ -89,11 +90,13 @@ impl OwnLog for Draft {
     }
 }
 
-/// A message of so many bytes.
+/// A message of so many bytes, of which no store saves any.
 pub fn message(bytes: usize) -> Message {
+    let mut payload = vec![0; bytes];
+    rand::thread_rng().fill_bytes(&mut payload);
     Message {
         domain: "bench".into(),
-        payload: vec![0; bytes].into(),
+        payload: payload.into(),
         status: "new".into(),
         kind: "Note".into(),
     }

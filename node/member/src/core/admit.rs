@@ -52,7 +52,6 @@ impl Core {
     /// What the messages of a node are for, as far as others may have asked for them. What is malformed is for nothing.
     fn duties(&self, node: &LogNode) -> Result<Vec<Duty>, CoreError> {
         let mut duties = Vec::new();
-        let next = self.parts.state.ring_node_count()?;
         for message in &node.content().body {
             if let Ok(Some(vote)) = Vote::from_message(message) {
                 duties.push(Duty::Gate(vote.gate));
@@ -61,7 +60,7 @@ impl Core {
             match said(message) {
                 Ok(Said::Vote(vote)) => duties.push(Duty::Request(vote.key.request)),
                 Ok(Said::Proposal(_) | Said::Endorsement(_) | Said::Choice(_)) => {
-                    duties.push(Duty::RingNode(next));
+                    duties.push(Duty::RingNode(self.parts.state.ring_node_count()?));
                 }
                 Ok(Said::Request(_) | Said::Nothing) | Err(_) => {}
             }

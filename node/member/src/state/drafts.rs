@@ -7,10 +7,11 @@
 
 use super::{
     error::StateError,
+    recorded::{Recorded, Recorder},
     tables::{SaidKey, ENDORSED, PROPOSED},
     MemberState,
 };
-use redb::{Range, ReadableTable, Table, WriteTransaction};
+use redb::{Range, ReadableTable, WriteTransaction};
 use rings_protocol::{
     assembly::{Endorsement, Proposal, MAX_ENDORSEMENTS, MAX_PROPOSALS},
     log::LogNode,
@@ -58,15 +59,15 @@ fn read_all<T>(
 
 /// Proposals and endorsements, in one write transaction.
 pub(super) struct Drafts<'a> {
-    proposed: Table<'a, SaidKey, &'static [u8]>,
-    endorsed: Table<'a, SaidKey, &'static [u8]>,
+    proposed: Recorded<'a, SaidKey, &'static [u8]>,
+    endorsed: Recorded<'a, SaidKey, &'static [u8]>,
 }
 
 impl<'a> Drafts<'a> {
-    pub fn open(transaction: &'a WriteTransaction) -> Result<Self, StateError> {
+    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
         Ok(Self {
-            proposed: transaction.open_table(PROPOSED)?,
-            endorsed: transaction.open_table(ENDORSED)?,
+            proposed: Recorded::open(recorded, PROPOSED)?,
+            endorsed: Recorded::open(recorded, ENDORSED)?,
         })
     }
 
@@ -86,7 +87,7 @@ impl<'a> Drafts<'a> {
 
 /// Keeps what a member has said, and of what it said before no more than `most` with it. What it says again is kept once.
 fn keep(
-    table: &mut Table<'_, SaidKey, &'static [u8]>,
+    table: &mut Recorded<'_, SaidKey, &'static [u8]>,
     key: SaidKey,
     message: &Message,
     most: usize,

@@ -5,10 +5,11 @@
 
 use super::{
     error::StateError,
+    recorded::{Recorded, Recorder},
     tables::{Account, Word, KEYS, ROTATIONS},
     MemberState,
 };
-use redb::{ReadableTableMetadata, Table, WriteTransaction};
+use redb::{ReadableTableMetadata, WriteTransaction};
 use rings_protocol::{
     log::LogNode,
     private::{Rotation, MAX_KEYS},
@@ -67,11 +68,11 @@ impl MemberState {
 }
 
 /// What members' logs say about keys, in one write transaction.
-pub(super) struct Rotations<'a>(Table<'a, (u64, Word, Account), Word>);
+pub(super) struct Rotations<'a>(Recorded<'a, (u64, Word, Account), Word>);
 
 impl<'a> Rotations<'a> {
-    pub fn open(transaction: &'a WriteTransaction) -> Result<Self, StateError> {
-        Ok(Self(transaction.open_table(ROTATIONS)?))
+    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
+        Ok(Self(Recorded::open(recorded, ROTATIONS)?))
     }
 
     /// Takes rotations out of a node. What is malformed does not count, and of too many the oldest go.
@@ -83,7 +84,7 @@ impl<'a> Rotations<'a> {
             let key = (rotation.epoch, rotation.read.0, node.author().0);
             self.0.insert(key, rotation.replica.0)?;
             while self.0.len()? > MAX_KEYS as u64 {
-                self.0.pop_first()?;
+                self.0.remove_first()?;
             }
         }
         Ok(())

@@ -4,7 +4,11 @@
 //! name them. The block store gets them after that, those of many rounds at once (`late_store.rs`), and a later round takes them
 //! out of here. What a crash leaves is given to the store when the databases are opened again.
 
-use super::{error::StateError, tables::LATE};
+use super::{
+    error::StateError,
+    recorded::{Recorded, Recorder},
+    tables::LATE,
+};
 use bytes::Bytes;
 use redb::WriteTransaction;
 use rings_protocol::Digest;
@@ -19,11 +23,11 @@ pub struct LateBlocks {
 }
 
 impl LateBlocks {
-    pub(super) fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
+    pub(super) fn write(&self, recorded: (&WriteTransaction, &Recorder)) -> Result<(), StateError> {
         if self.taken.is_empty() && self.stored.is_empty() {
             return Ok(());
         }
-        let mut table = transaction.open_table(LATE)?;
+        let mut table = Recorded::open(recorded, LATE)?;
         for digest in &self.stored {
             table.remove(digest.0)?;
         }

@@ -36,6 +36,7 @@ impl MemberState {
             taken: Vec::new(),
             stored,
         };
-        self.database.write(|transaction| late.write(transaction))
+        self.database
+            .write_recorded(|transaction, recorder| late.write((transaction, recorder)))
     }
 }

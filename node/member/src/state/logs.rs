@@ -14,6 +14,7 @@ use super::{
     keys::Rotations,
     late::LateBlocks,
     quota::{charge, count_duty},
+    recorded::{Recorded, Recorder},
     records::{Duty, Equivocations, ReceivedNode, Usage},
     requests::Petitions,
     tables::{
@@ -23,7 +24,7 @@ use super::{
     votes::Ballots,
     MemberState,
 };
-use redb::{ReadOnlyTable, ReadableTable, Table, WriteTransaction};
+use redb::{ReadOnlyTable, ReadableTable, WriteTransaction};
 use rings_protocol::{
     gate::Computation,
     journal::{Journal, Prepared, RequestJournal},
@@ -123,9 +124,10 @@ impl MemberState {
         (prepared, others, diverged): (Option<&Prepared>, &[ReceivedNode], &[(Address, Address)]),
         late: &LateBlocks,
     ) -> Result<Equivocations, StateError> {
-        self.database.write(|transaction| {
-            late.write(transaction)?;
-            let mut index = Index::open(transaction, self.identity.member)?;
+        self.database.write_recorded(|transaction, recorder| {
+            let recorded = (transaction, recorder);
+            late.write(recorded)?;
+            let mut index = Index::open(recorded, self.identity.member)?;
             // The journal and the node that carries the signatures are in one transaction: neither can be on disk
             // without the other.
             for (computation, result) in prepared.iter().flat_map(|prepared| &prepared.results) {
@@ -264,16 +266,16 @@ impl MemberState {
 /// Where nodes and results are added, in one write transaction.
 struct Index<'a> {
     /// Computation to the result that was signed.
-    journal: Table<'a, Work, Word>,
+    journal: Recorded<'a, Work, Word>,
     /// Author and position to digest.
-    nodes: Table<'a, (Account, u64), Word>,
+    nodes: Recorded<'a, (Account, u64), Word>,
     /// Author to the head of its log.
-    tips: Table<'a, Account, (u64, Word)>,
+    tips: Recorded<'a, Account, (u64, Word)>,
     /// Author to what it has written on the day that is counted.
-    usage: Table<'a, Account, (u64, u64, u64)>,
-    duties: Table<'a, (Account, Account), u64>,
+    usage: Recorded<'a, Account, (u64, u64, u64)>,
+    duties: Recorded<'a, (Account, Account), u64>,
     /// Beginning of the digest, and position.
-    places: Table<'a, (u64, u64), ()>,
+    places: Recorded<'a, (u64, u64), ()>,
     ballots: Ballots<'a>,
     petitions: Petitions<'a>,
     drafts: Drafts<'a>,
@@ -284,18 +286,21 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn open(transaction: &'a WriteTransaction, me: Address) -> Result<Self, StateError> {
+    fn open(
+        recorded: (&'a WriteTransaction, &'a Recorder),
+        me: Address,
+    ) -> Result<Self, StateError> {
         Ok(Self {
-            journal: transaction.open_table(JOURNAL)?,
-            nodes: transaction.open_table(NODES)?,
-            tips: transaction.open_table(TIPS)?,
-            usage: transaction.open_table(USAGE)?,
-            duties: transaction.open_table(DUTIES)?,
-            places: transaction.open_table(PLACES)?,
-            ballots: Ballots::open(transaction)?,
-            petitions: Petitions::open(transaction, me)?,
-            drafts: Drafts::open(transaction)?,
-            rotations: Rotations::open(transaction)?,
+            journal: Recorded::open(recorded, JOURNAL)?,
+            nodes: Recorded::open(recorded, NODES)?,
+            tips: Recorded::open(recorded, TIPS)?,
+            usage: Recorded::open(recorded, USAGE)?,
+            duties: Recorded::open(recorded, DUTIES)?,
+            places: Recorded::open(recorded, PLACES)?,
+            ballots: Ballots::open(recorded)?,
+            petitions: Petitions::open(recorded, me)?,
+            drafts: Drafts::open(recorded)?,
+            rotations: Rotations::open(recorded)?,
             heads: BTreeMap::new(),
             used: BTreeMap::new(),
         })

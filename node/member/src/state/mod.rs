@@ -30,7 +30,12 @@ mod logs;
 mod open;
 mod processes;
 mod quota;
+mod recorded;
 mod records;
+mod redo;
+mod redo_file;
+#[cfg(test)]
+mod redo_tests;
 mod request_work;
 mod requests;
 mod ring_log;
@@ -76,10 +81,11 @@ impl MemberState {
         })
     }
 
-    /// Opens or creates the database on a disk that is no file.
+    /// Opens or creates the database on disks that are no files.
     #[cfg(test)]
     pub(crate) fn open_on(
         disk: impl redb::StorageBackend + Clone,
+        redo: std::sync::Arc<dyn rings_store::Disk>,
         identity: &Identity,
     ) -> Result<Self, StateError> {
         let path = Path::new("state");
@@ -90,7 +96,7 @@ impl MemberState {
         })?;
         database.write(|transaction| open::initialise(transaction, path, identity))?;
         Ok(Self {
-            database,
+            database: database.with_redo(redo)?,
             identity: *identity,
         })
     }

@@ -12,20 +12,22 @@ use super::{
     database::Durable,
     error::StateError,
     file::{claim, explain, open_or_make},
+    redo::RedoName,
+    redo_file::RedoFile,
     tables::{
         beginning_of, Account, ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER,
         ENDORSED, FORKS, GATES, GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED,
-        LISTED_BY, META, NODES, OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REQUEST_JOURNAL,
-        REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED,
-        USAGE, VOTES, WAITING,
+        LISTED_BY, META, NODES, OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REDO_NAME_KEY,
+        REDO_NUMBER_KEY, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL,
+        TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
 };
 use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
-    WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageError, TableDefinition, TableHandle, WriteTransaction,
 };
 use rings_protocol::Address;
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, fs, path::Path, str::FromStr, sync::Arc};
 
 /// 2: computations are named by gate and inputs, and a member has votes in several epochs.
 /// 3: requests, ring nodes and the positions of log nodes have tables, and the directory names its version beside the
@@ -33,9 +35,12 @@ use std::{fmt, path::Path, str::FromStr};
 /// 4: copies of logs may begin at a head on chain, and the keys of a private ring have tables.
 /// 5: blocks that the block store may not have yet have a table.
 /// 6: positions of log nodes are found by the beginning of a digest.
-const FORMAT: u32 = 6;
+/// 7: the last rounds may be in the redo log alone.
+const FORMAT: u32 = 7;
 /// The earliest format that moves forward by itself. The votes of those before are for other contracts.
 const FORWARD_FROM: u32 = 2;
+/// Of the file beside the database that holds the last rounds.
+const REDO_EXTENSION: &str = "redo";
 const FORMAT_KEY: &str = "format";
 const IDENTITY_KEY: &str = "identity";
 /// What formats 3 to 5 had in place of `places`: digest of a log node → its position.
@@ -96,9 +101,25 @@ pub(super) fn owner(path: &Path) -> Result<Identity, StateError> {
     text.parse().map_err(|error: String| corrupt(error.into()))
 }
 
-/// Opens or makes the database in the file `path`.
+/// Opens or makes the database in the file `path`, with its redo log beside it.
 pub(super) fn open(path: &Path, identity: &Identity) -> Result<Durable, StateError> {
-    open_or_make(path, |transaction| initialise(transaction, path, identity))
+    let database = open_or_make(path, |transaction| initialise(transaction, path, identity))?;
+    let redo = path.with_extension(REDO_EXTENSION);
+    let is_there = fs::metadata(&redo).is_ok_and(|file| file.len() > 0);
+    if !is_there && database.read(has_rounds)? {
+        return Err(StateError::Corrupt {
+            path: redo,
+            source: "it is missing, and may hold the last rounds of the database beside it".into(),
+        });
+    }
+    let failed = |error| explain(&redo, redb::DatabaseError::Storage(StorageError::Io(error)));
+    database.with_redo(Arc::new(RedoFile::open(&redo).map_err(failed)?))
+}
+
+/// Whether rounds of this database were written to a redo log.
+fn has_rounds(transaction: &ReadTransaction) -> Result<bool, StateError> {
+    let meta = transaction.open_table(META)?;
+    Ok(meta.get(REDO_NUMBER_KEY)?.is_some())
 }
 
 /// Refuses a database that is not this member's; gives a new one its tables.
@@ -109,7 +130,18 @@ pub(super) fn initialise(
 ) -> Result<(), StateError> {
     check_format(transaction, path)?;
     claim(transaction, path, IDENTITY_KEY, identity.to_string())?;
+    name_for_redo(transaction)?;
     create_tables(transaction)
+}
+
+/// A new database, and a copy that was put back, get a name of their own, so that no redo log of another fits.
+fn name_for_redo(transaction: &WriteTransaction) -> Result<(), StateError> {
+    let mut meta = transaction.open_table(META)?;
+    if meta.get(REDO_NAME_KEY)?.is_none() {
+        let name: RedoName = rand::random();
+        meta.insert(REDO_NAME_KEY, name.as_slice())?;
+    }
+    Ok(())
 }
 
 fn check_format(transaction: &WriteTransaction, path: &Path) -> Result<(), StateError> {

@@ -6,11 +6,12 @@
 use super::{
     circuit::Reader,
     error::StateError,
+    recorded::Recorded,
     records::{Cost, Duty, Usage},
     tables::{Account, ASKED, DUTIES, GATES, GATES_ASKED, LISTED, USAGE},
     MemberState,
 };
-use redb::{ReadTransaction, ReadableTable, Table};
+use redb::{ReadTransaction, ReadableTable};
 use rings_protocol::{circuit::GateTable, Address};
 
 impl MemberState {
@@ -78,7 +79,7 @@ fn key(duty: Duty) -> Account {
 
 /// Counts a message of another member for a duty.
 pub(super) fn count_duty(
-    table: &mut Table<'_, (Account, Account), u64>,
+    table: &mut Recorded<'_, (Account, Account), u64>,
     author: Address,
     duty: Duty,
 ) -> Result<(), StateError> {
@@ -90,7 +91,7 @@ pub(super) fn count_duty(
 
 /// Adds what a node costs to what is on disk.
 pub(super) fn charge(
-    table: &mut Table<'_, Account, (u64, u64, u64)>,
+    table: &mut Recorded<'_, Account, (u64, u64, u64)>,
     author: Address,
     usage: Usage,
 ) -> Result<(), StateError> {

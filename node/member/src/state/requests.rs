@@ -8,6 +8,7 @@
 
 use super::{
     error::StateError,
+    recorded::{Recorded, Recorder},
     ring_log,
     tables::{
         Account, RequestVoteKey, Word, ASKED, CHOICES, LISTED, OVER, QUESTIONS, REQUEST_JOURNAL,
@@ -198,32 +199,35 @@ fn forget_choices(transaction: &WriteTransaction, next: u64) -> Result<(), State
 /// Requests and votes on them, in one write transaction.
 pub(super) struct Petitions<'a> {
     me: Address,
-    journal: Table<'a, (Word, Word), Word>,
-    asked: Table<'a, Word, &'static [u8]>,
-    votes: Table<'a, RequestVoteKey, &'static [u8]>,
-    stray: Table<'a, (u64, Word), ()>,
-    questions: Table<'a, Word, Word>,
-    choices: Table<'a, (Account, Word), Word>,
+    journal: Recorded<'a, (Word, Word), Word>,
+    asked: Recorded<'a, Word, &'static [u8]>,
+    votes: Recorded<'a, RequestVoteKey, &'static [u8]>,
+    stray: Recorded<'a, (u64, Word), ()>,
+    questions: Recorded<'a, Word, Word>,
+    choices: Recorded<'a, (Account, Word), Word>,
     listed: Table<'a, Word, &'static [u8]>,
-    over: Table<'a, (u64, Word), ()>,
+    over: Recorded<'a, (u64, Word), ()>,
     /// How many ring nodes there are.
     next: u64,
 }
 
 impl<'a> Petitions<'a> {
-    pub fn open(transaction: &'a WriteTransaction, me: Address) -> Result<Self, StateError> {
-        let nodes = transaction.open_table(RING_NODES)?;
+    pub fn open(
+        recorded: (&'a WriteTransaction, &'a Recorder),
+        me: Address,
+    ) -> Result<Self, StateError> {
+        let nodes = recorded.0.open_table(RING_NODES)?;
         let last = nodes.last()?.map(|(number, _)| number.value());
         Ok(Self {
             me,
-            journal: transaction.open_table(REQUEST_JOURNAL)?,
-            asked: transaction.open_table(ASKED)?,
-            votes: transaction.open_table(REQUEST_VOTES)?,
-            stray: transaction.open_table(STRAY)?,
-            questions: transaction.open_table(QUESTIONS)?,
-            choices: transaction.open_table(CHOICES)?,
-            listed: transaction.open_table(LISTED)?,
-            over: transaction.open_table(OVER)?,
+            journal: Recorded::open(recorded, REQUEST_JOURNAL)?,
+            asked: Recorded::open(recorded, ASKED)?,
+            votes: Recorded::open(recorded, REQUEST_VOTES)?,
+            stray: Recorded::open(recorded, STRAY)?,
+            questions: Recorded::open(recorded, QUESTIONS)?,
+            choices: Recorded::open(recorded, CHOICES)?,
+            listed: recorded.0.open_table(LISTED)?,
+            over: Recorded::open(recorded, OVER)?,
             next: last.map_or(0, |last| last + 1),
         })
     }

@@ -11,8 +11,9 @@ use super::{
     tables::{
         ASKED, CHANGED, CHOICES, DEPENDANTS, DIVERGED, DUTIES, EARLIER, ENDORSED, FORKS, GATES,
         GATES_ASKED, HELD_FROM, JOURNAL, KEPT_FROM, KEYS, LATE, LISTED, LISTED_BY, META, NODES,
-        OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES,
-        ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS, UNASKED, UNLISTED, USAGE, VOTES, WAITING,
+        OPEN, OVER, PAST, PLACES, PROPOSED, QUESTIONS, REDO_NAME_KEY, REDO_NUMBER_KEY,
+        REQUEST_JOURNAL, REQUEST_VOTES, RING_NODES, ROTATIONS, STRAY, TIPS, TRAIL, TRANSACTIONS,
+        UNASKED, UNLISTED, USAGE, VOTES, WAITING,
     },
     MemberState,
 };
@@ -95,5 +96,8 @@ fn copy_all(copying: &mut Copying<'_>) -> Result<(), StateError> {
     copying.table(WAITING)?;
     let mut meta = copying.to.open_table(META)?;
     meta.insert(RESTORED_KEY, &[1][..])?;
+    // The redo log beside the original is none of the copy's.
+    meta.remove(REDO_NAME_KEY)?;
+    meta.remove(REDO_NUMBER_KEY)?;
     Ok(())
 }

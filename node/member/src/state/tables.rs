@@ -23,6 +23,10 @@ pub(super) type RequestVoteKey = (Word, Account, Word);
 pub(super) type SaidKey = (Account, u64, u32);
 
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// The name of this database in its redo log, which no copy of it has.
+pub(super) const REDO_NAME_KEY: &str = "redo_name";
+/// The number of the last round that the database holds, as the redo log counts them.
+pub(super) const REDO_NUMBER_KEY: &str = "redo_number";
 /// The signing journal: computation → the one result ever signed. Nothing is ever removed from it.
 pub(super) const JOURNAL: TableDefinition<'_, Work, Word> = TableDefinition::new("journal");
 /// (author, sequence number) → digest of the node.

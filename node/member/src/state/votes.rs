@@ -11,6 +11,7 @@ use super::{
     circuit::newest,
     error::StateError,
     gates::votes_on,
+    recorded::{Recorded, Recorder},
     records::Equivocations,
     tables::{Account, VoteKey, DIVERGED, FORKS, GATES, UNASKED, VOTES},
     MemberState,
@@ -135,9 +136,9 @@ impl MemberState {
 
 /// Where votes are added, in one write transaction.
 pub(super) struct Ballots<'a> {
-    votes: Table<'a, VoteKey, &'static [u8]>,
-    diverged: Table<'a, (Account, Account), ()>,
-    unasked: Table<'a, (u64, Account), ()>,
+    votes: Recorded<'a, VoteKey, &'static [u8]>,
+    diverged: Recorded<'a, (Account, Account), ()>,
+    unasked: Recorded<'a, (u64, Account), ()>,
     gates: Table<'a, Account, &'static [u8]>,
     /// Events up to this block are known.
     block: u64,
@@ -146,13 +147,13 @@ pub(super) struct Ballots<'a> {
 }
 
 impl<'a> Ballots<'a> {
-    pub fn open(transaction: &'a WriteTransaction) -> Result<Self, StateError> {
+    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
         Ok(Self {
-            block: newest(transaction)?.map_or(0, |cursor| cursor.number),
-            votes: transaction.open_table(VOTES)?,
-            diverged: transaction.open_table(DIVERGED)?,
-            unasked: transaction.open_table(UNASKED)?,
-            gates: transaction.open_table(GATES)?,
+            block: newest(recorded.0)?.map_or(0, |cursor| cursor.number),
+            votes: Recorded::open(recorded, VOTES)?,
+            diverged: Recorded::open(recorded, DIVERGED)?,
+            unasked: Recorded::open(recorded, UNASKED)?,
+            gates: recorded.0.open_table(GATES)?,
             equivocations: Vec::new(),
         })
     }

@@ -107,7 +107,7 @@ async fn appends(directory: &Path, report: &mut BenchReport) -> Result<(), ExitE
 
 /// How long one node of so many messages takes.
 async fn timed(files: &LogFiles, nodes: u32, messages: usize) -> Result<Duration, ExitError> {
-    let body = vec![message(PAYLOAD); messages];
+    let body: Vec<_> = (0..messages).map(|_| message(PAYLOAD)).collect();
     let began = Instant::now();
     for _ in 0..nodes {
         files.append(body.clone()).await.map_err(broken)?;

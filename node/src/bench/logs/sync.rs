@@ -21,7 +21,7 @@ use std::{
 /// How long it may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(1_200);
 /// Between two looks at how far it is.
-const LOOK: Duration = Duration::from_millis(2);
+const LOOK: Duration = Duration::from_millis(5);
 /// The member whose log it is, and the one that takes it over.
 const AUTHOR: usize = 0;
 const OTHER: usize = 1;

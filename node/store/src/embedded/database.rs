@@ -3,11 +3,18 @@
 //! A redb value occupies a power of two of pages, so a UnixFS leaf (256 KiB and 14 bytes) in one value would occupy 512
 //! KiB. Blocks are therefore cut into pieces that fit a power of two together with their keys.
 //!
-//! There are three tables: the pieces, the pins, and a few facts (format, number of blocks, bytes in them), which
-//! change in the same transaction as the blocks. What is read is not checked here; the store hashes it (`mod.rs`).
+//! Short blocks of DAG-CBOR are in packs instead (`packs.rs`); those that an earlier version stored are pieces until the store
+//! shrinks.
+//!
+//! Besides there are the pins, and a few facts (format, number of blocks, bytes in them), which change in the same
+//! transaction as the blocks. What is read is not checked here; the store hashes it (`mod.rs`).
 //! [`DatabaseError`] becomes a [`StoreError`] with the path and with what to do; some errors end the database, which is
 //! then opened anew.
 
+use super::{
+    packing::Packing,
+    packs::{is_packed, Found, Packs, PACKS, PLACES},
+};
 use crate::{
     block::{Key, KEY_BYTES},
     error::Cause,
@@ -41,10 +48,10 @@ pub(super) const FORMAT: &str = "format";
 const BLOCKS: &str = "blocks";
 const BYTES: &str = "bytes";
 
-/// The format of the tables above. A later one is refused. 2: there are pins.
-pub(super) const FORMAT_NOW: u64 = 2;
-/// The first format.
-const FORMAT_FIRST: u64 = 1;
+/// The format of the tables above. A later one is refused. 2: there are pins. 3: there are packs.
+pub(super) const FORMAT_NOW: u64 = 3;
+/// The first format, which has no pins.
+pub(super) const FORMAT_FIRST: u64 = 1;
 
 /// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +157,8 @@ pub(super) fn initialise(database: &Database) -> Result<(), DatabaseError> {
     let transaction = database.begin_write()?;
     transaction.open_table(PIECES)?;
     transaction.open_table(PINS)?;
+    transaction.open_table(PACKS)?;
+    transaction.open_table(PLACES)?;
     transaction.open_table(FACTS)?.insert(FORMAT, FORMAT_NOW)?;
     Ok(transaction.commit()?)
 }
@@ -172,7 +181,13 @@ pub(super) fn check_format(database: &Database) -> Result<(), DatabaseError> {
         Some(later) if later > FORMAT_NOW => return Err(DatabaseError::Later(later)),
         _ => return Err(DatabaseError::Foreign),
     }
-    let known = [PIECES.name(), FACTS.name(), PINS.name()];
+    let known = [
+        PIECES.name(),
+        FACTS.name(),
+        PINS.name(),
+        PACKS.name(),
+        PLACES.name(),
+    ];
     // A database with any other table belongs to another program, even if it has tables of these names.
     let ours = transaction
         .list_tables()?
@@ -193,9 +208,14 @@ pub(super) fn put<'a>(
     let mut written = false;
     {
         let mut pieces = transaction.open_table(PIECES)?;
+        let mut packing = Packing::open(&transaction)?;
         for (key, data) in blocks {
-            written |= put_block(&mut pieces, key, data, &mut grown)?;
+            written |= match is_packed(key, data.len()) {
+                true => pack_block((&mut packing, &mut pieces), key, data, &mut grown)?,
+                false => put_block(&mut pieces, key, data, &mut grown)?,
+            };
         }
+        packing.end()?;
         if grown.blocks > 0 || grown.bytes != 0 {
             let mut facts = transaction.open_table(FACTS)?;
             add(&mut facts, BLOCKS, grown.blocks)?;
@@ -216,9 +236,15 @@ pub(super) fn remove(database: &Database, keys: &[Key]) -> Result<Removed, Datab
     let mut grown = Growth::default();
     {
         let mut pieces = transaction.open_table(PIECES)?;
+        let mut packing = Packing::open(&transaction)?;
         for key in keys {
             remove_block(&mut pieces, key, &mut grown)?;
+            if let Some(length) = packing.remove(key)? {
+                grown.blocks -= 1;
+                grown.bytes -= length as i64;
+            }
         }
+        packing.end()?;
         let mut facts = transaction.open_table(FACTS)?;
         add(&mut facts, BLOCKS, grown.blocks)?;
         add(&mut facts, BYTES, grown.bytes)?;
@@ -278,6 +304,36 @@ fn put_block(
     Ok(true)
 }
 
+/// Puts one short block into a pack, as [`put_block`] does.
+fn pack_block(
+    (packing, pieces): (
+        &mut Packing<'_>,
+        &mut Table<'_, &'static PieceKey, &'static [u8]>,
+    ),
+    key: &Key,
+    data: &[u8],
+    grown: &mut Growth,
+) -> Result<bool, StorageError> {
+    match packing.find(key)? {
+        Some(Found::Whole(..)) => return Ok(false),
+        Some(Found::Damaged(length)) => {
+            packing.remove(key)?;
+            grown.blocks -= 1;
+            grown.bytes -= length as i64;
+        }
+        // An earlier version has stored it.
+        None => match read_block(pieces, key)? {
+            Some(old) if old == data => return Ok(false),
+            Some(_) => remove_block(pieces, key, grown)?,
+            None => {}
+        },
+    }
+    packing.add(key, data)?;
+    grown.blocks += 1;
+    grown.bytes += data.len() as i64;
+    Ok(true)
+}
+
 fn add(
     facts: &mut Table<'_, &'static str, u64>,
     fact: &'static str,
@@ -294,11 +350,15 @@ pub(super) fn get_many(
     keys: &[Key],
 ) -> Result<Vec<Option<Vec<u8>>>, DatabaseError> {
     let transaction = database.begin_read()?;
-    let pieces = transaction.open_table(PIECES)?;
-    Ok(keys
-        .iter()
-        .map(|key| read_block(&pieces, key))
-        .collect::<Result<_, _>>()?)
+    let (pieces, mut packs) = (transaction.open_table(PIECES)?, Packs::open(&transaction)?);
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        found.push(match packs.find(key)? {
+            Some(packed) => Some(packed.into_bytes()),
+            None => read_block(&pieces, key)?,
+        });
+    }
+    Ok(found)
 }
 
 /// Joins the pieces of a block; nothing if there is none.
@@ -326,10 +386,12 @@ pub(super) fn has_many<'a>(
     database: &Database,
     keys: impl IntoIterator<Item = &'a Key>,
 ) -> Result<Vec<bool>, DatabaseError> {
-    let pieces = database.begin_read()?.open_table(PIECES)?;
-    let found = keys
-        .into_iter()
-        .map(|key| Ok(pieces.get(&piece_key(key, 0))?.is_some()));
+    let transaction = database.begin_read()?;
+    let (pieces, mut packs) = (transaction.open_table(PIECES)?, Packs::open(&transaction)?);
+    let found = keys.into_iter().map(|key| {
+        let is_packed = packs.find(key)?.is_some();
+        Ok(is_packed || pieces.get(&piece_key(key, 0))?.is_some())
+    });
     found.collect()
 }
 

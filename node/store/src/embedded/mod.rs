@@ -6,10 +6,14 @@
 //! was full may have space again.
 
 mod database;
+mod entry;
 mod file;
 mod listing;
+mod packing;
+mod packs;
 mod pins;
 mod queue;
+mod repack;
 mod shelves;
 mod slot;
 mod work;

@@ -4,22 +4,36 @@
 //! counts. A database from before there were pins gets one for each block, because nobody knows any more what a person
 //! has added to it.
 
-use super::database::{DatabaseError, PinKey, FACTS, FORMAT, FORMAT_NOW, PIECES, PINS};
+use super::{
+    database::{DatabaseError, PinKey, FACTS, FORMAT, FORMAT_FIRST, FORMAT_NOW, PIECES, PINS},
+    packs::{PACKS, PLACES},
+};
 use crate::{
     block::{Key, KEY_BYTES},
     inventory::{BlockKey, Pin},
 };
-use redb::{Database, ReadableDatabase, ReadableTable, StorageError, Table};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageError, Table, WriteTransaction};
 
-/// Brings a database of an earlier format up to date. What a person added to it is not known, so everything that it holds
-/// is pinned.
+/// Brings a database of an earlier format up to date. What a person added to one of the first format is not known, so
+/// everything that it holds is pinned.
 pub(super) fn upgrade(database: &Database) -> Result<(), DatabaseError> {
     let facts = database.begin_read()?.open_table(FACTS)?;
-    if facts.get(FORMAT)?.map(|format| format.value()) == Some(FORMAT_NOW) {
+    let format = facts.get(FORMAT)?.map(|format| format.value());
+    drop(facts);
+    if format == Some(FORMAT_NOW) {
         return Ok(());
     }
-    drop(facts);
     let transaction = database.begin_write()?;
+    transaction.open_table(PACKS)?;
+    transaction.open_table(PLACES)?;
+    transaction.open_table(FACTS)?.insert(FORMAT, FORMAT_NOW)?;
+    if format == Some(FORMAT_FIRST) {
+        pin_everything(&transaction)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn pin_everything(transaction: &WriteTransaction) -> Result<(), DatabaseError> {
     {
         let (pieces, mut pins) = (
             transaction.open_table(PIECES)?,
@@ -34,10 +48,9 @@ pub(super) fn upgrade(database: &Database) -> Result<(), DatabaseError> {
                 pins.insert(&pin_key(&key, false), Pin::ALWAYS)?;
             }
         }
-        transaction.open_table(FACTS)?.insert(FORMAT, FORMAT_NOW)?;
     }
-    tracing::info!("the block database has a new format; everything in it is pinned, because what was added by hand is not known");
-    Ok(transaction.commit()?)
+    tracing::info!("the block database had no pins; everything in it is pinned, because what was added by hand is not known");
+    Ok(())
 }
 
 /// Adds or prolongs pins.

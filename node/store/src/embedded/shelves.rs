@@ -2,7 +2,7 @@
 //! never overlap.
 
 use super::{
-    database, listing, pins,
+    database, listing, pins, repack,
     slot::DatabaseSlot,
     work::{permit, run},
 };
@@ -112,7 +112,11 @@ impl Inventory for Shelves {
     }
 
     async fn shrink(&self) -> Result<(), StoreError> {
-        self.write(DatabaseSlot::compact).await
+        self.write(|shared| {
+            shared.with(repack::pack_all)?;
+            shared.compact()
+        })
+        .await
     }
 
     async fn file_bytes(&self) -> Result<u64, StoreError> {

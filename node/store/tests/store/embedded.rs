@@ -240,7 +240,7 @@ async fn a_later_format_is_refused() {
     transaction
         .open_table(facts)
         .unwrap()
-        .insert("format", 3)
+        .insert("format", 4)
         .unwrap();
     transaction.commit().unwrap();
     drop(database);
@@ -249,8 +249,8 @@ async fn a_later_format_is_refused() {
         matches!(
             error,
             StoreError::LaterFormat {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 ..
             }
         ),

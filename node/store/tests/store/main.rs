@@ -18,6 +18,8 @@ mod kubo;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod packs;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod suite;

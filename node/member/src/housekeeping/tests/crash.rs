@@ -1,4 +1,4 @@
-//! The crash matrix: whatever fails at the k-th write or sync of either database, nothing that was acknowledged is lost.
+//! The crash matrix: whatever fails at the k-th write or sync of either database or of the redo log, nothing that was acknowledged is lost.
 //!
 //! A scenario does what a member does: it signs and appends, takes in files, archives and pages of the chain, collects, takes
 //! over another member's log from its head on chain on, and makes the key of a new epoch of a private ring.
@@ -87,6 +87,8 @@ struct Machine {
 struct Disks {
     blocks: SimulatedDisk,
     state: SimulatedDisk,
+    /// The redo log of the state.
+    redo: SimulatedDisk,
 }
 
 impl Disks {
@@ -96,6 +98,7 @@ impl Disks {
         let disks = Self {
             blocks: SimulatedDisk::new(&healthy),
             state: SimulatedDisk::new(&healthy),
+            redo: SimulatedDisk::new(&healthy),
         };
         drop(disks.open().await.unwrap());
         disks.after_a_restart(plan)
@@ -105,6 +108,7 @@ impl Disks {
         Self {
             blocks: self.blocks.after_a_crash(plan, seed),
             state: self.state.after_a_crash(plan, seed.rotate_left(17)),
+            redo: self.redo.after_a_crash(plan, seed.rotate_left(31)),
         }
     }
 
@@ -112,6 +116,7 @@ impl Disks {
         Self {
             blocks: self.blocks.after_a_restart(plan),
             state: self.state.after_a_restart(plan),
+            redo: self.redo.after_a_restart(plan),
         }
     }
 
@@ -121,10 +126,17 @@ impl Disks {
         let machine = Machine {
             store: Arc::clone(&late) as Arc<dyn BlockStore>,
             late,
-            state: Arc::new(MemberState::open_on(self.state.clone(), &identity())?),
+            state: Arc::new(self.open_state()?),
         };
         settle(&machine.state, &*machine.store).await?;
         Ok(machine)
+    }
+}
+
+impl Disks {
+    fn open_state(&self) -> Result<MemberState, Failure> {
+        let redo = Arc::new(self.redo.clone());
+        Ok(MemberState::open_on(self.state.clone(), redo, &identity())?)
     }
 }
 

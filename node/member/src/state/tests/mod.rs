@@ -2,6 +2,7 @@ mod beginnings;
 mod disk;
 mod opening;
 mod ring_log;
+mod rounds;
 mod signing;
 
 use super::{circuit::KEPT_GATES, *};
