@@ -314,7 +314,7 @@ fn nesting_is_bounded_alone_and_with_locals() {
     let loops = MAX_NESTED_LOOPS as usize;
     assert_eq!(too_large(&nested("loop ", "", loops + 1)), "nested loops");
     assert_eq!(check_module(&nested("loop ", "", loops)), Ok(()));
-    let one_after_another = format!("{}", "(loop)".repeat(2 * loops));
+    let one_after_another = "(loop)".repeat(2 * loops);
     assert_eq!(check_module(&function(&one_after_another)), Ok(()));
     assert_eq!(
         check_module(&nested("block ", "", 20 * MAX_NESTING)),

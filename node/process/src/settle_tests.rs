@@ -58,7 +58,7 @@ fn the_definition_survives_its_bytes_and_mistakes_have_a_line() {
             "settle: gate",
             "p:5:35: settle is gate; write chain",
         ),
-        ("    within: 60\n", "", "p:8:11: another ring may be down"),
+        ("    within: 60\n", "", "p:8:5: another ring may be down"),
         ("within: 60", "within: 0", "p:9:13: 0 seconds; write 1 to"),
         ("0aa3", "0aa", "p:8:11: expected 0x and 40"),
         (

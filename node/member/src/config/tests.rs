@@ -187,6 +187,7 @@ fn every_key_can_be_set_by_its_variable() {
         "/var/lib/rings",
         "http://127.0.0.1:5001",
         "70001",
+        "https://ring.example.org",
         "5",
         "true",
         "true",

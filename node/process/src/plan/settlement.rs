@@ -60,7 +60,7 @@ mod tests {
                 cid_of(b"program")
             ),
         };
-        serde_json::from_str(&task).unwrap()
+        serde_ipld_dagjson::from_slice(task.as_bytes()).unwrap()
     }
 
     fn told(node: &Node, external: bool) -> (&'static str, String) {
