@@ -31,7 +31,7 @@ const MAX_WAITING_BYTES: usize = 8 << 20;
 const MAX_ROUND_BYTES: usize = 128 << 10;
 /// How long blocks wait for those of other rounds, so that one put serves many. Each put waits for the disk, beside the rounds
 /// that do so too; nobody waits for a put, since these blocks are read from memory.
-const GATHER: Duration = Duration::from_millis(200);
+const GATHER: Duration = Duration::from_millis(50);
 /// How long a put that failed waits.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long whoever works on the whole store waits until it has all blocks.

@@ -17,6 +17,8 @@ use std::{
 
 /// Fuel of the operations here: a second of work.
 const FUEL: u64 = 5_000_000_000;
+/// The default, where reading the input costs much.
+const MUCH_FUEL: u64 = 20_000_000_000;
 /// Time that `rings up` may take on a chain that makes a block a second.
 const UP_LIMIT: Duration = Duration::from_secs(300);
 /// Ether that each member gets.
@@ -198,15 +200,15 @@ impl Stage {
     /// The operation of an example as its file, with these keys set otherwise. What a ring itself writes is the
     /// pattern, so that a key that is new in operations is there.
     pub fn operation(&self, name: &str, args: &[&str], time: Option<u64>) -> Vec<u8> {
-        self.operation_of(&program(name), args, time)
+        self.operation_of(&program(name), args, time, FUEL)
     }
 
     /// The same for the program in a file.
-    fn operation_of(&self, program: &Path, args: &[&str], time: Option<u64>) -> Vec<u8> {
+    fn operation_of(&self, program: &Path, args: &[&str], time: Option<u64>, fuel: u64) -> Vec<u8> {
         let mut keys = self.template.get_or_init(|| self.read_template()).clone();
         let wasm = self.ring.rings(["--quiet", "add"]).arg(program).text();
         keys.insert("args".into(), json!(args));
-        keys.insert("fuel".into(), json!(FUEL));
+        keys.insert("fuel".into(), json!(fuel));
         keys.insert("program".into(), json!({ "/": wasm.trim() }));
         if let Some(time) = time {
             keys.insert("time".into(), json!(time));
@@ -228,12 +230,13 @@ impl Stage {
 
     /// The same for the program in a file.
     pub fn job_of(&self, program: &Path, input: &[u8]) -> Job {
-        self.declared(self.operation_of(program, &[], None), self.add(input))
+        self.declared(self.operation_of(program, &[], None, FUEL), self.add(input))
     }
 
-    /// The same for an example and an input that is stored already.
+    /// The same for an example and an input that is stored already, and may be large.
     pub fn job_on(&self, name: &str, input: Digest) -> Job {
-        self.declared(self.operation(name, &[], None), input)
+        let operation = self.operation_of(&program(name), &[], None, MUCH_FUEL);
+        self.declared(operation, input)
     }
 
     fn declared(&self, operation: Vec<u8>, input: Digest) -> Job {

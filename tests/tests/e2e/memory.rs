@@ -141,10 +141,10 @@ fn deep(crafter: &mut Crafter) -> Linked {
     deep
 }
 
-/// 300 nodes of 1,000 links to one leaf.
+/// 180 nodes of 1,000 links to one leaf: nearly as many as the default fuel pays for.
 fn wide(crafter: &mut Crafter) -> Linked {
     let leaf = crafter.raw(3 << 60, 8);
-    let nodes: Vec<_> = (0..300)
+    let nodes: Vec<_> = (0..180)
         .map(|node| {
             let first = crafter.raw((3 << 60) | (node + 1), 8);
             let links: Vec<_> = std::iter::once(first).chain(vec![leaf; 999]).collect();

@@ -19,7 +19,7 @@ const LOOKS: [Duration; 4] = [
     Duration::from_secs(600),
 ];
 /// When blocks that were read by their hash, and may contain events, are looked at again.
-const SOON: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
+const SOON: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(30)];
 /// Blocks that are read within this time are looked at together.
 const TOGETHER: Duration = Duration::from_secs(2);
 /// Every machine of an endpoint should have the blocks that are this far behind the head.
