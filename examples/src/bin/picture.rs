@@ -4,7 +4,11 @@
 //! line. A picture in an answer is a text in base64, as the bytes of an answer are JSON. Which task it is, its argument says.
 
 use base64::{engine::general_purpose::STANDARD, Engine};
-use image::{codecs::jpeg::JpegEncoder, imageops::FilterType, DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{
+    codecs::jpeg::JpegEncoder,
+    imageops::{self, FilterType},
+    DynamicImage, ImageFormat, ImageReader, Limits, RgbImage,
+};
 use serde_json::{json, Value};
 use std::{
     env,
@@ -34,13 +38,17 @@ fn main() -> ExitCode {
 fn answer() -> Result<Value, String> {
     let mut input = io::stdin().lock();
     let mut line = String::new();
-    input.read_line(&mut line).map_err(|error| error.to_string())?;
+    input
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
     let execution: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
     let inputs = &execution["inputs"];
     match env::args().nth(1).as_deref() {
         Some("resize") => {
             let mut file = Vec::new();
-            input.read_to_end(&mut file).map_err(|error| error.to_string())?;
+            input
+                .read_to_end(&mut file)
+                .map_err(|error| error.to_string())?;
             resize(&file, inputs)
         }
         Some("compress") => compress(inputs),
@@ -65,6 +73,20 @@ fn read(file: &[u8]) -> Result<DynamicImage, String> {
     reader.decode().map_err(|error| error.to_string())
 }
 
+/// At most so wide, with the same proportions. One kind of pixels: code for each of ten would be most of the program.
+fn shrink(picture: RgbImage, most: u32) -> RgbImage {
+    let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
+    let ratio = f64::from(most) / width;
+    let ratio = ratio.min(f64::from(MOST_PIXELS) / height);
+    let scaled = |length: f64| ((length * ratio).round() as u32).max(1);
+    imageops::resize(
+        &picture,
+        scaled(width),
+        scaled(height),
+        FilterType::Lanczos3,
+    )
+}
+
 /// Makes a picture as wide as is asked for, at most, in the same proportions.
 fn resize(file: &[u8], inputs: &Value) -> Result<Value, String> {
     let picture = match read(file) {
@@ -72,10 +94,12 @@ fn resize(file: &[u8], inputs: &Value) -> Result<Value, String> {
         Err(why) => return Ok(json!({"status": "unreadable", "outputs": {"why": why}})),
     };
     let width = number(inputs, "width").min(picture.width());
-    let smaller = picture.resize(width, MOST_PIXELS, FilterType::Lanczos3).to_rgb8();
+    let smaller = shrink(picture.into_rgb8(), width);
     let (width, height) = smaller.dimensions();
     let mut png = Cursor::new(Vec::new());
-    smaller.write_to(&mut png, ImageFormat::Png).map_err(|error| error.to_string())?;
+    smaller
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|error| error.to_string())?;
     let png = STANDARD.encode(png.into_inner());
     if png.len() > MOST_TEXT {
         return Ok(json!({"status": "too_large", "outputs": {"width": width, "height": height}}));
@@ -88,9 +112,14 @@ fn compress(inputs: &Value) -> Result<Value, String> {
     let png = STANDARD.decode(inputs["png"].as_str().unwrap_or_default());
     let png = png.map_err(|error| format!("png is no base64: {error}"))?;
     let picture = read(&png)?.to_rgb8();
-    let quality = u8::try_from(number(inputs, "quality").clamp(1, 100)).map_err(|error| error.to_string())?;
+    let quality =
+        u8::try_from(number(inputs, "quality").clamp(1, 100)).map_err(|error| error.to_string())?;
     let mut jpeg = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut jpeg, quality);
-    picture.write_with_encoder(encoder).map_err(|error| error.to_string())?;
-    Ok(json!({"status": "compressed", "outputs": {"bytes": jpeg.len(), "jpeg": STANDARD.encode(jpeg)}}))
+    picture
+        .write_with_encoder(encoder)
+        .map_err(|error| error.to_string())?;
+    Ok(
+        json!({"status": "compressed", "outputs": {"bytes": jpeg.len(), "jpeg": STANDARD.encode(jpeg)}}),
+    )
 }
