@@ -12,7 +12,7 @@ use super::{
 };
 use bytes::Bytes;
 use rings_network::{Event, PeerId, PeerRequest};
-use rings_protocol::wire::MAX_ANSWER_BYTES;
+use rings_protocol::wire::{WireRequest, MAX_ANSWER_BYTES};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -79,14 +79,8 @@ pub(super) async fn answer_all(
 
 async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot, making: Arc<Semaphore>) {
     let from = request.from;
-    // The peer's own room first: one that reads slowly must not hold a place of others.
-    let room = match is_answered_at_length(&request.data) {
-        true => place.room().await,
-        false => None,
-    };
-    let _made = making.acquire().await;
-    match shelf.answer(from, &request.data).await {
-        Ok(answer) => request.reply.send(Unwritten::of(answer, room)),
+    match make(&shelf, &request, &place, &making).await {
+        Ok(answer) => request.reply.send(answer),
         Err(error @ ServeError::NotKept { .. }) => {
             tracing::debug!(%from, %error, "a request is left to others");
         }
@@ -99,6 +93,24 @@ async fn answer(shelf: Shelf, request: PeerRequest, place: AnswerSlot, making: A
         }
     }
     drop(place);
+}
+
+/// Makes an answer, when there is room for it.
+async fn make(
+    shelf: &Shelf,
+    request: &PeerRequest,
+    place: &AnswerSlot,
+    making: &Semaphore,
+) -> Result<Bytes, ServeError> {
+    let wanted = WireRequest::decode(&request.data)?;
+    // The peer's own room first: one that reads slowly must not hold a place of others.
+    let room = match is_answered_at_length(&wanted) {
+        true => place.room().await,
+        false => None,
+    };
+    let _made = making.acquire().await;
+    let answer = shelf.answer(request.from, wanted).await?;
+    Ok(Unwritten::of(answer, room))
 }
 
 /// An answer that the network has not written yet. Its bytes are free for another one when it is dropped.

@@ -76,22 +76,21 @@ pub enum ServeError {
     Client(#[from] ApiError),
 }
 
-/// Whether the answer to a request may be long: it has blocks or log nodes. One that cannot be read is refused shortly.
-pub fn is_answered_at_length(request: &[u8]) -> bool {
-    let request = WireRequest::decode(request);
+/// Whether the answer to a request may be long: it has blocks or log nodes.
+pub fn is_answered_at_length(request: &WireRequest) -> bool {
     matches!(
         request,
-        Ok(WireRequest::Blocks(_) | WireRequest::Nodes { .. } | WireRequest::ClientNodes { .. })
+        WireRequest::Blocks(_) | WireRequest::Nodes { .. } | WireRequest::ClientNodes { .. }
     )
 }
 
 impl Shelf {
-    /// The serialised answer to a serialised request of a peer.
+    /// The serialised answer to a request of a peer.
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn answer(&self, from: PeerId, request: &[u8]) -> Result<Bytes, ServeError> {
-        let response = match WireRequest::decode(request)? {
+    pub async fn answer(&self, from: PeerId, request: WireRequest) -> Result<Bytes, ServeError> {
+        let response = match request {
             WireRequest::Blocks(cids) => Response::Blocks(self.logs.blocks(&cids).await?),
             WireRequest::Heads => Response::heads(self.logs.state.tips()?),
             WireRequest::Nodes { author, from } => {

@@ -4,6 +4,7 @@
 //! A [`BenchReport`] shows all rows as a table for people, and as JSON for programs. Targets are ratios to a bound that
 //! was measured in the same run wherever possible, because times differ from machine to machine.
 
+use crate::{exit::ExitError, out::Out};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -72,6 +73,14 @@ impl Row {
 }
 
 impl BenchReport {
+    /// Shows it, as JSON or as a table.
+    pub fn show(&self, json: bool, out: Out) -> Result<(), ExitError> {
+        match json {
+            true => out.json(self),
+            false => out.bytes(self.to_string().as_bytes()),
+        }
+    }
+
     /// Adds a row.
     pub fn add(&mut self, row: Row) {
         self.rows.push(row);

@@ -69,10 +69,7 @@ pub async fn bench(args: BenchArgs, out: Out) -> Result<(), ExitError> {
     stage.stop().await?;
     report.add(Row::time("rings down", began.elapsed(), Some(3_000.0)));
     measured?;
-    match args.json {
-        true => out.json(&report),
-        false => out.bytes(report.to_string().as_bytes()),
-    }
+    report.show(args.json, out)
 }
 
 async fn measure(stage: &mut Stage, report: &mut BenchReport, out: Out) -> Result<(), ExitError> {

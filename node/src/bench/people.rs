@@ -8,13 +8,12 @@ use super::{
     clients::{ClientRing, Writer, IN_FLIGHT, PATIENCE},
     figures::{median, BenchReport, Row},
     many_rings::idle_rings,
-    stage::Stage,
+    stage::{on_stage, Stage},
 };
 use crate::{
     args::BenchClientsArgs,
     exit::{Context, ExitError, ExitStatus},
     out::Out,
-    signals::Signals,
 };
 use futures::{stream, StreamExt, TryStreamExt};
 use rings_api::{
@@ -45,21 +44,9 @@ const MEBIBYTE: f64 = 1_048_576.0;
 /// # Errors
 /// When the ring does not start, or a part of it fails.
 pub async fn bench(args: BenchClientsArgs, out: Out) -> Result<(), ExitError> {
-    let mut signals = Signals::new()?;
-    let directory =
-        tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;
-    let mut report = BenchReport::default();
-    let stage = Stage::new(directory.path(), args.members, out, &mut signals).await?;
-    let measured = tokio::select! {
-        measured = measure(&stage, &args, &mut report, out) => measured,
-        () = signals.next() => Err(ExitError::internal("interrupted")),
-    };
-    stage.stop().await?;
-    measured?;
-    match args.json {
-        true => out.json(&report),
-        false => out.bytes(report.to_string().as_bytes()),
-    }
+    let measured =
+        async |stage: &Stage, report: &mut BenchReport| measure(stage, &args, report, out).await;
+    on_stage((args.members, args.json), out, measured).await
 }
 
 async fn measure(

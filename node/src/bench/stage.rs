@@ -6,8 +6,9 @@
 //! All gates ask the same of the same program; a salt makes them different gates. The program is small on purpose: what
 //! is measured is the way of a result through the ring and not the work of the program.
 
+use super::figures::BenchReport;
 use crate::{
-    exit::ExitError,
+    exit::{Context, ExitError, ExitStatus},
     out::Out,
     ringdir::{RingDir, RingFile},
     signals::Signals,
@@ -82,6 +83,30 @@ pub struct Answered {
     pub nodes: usize,
     /// What those cost in all.
     pub gas: u64,
+}
+
+/// Measures on a throw-away ring of so many members, which is stopped whatever comes of it, and shows what was found, as JSON if
+/// that is wanted.
+///
+/// # Errors
+/// When the ring does not start, or a part of it fails.
+pub async fn on_stage(
+    (members, json): (u16, bool),
+    out: Out,
+    measure: impl AsyncFnOnce(&Stage, &mut BenchReport) -> Result<(), ExitError>,
+) -> Result<(), ExitError> {
+    let mut signals = Signals::new()?;
+    let directory =
+        tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;
+    let mut report = BenchReport::default();
+    let stage = Stage::new(directory.path(), members, out, &mut signals).await?;
+    let measured = tokio::select! {
+        measured = measure(&stage, &mut report) => measured,
+        () = signals.next() => Err(ExitError::internal("interrupted")),
+    };
+    stage.stop().await?;
+    measured?;
+    report.show(json, out)
 }
 
 impl Stage {

@@ -182,11 +182,6 @@ impl State {
         }
     }
 
-    /// Adds a block with one event, whose bloom filter says so.
-    pub fn push_with(&mut self, address: Value, topics: Value, data: Value) {
-        self.push_with_all([(address, topics, data)]);
-    }
-
     /// Adds a block with these events, whose bloom filter says so.
     pub fn push_with_all(&mut self, events: impl IntoIterator<Item = (Value, Value, Value)>) {
         self.add(0);

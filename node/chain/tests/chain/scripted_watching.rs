@@ -6,7 +6,7 @@ use crate::{
 };
 use rings_chain::{watch, Chain, ChainError, Cursor, Located, Trouble, Update, WatchConfig};
 use rings_protocol::{cids::keccak256, Address};
-use serde_json::json;
+use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -70,14 +70,18 @@ fn entered(fake: &Fake, member: u8) {
 }
 
 fn enter(state: &mut State, member: u8) {
+    let (ring, topics, data) = entering(member);
+    state.log(ring, topics, data);
+}
+
+/// Address, topics and data of `MemberEntered` of the ring.
+fn entering(member: u8) -> (Value, Value, Value) {
     let topic = keccak256(b"MemberEntered(address,uint256)");
-    let member = format!("0x{:064x}", member);
-    let epoch = format!("0x{:064x}", 7);
-    state.log(
+    (
         json!(RING.to_string().to_lowercase()),
-        json!([topic, member]),
-        json!(epoch),
-    );
+        json!([topic, format!("0x{member:064x}")]),
+        json!(format!("0x{:064x}", 7)),
+    )
 }
 
 #[tokio::test]
@@ -147,13 +151,7 @@ async fn blooms_spare_requests_and_lose_nothing() {
     // The first blocks have no filter, and are looked at again, twice.
     let looks = 2 * 2;
     assert!(fake.state().calls["eth_getLogs"] <= asked + looks);
-    {
-        let topic = keccak256(b"MemberEntered(address,uint256)");
-        let ring = json!(RING.to_string().to_lowercase());
-        let member = json!([topic, format!("0x{:064x}", 1)]);
-        let data = json!(format!("0x{:064x}", 7));
-        fake.state().push_with(ring, member, data);
-    }
+    fake.state().push_with_all([entering(1)]);
     assert_eq!(events(&reach(&mut updates, 20).await), 1);
     assert!(fake.state().calls["eth_getLogs"] <= asked + looks + 1);
     // The time of the block came with the event, and its header with the subscription.
@@ -216,9 +214,9 @@ async fn a_head_of_another_branch_than_the_endpoints_stops_nobody() {
             let height = state.height() + [1, 2, 1_000, 0][round];
             state.announce_stranger(height);
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A rate needs a span of time, so this waits for no condition.
         let before = asked(&fake);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(350)).await;
         // It is tried again with growing pauses, and not without end.
         let requests = asked(&fake) - before;
         assert!(requests < 60, "{requests} requests, round {round}");
@@ -247,13 +245,7 @@ async fn what_a_block_kept_back_is_found_by_a_second_look() {
             let mut state = fake.state();
             state.is_modern = true;
             state.hides_every_second = true;
-            let topic = keccak256(b"MemberEntered(address,uint256)");
-            let ring = json!(RING.to_string().to_lowercase());
-            let event = |member: u8| {
-                let member = json!([topic, format!("0x{member:064x}")]);
-                (ring.clone(), member, json!(format!("0x{:064x}", 7)))
-            };
-            state.push_with_all([event(1), event(2)]);
+            state.push_with_all([entering(1), entering(2)]);
         }
         assert_eq!(events(&reach(&mut updates, height + 1).await), 1, "{url}");
         fake.state().hides_every_second = false;
@@ -359,10 +351,7 @@ async fn an_idle_watcher_spares_requests_whatever_the_chain_does() {
     // An event is found nevertheless, and what follows it soon is found soon.
     let height = {
         let mut state = fake.state();
-        let topic = keccak256(b"MemberEntered(address,uint256)");
-        let ring = json!(RING.to_string().to_lowercase());
-        let member = json!([topic, format!("0x{:064x}", 1)]);
-        state.push_with(ring, member, json!(format!("0x{:064x}", 7)));
+        state.push_with_all([entering(1)]);
         state.height()
     };
     assert_eq!(events(&reach(&mut updates, height).await), 1);

@@ -166,33 +166,29 @@ fn nested(code: Code<'_, '_>, size: &Size) {
     spill(code, size);
 }
 
-/// Loops in each other, so many that the profile lets in, with several jumps back at their ends; one such nest behind the other.
-fn jumps_back(code: Code<'_, '_>, size: &Size) {
-    for nest in 0..size.count {
-        for _ in 0..NESTED_LOOPS {
-            code.loop_(BlockType::Empty);
+/// Loops in each other, as many as the profile lets in, with so many jumps back at the end of each.
+fn nest_of_loops(code: Code<'_, '_>, number: u32, jumps: u32) {
+    for _ in 0..NESTED_LOOPS {
+        code.loop_(BlockType::Empty);
+    }
+    for open in (1..=NESTED_LOOPS).rev() {
+        for jump in 0..jumps {
+            unknown(code, number);
+            code.br_if(jump * open / jumps);
         }
-        for depth in 0..NESTED_LOOPS {
-            let open = NESTED_LOOPS - depth;
-            for jump in 0..8 {
-                unknown(code, nest);
-                code.br_if(jump * open / 8);
-            }
-            code.end();
-        }
+        code.end();
     }
 }
 
-/// The same without several jumps: one at each end.
+fn jumps_back(code: Code<'_, '_>, size: &Size) {
+    for nest in 0..size.count {
+        nest_of_loops(code, nest, 8);
+    }
+}
+
 fn one_jump_back(code: Code<'_, '_>, size: &Size) {
     for nest in 0..size.count {
-        for _ in 0..NESTED_LOOPS {
-            code.loop_(BlockType::Empty);
-        }
-        for _ in 0..NESTED_LOOPS {
-            unknown(code, nest);
-            code.br_if(0).end();
-        }
+        nest_of_loops(code, nest, 1);
     }
 }
 
@@ -242,7 +238,7 @@ fn loops_below_ifs(code: Code<'_, '_>, size: &Size) {
         unknown(code, number);
         code.if_(BlockType::Empty);
     }
-    one_jump_back(code, &Size { count: 1, ..*size });
+    nest_of_loops(code, 0, 1);
     for _ in 0..size.count {
         code.end();
     }

@@ -37,8 +37,5 @@ pub async fn bench(args: BenchLogsArgs, out: Out) -> Result<(), ExitError> {
     )
     .await?;
     requests::measure(directory.path(), &args, (&mut report, out), &mut signals).await?;
-    match args.json {
-        true => out.json(&report),
-        false => out.bytes(report.to_string().as_bytes()),
-    }
+    report.show(args.json, out)
 }

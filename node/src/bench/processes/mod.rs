@@ -12,14 +12,9 @@ use super::{
     bounds::Bounds,
     figures::{median, milliseconds, quantile, BenchReport, Row},
     idle,
-    stage::Stage,
+    stage::{on_stage, Stage},
 };
-use crate::{
-    args::BenchProcessesArgs,
-    exit::{Context, ExitError, ExitStatus},
-    out::Out,
-    signals::Signals,
-};
+use crate::{args::BenchProcessesArgs, exit::ExitError, out::Out};
 use definitions::{Start, CHAIN};
 use futures::{stream, TryStreamExt};
 use std::time::Duration;
@@ -39,21 +34,9 @@ const LANES: usize = 4;
 /// # Errors
 /// When the ring does not start, or a part of it fails.
 pub async fn bench(args: BenchProcessesArgs, out: Out) -> Result<(), ExitError> {
-    let mut signals = Signals::new()?;
-    let directory =
-        tempfile::tempdir().context(ExitStatus::Internal, "cannot make a temporary directory")?;
-    let mut report = BenchReport::default();
-    let stage = Stage::new(directory.path(), args.members, out, &mut signals).await?;
-    let measured = tokio::select! {
-        measured = measure(&stage, &args, &mut report, out) => measured,
-        () = signals.next() => Err(ExitError::internal("interrupted")),
-    };
-    stage.stop().await?;
-    measured?;
-    match args.json {
-        true => out.json(&report),
-        false => out.bytes(report.to_string().as_bytes()),
-    }
+    let measured =
+        async |stage: &Stage, report: &mut BenchReport| measure(stage, &args, report, out).await;
+    on_stage((args.members, args.json), out, measured).await
 }
 
 async fn measure(
