@@ -218,9 +218,7 @@ impl Chain {
         let Some(event) = events.last() else {
             return Ok(None);
         };
-        let Some(place) = event.place() else {
-            return Ok(None);
-        };
+        let place = event.place();
         let (receipt, transaction): (Option<Receipt>, Option<Transaction>) = tokio::try_join!(
             self.receipt(place.transaction),
             self.transaction(place.transaction),

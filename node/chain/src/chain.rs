@@ -367,9 +367,15 @@ impl Chain {
     }
 
     /// To be called when others know something of this chain that no block has told here: an endpoint that pushes its heads
-    /// may have left one out, and is asked for its head unless it pushes one soon. Many hints cost no more than one.
+    /// may have left one out, and is asked for its head unless it pushes one soon; one that is polled is polled now. Many
+    /// hints cost no more than one.
     pub fn hint(&self) {
         self.0.hints.send_replace(());
+    }
+
+    /// Changes with each [`hint`](Self::hint).
+    pub(crate) fn hints(&self) -> watch::Receiver<()> {
+        self.0.hints.subscribe()
     }
 
     /// Whether the endpoint tells of new blocks by itself (websocket).
@@ -381,10 +387,10 @@ impl Chain {
     pub(crate) fn pushed_heads(&self) -> Option<HeadReceiver> {
         let rpc = &self.0.rpc;
         rpc.pushes().then(|| {
-            let receiver = self.0.pushed.get_or_init(|| {
-                let hints = self.0.hints.subscribe();
-                rpc::follow(rpc.clone(), hints)
-            });
+            let receiver = self
+                .0
+                .pushed
+                .get_or_init(|| rpc::follow(rpc.clone(), self.hints()));
             receiver.clone()
         })
     }

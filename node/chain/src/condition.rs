@@ -33,6 +33,13 @@ pub enum Trouble {
         /// Height up to which this node has read.
         position: u64,
     },
+    /// The newest blocks are not read yet, because what they hold takes long to read.
+    Reading {
+        /// Height of the endpoint's newest block.
+        head: u64,
+        /// Height up to which this node has read.
+        position: u64,
+    },
     /// No new block has come for much longer than is usual on this chain.
     Still {
         /// How long ago the newest block came, in seconds.
@@ -57,6 +64,10 @@ impl fmt::Display for Trouble {
             Self::Behind { head, position } => write!(
                 f,
                 "the endpoint is behind: its newest block is {head}, and block {position} has been read already"
+            ),
+            Self::Reading { head, position } => write!(
+                f,
+                "the chain is read up to block {position}, and its newest is {head}: the rest is being read"
             ),
             Self::Still { seconds } => write!(f, "the chain stands still: no new block for {seconds} s"),
             Self::Refusing { message } => f.write_str(message),

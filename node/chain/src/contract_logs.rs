@@ -61,8 +61,8 @@ impl Chain {
             let kind = event.topics.first().copied().map(digest);
             let is_wanted =
                 kind.is_some_and(|kind| wanted.contains(&(address(event.address), kind)));
-            if let Some(place) = event.place().filter(|_| is_wanted) {
-                placed.push((place, event));
+            if is_wanted {
+                placed.push((event.place(), event));
             }
         }
         placed.sort_by_key(|(place, _)| (place.number, place.log_index));
@@ -130,9 +130,6 @@ impl Chain {
 /// The place of a log among those of its transaction.
 fn index(receipt: &Receipt, place: EventPlace) -> Option<u64> {
     let mut logs = receipt.logs.iter();
-    let found = logs.position(|log| {
-        log.place()
-            .is_some_and(|other| other.log_index == place.log_index)
-    })?;
+    let found = logs.position(|log| log.place().log_index == place.log_index)?;
     u64::try_from(found).ok()
 }

@@ -7,7 +7,8 @@
 //! [`Heads::next`] gives the newest head that the reader has not had; heads in between are left out. The reader says
 //! what it found: [`Heads::hurry`] after events, [`Heads::spent`] how many requests the head cost. `Pace` computes the
 //! pauses from that, without I/O. A transaction of this process that is in a block ends a pause at once, because it
-//! brings an event.
+//! brings an event. So does a hint from elsewhere (a vote for a gate that is unknown here, a file for a new gate); hints
+//! that nothing follows are heeded more and more seldom.
 
 use crate::{
     chain::Chain,
@@ -30,6 +31,10 @@ const IDLE: u32 = 14;
 const SHARE: u32 = 4;
 /// How long after the newest event an endpoint is polled quickly because gates are open.
 const BUSY: Duration = Duration::from_secs(20);
+/// A hint is heeded this long after another one. While no event follows, the time doubles, up to
+/// [`LONGEST_HINT_PAUSE`]: false hints cost little.
+const HINT_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_HINT_PAUSE: Duration = Duration::from_secs(90);
 
 /// A reader of new heads.
 pub(crate) struct Heads {
@@ -52,6 +57,17 @@ struct Polling {
     last: Option<H256>,
     /// Changes when a transaction of this process is in a block.
     mined: watch::Receiver<()>,
+    hints: Hints,
+}
+
+/// Signs from elsewhere that there is a new block with something for this reader.
+struct Hints {
+    /// Changes with each hint.
+    given: watch::Receiver<()>,
+    /// From when on the next one is heeded.
+    heeded_from: Instant,
+    /// How long none is heeded after the next one.
+    pause: Duration,
 }
 
 /// How long to pause between two polls.
@@ -70,7 +86,7 @@ impl Heads {
     pub(crate) fn new(chain: Chain, poll: Duration) -> Self {
         let source = match chain.pushed_heads() {
             Some(receiver) => Source::Pushed(receiver),
-            None => Source::Polled(Polling::new(poll, chain.mined())),
+            None => Source::Polled(Polling::new(poll, chain.mined(), chain.hints())),
         };
         Self { chain, source }
     }
@@ -80,6 +96,7 @@ impl Heads {
     pub(crate) fn hurry(&mut self, open: bool) {
         if let Source::Polled(polling) = &mut self.source {
             polling.pace.hurry(Instant::now(), open);
+            polling.hints.were_true();
         }
     }
 
@@ -167,8 +184,39 @@ impl Pace {
     }
 }
 
+impl Hints {
+    fn new(given: watch::Receiver<()>) -> Self {
+        Self {
+            given,
+            heeded_from: Instant::now(),
+            pause: HINT_PAUSE,
+        }
+    }
+
+    /// There were events. What was hinted at is among them, so a hint that still waits says nothing new.
+    fn were_true(&mut self) {
+        self.given.mark_unchanged();
+        self.pause = HINT_PAUSE;
+    }
+
+    /// Waits for a hint. One that comes while none is heeded is heeded later. May be dropped and called again.
+    async fn next(&mut self) {
+        sleep_until(self.heeded_from).await;
+        if self.given.changed().await.is_err() {
+            // The chain's connection has ended, and with it its reader.
+            std::future::pending::<()>().await;
+        }
+        self.heeded(Instant::now());
+    }
+
+    fn heeded(&mut self, now: Instant) {
+        self.heeded_from = now + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_HINT_PAUSE);
+    }
+}
+
 impl Polling {
-    fn new(quick: Duration, mined: watch::Receiver<()>) -> Self {
+    fn new(quick: Duration, mined: watch::Receiver<()>, hints: watch::Receiver<()>) -> Self {
         let now = Instant::now();
         Self {
             pace: Pace::new(quick, now),
@@ -176,6 +224,7 @@ impl Polling {
             spent: 0,
             last: None,
             mined,
+            hints: Hints::new(hints),
         }
     }
 
@@ -185,12 +234,13 @@ impl Polling {
         self.next = now + pause.max(gap * SHARE);
     }
 
-    /// Waits until it is time for a poll. A transaction of this process that is in a block brings an event, so then it is
-    /// time at once.
+    /// Waits until it is time for a poll. A transaction of this process that is in a block brings an event, and a hint
+    /// says that there is one, so then it is time at once.
     async fn wait(&mut self) {
         tokio::select! {
             () = sleep_until(self.next) => {}
             Ok(()) = self.mined.changed() => self.pace.active_at = Instant::now(),
+            () = self.hints.next() => self.pace.active_at = Instant::now(),
         }
     }
 }
@@ -263,6 +313,33 @@ mod tests {
             let asked = polls.iter().filter(|at| window.contains(*at)).count();
             assert!(asked <= 3, "{asked} in 10 s from {from} s on: {polls:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_hint_ends_a_pause() {
+        let (hints, mined) = (watch::Sender::new(()), watch::Sender::new(()));
+        let mut polling = Polling::new(QUICK, mined.subscribe(), hints.subscribe());
+        polling.pace.active_at = Instant::now() - SLOW;
+        polling.next = Instant::now() + Duration::from_secs(60 * 60);
+        hints.send_replace(());
+        polling.wait().await;
+        let pause = polling.pace.pause(Instant::now(), 0);
+        assert!(pause < 2 * QUICK, "it is polled again soon: {pause:?}");
+    }
+
+    #[test]
+    fn false_hints_cost_less_and_less() {
+        let began = Instant::now();
+        let mut hints = Hints::new(watch::Sender::new(()).subscribe());
+        let (mut now, mut heeded) = (began, 0);
+        while now < began + Duration::from_secs(60 * 60) {
+            hints.heeded(now);
+            assert!(hints.heeded_from > now, "a second one waits");
+            now = hints.heeded_from;
+            heeded += 1;
+        }
+        assert!(heeded < 50, "{heeded} in an hour");
+        assert_eq!(hints.heeded_from - now + hints.pause, LONGEST_HINT_PAUSE);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Chain {
             search(self, &made, 0, false),
             search(self, &scopes, 0, true),
         )?;
-        let block = made.first().map(place).transpose()?;
+        let block = made.first().map(RawEvent::place);
         let scope = scopes.first().map(parse::<engine::ScopeCreatedFilter>);
         Ok((
             block.map(|place| place.number),
@@ -137,7 +137,7 @@ impl Chain {
             address: gate,
             what: "gate",
         })?;
-        let place = place(creation)?;
+        let place = creation.place();
         Ok(GateHistory {
             spec,
             created: self.block_of(creation, place).await?,
@@ -165,16 +165,11 @@ impl Chain {
     }
 }
 
-fn place(event: &RawEvent) -> Result<EventPlace, ChainError> {
-    let place = event.place();
-    place.ok_or_else(|| ChainError::malformed("eth_getLogs", "an event without block"))
-}
-
 fn parse<E: EthEvent>(raw: &RawEvent) -> Result<(E, EventPlace), ChainError> {
     let event = raw.read();
     let event =
         event.ok_or_else(|| ChainError::malformed("eth_getLogs", "another kind of event"))?;
-    Ok((event, place(raw)?))
+    Ok((event, raw.place()))
 }
 
 /// The signatures in the calldata, if the transaction called the ring itself, for this gate.

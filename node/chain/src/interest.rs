@@ -183,7 +183,10 @@ mod tests {
     const RING: Address = Address([2; 20]);
 
     fn event(address: Address, topics: Vec<H256>) -> RawEvent {
-        let event = json!({ "address": h160(address), "topics": topics, "data": "0x" });
+        let event = json!({
+            "address": h160(address), "topics": topics, "data": "0x", "blockNumber": "0x5",
+            "blockHash": H256::zero(), "transactionHash": H256::zero(), "logIndex": "0x0",
+        });
         serde_json::from_value(event).unwrap()
     }
 

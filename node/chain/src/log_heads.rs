@@ -26,11 +26,8 @@ impl Chain {
         let interest = Interest::about::<ring::LogNodeHeadMovedFilter>(ring, member);
         for raw in search(self, &interest, 0, true).await? {
             let event: Option<ring::LogNodeHeadMovedFilter> = raw.read();
-            let place = raw.place();
-            if let (Some(event), Some(place)) = (event, place) {
-                if event.head == head.0 {
-                    return Ok(Some(place.number));
-                }
+            if event.is_some_and(|event| event.head == head.0) {
+                return Ok(Some(raw.place().number));
             }
         }
         Ok(None)

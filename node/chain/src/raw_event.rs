@@ -8,23 +8,18 @@ use ethers_core::{
 use serde::{de::Error, Deserialize, Deserializer};
 use serde_json::Value;
 
-/// An event that is not decoded yet. (The Ethereum API calls it a log; here a log is a member's.)
+/// An event that is not decoded yet. (The Ethereum API calls it a log; here a log is a member's.) Only events of blocks are asked for,
+/// so an answer in which one has no place in the chain is malformed: it must not be passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawEvent {
     pub address: H160,
-    #[serde(default)]
     pub topics: Vec<H256>,
-    #[serde(default)]
     pub data: Bytes,
-    #[serde(default)]
-    pub block_hash: Option<H256>,
-    #[serde(default)]
-    pub block_number: Option<U64>,
-    #[serde(default)]
-    pub transaction_hash: Option<H256>,
-    #[serde(default)]
-    pub log_index: Option<U256>,
+    block_hash: H256,
+    block_number: U64,
+    transaction_hash: H256,
+    log_index: U64,
     /// Only a subscription may tell of an event that is on the chain no more, and none is used here. In an answer about the chain
     /// it is malformed.
     #[serde(default, rename = "removed", deserialize_with = "not_removed")]
@@ -34,7 +29,7 @@ pub(crate) struct RawEvent {
     pub block_timestamp: Option<U256>,
 }
 
-/// Where an event is in the chain. A pending event has no place.
+/// Where an event is in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EventPlace {
     pub number: u64,
@@ -44,14 +39,14 @@ pub(crate) struct EventPlace {
 }
 
 impl RawEvent {
-    /// Its place in the chain; `None` when it is in no block.
-    pub(crate) fn place(&self) -> Option<EventPlace> {
-        Some(EventPlace {
-            number: self.block_number?.as_u64(),
-            log_index: u64::try_from(self.log_index?).ok()?,
-            block: self.block_hash?,
-            transaction: self.transaction_hash?,
-        })
+    /// Its place in the chain.
+    pub(crate) fn place(&self) -> EventPlace {
+        EventPlace {
+            number: self.block_number.as_u64(),
+            log_index: self.log_index.as_u64(),
+            block: self.block_hash,
+            transaction: self.transaction_hash,
+        }
     }
 
     /// Reads it as one kind of event, if it is one.
@@ -86,13 +81,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(timestamp: Value) -> RawEvent {
-        let event = json!({
+    /// An event in block 5, with this for one of its fields.
+    fn read(name: &str, value: Value) -> Result<RawEvent, serde_json::Error> {
+        let mut event = json!({
             "address": "0x0101010101010101010101010101010101010101", "topics": [], "data": "0x",
             "blockNumber": "0x5", "blockHash": H256::zero(), "transactionHash": H256::zero(), "logIndex": "0x0",
-            "blockTimestamp": timestamp,
         });
-        serde_json::from_value(event).unwrap()
+        event[name] = value;
+        serde_json::from_value(event)
+    }
+
+    fn event(timestamp: Value) -> RawEvent {
+        read("blockTimestamp", timestamp).unwrap()
     }
 
     #[test]
@@ -101,19 +101,29 @@ mod tests {
         for other in [json!(null), json!({}), json!("soon")] {
             assert_eq!(event(other).block_timestamp, None);
         }
-        assert_eq!(event(json!(null)).place().unwrap().number, 5);
+        assert_eq!(event(json!(null)).place().number, 5);
     }
 
     #[test]
     fn an_event_that_was_removed_is_no_answer() {
-        let event = |removed: Value| {
-            let event = json!({
-                "address": "0x0101010101010101010101010101010101010101", "removed": removed,
-            });
-            serde_json::from_value::<RawEvent>(event)
-        };
-        assert!(event(json!(false)).is_ok() && event(json!(null)).is_ok());
-        let error = event(json!(true)).unwrap_err();
+        let removed = |removed| read("removed", removed);
+        assert!(removed(json!(false)).is_ok() && removed(json!(null)).is_ok());
+        let error = removed(json!(true)).unwrap_err();
         assert!(error.to_string().contains("removed from the chain"));
+    }
+
+    #[test]
+    fn an_event_without_its_place_is_no_answer() {
+        for name in ["blockNumber", "blockHash", "transactionHash", "logIndex"] {
+            for value in [
+                json!(null),
+                json!(5),
+                json!("0x"),
+                json!("0x10000000000000000"),
+            ] {
+                let error = read(name, value.clone());
+                assert!(error.is_err(), "{name}: {value}");
+            }
+        }
     }
 }

@@ -112,7 +112,7 @@ fn broken(error: BoxError) -> TransportError {
 }
 
 /// An answer with an error that is null, written without it; nothing for any other answer.
-fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
     const KEY: &[u8] = b"\"error\"";
     // Most answers have no such key, and large ones are not parsed twice.
     bytes.windows(KEY.len()).find(|window| *window == KEY)?;

@@ -3,8 +3,9 @@
 //!
 //! A subscription can die without a sign. So after [`SILENCE`] without a push the head is asked for, and after a hint
 //! from elsewhere (a transaction that is in a block which was not pushed) much sooner. Blocks that came while there was
-//! no subscription are never pushed later, so the head is also asked for after each subscribing. The task ends with its
-//! last reader.
+//! no subscription are never pushed later, so the head is also asked for after each subscribing. A push that brings no
+//! higher block counts as silence, and an endpoint whose head had to be asked for is asked again and again until it pushes one
+//! by itself. The task ends with its last reader.
 
 use super::{failure::RpcFailure, providers::Providers};
 use crate::{backoff::Backoff, header::Header};
@@ -69,11 +70,12 @@ impl Question {
         }
     }
 
-    /// The next one, after an answer that was a new head or was not.
+    /// The next one, after an answer that was a new head, which should have been pushed, or was not.
     fn next(&self, is_news: bool) -> Self {
-        match self.hinted && !is_news {
-            true => Self::in_a_moment(self.pause * 2),
-            false => Self::after_silence(),
+        match (is_news, self.hinted) {
+            (true, _) => Self::in_a_moment(HINT_PATIENCE),
+            (false, true) => Self::in_a_moment(self.pause * 2),
+            (false, false) => Self::after_silence(),
         }
     }
 }
@@ -114,8 +116,10 @@ impl Feed {
             tokio::select! {
                 head = heads.next() => match head {
                     Some(Ok(header)) => {
+                        if self.is_higher(&header) {
+                            question = Question::after_silence();
+                        }
                         self.publish(header);
-                        question = Question::after_silence();
                     }
                     Some(Err(failure)) => return failure,
                     None => return RpcFailure::unreachable("the connection was lost"),
@@ -136,6 +140,13 @@ impl Feed {
         let params = json!(["latest", false]);
         let header: Header = self.rpc.request("eth_getBlockByNumber", params).await?;
         Ok(self.publish(header))
+    }
+
+    fn is_higher(&self, header: &Header) -> bool {
+        match &*self.newest.borrow() {
+            Some(Ok(known)) => header.height() > known.height(),
+            Some(Err(_)) | None => true,
+        }
     }
 
     /// Shows a head to the readers, unless it is the one that they have.
@@ -164,7 +175,11 @@ mod tests {
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 90, 90]);
         assert!(question.hinted);
-        assert!(!question.next(true).hinted, "a new head ends it");
+        for question in [question, Question::after_silence()] {
+            let next = question.next(true);
+            assert!(next.hinted, "the head should have been pushed");
+            assert_eq!(next.pause, HINT_PATIENCE);
+        }
         assert_eq!(
             Question::after_silence().next(false).pause,
             SILENCE,

@@ -28,6 +28,7 @@ mod standing;
 mod throttle;
 mod url;
 mod ws;
+mod ws_answers;
 
 pub(crate) use failure::{is_passing_refusal, RpcFailure};
 pub(crate) use feed::{follow, HeadReceiver};

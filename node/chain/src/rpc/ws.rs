@@ -17,11 +17,18 @@ use super::{
     params::RawParams,
     prompt::PromptStream,
     url::Endpoint,
+    ws_answers::PlainAnswers,
 };
 use crate::{backoff::Backoff, header::Header};
 use ethers_core::types::U64;
 use jsonrpsee::{
-    core::client::{ClientT, Subscription, SubscriptionClientT},
+    client_transport::ws::{Url, WsHandshakeError, WsTransportClientBuilder},
+    core::{
+        client::{
+            ClientT, Subscription, SubscriptionClientT, TransportReceiverT, TransportSenderT,
+        },
+        ClientError,
+    },
     rpc_params,
     ws_client::{PingConfig, WsClient, WsClientBuilder},
 };
@@ -130,19 +137,7 @@ impl Ws {
     }
 
     async fn connect(&self) -> Result<WsClient, RpcFailure> {
-        let pings = PingConfig::new()
-            .ping_interval(PING_INTERVAL)
-            .inactive_limit(PING_LIMIT);
-        let builder = WsClientBuilder::default()
-            .request_timeout(REQUEST_TIMEOUT)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .max_request_size(MAX_REQUEST_BYTES)
-            .max_response_size(MAX_RESPONSE_BYTES)
-            .max_concurrent_requests(MAX_CONCURRENT_REQUESTS)
-            .max_buffer_capacity_per_subscription(HEAD_BUFFER)
-            .set_headers(self.endpoint.headers())
-            .enable_ws_ping(pings);
-        let client = timeout(CONNECT_TIMEOUT, self.handshake(builder))
+        let client = timeout(CONNECT_TIMEOUT, self.handshake())
             .await
             .map_err(|_| RpcFailure::Timeout)??;
         let found: U64 = client.request("eth_chainId", rpc_params![]).await?;
@@ -153,17 +148,50 @@ impl Ws {
 
 impl Ws {
     /// Opens the socket. Without TLS it is a [`prompt`](super::prompt) stream, which acknowledges at once.
-    async fn handshake(&self, builder: WsClientBuilder) -> Result<WsClient, RpcFailure> {
-        let url = self.endpoint.as_str();
+    async fn handshake(&self) -> Result<WsClient, RpcFailure> {
+        let transport = self.transport();
+        let url = Url::parse(self.endpoint.as_str());
+        let url = url.map_err(|error| ClientError::Transport(error.into()))?;
         let Some(authority) = self.endpoint.plain_authority() else {
-            return Ok(builder.build(url).await?);
+            let (sender, receiver) = transport.build(url).await.map_err(refused)?;
+            return Ok(client(sender, receiver));
         };
         let stream = PromptStream::connect(&authority).await;
         let stream = stream.map_err(|error| RpcFailure::Unreachable {
             source: Arc::new(error),
         })?;
-        Ok(builder.build_with_stream(url, stream).await?)
+        let socket = transport.build_with_stream(url, stream).await;
+        let (sender, receiver) = socket.map_err(refused)?;
+        Ok(client(sender, receiver))
     }
+
+    fn transport(&self) -> WsTransportClientBuilder {
+        WsTransportClientBuilder::default()
+            .connection_timeout(CONNECT_TIMEOUT)
+            .max_request_size(MAX_REQUEST_BYTES)
+            .max_response_size(MAX_RESPONSE_BYTES)
+            .set_headers(self.endpoint.headers())
+    }
+}
+
+/// A client on an open socket.
+fn client(
+    sender: impl TransportSenderT + Send,
+    receiver: impl TransportReceiverT + Send,
+) -> WsClient {
+    let pings = PingConfig::new()
+        .ping_interval(PING_INTERVAL)
+        .inactive_limit(PING_LIMIT);
+    WsClientBuilder::default()
+        .request_timeout(REQUEST_TIMEOUT)
+        .max_concurrent_requests(MAX_CONCURRENT_REQUESTS)
+        .max_buffer_capacity_per_subscription(HEAD_BUFFER)
+        .enable_ws_ping(pings)
+        .build_with_transport(sender, PlainAnswers(receiver))
+}
+
+fn refused(error: WsHandshakeError) -> RpcFailure {
+    ClientError::Transport(error.into()).into()
 }
 
 impl Link {

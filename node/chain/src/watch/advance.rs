@@ -177,7 +177,7 @@ impl Watcher {
             self.sweep.give_up_unsure();
             return Ok(());
         }
-        raw.retain(|event| event.place().is_some_and(|place| place.number >= from));
+        raw.retain(|event| event.place().number >= from);
         let last = self.block_below(to, head).await?;
         let events = self.locate(&raw, last).await?;
         let manner = match self.sparing {

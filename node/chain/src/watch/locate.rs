@@ -16,8 +16,12 @@ use crate::{
     raw_event::{EventPlace, RawEvent},
     types::{BlockRef, ChainEvent, Cursor, Located},
 };
+use futures::{stream, StreamExt};
 use rings_protocol::{gate::GateSpec, Address};
 use std::{collections::BTreeMap, sync::Arc};
+
+/// Specifications that are read at the same time.
+const SPECS_AT_ONCE: usize = 16;
 
 /// A gate that is followed from now on.
 type NewGate = (Address, Arc<GateSpec>);
@@ -50,9 +54,14 @@ impl Watcher {
         raw: &[RawEvent],
         last: Cursor,
     ) -> Result<Vec<Located>, ChainError> {
-        let placed = raw.iter().filter_map(|event| Some((event.place()?, event)));
+        let placed = raw.iter().map(|event| (event.place(), event));
         // Sorted by their places in the chain; one that two requests have brought is there once.
         let sorted: BTreeMap<EventPlace, &RawEvent> = placed.collect();
+        let asked: Vec<_> = sorted
+            .values()
+            .filter_map(|event| asked_for(event))
+            .collect();
+        self.read_specs(asked).await;
         let mut page = PageContent::default();
         for (place, event) in sorted {
             let block = self.chain.block_of(event, place).await?;
@@ -75,6 +84,15 @@ impl Watcher {
             }
         }
         Ok(page.events)
+    }
+
+    /// Reads the specifications of the gates that are asked for, several at once, so that many gates in one block do not take
+    /// a round trip each. What could not be read is read again when it is needed, and its failure told then.
+    async fn read_specs(&self, gates: Vec<Address>) {
+        let asked = gates.into_iter();
+        let asked = asked.map(|gate| self.chain.spec_of(self.config.engine, gate));
+        let mut read = stream::iter(asked).buffer_unordered(SPECS_AT_ONCE);
+        while read.next().await.is_some() {}
     }
 
     /// A request. Before it come the gates that it waits for, and their results as far as there are any.
@@ -168,12 +186,20 @@ impl Watcher {
         let (from, to) = (self.config.start_block, last.number);
         let mut results = Vec::new();
         for event in search_up_to(&self.chain, &interest, from, to, false).await? {
-            if let (Some(place), Some(Decoded::Event(decoded))) = (event.place(), decode(&event)) {
+            if let (place, Some(Decoded::Event(decoded))) = (event.place(), decode(&event)) {
                 let block = self.chain.block_of(&event, place).await?;
                 results.push(located(block, place, decoded));
             }
         }
         Ok(results)
+    }
+}
+
+/// The gate that an event asks for.
+fn asked_for(event: &RawEvent) -> Option<Address> {
+    match decode(event)? {
+        Decoded::Requested { gate, .. } => Some(gate),
+        _ => None,
     }
 }
 

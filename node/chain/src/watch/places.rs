@@ -9,7 +9,7 @@ pub(super) struct Places(BTreeSet<EventPlace>);
 
 impl Places {
     pub(super) fn extend(&mut self, events: &[RawEvent]) {
-        self.0.extend(events.iter().filter_map(RawEvent::place));
+        self.0.extend(events.iter().map(RawEvent::place));
     }
 
     pub(super) fn contains(&self, place: &EventPlace) -> bool {

@@ -19,7 +19,12 @@ const LOOKS: [Duration; 4] = [
     Duration::from_secs(600),
 ];
 /// When blocks that were read by their hash, and may contain events, are looked at again.
-const SOON: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(30)];
+/// What was kept back for some seconds is found as many seconds later.
+const SOON: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(9),
+    Duration::from_secs(28),
+];
 /// Blocks that are read within this time are looked at together.
 const TOGETHER: Duration = Duration::from_secs(2);
 /// Every machine of an endpoint should have the blocks that are this far behind the head.
@@ -134,16 +139,21 @@ impl Sweep {
         }
     }
 
-    /// Blocks that were read by their hash and are to be looked at again now.
+    /// Blocks that were read by their hash and are to be looked at again now, or a moment later: one question is enough.
     pub(super) fn begin_soon(&mut self, now: Instant) -> Option<(u64, u64)> {
-        let at = self.asked.iter().position(|asked| asked.due() <= now)?;
-        let asked = self.asked.get_mut(at)?;
-        let blocks = (asked.from.max(self.from.unwrap_or(0)), asked.to);
-        asked.looks += 1;
-        if asked.looks == SOON.len() {
-            self.asked.swap_remove(at);
-        }
-        Some(blocks)
+        let is_due = self.asked.iter().any(|asked| asked.due() <= now);
+        let looked = self
+            .asked
+            .iter_mut()
+            .filter(|asked| is_due && asked.due() <= now + TOGETHER);
+        let blocks = looked.fold(None, |blocks, asked| {
+            asked.looks += 1;
+            let (from, to) = blocks.unwrap_or((asked.from, asked.to));
+            Some((asked.from.min(from), asked.to.max(to)))
+        });
+        self.asked.retain(|asked| asked.looks < SOON.len());
+        let (from, to) = blocks?;
+        Some((from.max(self.from.unwrap_or(0)), to))
     }
 
     /// The first block to read again together with those from `from` on.
@@ -157,7 +167,7 @@ impl Sweep {
 
     /// The first block below `below` with an event that had been missed.
     pub(super) fn missed(&self, below: u64, events: &[RawEvent]) -> Option<u64> {
-        let places = events.iter().filter_map(RawEvent::place);
+        let places = events.iter().map(RawEvent::place);
         let missed = places.filter(|place| place.number < below && !self.known.contains(place));
         missed.map(|place| place.number).min()
     }
@@ -249,10 +259,12 @@ mod tests {
         // It is read again, and known from then on.
         sweep.rewind(Some(14));
         sweep.read((15, 20), 400, Manner::InRange, &[event(15)], now);
-        now += LOOKS[3];
-        assert_eq!(sweep.begin(20, now), Some((10, 20)));
-        assert_eq!(sweep.end(20, &[event(12), event(15)]), None);
-        now += LOOKS[3];
+        for _ in 2..LOOKS.len() - 1 {
+            now += LOOKS[LOOKS.len() - 1];
+            assert_eq!(sweep.begin(20, now), Some((10, 20)));
+            assert_eq!(sweep.end(20, &[event(12), event(15)]), None);
+        }
+        now += LOOKS[LOOKS.len() - 1];
         assert_eq!(sweep.begin(20, now), None);
     }
 
@@ -263,7 +275,7 @@ mod tests {
         sweep.read((10, 20), 20, Manner::ByHash, &[], now);
         now += LOOKS[2];
         assert_eq!(sweep.begin(20, now), None);
-        now += LOOKS[3];
+        now += LOOKS[LOOKS.len() - 1];
         assert_eq!(sweep.begin(20, now), Some((10, 20)));
     }
 
@@ -277,19 +289,25 @@ mod tests {
         sweep.asked(20, start + TOGETHER);
         assert_eq!(sweep.due(), start + SOON[0]);
         assert_eq!(sweep.begin_soon(start), None);
-        let mut now = start + SOON[0];
-        assert_eq!(sweep.begin_soon(now), Some((12, 15)));
-        assert_eq!(sweep.begin_soon(now), None);
-        now += TOGETHER;
-        assert_eq!(sweep.begin_soon(now), Some((20, 20)));
-        now = start + SOON[1] + TOGETHER;
-        assert!(sweep.begin_soon(now).is_some() && sweep.begin_soon(now).is_some());
-        assert_eq!(sweep.begin_soon(now + SOON[1]), None);
+        sweep.asked(25, start + 2 * TOGETHER);
+        let mut now = start;
+        for pause in SOON {
+            now = start + pause;
+            assert_eq!(
+                sweep.begin_soon(now),
+                Some((12, 20)),
+                "those that are due soon, too"
+            );
+            assert_eq!(sweep.begin_soon(now), None);
+            now += 2 * TOGETHER;
+            assert_eq!(sweep.begin_soon(now), Some((25, 25)));
+        }
+        assert_eq!(sweep.begin_soon(now + SOON[SOON.len() - 1]), None);
         assert_eq!(sweep.missed(u64::MAX, &[event(15)]), Some(15));
         // What is read again is looked at again by that.
         sweep.asked(15, now);
         sweep.rewind(Some(14));
-        assert_eq!(sweep.begin_soon(now + SOON[1]), None);
+        assert_eq!(sweep.begin_soon(now + SOON[0]), None);
     }
 
     #[test]

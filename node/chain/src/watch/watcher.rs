@@ -25,12 +25,14 @@ use crate::{
     heads::Heads,
     types::{Cursor, Located},
 };
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use tokio::{
     sync::mpsc,
-    time::{sleep_until, Instant},
+    time::{sleep, sleep_until, Instant},
 };
 
+/// Reading up to a head that takes longer is shown.
+const READING_LIMIT: Duration = Duration::from_secs(10);
 /// A page without events is passed on at most this often, because each costs the consumer a durable write.
 const EMPTY_PAGE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -128,7 +130,7 @@ impl Watcher {
         loop {
             self.sparing = heads.is_sparing();
             let outcome = match head {
-                Ok(head) => self.advance(&head).await,
+                Ok(head) => self.advance_and_tell(&head).await,
                 Err(error) => Err(error.into()),
             };
             head = match outcome {
@@ -147,6 +149,26 @@ impl Watcher {
                     }
                 }
             };
+        }
+    }
+
+    /// Reads up to a head. If that takes long, it is shown meanwhile.
+    async fn advance_and_tell(&mut self, head: &Header) -> Result<(), Stop> {
+        let (chain, before) = (self.chain.clone(), self.trouble.clone());
+        let reading = Trouble::Reading {
+            head: head.height(),
+            position: self.position.map_or(0, |position| position.number),
+        };
+        let mut advancing = pin!(self.advance(head));
+        tokio::select! {
+            outcome = &mut advancing => outcome,
+            () = sleep(READING_LIMIT) => {
+                tracing::warn!("{reading}");
+                chain.condition().following(Some(reading));
+                let outcome = advancing.await;
+                chain.condition().following(before);
+                outcome
+            }
         }
     }
 
@@ -190,7 +212,9 @@ impl Watcher {
         loop {
             let (page, still) = (self.page_due(), self.rhythm.deadline());
             let still = still.filter(|_| !matches!(self.trouble, Some(Trouble::Still { .. })));
-            let late = self.rhythm.late().filter(|_| !self.is_late);
+            // An endpoint that is polled is asked in any case.
+            let late = self.rhythm.late();
+            let late = late.filter(|_| !self.is_late && self.chain.pushes());
             let look = self.sweep.due();
             tokio::select! {
                 head = heads.next() => {
@@ -210,7 +234,11 @@ impl Watcher {
                     self.set_trouble(Some(trouble));
                 }
                 () = sleep_until(look) => match self.look_again().await {
-                    Ok(false) => {}
+                    // What a look cost is waited for, too.
+                    Ok(false) => match std::mem::take(&mut self.spent) {
+                        0 => {}
+                        spent => heads.spent(spent),
+                    },
                     Ok(true) => return Ok(heads.again().await),
                     Err(Stop::Failed(error)) => return Ok(Err(error)),
                     Err(stop) => return Err(stop),

@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, Barrier};
 
 /// How the pool treats what is sent to it.
 #[derive(Clone, PartialEq)]
@@ -87,6 +87,8 @@ pub struct State {
     pub gas: Vec<u64>,
     pub nonce: u64,
     pub base_fee: Option<u64>,
+    /// How many questions for code must be there before one is answered.
+    pub codes_together: Option<Arc<Barrier>>,
     heads: broadcast::Sender<Value>,
 }
 
@@ -398,6 +400,7 @@ impl Fake {
             gas: Vec::new(),
             nonce: 0,
             base_fee: Some(1_000_000_000),
+            codes_together: None,
             heads,
         };
         for _ in 0..=blocks {
@@ -485,10 +488,6 @@ fn module(state: Shared) -> RpcModule<Shared> {
         let block = s.blocks.iter().find(|block| block["hash"] == p[0]);
         Ok(block.cloned().unwrap_or_default())
     });
-    method("eth_getCode", |s, p| {
-        let own = s.codes.get(p[0].as_str().unwrap());
-        Ok(own.map_or(json!(s.code), |code| json!(code)))
-    });
     method("eth_maxPriorityFeePerGas", |s, _| {
         let unknown = || ErrorObjectOwned::owned(-32601, "Method not found", None::<()>);
         s.tip.clone().ok_or_else(unknown)
@@ -513,6 +512,23 @@ fn module(state: Shared) -> RpcModule<Shared> {
             .map(Value::from)
     });
     subscription(&mut module);
+    module
+        .register_async_method("eth_getCode", |params, state: Arc<Shared>, _| async move {
+            let asked: Vec<Value> = params.parse().unwrap_or_default();
+            let (code, together) = {
+                let mut state = state.lock().unwrap();
+                *state.calls.entry("eth_getCode").or_default() += 1;
+                let own = state.codes.get(asked[0].as_str().unwrap());
+                let code = own.map_or(json!(state.code), |code| json!(code));
+                state.bytes += code.to_string().len();
+                (code, state.codes_together.clone())
+            };
+            if let Some(together) = together {
+                together.wait().await;
+            }
+            Ok::<_, ErrorObjectOwned>(code)
+        })
+        .unwrap();
     module
 }
 

@@ -8,8 +8,14 @@ use ethers_core::types::Bytes;
 use rings_chain::{watch, Chain, ChainEvent, Update, WatchConfig};
 use rings_protocol::{cids::keccak256, Address};
 use serde_json::{json, Value};
-use std::time::{Duration, Instant};
-use tokio::{sync::mpsc, time::timeout};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{mpsc, Barrier},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 const ENGINE: Address = Address([1; 20]);
@@ -104,6 +110,18 @@ async fn read_to(updates: &mut mpsc::Receiver<Update>, block: u64) -> usize {
     }
 }
 
+fn config() -> WatchConfig {
+    WatchConfig {
+        engine: ENGINE,
+        ring: RING,
+        start_block: 0,
+        confirmations: 0,
+        poll: Duration::from_millis(5),
+        page: 2_000,
+        following: Vec::new(),
+    }
+}
+
 /// Follows a chain with so many gates of other rings and of the own one.
 async fn follow(foreign_gates: usize, own: usize) -> Cost {
     let fake = Fake::start(0).await;
@@ -117,20 +135,11 @@ async fn follow(foreign_gates: usize, own: usize) -> Cost {
             state.push_with_all(events_of(block, foreign_gates, own));
         }
     }
-    let config = WatchConfig {
-        engine: ENGINE,
-        ring: RING,
-        start_block: 0,
-        confirmations: 0,
-        poll: Duration::from_millis(5),
-        page: 2_000,
-        following: Vec::new(),
-    };
     let chain = Chain::connect(&fake.ws()).await.unwrap();
     let (out, mut updates) = mpsc::channel(4);
     let began = Instant::now();
     let stop = CancellationToken::new();
-    let watching = tokio::spawn(watch(chain, config, Vec::new(), out, stop.clone()));
+    let watching = tokio::spawn(watch(chain, config(), Vec::new(), out, stop.clone()));
     let mut found = read_to(&mut updates, OLD as u64).await;
     let took = began.elapsed();
     for block in OLD..OLD + NEW {
@@ -175,4 +184,27 @@ async fn what_is_read_grows_with_the_own_rings_gates_only() {
         more.requests >= alone.requests + 3 * OWN as u64,
         "{more:?} {alone:?}"
     );
+}
+
+/// A stranger can put hundreds of gates into a block. Their specifications must not take a round trip each, one after the
+/// other: this endpoint answers no question for code before there are several.
+#[tokio::test]
+async fn the_gates_of_a_block_are_read_together() {
+    const TOGETHER: usize = 8;
+    let fake = Fake::start(0).await;
+    {
+        let mut state = fake.state();
+        let gates = (0..4 * TOGETHER).map(gate);
+        state.codes = gates.map(|(gate, code)| (text(gate), code)).collect();
+        state.codes_together = Some(Arc::new(Barrier::new(TOGETHER)));
+        let asked = (0..4 * TOGETHER).map(|number| requested(gate(number).0, RING));
+        state.push_with_all(asked.collect::<Vec<_>>());
+    }
+    let chain = Chain::connect(&fake.ws()).await.unwrap();
+    let (out, mut updates) = mpsc::channel(4);
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(watch(chain, config(), Vec::new(), out, stop.clone()));
+    assert_eq!(read_to(&mut updates, 1).await, 4 * TOGETHER);
+    stop.cancel();
+    timeout(PATIENCE, watching).await.unwrap().unwrap().unwrap();
 }
