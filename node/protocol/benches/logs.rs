@@ -7,7 +7,10 @@ use rings_protocol::{
     cids::{node_cid, sha256},
     crypto::{SecretKey, Signature},
     eip712::Domain,
-    log::{seal, verify_anchored, LogNode, NodeError, OwnLog, Replica, Tip},
+    log::{
+        seal, verify_anchored, verify_parts, AnchoredError, LogNode, LogPart, NodeError, OwnLog,
+        Replica, Tip,
+    },
     message::Message,
     Address, Digest,
 };
@@ -85,6 +88,12 @@ fn main() -> Failable<()> {
         "sha2-256 of the same bytes",
         || anchored(&log, &domain),
         || hashed(&log),
+    )?;
+    compare(
+        &format!("the same on {cores} cores"),
+        &format!("sha2-256 of the same bytes on {cores} cores"),
+        || anchored_in_parts(&log, &domain, cores),
+        || hashed_in_parts(&log, cores),
     )
 }
 
@@ -216,6 +225,42 @@ fn anchored(log: &Log, domain: &Domain) -> Failable<()> {
     let head = log.0.last().map(LogNode::digest).unwrap_or_default();
     let nodes = log.0.iter().map(LogNode::bytes);
     black_box(verify_anchored(nodes, head, domain)?);
+    Ok(())
+}
+
+/// The same, with the nodes read on all cores.
+fn anchored_in_parts(log: &Log, domain: &Domain, cores: usize) -> Failable<()> {
+    let head = log.0.last().map(LogNode::digest).unwrap_or_default();
+    let share = log.0.len().div_ceil(cores).max(1);
+    let parts = thread::scope(|scope| {
+        let shares: Vec<_> = (0..)
+            .step_by(share)
+            .zip(log.0.chunks(share))
+            .map(|(from, nodes)| {
+                let nodes = nodes.iter().map(LogNode::bytes);
+                scope.spawn(move || LogPart::read(from, nodes))
+            })
+            .collect();
+        let joined = shares.into_iter().map(|share| share.join());
+        joined.collect::<Result<Vec<_>, _>>()
+    });
+    let parts = parts.map_err(|_| "a thread ended early")?;
+    let parts: Result<Vec<_>, AnchoredError> = parts.into_iter().collect();
+    black_box(verify_parts(&parts?, head, domain)?);
+    Ok(())
+}
+
+fn hashed_in_parts(log: &Log, cores: usize) -> Failable<()> {
+    let share = log.0.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        for nodes in log.0.chunks(share) {
+            scope.spawn(move || {
+                for node in nodes {
+                    black_box(sha256(node.bytes()));
+                }
+            });
+        }
+    });
     Ok(())
 }
 

@@ -40,6 +40,42 @@ pub enum AnchoredError {
     },
 }
 
+/// Some nodes of a log in a row, read and hashed. Nothing is said of them before [`verify_parts`]: so the parts of a log can be read
+/// on all cores at once, which is nearly all of the work.
+#[derive(Debug)]
+pub struct LogPart<'a> {
+    nodes: Vec<(Links, Digest)>,
+    last: Option<&'a [u8]>,
+}
+
+impl<'a> LogPart<'a> {
+    /// Reads nodes, of which the first is at the position `from`.
+    ///
+    /// # Errors
+    /// [`AnchoredError::Node`] for the first that is none.
+    pub fn read(
+        from: u64,
+        nodes: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, AnchoredError> {
+        let mut part = Self {
+            nodes: Vec::new(),
+            last: None,
+        };
+        for (seq, bytes) in (from..).zip(nodes) {
+            let failed = |source: NodeError| AnchoredError::Node {
+                seq,
+                source: Box::new(source),
+            };
+            let read = form::read(bytes).map_err(|error| failed(error.into()))?;
+            read.content.check().map_err(failed)?;
+            let links = Links::of_content(&read.content);
+            part.nodes.push((links, sha256(bytes)));
+            part.last = Some(bytes);
+        }
+        Ok(part)
+    }
+}
+
 /// Checks that `nodes`, from the first one on, are the log that ends with `head`: positions, links, and the signature of the
 /// head. Returns who signed that.
 ///
@@ -50,15 +86,20 @@ pub fn verify_anchored<'a>(
     head: Digest,
     domain: &Domain,
 ) -> Result<Address, AnchoredError> {
-    let (mut digests, mut last) = (Vec::new(), None);
-    for (seq, bytes) in (0..).zip(nodes) {
-        let failed = |source: NodeError| AnchoredError::Node {
-            seq,
-            source: Box::new(source),
-        };
-        let read = form::read(bytes).map_err(|error| failed(error.into()))?;
-        read.content.check().map_err(failed)?;
-        let links = Links::of_content(&read.content);
+    verify_parts(&[LogPart::read(0, nodes)?], head, domain)
+}
+
+/// As [`verify_anchored`], for a log whose parts were read before, in order and without a gap.
+///
+/// # Errors
+/// [`AnchoredError`].
+pub fn verify_parts(
+    parts: &[LogPart<'_>],
+    head: Digest,
+    domain: &Domain,
+) -> Result<Address, AnchoredError> {
+    let mut digests = Vec::with_capacity(parts.iter().map(|part| part.nodes.len()).sum());
+    for (seq, (links, digest)) in (0..).zip(parts.iter().flat_map(|part| &part.nodes)) {
         let at = |seq: u64| digests.get(usize::try_from(seq).ok()?).copied();
         let fits = links.seq == seq
             && links.prev == seq.checked_sub(1).and_then(at)
@@ -66,13 +107,13 @@ pub fn verify_anchored<'a>(
         if !fits {
             return Err(AnchoredError::Broken { seq });
         }
-        digests.push(sha256(bytes));
-        last = Some((seq, bytes));
+        digests.push(*digest);
     }
     let ends = digests.last() == Some(&head);
-    let (seq, bytes) = last.filter(|_| ends).ok_or(AnchoredError::Head { head })?;
+    let last = parts.iter().rev().find_map(|part| part.last);
+    let bytes = last.filter(|_| ends).ok_or(AnchoredError::Head { head })?;
     let head = LogNode::open(bytes, domain).map_err(|source| AnchoredError::Node {
-        seq,
+        seq: digests.len() as u64 - 1,
         source: Box::new(source),
     })?;
     Ok(head.author())
@@ -108,6 +149,32 @@ mod tests {
         verify_anchored(swapped, head, &domain()).unwrap_err();
         let empty = verify_anchored([], head, &domain());
         assert!(matches!(empty, Err(AnchoredError::Head { .. })));
+    }
+
+    #[test]
+    fn parts_are_a_log_in_their_order_and_without_a_gap() {
+        let nodes = log(&key(1), 70, "x");
+        let head = nodes[69].digest();
+        let part =
+            |from: usize, to: usize| LogPart::read(from as u64, bytes(&nodes[from..to])).unwrap();
+        let checked = |parts: &[LogPart<'_>]| verify_parts(parts, head, &domain());
+        let whole = [
+            part(0, 1),
+            part(1, 1),
+            part(1, 30),
+            part(30, 70),
+            part(70, 70),
+        ];
+        assert_eq!(checked(&whole).unwrap(), key(1).address());
+        let gap = checked(&[part(0, 30), part(31, 70)]);
+        assert!(matches!(gap, Err(AnchoredError::Broken { seq: 30 })));
+        let late = checked(&[part(1, 70)]);
+        assert!(matches!(late, Err(AnchoredError::Broken { seq: 0 })));
+        checked(&[part(30, 70), part(0, 30)]).unwrap_err();
+        let short = checked(&[part(0, 69)]);
+        assert!(matches!(short, Err(AnchoredError::Head { .. })));
+        let bad = LogPart::read(5, [&b"no node"[..]]);
+        assert!(matches!(bad, Err(AnchoredError::Node { seq: 5, .. })));
     }
 
     #[test]

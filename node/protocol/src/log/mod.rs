@@ -18,7 +18,7 @@ mod seal;
 mod skip;
 mod skip_proof;
 
-pub use anchored::{verify_anchored, AnchoredError};
+pub use anchored::{verify_anchored, verify_parts, AnchoredError, LogPart};
 pub use beginning::{Beginning, BeginningError};
 pub use content::{Content, MAX_BODY_MESSAGES, MAX_NODE_BYTES, MAX_REFS};
 pub use fork::{ForkProof, ForkProofError, Forks};
