@@ -81,6 +81,14 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// The member stopped taking a file, or does not say that it has it.
+    #[error("the member at {url} has taken nothing more for {seconds} s; try again, or give it to another member")]
+    Stalled {
+        /// The member.
+        url: String,
+        /// How long.
+        seconds: u64,
+    },
     /// A JSON-RPC error.
     #[error("the member at {url} answered {method} with: {message}{}{data} (code {code})", if data.is_empty() { "" } else { ": " })]
     Rpc {

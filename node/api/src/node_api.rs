@@ -105,6 +105,10 @@ pub trait NodeApi: Send + Sync + 'static {
     /// This member's own store, into which files are imported.
     fn store(&self) -> Arc<dyn BlockStore>;
 
+    /// To be called when somebody with the member's token has put a file into the store: a gate that needs it may be on its
+    /// way, so the member looks for it soon.
+    fn file_added(&self) {}
+
     /// Who works on the store; nobody while the member starts.
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         None

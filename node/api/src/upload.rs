@@ -44,6 +44,7 @@ pub(super) async fn post(
     };
     let working = peer.connection.work();
     let added = import(&app, body, until(&parts.uri)?).await?;
+    app.api.file_added();
     drop((place, working));
     Ok(Json(added))
 }

@@ -197,6 +197,12 @@ impl NodeApi for Entrance {
         Arc::clone(&self.starting.store)
     }
 
+    fn file_added(&self) {
+        if let Some(api) = self.running() {
+            api.file_added();
+        }
+    }
+
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         self.running().and_then(|api| api.keeper())
     }

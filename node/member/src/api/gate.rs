@@ -170,9 +170,11 @@ fn decided(record: &GateRecord) -> Option<(GateState, Option<String>)> {
 fn under_way(progress: &Progress) -> (GateState, Option<String>) {
     match &progress.phase {
         Some(Phase::Declined { reason }) => (GateState::Declined, Some(reason.clone())),
-        Some(Phase::Abstaining { reason, .. }) => {
-            let reason = format!("this member cannot compute it now: {reason}");
-            (GateState::Ready, Some(reason))
+        // While it is tried again, what was wrong before is still worth telling.
+        Some(Phase::Computing | Phase::Abstaining { .. }) => {
+            let reason = progress.without.as_ref();
+            let reason = reason.map(|why| format!("this member cannot compute it now: {why}"));
+            (GateState::Ready, reason)
         }
         Some(Phase::Refused) => {
             let reason = "this member signed another result before and will not contradict it";

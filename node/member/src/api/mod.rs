@@ -289,6 +289,10 @@ impl NodeApi for Api {
         Arc::clone(&self.store)
     }
 
+    fn file_added(&self) {
+        self.chain.hint();
+    }
+
     fn keeper(&self) -> Option<Arc<dyn StoreKeeper>> {
         Some(Arc::clone(&self.keeper) as Arc<dyn StoreKeeper>)
     }

@@ -288,6 +288,8 @@ pub struct RequestTimes {
 pub struct Progress {
     /// The state machine's phase, while it is open.
     pub phase: Option<Phase>,
+    /// Why the newest try that has ended gave nothing.
+    pub without: Option<String>,
     /// When each step happened, in milliseconds of this process's clock.
     pub timings: Timings,
     /// What a person should know about the run.

@@ -10,11 +10,13 @@ impl Core {
         let progress = match self.parts.member.phase(gate) {
             Some((phase, timings)) => Progress {
                 phase: Some(phase.clone()),
+                without: self.parts.member.without(gate).map(str::to_owned),
                 timings,
                 notes,
             },
             None => Progress {
                 phase: None,
+                without: None,
                 timings: self.finished(gate),
                 notes,
             },

@@ -277,8 +277,8 @@ impl Member {
         };
         // The longest pause that the schedule allows. No jitter is needed, because only this machine waits.
         let pause = work.retries.failed(u64::MAX).as_millis();
+        work.without = Some(reason);
         work.phase = Phase::Abstaining {
-            reason,
             until: now.saturating_add(u64::try_from(pause).unwrap_or(u64::MAX)),
         };
         self.reschedule(computation.gate);
@@ -413,6 +413,11 @@ impl Member {
         self.works
             .get(&gate)
             .map(|work| (&work.phase, work.timings))
+    }
+
+    /// Why the newest try to compute a gate that has ended gave nothing here.
+    pub fn without(&self, gate: Address) -> Option<&str> {
+        self.works.get(&gate)?.without.as_deref()
     }
 
     /// The computation of a gate that is open here.

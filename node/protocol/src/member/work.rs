@@ -27,8 +27,6 @@ pub enum Phase {
     Computing,
     /// This machine could not compute it; it is tried again.
     Abstaining {
-        /// Why.
-        reason: String,
         /// When it is tried again.
         until: u64,
     },
@@ -131,6 +129,8 @@ pub(super) struct Work {
     pub submission: Submission,
     /// The pauses between tries of the computation.
     pub retries: Backoff,
+    /// Why the newest try that has ended gave nothing.
+    pub without: Option<String>,
     /// The members whose turn comes before the own, by their places in the list of members. Found when two thirds
     /// agree, and kept until the membership changes.
     pub before: Option<Box<[u8]>>,
@@ -150,6 +150,7 @@ impl Work {
             },
             submission: Submission::Due,
             retries: Backoff::new(RETRY_MIN, RETRY_MAX),
+            without: None,
             before: None,
             wake: None,
         }
