@@ -111,21 +111,32 @@ impl Votes {
     }
 }
 
-/// The members in the order of preference: the first one to answer comes first. `None` when none answers.
+/// The members in the order of preference: the first one to answer comes first, of those that are connected with others if
+/// there are any, because nobody gets a file from a member that is alone. `None` when none answers.
 pub async fn answering(clients: &[Client]) -> Option<Vec<&Client>> {
     let mut asked: FuturesUnordered<_> = clients
         .iter()
         .enumerate()
-        .map(|(index, client)| async move { client.status().await.ok().map(|_| index) })
+        .map(|(index, client)| async move {
+            let answer = tokio::time::timeout(ASK_LIMIT, client.status()).await;
+            Some((index, answer.ok()?.ok()?.peers))
+        })
         .collect();
+    let mut first = None;
     while let Some(answer) = asked.next().await {
-        if let Some(first) = answer {
-            let others = (0..clients.len()).filter(|index| *index != first);
-            let order = std::iter::once(first).chain(others);
-            return Some(order.map(|index| &clients[index]).collect());
+        let Some((index, peers)) = answer else {
+            continue;
+        };
+        if peers > 0 || clients.len() == 1 {
+            first = Some(index);
+            break;
         }
+        first.get_or_insert(index);
     }
-    None
+    let first = first?;
+    let others = (0..clients.len()).filter(|index| *index != first);
+    let order = std::iter::once(first).chain(others);
+    Some(order.map(|index| &clients[index]).collect())
 }
 
 /// The notes of the run for a gate, of the first member that has computed it. They follow from the program and its

@@ -4,7 +4,10 @@
 //! [`Done`] with status, output and time; `ok`, `text` and `refused` also check how it ended. `start` gives a
 //! [`Running`], for tests that do something meanwhile.
 
-use super::{tools::Program, wait::LONG};
+use super::{
+    tools::Program,
+    wait::{until, LONG},
+};
 use std::{
     ffi::{OsStr, OsString},
     io::{Read, Write},
@@ -200,14 +203,23 @@ impl Call {
     }
 }
 
-type Reader = thread::JoinHandle<Vec<u8>>;
+/// Reads a stream to its end; what has come so far can be looked at.
+#[derive(Debug)]
+struct Reader {
+    thread: thread::JoinHandle<()>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
 
 fn reader(mut stream: impl Read + Send + 'static) -> Reader {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        drop(stream.read_to_end(&mut bytes));
-        bytes
-    })
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let kept = bytes.clone();
+    let thread = thread::spawn(move || {
+        let mut piece = [0; 8192];
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            kept.lock().unwrap().extend_from_slice(&piece[..length]);
+        }
+    });
+    Reader { thread, bytes }
 }
 
 /// A call that has been started.
@@ -226,6 +238,14 @@ impl Running {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until its standard error holds this.
+    pub fn wait_said(&self, text: &str) {
+        until(text, self.limit, || {
+            let bytes = self.stderr.as_ref()?.bytes.lock().unwrap();
+            String::from_utf8_lossy(&bytes).contains(text).then_some(())
+        });
     }
 
     /// Whether it has ended.
@@ -266,7 +286,10 @@ impl Running {
 }
 
 fn joined(reader: Option<Reader>) -> Vec<u8> {
-    reader.map_or_else(Vec::new, |reader| reader.join().unwrap())
+    reader.map_or_else(Vec::new, |reader| {
+        reader.thread.join().unwrap();
+        std::mem::take(&mut reader.bytes.lock().unwrap())
+    })
 }
 
 impl Done {

@@ -23,12 +23,15 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{io::AsyncRead, task::spawn_blocking};
+use tokio::{io::AsyncRead, sync::watch, task::spawn_blocking, time::timeout};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// How long a member that is busy is asked again, and the pause between.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// A member that takes nothing for this long, or does not say for this long that it has everything, is given up: there are
+/// others.
+const STALL: Duration = Duration::from_secs(15);
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 /// Uploads of at least this many bytes show a progress bar.
@@ -154,11 +157,20 @@ impl Content {
     ) -> Result<Added, ClientError> {
         let reader = self.body.open().await.map_err(ClientError::Input)?;
         let step = self.bar(out);
+        let (moved, moves) = watch::channel(());
         let pieces = ReaderStream::with_capacity(reader, READ_BYTES).inspect_ok(move |piece| {
+            moved.send_replace(());
             step.iter()
                 .for_each(|step| step.advance(piece.len() as u64))
         });
-        client.add_for(pieces, seconds).await
+        let sending = client.add_for(pieces, seconds);
+        tokio::select! {
+            sent = sending => sent,
+            () = stalled(moves) => Err(ClientError::Stalled {
+                url: client.url(),
+                seconds: STALL.as_secs(),
+            }),
+        }
     }
 
     /// Its bytes, in pieces.
@@ -192,6 +204,15 @@ impl Content {
     fn bar(&self, out: Out) -> Option<Step> {
         let bytes = self.imported.bytes;
         (bytes >= BAR_FROM).then(|| out.transfer(format_args!("adding {}", self.name), bytes))
+    }
+}
+
+/// Returns when the member has taken nothing for [`STALL`], or has not answered for that time after the last piece.
+async fn stalled(mut moves: watch::Receiver<()>) {
+    while let Ok(moved) = timeout(STALL, moves.changed()).await {
+        if moved.is_err() {
+            return tokio::time::sleep(STALL).await;
+        }
     }
 }
 

@@ -8,12 +8,18 @@ use rings_api::{
 };
 use rings_protocol::Address;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 /// Time for a member to tell about a gate.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// Longest pause between two rounds of questions.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a member lacks what it needs for a gate before the files are given to another member.
+const STUCK: Duration = Duration::from_secs(3);
 
 /// A member that has declined a gate; also the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +48,33 @@ pub async fn until_hopeless(
             return declined;
         }
     }
+}
+
+/// Waits until some member has said for [`STUCK`] why it cannot compute the gate now.
+pub async fn until_stuck(members: &Members, gate: Address) {
+    let mut since = None;
+    loop {
+        tokio::time::sleep(LONGEST_PAUSE).await;
+        let views = views(members, gate).await;
+        if !is_stuck(&views) {
+            since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= STUCK {
+            return;
+        }
+    }
+}
+
+fn is_stuck(views: &[GateView]) -> bool {
+    let cannot = |view: &GateView| view.state == GateState::Ready && view.reason.is_some();
+    views.iter().any(cannot)
+}
+
+async fn views(members: &Members, gate: Address) -> Vec<GateView> {
+    let asked = members.iter().map(|(_, client)| async move {
+        let view = tokio::time::timeout(ASK_LIMIT, client.gate(gate)).await;
+        view.ok()?.ok()
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// The members that have declined the gate, as they say themselves.

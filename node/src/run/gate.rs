@@ -23,12 +23,26 @@ use rings_protocol::{cids::keccak256, gate::GateSpec, Address, Digest};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
+/// A gate that was there and is not for this long went with its branch of the chain. One machine of an endpoint may be
+/// behind for a moment.
+const GONE: Duration = Duration::from_secs(3);
 /// Longest pause between two checks of a gate.
 const LONGEST_LOOK: Duration = Duration::from_millis(250);
 /// Constants declared in one transaction.
 const DECLARED_AT_ONCE: usize = 100;
 /// Most gas that a transaction may ask for (EIP-7825).
 const MAX_GAS: u64 = 16_777_216;
+
+/// How waiting for a gate ends.
+#[derive(Debug)]
+pub enum Waited {
+    /// It has a result, or failed.
+    Ended,
+    /// A reorganisation has removed it from the chain.
+    Gone,
+    /// The time is up.
+    TooLate,
+}
 
 /// The gate of a job.
 #[derive(Debug, Clone)]
@@ -61,9 +75,13 @@ impl Gate {
     /// # Errors
     /// When the chain cannot be asked.
     pub async fn state(&self, chain: &Chain) -> Result<GateState, ChainError> {
+        Ok(self.state_if_there(chain).await?.unwrap_or_default())
+    }
+
+    async fn state_if_there(&self, chain: &Chain) -> Result<Option<GateState>, ChainError> {
         match chain.gate_state(self.address).await {
-            Err(ChainError::NotAContract { .. }) => Ok(GateState::default()),
-            state => state,
+            Err(ChainError::NotAContract { .. }) => Ok(None),
+            state => state.map(Some),
         }
     }
 
@@ -149,26 +167,27 @@ impl Gate {
         mined(submitter, call).await
     }
 
-    /// Waits until it has a result, at most until `deadline`.
+    /// Waits until it has a result, at most until `deadline`. The gate was there.
     ///
     /// # Errors
     /// When the chain could not be asked until the deadline.
-    pub async fn wait(
-        &self,
-        chain: &Chain,
-        deadline: Instant,
-    ) -> Result<Option<GateState>, ExitError> {
+    pub async fn wait(&self, chain: &Chain, deadline: Instant) -> Result<Waited, ExitError> {
         let mut pauses = Pauses::new(LONGEST_LOOK);
+        let mut seen = Instant::now();
         loop {
             // A chain that does not answer is not waited for any longer than the gate.
-            let state = timeout_at(deadline.into(), self.state(chain)).await;
+            let state = timeout_at(deadline.into(), self.state_if_there(chain)).await;
             let over = Instant::now() >= deadline;
             match state {
-                Ok(Ok(state)) if state.resolved || state.failed => return Ok(Some(state)),
+                Ok(Ok(Some(state))) if state.resolved || state.failed => return Ok(Waited::Ended),
                 Ok(Err(error)) if over || !error.is_transient() => return Err(error.into()),
-                Ok(Ok(_)) | Err(_) if over => return Ok(None),
-                _ => pauses.next().await,
+                Ok(Ok(_)) | Err(_) if over => return Ok(Waited::TooLate),
+                Ok(Ok(None)) if seen.elapsed() >= GONE => return Ok(Waited::Gone),
+                Ok(Ok(None)) => {}
+                // Whether it is there is not known while the chain does not answer.
+                Ok(Ok(Some(_)) | Err(_)) | Err(_) => seen = Instant::now(),
             }
+            pauses.next().await;
         }
     }
 }

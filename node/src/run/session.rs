@@ -6,8 +6,8 @@
 //! given again and goes on. The files are kept for an hour at least, until the gate needs them.
 
 use super::{
-    declined::{until_hopeless, Declined},
-    gate::Gate,
+    declined::{until_hopeless, until_stuck, Declined},
+    gate::{Gate, Waited},
     job::{self, Job, ProgramSource, StateSource, STATE_PIN},
     receipt::{milliseconds, Milliseconds},
 };
@@ -18,7 +18,7 @@ use crate::{
     known::patiently,
     out::{count, Out},
     place::{does_not_run, nobody_answers},
-    ringdir::{RingDir, RingFile},
+    ringdir::{MemberEntry, RingDir, RingFile},
     up::check_chain,
     votes::answering,
 };
@@ -29,6 +29,7 @@ use rings_chain::{Chain, ChainError, RingState};
 use rings_protocol::{gate::GateSpec, Address, Digest};
 use rings_store::BlockSource;
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,6 +57,8 @@ pub(super) struct Session<'a> {
     /// The members that can be asked, each with its account.
     pub(super) members: Vec<(Address, Client)>,
     pub(super) times: Milliseconds,
+    /// The URL of the member that took the files.
+    brought: Option<String>,
 }
 
 impl<'a> Session<'a> {
@@ -85,7 +88,9 @@ impl<'a> Session<'a> {
         };
         let (chain, ring) = timeout_at(deadline.into(), asked).await.map_err(late)??;
         let mut members = Vec::with_capacity(file.members.len());
-        for entry in &file.members {
+        // A node that was removed from the ring still answers, and the members do not fetch files from it.
+        let of_today = |entry: &&MemberEntry| ring.members.contains(&entry.address);
+        for entry in file.members.iter().filter(of_today) {
             let client = dir.client_at(entry)?;
             members.extend(client.map(|client| (entry.address, client)));
         }
@@ -102,6 +107,7 @@ impl<'a> Session<'a> {
             began,
             chain,
             times: Milliseconds::default(),
+            brought: None,
         })
     }
 
@@ -162,25 +168,31 @@ impl<'a> Session<'a> {
             }
         }
         let began = Instant::now();
-        let fees = self.args.fees.submitter();
-        let request = gate.request(
-            &self.chain,
-            self.dir,
-            &self.file,
-            &self.job,
-            fees,
-            self.out,
-            self.deadline,
-        );
-        if !request.await? {
-            return Ok(Asked::NotMined);
+        loop {
+            let request = gate.request(
+                &self.chain,
+                self.dir,
+                &self.file,
+                &self.job,
+                self.args.fees.submitter(),
+                self.out,
+                self.deadline,
+            );
+            if !request.await? {
+                return Ok(Asked::NotMined);
+            }
+            self.times.create.get_or_insert(milliseconds(began));
+            if let Some(asked) = self.wait(gate).await? {
+                return Ok(asked);
+            }
+            let what =
+                "the chain was reorganised, and the gate with it is gone: asking for it again";
+            self.out.note(what);
         }
-        self.times.create = Some(milliseconds(began));
-        self.wait(gate).await
     }
 
-    /// Waits for the result, or until it is known that there will be none.
-    async fn wait(&self, gate: &Gate) -> Result<Asked, ExitError> {
+    /// Waits for the result, or until it is known that there will be none. `None` when the gate is not on the chain any more.
+    async fn wait(&self, gate: &Gate) -> Result<Option<Asked>, ExitError> {
         let (quorum, total) = (self.ring.quorum, self.ring.members.len());
         let _step = self.out.step(format_args!(
             "gate {}: waiting for {quorum} of {}",
@@ -188,14 +200,29 @@ impl<'a> Session<'a> {
             count(total, "member")
         ));
         let hopeless = until_hopeless(&self.members, gate.address, quorum, total);
-        let resolved = tokio::select! {
-            resolved = gate.wait(&self.chain, self.deadline) => resolved?,
-            declined = hopeless => return Ok(Asked::Declined(declined)),
+        let waited = tokio::select! {
+            waited = gate.wait(&self.chain, self.deadline) => waited?,
+            declined = hopeless => return Ok(Some(Asked::Declined(declined))),
+            never = self.bring_again(gate.address) => match never {},
         };
-        Ok(match resolved {
-            Some(_) => Asked::Resolved,
-            None => Asked::NoQuorum,
+        Ok(match waited {
+            Waited::Ended => Some(Asked::Resolved),
+            Waited::TooLate => Some(Asked::NoQuorum),
+            Waited::Gone => None,
         })
+    }
+
+    /// Gives the files to one member after the other, as long as members say that they cannot get what they need: the one that
+    /// took the files may be gone, or cut off from the others.
+    async fn bring_again(&self, gate: Address) -> Infallible {
+        let others = self.clients.iter();
+        for client in others.filter(|client| Some(client.url()) != self.brought) {
+            until_stuck(&self.members, gate).await;
+            if let Err(error) = self.publish(&[client]).await {
+                self.out.note(format_args!("{error}"));
+            }
+        }
+        std::future::pending().await
     }
 
     /// Puts the files into a member's store.
@@ -207,13 +234,14 @@ impl<'a> Session<'a> {
         if let ProgramSource::There(cid) = &self.job.program {
             job::read_program(self.source(&members)?, *cid).await?;
         }
-        self.publish(&members).await?;
+        let taken_by = self.publish(&members).await?;
+        self.brought = Some(taken_by);
         self.times.store = Some(milliseconds(began));
         Ok(())
     }
 
-    /// Gives all files to the first member that takes them.
-    pub(super) async fn publish(&self, members: &[&Client]) -> Result<(), ExitError> {
+    /// Gives all files to the first member that takes them, and tells its URL.
+    pub(super) async fn publish(&self, members: &[&Client]) -> Result<String, ExitError> {
         let mut last = None;
         for member in members {
             let contents = self.job.contents();
@@ -221,7 +249,7 @@ impl<'a> Session<'a> {
                 contents.map(|content| content.add_to(member, Some(KEPT_SECONDS), self.out));
             let added = stream::iter(added).buffer_unordered(UPLOADS_AT_ONCE);
             match added.try_collect().await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(member.url()),
                 Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure),
                 Err(failure) => last = Some(failure),
             }
@@ -234,7 +262,7 @@ impl<'a> Session<'a> {
         match self.members.is_empty() {
             false => nobody_answers(root.display()),
             true => ExitError::unavailable(format!(
-                "{} names no URL of a member; add one with `rings join --member URL`",
+                "{} names no URL of a member of today; add one with `rings join --member URL`",
                 self.dir.ring_json().display()
             )),
         }

@@ -12,6 +12,20 @@ fn keeping(ring: &Ring) -> Value {
 }
 
 #[test]
+fn files_are_not_given_to_a_node_that_was_removed() {
+    let ring = Ring::up(4);
+    let leaving = ring.json().member(3).to_string();
+    ring.rings(["ring", "exit", &leaving]).ok();
+    // Its node runs and answers. What it is given reaches no member, so no result would come.
+    for number in 0..8 {
+        let input = format!("{number}\n");
+        let (output, receipt) = ring.result("wc", input.as_bytes());
+        assert_eq!(output, wc(input.as_bytes()));
+        assert_eq!(receipt.number("/members"), 3);
+    }
+}
+
+#[test]
 fn what_a_change_brings_is_said_before_it_and_the_keeping_is_handed_on() {
     let ring = Ring::up(4);
     let json = ring.json();

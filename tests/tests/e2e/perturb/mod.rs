@@ -4,6 +4,7 @@
 //! honest member, cost a second transaction, or end a process.
 
 mod branches;
+mod clients;
 mod costs;
 mod fees;
 mod keystores;
