@@ -84,6 +84,41 @@ fn a_database_of_the_version_before_moves_forward_with_what_it_holds() {
 }
 
 #[test]
+fn a_database_without_a_redo_log_moves_forward_and_binds_as_before() {
+    let (before, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let state = open(&before).unwrap();
+    assert!(vote(&state, draft_of(computation(1), 1, 1)));
+    // As format 6 wrote it: all rounds are in the database, and nothing names a redo log.
+    let path = directory.path().join("state.redb");
+    state.snapshot(&path).unwrap();
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut meta = transaction.open_table(tables::META).unwrap();
+        meta.insert("format", 6u32.to_be_bytes().as_slice())
+            .unwrap();
+        meta.remove(crate::state::open::RESTORED_KEY).unwrap();
+        assert!(meta.get(tables::REDO_NAME_KEY).unwrap().is_none());
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(!directory.path().join("state.redo").exists());
+
+    let state = open(&directory).unwrap();
+    assert!(
+        !vote(&state, draft_of(computation(1), 1, 2)),
+        "it has signed another result"
+    );
+    assert!(vote(&state, draft_of(computation(2), 1, 2)));
+    let tip = state.journal().unwrap().tip().unwrap();
+    drop(state);
+    let state = open(&directory).unwrap();
+    assert_eq!(state.journal().unwrap().tip().unwrap(), tip);
+    assert!(!vote(&state, draft_of(computation(2), 1, 1)));
+    assert_eq!(state.votes(GATE).unwrap().len(), 2);
+}
+
+#[test]
 fn a_database_of_another_version_is_refused_with_what_to_do() {
     for (format, says) in [(1u32, "old format 1"), (99, "use a later version")] {
         let directory = tempfile::tempdir().unwrap();
