@@ -20,21 +20,34 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 const LATE: u32 = 3;
 const LATE_AT_LEAST: Duration = Duration::from_secs(5);
 
-/// When new heads came.
+/// When new heads came. How far blocks are from each other is taken from their own times: how they arrive depends on the load of
+/// machines, and on whether each of them is told.
 #[derive(Debug, Default)]
 pub(super) struct Rhythm {
-    last: Option<Instant>,
+    last: Option<Beat>,
     intervals: VecDeque<Duration>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    came: Instant,
+    height: u64,
+    /// Seconds since 1970, as the block says.
+    time: u64,
+}
+
 impl Rhythm {
-    /// A new head has come.
-    pub(super) fn beat(&mut self, now: Instant) {
-        if let Some(last) = self.last.replace(now) {
-            self.intervals.push_back(now - last);
-            if self.intervals.len() > INTERVALS {
-                self.intervals.pop_front();
-            }
+    /// A new head of this height and time has come.
+    pub(super) fn beat(&mut self, came: Instant, height: u64, time: u64) {
+        let beat = Beat { came, height, time };
+        let Some(last) = self.last.replace(beat).filter(|last| last.height < height) else {
+            return;
+        };
+        let blocks = u32::try_from(height - last.height).unwrap_or(u32::MAX);
+        let interval = Duration::from_secs(time.saturating_sub(last.time)) / blocks;
+        self.intervals.push_back(interval);
+        if self.intervals.len() > INTERVALS {
+            self.intervals.pop_front();
         }
     }
 
@@ -57,12 +70,15 @@ impl Rhythm {
             && shortest >= SHORTEST
             && longest <= shortest * REGULAR;
         let patience = (longest * intervals).max(at_least);
-        self.last.filter(|_| regular).map(|last| last + patience)
+        let last = self.last.filter(|_| regular)?;
+        Some(last.came + patience)
     }
 
     /// How long ago the newest head came.
     pub(super) fn silence(&self) -> Duration {
-        self.last.map(|last| last.elapsed()).unwrap_or_default()
+        self.last
+            .map(|last| last.came.elapsed())
+            .unwrap_or_default()
     }
 }
 
@@ -74,13 +90,14 @@ mod tests {
     fn only_a_regular_chain_can_stand_still() {
         let mut rhythm = Rhythm::default();
         let start = Instant::now();
-        for block in 0..=8 {
-            rhythm.beat(start + block * Duration::from_secs(12));
+        // All that were made meanwhile arrive at one moment, and some are not told of.
+        for block in [0, 1, 2, 4, 5, 6, 7, 9, 10] {
+            rhythm.beat(start, block, 1_000 + 12 * block);
         }
-        let last = start + Duration::from_secs(96);
+        let last = start;
         assert_eq!(rhythm.deadline(), Some(last + Duration::from_secs(120)));
         assert_eq!(rhythm.late(), Some(last + Duration::from_secs(36)));
-        rhythm.beat(last + Duration::from_millis(10));
-        assert_eq!(rhythm.deadline(), None);
+        rhythm.beat(last, 11, 1_120);
+        assert_eq!(rhythm.deadline(), None, "two blocks at one time");
     }
 }

@@ -251,7 +251,8 @@ impl Watcher {
     fn note_head(&mut self, head: &Result<Header, ChainError>) {
         let Ok(head) = head else { return };
         if head.height() > self.head {
-            self.rhythm.beat(Instant::now());
+            let time = head.block().timestamp;
+            self.rhythm.beat(Instant::now(), head.height(), time);
             self.is_late = false;
         }
     }
