@@ -2,8 +2,7 @@
 //! (see `answers`).
 
 use super::answers::plain;
-use jsonrpsee::core::client::{MaybeSend, ReceivedMessage, TransportReceiverT};
-use std::future::Future;
+use jsonrpsee::core::client::{ReceivedMessage, TransportReceiverT};
 
 /// The receiving side of a websocket, which leaves out errors that are null.
 pub(super) struct PlainAnswers<R>(pub(super) R);
@@ -11,20 +10,18 @@ pub(super) struct PlainAnswers<R>(pub(super) R);
 impl<R: TransportReceiverT + Send> TransportReceiverT for PlainAnswers<R> {
     type Error = R::Error;
 
-    fn receive(&mut self) -> impl Future<Output = Result<ReceivedMessage, R::Error>> + MaybeSend {
-        async {
-            Ok(match self.0.receive().await? {
-                ReceivedMessage::Text(text) => match plain(text.as_bytes()) {
-                    Some(bytes) => ReceivedMessage::Bytes(bytes),
-                    None => ReceivedMessage::Text(text),
-                },
-                ReceivedMessage::Bytes(bytes) => {
-                    let plain = plain(&bytes);
-                    ReceivedMessage::Bytes(plain.unwrap_or(bytes))
-                }
-                ReceivedMessage::Pong => ReceivedMessage::Pong,
-            })
-        }
+    async fn receive(&mut self) -> Result<ReceivedMessage, R::Error> {
+        Ok(match self.0.receive().await? {
+            ReceivedMessage::Text(text) => match plain(text.as_bytes()) {
+                Some(bytes) => ReceivedMessage::Bytes(bytes),
+                None => ReceivedMessage::Text(text),
+            },
+            ReceivedMessage::Bytes(bytes) => {
+                let plain = plain(&bytes);
+                ReceivedMessage::Bytes(plain.unwrap_or(bytes))
+            }
+            ReceivedMessage::Pong => ReceivedMessage::Pong,
+        })
     }
 }
 

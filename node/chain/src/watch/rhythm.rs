@@ -9,6 +9,8 @@ use tokio::time::Instant;
 /// How many similar intervals must be seen before a missing block means something. A development chain that makes
 /// blocks on demand has no such intervals.
 const INTERVALS: usize = 8;
+/// How many for a block to be late: if that is wrong, it costs one question.
+const FEW: usize = 4;
 /// The longest of them is at most this many times the shortest.
 const REGULAR: u32 = 3;
 /// The shortest interval that counts as a rhythm.
@@ -53,22 +55,21 @@ impl Rhythm {
 
     /// The moment from which on the chain counts as standing still, if its blocks have been regular.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.after(MISSED, AT_LEAST)
+        self.after(INTERVALS, MISSED, AT_LEAST)
     }
 
     /// The moment from which on a block is late, if blocks have been regular: where heads are pushed, the endpoint may have stopped
     /// pushing them.
     pub(super) fn late(&self) -> Option<Instant> {
-        self.after(LATE, LATE_AT_LEAST)
+        self.after(FEW, LATE, LATE_AT_LEAST)
     }
 
-    /// So many intervals after the newest head, and not before this time.
-    fn after(&self, intervals: u32, at_least: Duration) -> Option<Instant> {
-        let longest = *self.intervals.iter().max()?;
-        let shortest = *self.intervals.iter().min()?;
-        let regular = self.intervals.len() == INTERVALS
-            && shortest >= SHORTEST
-            && longest <= shortest * REGULAR;
+    /// So many intervals after the newest head, and not before this time; nothing if the newest `seen` were not regular.
+    fn after(&self, seen: usize, intervals: u32, at_least: Duration) -> Option<Instant> {
+        let newest = || self.intervals.iter().rev().take(seen);
+        let (longest, shortest) = (*newest().max()?, *newest().min()?);
+        let regular =
+            self.intervals.len() >= seen && shortest >= SHORTEST && longest <= shortest * REGULAR;
         let patience = (longest * intervals).max(at_least);
         let last = self.last.filter(|_| regular)?;
         Some(last.came + patience)
@@ -99,5 +100,11 @@ mod tests {
         assert_eq!(rhythm.late(), Some(last + Duration::from_secs(36)));
         rhythm.beat(last, 11, 1_120);
         assert_eq!(rhythm.deadline(), None, "two blocks at one time");
+        assert_eq!(rhythm.late(), None);
+        for block in 12..=15 {
+            rhythm.beat(last, block, 1_120 + 12 * (block - 11));
+        }
+        assert_eq!(rhythm.deadline(), None, "too few since");
+        assert_eq!(rhythm.late(), Some(last + Duration::from_secs(36)));
     }
 }
