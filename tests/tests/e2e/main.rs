@@ -49,6 +49,7 @@ mod process_chain;
 mod process_emits;
 mod process_external;
 mod process_gates;
+mod process_logs;
 mod process_members;
 mod process_page;
 mod process_ring;
