@@ -71,5 +71,6 @@ mod store;
 mod structure;
 mod terminal;
 mod tls;
+mod transfer;
 mod upgrades;
 mod wallet;
