@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Engine} from "../contracts/src/Engine.sol";
+import {Registry} from "../contracts/src/Registry.sol";
 import {Ring} from "../contracts/src/Ring.sol";
 import {ForkRule} from "../contracts/src/interfaces/IMembership.sol";
 import {IRing} from "../contracts/src/interfaces/IRing.sol";
@@ -23,11 +24,17 @@ import {console2} from "forge-std/console2.sol";
 /// 0x4e59b44847b379578588920cA78FbF26c0B4956C: the engine's address is then the same on all of them, commits to the code of
 /// both, and so do those of the first scope and the first ring of the same account, names, members, keeper and delay. An
 /// engine that is there already is used, for nobody has any power over it.
+///
+/// The registry of services and processes is made where it is missing, on chains that have that deployer: it is the same one for
+/// all rings of a chain.
 contract Deploy is Script {
     error NoDeterministicDeployer(address deployer, uint256 chainId);
     error NotDeployed(address expected);
 
-    function run() external returns (Engine engine, IScope scope, IRing ring) {
+    /// @dev The salt with which every chain has its registry: `REGISTRY_SALT` in node/chain/src/registry.rs.
+    bytes32 private constant REGISTRY_SALT = 0;
+
+    function run() external returns (Engine engine, IScope scope, IRing ring, Registry registry) {
         address[] memory members = vm.envAddress("MEMBERS", ",");
         address keeper = vm.envOr("KEEPER", msg.sender);
         uint256 entryDelay = vm.envOr("ENTRY_DELAY", uint256(1 days));
@@ -37,11 +44,15 @@ contract Deploy is Script {
         engine = salt == 0 ? new Engine(new Ring()) : deterministicEngine(salt);
         scope = engine.createScope("Rings data", "RINGS");
         ring = engine.createRing(members, keeper, entryDelay, ForkRule.Remove);
+        if (CREATE2_FACTORY.code.length != 0) {
+            registry = Registry(deterministic(REGISTRY_SALT, type(Registry).creationCode));
+        }
         vm.stopBroadcast();
 
         console2.log("engine", address(engine));
         console2.log("scope ", address(scope));
         console2.log("ring  ", address(ring));
+        if (address(registry) != address(0)) console2.log("registry", address(registry));
     }
 
     /// @dev The engine at the address that `salt` gives it, made if it is not there.

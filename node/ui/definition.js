@@ -49,6 +49,7 @@ export function nodesOf({ nodes = {} }) {
     kind: kindOf(node),
     what: node.task ?? node.filter ?? node.map ?? (node.wait && `waits for ${node.wait}`) ?? '',
     each: node.each !== undefined,
+    isSettled: node.settle !== undefined || node.ring !== undefined,
     before: before(node, nodes)
   }]))
   const order = new Set()

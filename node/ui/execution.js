@@ -40,6 +40,7 @@ const stateOf = ({ view }) => view?.state ?? 'unknown'
 function agreed({ view, request }) {
   if (view?.by?.length > 0) return [`none: external, not validated, on the word of ${view.by.join(', ')}`]
   if (view?.awaits) return [['created', 'started'].includes(view.state) ? 'none: it waits, and the ring decides' : 'none: the ring has decided']
+  if (view?.gate) return ['none: settled on the chain by gate ', link(`gate/${view.gate}`, view.gate)]
   if (!view?.request) return ['none yet']
   return [link(`request/${view.request}`, view.request),
     request ? `, ${request.state}: ${request.votes.length} votes, ${request.quorum} needed${request.final ? ', final' : ''}` : '']

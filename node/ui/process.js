@@ -12,6 +12,7 @@ import { actions, emit } from './drive.js'
 import { file, files } from './files.js'
 import { graph } from './graph.js'
 import { nodeOf, progress, wayOf } from './progress.js'
+import { gateLines, gatesOf, gateWords } from './settled.js'
 import { tokenPart } from './token.js'
 
 const RUNS = 20
@@ -50,11 +51,11 @@ export const process = {
 
 /** The executions that follow from an event in one process, and what those that have ended gave. */
 async function executionsOf(event, installation) {
-  if (event === undefined) return { executions: [], answers: new Map() }
+  if (event === undefined) return { executions: [], answers: new Map(), gates: new Map() }
   const found = await call('rings_listExecutions', { event, limit: EXECUTIONS })
   const executions = found.executions.filter(each => each.installation === installation)
   const answers = await files(executions.filter(({ state, result }) => state === 'succeeded' && result).map(({ result }) => result))
-  return { executions, answers, isCut: found.executions.length === EXECUTIONS }
+  return { executions, answers, gates: await gatesOf(executions), isCut: found.executions.length === EXECUTIONS }
 }
 
 const statusOf = ({ answers }) => ({ result }) => answers.get(result)?.document?.status
@@ -76,16 +77,16 @@ function drawing(loaded) {
   if (definition.trouble) return part('Graph', h('p', {}, `It cannot be drawn: ${definition.trouble}.`))
   const nodes = nodesOf(definition.document)
   const states = progress(nodes, run, loaded.executions, { statusOf: statusOf(loaded), isCut: loaded.isCut })
-  const boxes = [start(definition.document, chosen), ...nodes.map(node => box(node, states.get(node.name), loaded.isCut))]
+  const boxes = [start(definition.document, chosen), ...nodes.map(node => box(node, states.get(node.name), loaded))]
   return part('Graph',
     h('p', {}, chosen === undefined ? 'It has not run yet.' : [run ? [`Run ${run.number}, `, state(run.state), ', ', ago(run.since), run.orphaned ? ', orphaned: a reorganisation has taken its event from the chain' : ''] : 'A run', ', from event ', data(chosen)]),
     graph(`Graph of ${definition.document.process}`, boxes, links(nodes, states)),
-    inWords(nodes, states, loaded.isCut))
+    inWords(nodes, states, loaded))
 }
 
 /** The same as the drawing, in words; what is long is opened by whoever wants it. */
-function inWords(nodes, states, isCut) {
-  const all = table('Nodes', ['Node', 'Kind', 'State', 'After'], nodes.map(node => row(node, states.get(node.name), isCut)))
+function inWords(nodes, states, loaded) {
+  const all = table('Nodes', ['Node', 'Kind', 'State', 'After'], nodes.map(node => row(node, states.get(node.name), loaded)))
   return nodes.length <= LONG ? all : h('details', {}, h('summary', {}, `All ${nodes.length} nodes`), all)
 }
 
@@ -99,12 +100,12 @@ function done({ executions = [] }, isCut) {
   return executions.length > 1 ? `${ended.length} of ${executions.length}${isCut ? ' or more' : ''}` : undefined
 }
 
-function box(node, now, isCut) {
+function box(node, now, { isCut, gates }) {
   const counted = done(now, isCut)
   return {
     id: node.name,
-    lines: [node.name, ['task', 'wait'].includes(node.kind) ? node.what : node.kind, counted ? `${now.state}: ${counted}` : word(now)],
-    room: 18,
+    lines: [node.name, ['task', 'wait'].includes(node.kind) ? node.what : node.kind, counted ? `${now.state}: ${counted}` : word(now), ...gateLines(node, now, gates)],
+    room: node.isSettled ? 22 : 18,
     state: now.state,
     shape: node.kind,
     href: now.executions?.length === 1 ? `#/execution/${now.executions[0].execution}` : undefined,
@@ -118,10 +119,10 @@ function links(nodes, states) {
     : before.map(each => ({ from: each.from, to: name, label: each.status, way: wayOf(each, states) })))
 }
 
-const row = (node, now, isCut) => [
+const row = (node, now, { isCut, gates }) => [
   node.name,
   [`${node.kind} `, h('code', {}, node.what), node.each ? ', for each element' : ''],
-  [state(now.state), now.status ? `: ${now.status}` : '', done(now, isCut) ? `, ${done(now, isCut)} ended` : '', now.reason ? `: ${now.reason}` : ''],
+  [state(now.state), now.status ? `: ${now.status}` : '', done(now, isCut) ? `, ${done(now, isCut)} ended` : '', now.reason ? `: ${now.reason}` : '', gateWords(now, gates)],
   node.before.length === 0 ? 'the event' : node.before.map(({ from, status }) => status ? `${from}.${status}` : from).join(', ')
 ]
 

@@ -39,6 +39,8 @@ export class Member {
   /** Runs of each installation, the newest first. */
   runs = new Map()
   executions = []
+  /** Gates by their addresses. */
+  gates = new Map()
   /** Entries of the registry, the newest first; none where the chain has no registry. */
   registry = null
   #node
@@ -90,6 +92,17 @@ export class Member {
     return view
   }
 
+  /** The execution is settled by a gate, on which so many have voted. */
+  settle(view, gate, count) {
+    delete view.request
+    const votes = MEMBERS.slice(0, count).map(member => ({ ...vote(member, view.execution), agrees: null }))
+    this.gates.set(gate, {
+      gate, state: 'ready', scope: status.ring, rings: [status.ring], inputs: [], outputs: '1', epoch: 0, quorum: 3, result: null, votes,
+      silent: MEMBERS.slice(count), transaction: null, block: null, final: false, milliseconds: { compute: 1, quorum: null, register: null }
+    })
+    return Object.assign(view, { gate })
+  }
+
   succeed(view, status, outputs = {}) {
     return Object.assign(view, { state: 'succeeded', result: this.documents.put({ outputs, status }), time: Date.now() })
   }
@@ -123,6 +136,7 @@ export class Member {
       const entries = older.slice(0, 100).filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
       return { registry: this.registry && MEMBERS[3], entries, next: older[100] ? older[99].number : null }
     },
+    rings_getGate: ({ gate }) => this.gates.get(gate) ?? refuse('there is no such gate'),
     rings_getExecution: ({ execution }) => this.executions.find(each => each.execution === execution) ?? null
   }
 

@@ -35,6 +35,11 @@ const words = service => ({
   on: { event: 'words.collected' }, process: 'count_words', services: { words: service }, version: 1
 })
 
+const onChain = service => ({
+  nodes: { bank: { inputs: {}, ring: hex(20, 'b0'), task: 'car.rate', within: 60 }, price: { inputs: {}, settle: 'chain', task: 'car.price' }, tell: { after: ['bank.rated'], task: 'car.tell' } },
+  on: { event: 'car.charged' }, process: 'on_chain', services: { car: service }, version: 1
+})
+
 /** As many nodes as a process may have. */
 const large = service => ({
   nodes: Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`n${at}`, at < 20 ? { task: 'car.price' } : { after: [`n${at - 20}.priced`], task: 'car.price' }])),
@@ -67,7 +72,10 @@ function made() {
   const full = member.run(map, event(member, { files: ['many'] }), 'done')
   const counted = Array.from({ length: 300 }, (_, at) => member.succeed(member.execute(map, full, `count[${at}]`, 'count', { at }), 'counted'))
   const sum = member.succeed(member.execute(map, full, 'sum', 'sum', {}, counted), 'summed')
-  return { member, counting, full, sum, car, run, failed, price, pay, map, many, lost, forged }
+  const settled = member.install(onChain(service), instances)
+  const settling = member.run(settled, event(member, { driver: 'Cy', kwh: 3 }))
+  const bill = member.settle(member.execute(settled, settling, 'price', 'price', {}), hex(20, '9a'), 2)
+  return { member, settled, settling, bill, counting, full, sum, car, run, failed, price, pay, map, many, lost, forged }
 }
 
 /** The row of a node in the table; on a phone its first cell says its column too. */
@@ -78,7 +86,7 @@ const shows = (page, node, text) => row(page, node).getByText(text).waitFor()
 
 const SECTIONS = made => [
   ['processes', 'processes', async page => {
-    await section(page, 'What the ring runs').getByRole('row').nth(4).waitFor()
+    await section(page, 'What the ring runs').getByRole('row').nth(5).waitFor()
     await section(page, 'Instances').getByRole('row').nth(2).waitFor()
   }],
   [`process/${made.car}`, 'process', async page => {
@@ -96,6 +104,14 @@ const SECTIONS = made => [
   }],
   [`process/${made.map}/${made.counting.event}`, 'process-each', page => shows(page, 'count', '2 of 3 ended')],
   [`process/${made.map}/${made.full.event}`, 'process-full', page => shows(page, 'count', ': counted, 255 of 255 or more ended')],
+  [`process/${made.settled}`, 'process-settled', async page => {
+    await shows(page, 'price', 'open, 2 of 3 votes')
+    await row(page, 'price').locator(`a[href="#/gate/${made.bill.gate}"]`).waitFor()
+    await section(page, 'Graph').locator('.graph .box').getByText('open, 2 of 3 votes').waitFor()
+    await section(page, 'Graph').locator('.graph .box').getByText('by a gate').waitFor()
+  }],
+  [`gate/${made.bill.gate}`, 'gate-settling', page => section(page, 'Votes').getByRole('row').nth(2).waitFor()],
+  [`execution/${made.bill.execution}`, 'execution-settled', page => page.getByText('settled on the chain by gate').first().waitFor()],
   [`execution/${made.sum.execution}`, 'execution-full', page => section(page, 'Back to its event').getByText('what lies further back is not shown').waitFor()],
   [`process/${made.many}`, 'process-large', async page => {
     await section(page, 'Graph').locator('.graph .box').nth(1000).waitFor()
@@ -156,6 +172,22 @@ async function moves(browser, url, { member, car, run, pay, price }) {
   await context.close()
 }
 
+/** The votes on a gate come while somebody looks, then its result. */
+async function settles(browser, url, { member, settled, settling, bill }) {
+  const { page, context, check } = await open(browser, `${url}/ui/#/process/${settled}`)
+  await shows(page, 'price', 'open, 2 of 3 votes')
+  member.settle(bill, bill.gate, 3)
+  await shows(page, 'price', 'open, 3 of 3 votes')
+  Object.assign(member.gates.get(bill.gate), { state: 'resolved', final: true, result: [{ pin: 0, cid: bill.execution }] })
+  const drawn = section(page, 'Graph').locator('.graph .box')
+  await drawn.getByText('settled, final').waitFor()
+  member.succeed(bill, 'priced', {})
+  settling.state = 'done'
+  await shows(page, 'price', ': priced')
+  check()
+  await context.close()
+}
+
 async function withToken(browser, url, { car, member }) {
   const { page, context, check } = await open(browser, `${url}/ui/#/process/${car}`)
   const pause = page.getByRole('button', { name: 'Pause', exact: true })
@@ -191,6 +223,7 @@ const { url, close } = await all.member.serve()
 await withBrowser(async browser => {
   await everySection(browser, url, all)
   await moves(browser, url, all)
+  await settles(browser, url, all)
   await withToken(browser, url, all)
 })
 close()

@@ -58,6 +58,7 @@ const FILES: &[File] = files! {
     SCRIPT "requests.js",
     SCRIPT "ring.js",
     SCRIPT "rpc.js",
+    SCRIPT "settled.js",
     SCRIPT "token.js",
     SCRIPT "trace.js",
 };

@@ -25,7 +25,7 @@ use super::{
     lock::DataLock,
     opened::{store_config, Opened, CLIENTS, PROCESSES},
     peers::{answer_all, listen},
-    processes::{drive, find, ProcessParts, Processes},
+    processes::{drive, find, find_in_logs, ProcessParts, Processes},
     running::Running,
     serve::{LogShelf, Shelf},
     signer::{network_secret, MemberKey},
@@ -236,7 +236,8 @@ impl Opened {
         let (clients, begun) =
             self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
-        let processes = self.processes(&config, wide, words, (&outbox, news.clone()))?;
+        let held = (wide, clients.state());
+        let processes = self.processes(&config, held, words, (&outbox, news.clone()))?;
         let processes = Arc::new(processes);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -275,7 +276,9 @@ impl Opened {
         parts.run("logs of client rings", followed);
         let driven = drive(Arc::clone(&processes), new_agreed, stop.clone());
         parts.run("processes", driven);
-        parts.run("events of processes", find(processes, stop.clone()));
+        let found = find(Arc::clone(&processes), stop.clone());
+        parts.run("events of processes", found);
+        parts.run("logs with events", find_in_logs(processes, stop.clone()));
         let proved = prove(Arc::clone(&clients), stop.clone());
         parts.run("forks of avatars", proved);
         let shelf = self.shelf(clients);
@@ -358,7 +361,7 @@ impl Opened {
     fn processes(
         &self,
         config: &NodeConfig,
-        blocks: Arc<MemberBlocks>,
+        (blocks, clients): (Arc<MemberBlocks>, Arc<ClientState>),
         words: Arc<Notify>,
         (outbox, news): (&mpsc::Sender<Input>, News),
     ) -> Result<Processes, MemberError> {
@@ -374,6 +377,7 @@ impl Opened {
             store: Arc::clone(&self.store),
             blocks,
             logs: Arc::clone(&self.state),
+            clients,
             ring: Arc::clone(&self.shared),
             outbox: outbox.clone(),
             words,

@@ -3,7 +3,7 @@
 
 use crate::{data::Fields, document::Document};
 use cid::Cid;
-use rings_protocol::Digest;
+use rings_protocol::{Address, Digest};
 use serde::{Deserialize, Serialize};
 
 /// Version of the form of events.
@@ -55,6 +55,32 @@ pub enum Source {
         /// Tells events apart that say the same.
         nonce: u64,
     },
+    /// A message in a log.
+    Message {
+        /// The chain's id.
+        chain: u64,
+        /// The account whose log it is.
+        log: Address,
+        /// The log node.
+        node: Cid,
+        /// Its place among the messages of the node.
+        place: u64,
+        /// The number of the node in the log.
+        position: u64,
+        /// The ring whose log it is.
+        ring: Address,
+    },
+    /// A result of another ring.
+    Result {
+        /// The chain's id.
+        chain: u64,
+        /// Its place among the lines of the ring node.
+        line: u64,
+        /// The ring node.
+        node: Cid,
+        /// The ring.
+        ring: Address,
+    },
     /// A task that ended with a status for which the service has an event.
     Task {
         /// How many tasks have emitted events in a row up to this one.
@@ -92,7 +118,11 @@ impl Source {
     /// Whether every member can find such an event itself, so that the word of one is not enough.
     pub fn is_found(&self) -> bool {
         match self {
-            Self::Chain { .. } | Self::Schedule { .. } | Self::Task { .. } => true,
+            Self::Chain { .. }
+            | Self::Message { .. }
+            | Self::Result { .. }
+            | Self::Schedule { .. }
+            | Self::Task { .. } => true,
             Self::Hand { .. } | Self::Webhook { .. } => false,
         }
     }
@@ -140,12 +170,38 @@ mod tests {
         }
     }
 
+    fn said(log: u8, position: u64, place: u64) -> Source {
+        Source::Message {
+            chain: 31337,
+            log: Address([log; 20]),
+            node: cid_of(b"node"),
+            place,
+            position,
+            ring: Address([2; 20]),
+        }
+    }
+
+    fn result(line: u64) -> Source {
+        Source::Result {
+            chain: 31337,
+            line,
+            node: cid_of(b"ring node"),
+            ring: Address([2; 20]),
+        }
+    }
+
     #[test]
     fn an_event_has_one_id_and_survives_its_bytes() {
         let sources = [
             chain(1, 0),
             chain(1, 1),
             chain(2, 0),
+            said(1, 0, 0),
+            said(1, 0, 1),
+            said(1, 1, 0),
+            said(2, 0, 0),
+            result(0),
+            result(1),
             Source::Hand { nonce: 0 },
             Source::Hand { nonce: 1 },
             Source::Task {

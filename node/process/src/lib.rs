@@ -11,7 +11,7 @@
 //! follow. Filters, maps and texts are resolved here ([`formula`], [`template`]), as all members must find the same.
 //!
 //! On a ring, members write what happens into their logs ([`words`]), and each execution is a request ([`work`]). Events may be
-//! logs of contracts ([`origin`]). Which event a node that waits gets, or that none came in time, the ring decides ([`wait`]).
+//! logs of contracts, messages in logs, or results of another ring ([`event_origin`]). Which event a node that waits gets, or that none came in time, the ring decides ([`wait`]).
 //!
 //! Nothing here reads a clock, a file or a socket. Everything that others write has a bound ([`bounds`]).
 
@@ -22,6 +22,7 @@ pub mod bounds;
 pub mod data;
 pub mod document;
 pub mod event;
+pub mod event_origin;
 pub mod execution;
 pub mod external;
 mod external_file;
@@ -29,6 +30,7 @@ pub mod files;
 pub mod formula;
 pub mod graph;
 pub mod instance;
+pub mod message_origin;
 pub mod missing;
 pub mod mistake;
 pub mod origin;
@@ -37,12 +39,14 @@ pub mod process;
 pub mod process_file;
 mod reader;
 pub mod reference;
+pub mod result_origin;
 pub mod run;
 #[cfg(test)]
 mod run_tests;
 pub mod runners;
 pub mod schedule;
 pub mod schema;
+pub mod selection;
 pub mod service;
 pub mod service_file;
 pub mod settle;

@@ -6,10 +6,9 @@
 
 use crate::{
     abi::{Declaration, Kind},
-    data::{Data, Fields},
-    formula::Formula,
-    reference::EVENT,
-    shape::{Checker, Record},
+    data::Fields,
+    selection::{OriginFault, Selection},
+    shape::Record,
 };
 use rings_protocol::{Address, Digest};
 use serde::{Deserialize, Serialize};
@@ -47,12 +46,22 @@ pub struct LogReader {
     declaration: Declaration,
     /// The fields that are read, and whether each is a text.
     fields: Vec<(String, bool)>,
-    checker: Checker,
-    choice: Option<Formula>,
+    selection: Selection,
 }
 
-/// What is wrong with an origin: the key, and what to do.
-pub type OriginFault = (&'static str, String);
+/// The blocks that are waited for.
+///
+/// # Errors
+/// When they are too many.
+pub(crate) fn confirmations(asked: Option<u64>) -> Result<u64, OriginFault> {
+    match asked.unwrap_or(CONFIRMATIONS) {
+        blocks if blocks > MAX_CONFIRMATIONS => {
+            let what = format!("{blocks} blocks; at most {MAX_CONFIRMATIONS} are waited for");
+            Err(("confirmations", what))
+        }
+        blocks => Ok(blocks),
+    }
+}
 
 impl Origin {
     /// What reads the logs, for events with these data.
@@ -91,37 +100,14 @@ impl Origin {
             })?;
             fields.push((name.to_owned(), *fits == "string"));
         }
-        let confirmations = self.confirmations.unwrap_or(CONFIRMATIONS);
-        if confirmations > MAX_CONFIRMATIONS {
-            let what =
-                format!("{confirmations} blocks; at most {MAX_CONFIRMATIONS} are waited for");
-            return Err(("confirmations", what));
-        }
-        let checker = data.checker().map_err(|error| ("log", error.what))?;
         Ok(LogReader {
             contract: self.contract,
             topic: declaration.topic(),
-            confirmations,
-            choice: self.formula()?,
+            confirmations: confirmations(self.confirmations)?,
+            selection: Selection::new(data, self.choice.as_deref(), "log")?,
             declaration,
             fields,
-            checker,
         })
-    }
-
-    fn formula(&self) -> Result<Option<Formula>, OriginFault> {
-        let Some(text) = &self.choice else {
-            return Ok(None);
-        };
-        let formula = Formula::compile(text).map_err(|error| ("where", error.to_string()))?;
-        let strange = formula.references().iter();
-        let strange = strange
-            .map(ToString::to_string)
-            .find(|name| name != EVENT && !name.starts_with("event."));
-        match strange {
-            Some(name) => Err(("where", format!("{name} is not known here; only event is"))),
-            None => Ok(Some(formula)),
-        }
     }
 }
 
@@ -143,29 +129,14 @@ impl LogReader {
             })?;
             fields.insert(name.clone(), value);
         }
-        self.checker
-            .check(&fields)
-            .map_err(|misfit| misfit.to_string())?;
-        let Some(choice) = &self.choice else {
-            return Ok(Some(fields));
-        };
-        let known = Fields::from([(EVENT.to_owned(), Data::Map(fields.clone()))]);
-        match choice.evaluate(&known) {
-            Ok(Data::Bool(true)) => Ok(Some(fields)),
-            Ok(Data::Bool(false)) => Ok(None),
-            Ok(other) => Err(format!(
-                "where gives {}, and not true or false",
-                other.kind()
-            )),
-            Err(error) => Err(error.to_string()),
-        }
+        self.selection.choose(fields)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Shape;
+    use crate::{data::Data, shape::Shape};
     use std::collections::BTreeMap;
 
     fn record(fields: &[(&str, &str)]) -> Record {

@@ -56,6 +56,22 @@ mod tests {
             ),
             told(service_wrong(event))
         );
+        for (number, source) in ["contract: x, log: y", "message: x", "results: x"]
+            .into_iter()
+            .enumerate()
+        {
+            let from = format!("service: s\nevents: {{e: {{from: {{{source}, xx: 1}}}}}}\n");
+            let place = format!(
+                "/properties/events/additionalProperties/properties/from/oneOf/{number}/properties"
+            );
+            let mut told = told(service_wrong(&from));
+            // Each of them names the first key of the others, for it tells them apart.
+            let own = keys(&service, &place);
+            told.retain(|key| {
+                own.contains(key) || !["contract", "message", "results"].contains(&key.as_str())
+            });
+            assert_eq!(own, told);
+        }
         let process_wrong = |text: &str| {
             crate::process_file::ProcessDraft::read("p", text)
                 .unwrap_err()

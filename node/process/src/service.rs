@@ -6,7 +6,7 @@ use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
     data::Fields,
     document::Document,
-    origin::Origin,
+    event_origin::EventOrigin,
     runners::{Retry, Runners},
     shape::{Checker, Record, ShapeError},
 };
@@ -56,9 +56,9 @@ pub struct EventKind {
     /// The data that an event brings.
     #[serde(default)]
     pub data: Record,
-    /// The logs of a contract that are such events; without it, they come by hand.
+    /// What every member finds that are such events, as logs of a contract; without it, they come by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Origin>,
+    pub from: Option<EventOrigin>,
     /// How many members have to have seen such an event before it counts; one, without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
@@ -220,7 +220,7 @@ impl Service {
         };
         if kind.from.is_some() {
             return Some(format!(
-                "event {event} is a log of a contract; name another one"
+                "event {event} comes from elsewhere (from); name another one"
             ));
         }
         let missing = kind
@@ -266,7 +266,7 @@ impl Service {
                 continue;
             }
             if kind.observed.is_some() && kind.from.is_some() {
-                let what = "each member finds logs of contracts itself; leave observed out";
+                let what = "each member finds events with from itself; leave observed out";
                 faults.push(Fault::new(&["events", name, "observed"], what));
             }
             let reader = kind.from.as_ref().map(|from| from.reader(&kind.data));

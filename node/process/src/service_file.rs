@@ -7,15 +7,19 @@
 use crate::{
     bounds::{MAX_FIELDS, MAX_STATUSES, MAX_TASKS},
     data::Fields,
+    event_origin::EventOrigin,
     external_file::{retry, runners},
+    message_origin::MessageOrigin,
     mistake::{At, Mistakes, Notes},
     origin::Origin,
     reader::{name, named, number, text, texts, Keys},
+    result_origin::ResultOrigin,
     service::{EventKind, Fault, Observed, Service, Task, VERSION},
     shape::{Record, Shape},
     yaml::Yaml,
 };
 use cid::Cid;
+use rings_protocol::{Address, ParseIdError};
 use std::collections::BTreeMap;
 
 /// A service whose programs are not hashed yet.
@@ -206,26 +210,81 @@ fn event(yaml: &Yaml, notes: &mut Notes) -> Option<EventKind> {
     })
 }
 
-/// The logs of a contract.
-fn origin(yaml: &Yaml, notes: &mut Notes) -> Option<Origin> {
+/// Where events come from that nobody has to tell.
+fn origin(yaml: &Yaml, notes: &mut Notes) -> Option<EventOrigin> {
     let mut keys = Keys::of(yaml, "from", notes)?;
-    let contract = keys.must("contract", notes);
-    let contract = contract.and_then(|yaml| {
-        let address = text(yaml, "the contract", notes)?.parse();
-        let told = |error: rings_protocol::ParseIdError| notes.add(yaml.at, error.to_string());
-        address.map_err(told).ok()
-    });
+    let has = [
+        keys.maybe("message").is_some(),
+        keys.maybe("results").is_some(),
+        keys.maybe("contract").is_some(),
+    ];
+    if has.iter().filter(|has| **has).count() > 1 {
+        notes.add(
+            keys.at,
+            "from has more than one of contract, message and results; make an event of each",
+        );
+        return None;
+    }
+    let choice = keys.maybe("where");
+    let choice = choice.and_then(|yaml| text(yaml, "where", notes));
+    let origin = match has {
+        [true, ..] => messages(&mut keys, choice, notes).map(EventOrigin::Message),
+        [_, true, _] => results(&mut keys, choice, notes).map(EventOrigin::Result),
+        _ => logs(&mut keys, choice, notes).map(EventOrigin::Log),
+    };
+    keys.end(notes);
+    origin
+}
+
+fn address(yaml: Option<&Yaml>, what: &str, notes: &mut Notes) -> Option<Address> {
+    let yaml = yaml?;
+    let address = text(yaml, what, notes)?.parse();
+    let told = |error: ParseIdError| notes.add(yaml.at, error.to_string());
+    address.map_err(told).ok()
+}
+
+/// The logs of a contract.
+fn logs(keys: &mut Keys<'_>, choice: Option<String>, notes: &mut Notes) -> Option<Origin> {
+    let contract = address(keys.must("contract", notes), "the contract", notes);
     let log = keys.must("log", notes);
     let log = log.and_then(|yaml| text(yaml, "the log", notes));
     let confirmations = keys.maybe("confirmations");
     let confirmations = confirmations.and_then(|yaml| number(yaml, "confirmations", notes));
-    let choice = keys.maybe("where");
-    let choice = choice.and_then(|yaml| text(yaml, "where", notes));
-    keys.end(notes);
     Some(Origin {
         confirmations,
         contract: contract?,
         log: log?,
+        choice,
+    })
+}
+
+/// Messages in logs of a ring.
+fn messages(
+    keys: &mut Keys<'_>,
+    choice: Option<String>,
+    notes: &mut Notes,
+) -> Option<MessageOrigin> {
+    let (author, ring) = (keys.maybe("author"), keys.maybe("ring"));
+    let message = keys.must("message", notes);
+    let (kind, status) = (keys.maybe("type"), keys.maybe("status"));
+    Some(MessageOrigin {
+        author: address(author, "the author", notes),
+        message: message.and_then(|yaml| text(yaml, "the domain of the messages", notes))?,
+        ring: address(ring, "the ring", notes),
+        status: status.and_then(|yaml| text(yaml, "the status", notes)),
+        kind: kind.and_then(|yaml| text(yaml, "the type", notes)),
+        choice,
+    })
+}
+
+/// Results of a ring.
+fn results(keys: &mut Keys<'_>, choice: Option<String>, notes: &mut Notes) -> Option<ResultOrigin> {
+    let results = address(keys.must("results", notes), "the ring", notes);
+    let confirmations = keys.maybe("confirmations");
+    let confirmations = confirmations.and_then(|yaml| number(yaml, "confirmations", notes));
+    Some(ResultOrigin {
+        confirmations,
+        results: results?,
         choice,
     })
 }
@@ -441,12 +500,69 @@ tasks:
                 "driver: string}\n    from: {contract: \"0x0101010101010101010101010101010101010101\", log: \"C(uint256 kwh)\"}",
                 "the log has no parameter driver",
             ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {message: chat, results: \"0x0101010101010101010101010101010101010101\"}",
+                "service.yml:7:11: from has more than one of contract, message and results",
+            ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {message: chat, log: x}",
+                "service.yml:7:27: from has no key log; it may have",
+            ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {message: processes}",
+                "service.yml:7:12: messages of domain processes follow from what processes do",
+            ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {message: chat, author: Bob}",
+                "service.yml:7:35: expected 0x and 40",
+            ),
+            (
+                "driver: string}",
+                "driver: string}\n    from: {results: \"0x0101010101010101010101010101010101010101\"}",
+                "service.yml:7:12: a result has no driver, which the data name; it has failed, gate",
+            ),
         ] {
             let text = CAR.replace(from, to);
             assert_ne!(text, CAR, "{from}");
             let told_us = service(&text).unwrap_err().to_string();
             assert!(told_us.contains(told), "{told}\n{told_us}");
         }
+    }
+
+    #[test]
+    fn messages_and_results_are_sources_of_events() {
+        let at = "0x0101010101010101010101010101010101010101";
+        for (from, canonical) in [
+            (
+                format!("{{message: chat, type: message, ring: \"{at}\", where: event.kwh > 1}}"),
+                format!(
+                    r#""from":{{"message":"chat","ring":"{at}","type":"message","where":"event.kwh > 1"}}"#
+                ),
+            ),
+            (
+                format!("{{message: chat, status: new, author: \"{at}\"}}"),
+                format!(r#""from":{{"author":"{at}","message":"chat","status":"new"}}"#),
+            ),
+        ] {
+            let text = CAR.replace(
+                "driver: string}",
+                &format!("driver: string}}\n    from: {from}"),
+            );
+            let bytes = service(&text).unwrap().to_bytes().unwrap();
+            let shown = String::from_utf8(bytes.clone()).unwrap();
+            assert!(shown.contains(&canonical), "{shown}");
+            assert!(Service::from_bytes(&bytes).is_ok());
+        }
+        let text = format!("service: s\nevents:\n  landed:\n    from: {{results: \"{at}\", confirmations: 3}}\n    data: {{output: file}}\n");
+        let bytes = service(&text).unwrap().to_bytes().unwrap();
+        let shown = String::from_utf8(bytes.clone()).unwrap();
+        let canonical = format!(r#""from":{{"confirmations":3,"results":"{at}"}}"#);
+        assert!(shown.contains(&canonical), "{shown}");
+        assert!(Service::from_bytes(&bytes).is_ok());
     }
 
     #[test]

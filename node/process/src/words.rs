@@ -15,7 +15,7 @@ use cid::Cid;
 use rings_protocol::{assembly::Choice, cids::sha256, message::Message, Address, Digest};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{btree_map::Entry, BTreeMap, BTreeSet},
     fmt,
 };
 
@@ -27,6 +27,9 @@ pub const DOMAIN: &str = "processes";
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
 /// Most processes that one word about an event starts.
 pub const MAX_STARTS: usize = 1_000;
+
+/// Most logs to which an installation listens.
+pub const MAX_HEADS: usize = 2_000;
 
 const INSTALLATION: &str = "Installation";
 const HAPPENED: &str = "Event";
@@ -42,6 +45,9 @@ const PROPOSED: &str = "proposed";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Installation {
+    /// Of each ring whose logs are listened to: the first node of each log whose messages start it. Of a log that is not here, all do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heads: BTreeMap<Address, BTreeMap<Address, u64>>,
     /// The instance of each service, by the process's names for them.
     pub instances: BTreeMap<String, Digest>,
     /// Tells installations apart that join the same.
@@ -165,16 +171,39 @@ impl Document for Change {
 }
 
 impl Installation {
-    /// Its name: of everything but the block since when it is installed.
+    /// Its name: of everything but since when it is installed.
     ///
     /// # Errors
     /// [`DocumentError::TooLong`].
     pub fn id(&self) -> Result<Digest, DocumentError> {
         let anytime = Self {
+            heads: BTreeMap::new(),
             since: 0,
             ..self.clone()
         };
         anytime.to_bytes().map(|bytes| sha256(&bytes))
+    }
+
+    /// The same, as early as the earlier of both, in blocks and in each log. The order in which members hear of two means nothing.
+    #[must_use]
+    pub fn earliest(self, other: &Self) -> Self {
+        let mut heads = self.heads;
+        for (ring, theirs) in &other.heads {
+            match heads.entry(*ring) {
+                Entry::Vacant(entry) => drop(entry.insert(theirs.clone())),
+                Entry::Occupied(mut entry) => entry.get_mut().retain(|author, first| {
+                    // Of a log that is missing, all messages count.
+                    let their = theirs.get(author);
+                    *first = their.copied().unwrap_or(0).min(*first);
+                    their.is_some()
+                }),
+            }
+        }
+        Self {
+            heads,
+            since: self.since.min(other.since),
+            ..self
+        }
     }
 }
 
@@ -289,6 +318,15 @@ impl Word {
         let bound = |what: String| Err(WordError::Bound { what });
         let word = match self {
             Self::Happened(word) => word,
+            Self::Installation(word) => {
+                let logs: usize = word.heads.values().map(BTreeMap::len).sum();
+                return match logs.max(word.heads.len()) > MAX_HEADS {
+                    true => bound(format!(
+                        "an installation that listens to {logs} logs; at most {MAX_HEADS} are listened to"
+                    )),
+                    false => Ok(()),
+                };
+            }
             Self::Attempt(word) if !word.is_whole() => {
                 return bound("an attempt without what its state needs, or with too long a reason".into())
             }
@@ -375,6 +413,7 @@ mod tests {
 
     fn installation() -> Installation {
         Installation {
+            heads: BTreeMap::new(),
             instances: BTreeMap::from([("car".into(), Digest([1; 32]))]),
             nonce: 0,
             process: cid_of(b"process"),
@@ -476,6 +515,45 @@ mod tests {
             ..one.clone()
         };
         assert_ne!(one.id().unwrap(), again.id().unwrap());
+    }
+
+    #[test]
+    fn of_two_installations_the_earliest_in_each_log_counts_in_any_order() {
+        let ring = |n: u8| Address([n; 20]);
+        let with = |since, heads: &[(u8, &[(u8, u64)])]| Installation {
+            heads: heads
+                .iter()
+                .map(|(at, logs)| {
+                    let logs = logs.iter().map(|(author, first)| (ring(*author), *first));
+                    (ring(*at), logs.collect())
+                })
+                .collect(),
+            since,
+            ..installation()
+        };
+        let one = with(7, &[(1, &[(5, 3), (6, 9)])]);
+        let two = with(5, &[(1, &[(5, 4)]), (2, &[(5, 1)])]);
+        let three = with(9, &[(1, &[(5, 2), (6, 1)])]);
+        let expected = with(5, &[(1, &[(5, 2)]), (2, &[(5, 1)])]);
+        for order in [
+            [&one, &two, &three],
+            [&three, &two, &one],
+            [&two, &three, &one],
+        ] {
+            let joined = order[0].clone().earliest(order[1]).earliest(order[2]);
+            assert_eq!(joined, expected);
+            assert_eq!(joined.id().unwrap(), one.id().unwrap());
+        }
+        let many = (0..=MAX_HEADS as u64).map(|n| {
+            let mut account = [0; 20];
+            account[12..].copy_from_slice(&n.to_be_bytes());
+            (Address(account), 1)
+        });
+        let many = Installation {
+            heads: BTreeMap::from([(ring(1), many.collect())]),
+            ..installation()
+        };
+        assert!(Word::Installation(many).to_message().is_err());
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod ring_desk;
 mod ring_records;
 mod said;
 mod trace;
+mod trace_sources;
 
 pub use emit::emit;
 pub use records::DEFAULT_RECORDS;

@@ -10,17 +10,21 @@ use crate::{
 use cid::Cid;
 use rings_api::{Client, GatewaySource};
 use rings_chain::{Chain, ContractLog, GateOutcome, RingState};
-use rings_process::bounds::MAX_DOCUMENT_BYTES;
+use rings_process::{bounds::MAX_DOCUMENT_BYTES, result_origin::registered_topic};
 use rings_protocol::{
+    cids::node_cid,
     eip712::Domain,
     gate::{inputs_hash, GateSpec},
     log::LogNode,
     request::{Request, RequestInput, RequestKey},
-    ringlog::{Entry, Outcome},
+    ringlog::{Entry, Header, Outcome, RingNode},
     Address, Digest,
 };
-use rings_store::read_small_file;
+use rings_store::{read_small_file, BlockSource};
 use std::{collections::BTreeMap, sync::Arc};
+
+/// Blocks whose logs are read at once, from the newest back.
+const LOG_BLOCKS: u64 = 2_000;
 
 /// A ring, its chain and its members.
 pub struct Ring {
@@ -86,6 +90,81 @@ impl Ring {
         index: u64,
     ) -> Result<Option<ContractLog>, ExitError> {
         Ok(self.chain.log_of(transaction, index).await?)
+    }
+
+    /// A log node of a ring, whose signature was checked.
+    ///
+    /// # Errors
+    /// Status 1 when it is none of that ring, 5 when no member has it.
+    pub async fn log_node(&self, ring: Address, node: &Cid) -> Result<LogNode, ExitError> {
+        let block = self.block(node).await?;
+        LogNode::open(&block, &Domain::new(self.domain.chain_id, ring)).map_err(|error| {
+            ExitError::internal(format!("{node} is no log node of ring {ring}")).because(error)
+        })
+    }
+
+    /// A ring node of any ring of the chain, if the chain names it.
+    ///
+    /// # Errors
+    /// Status 1 when it is none, 5 when no member has it, or the chain does not answer.
+    pub async fn ring_node(
+        &self,
+        ring: Address,
+        digest: Digest,
+    ) -> Result<Option<RingNode>, ExitError> {
+        let wrong = |error| {
+            ExitError::internal(format!("{} is no ring node", node_cid(digest))).because(error)
+        };
+        let bytes = self.block(&node_cid(digest)).await?;
+        let header = Header::from_bytes(&bytes).map_err(|error| {
+            ExitError::internal(format!("{} is no ring node", node_cid(digest))).because(error)
+        })?;
+        let mut pages = BTreeMap::new();
+        for page in header.entry_pages.iter().chain(&header.head_pages) {
+            pages.insert(*page, self.block(&node_cid(*page)).await?);
+        }
+        let node = RingNode::open(&bytes, |page| pages.get(&page).cloned()).map_err(wrong)?;
+        let is_named = self.names(ring, node.number(), digest).await?;
+        Ok(is_named.then_some(node))
+    }
+
+    /// Whether the chain names a ring node of a ring.
+    async fn names(&self, ring: Address, number: u64, digest: Digest) -> Result<bool, ExitError> {
+        if let Some(named) = self.chain.ring_node_at(ring, number).await? {
+            return Ok(named == digest);
+        }
+        // It keeps the newest ones and each hundredth; of the others it has the logs.
+        let head = self.chain.block_number().await?;
+        let wanted = [(ring, registered_topic())];
+        let mut to = head;
+        loop {
+            let from = to.saturating_sub(LOG_BLOCKS - 1);
+            let mut next = from;
+            while next <= to {
+                let (last, logs) = self.chain.contract_logs(&wanted, next, to).await?;
+                if logs.iter().any(|log| log.topics.get(1) == Some(&digest)) {
+                    return Ok(true);
+                }
+                next = last + 1;
+            }
+            let Some(before) = from.checked_sub(1) else {
+                return Ok(false);
+            };
+            to = before;
+        }
+    }
+
+    /// The bytes of a block that a member has; they are hashed.
+    async fn block(&self, cid: &Cid) -> Result<Vec<u8>, ExitError> {
+        let members = self.place.members().await?;
+        let source = GatewaySource::of(&members)?;
+        let blocks = source.blocks(&[*cid]).await;
+        let blocks = blocks.map_err(|error| {
+            ExitError::unavailable(format!("{cid} cannot be read from the members' stores"))
+                .because(error)
+        })?;
+        let block = blocks.first();
+        Ok(block.map(|block| block.data().to_vec()).unwrap_or_default())
     }
 
     /// What a gate asks, and what it has given.

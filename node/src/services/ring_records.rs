@@ -29,7 +29,9 @@ use rings_process::{
 };
 use rings_protocol::{
     cids::{data_cid, digest_of},
-    Digest,
+    log::LogNode,
+    ringlog::RingNode,
+    Address, Digest,
 };
 use std::collections::BTreeMap;
 use tokio::sync::OnceCell;
@@ -64,6 +66,31 @@ impl RingRecords {
         index: u64,
     ) -> Result<Option<ContractLog>, ExitError> {
         self.ring.log_of(transaction, index).await
+    }
+
+    /// The address of the ring.
+    pub fn ring(&self) -> Address {
+        self.ring.domain.ring
+    }
+
+    /// As [`Ring::log_node`].
+    ///
+    /// # Errors
+    /// Status 1 when it is none, 5 when no member has it.
+    pub async fn log_node(&self, ring: Address, node: &Cid) -> Result<LogNode, ExitError> {
+        self.ring.log_node(ring, node).await
+    }
+
+    /// As [`Ring::ring_node`].
+    ///
+    /// # Errors
+    /// Status 1 when it is none, 5 when no member has it.
+    pub async fn ring_node(
+        &self,
+        ring: Address,
+        digest: Digest,
+    ) -> Result<Option<RingNode>, ExitError> {
+        self.ring.ring_node(ring, digest).await
     }
 
     /// A document.

@@ -2,13 +2,14 @@
 //!
 //! An execution names its event, its process and its parents by hashes. All of these are fetched, and the process is gone
 //! through again from the event with the parents' results ([`Run::follow`]). If the execution comes out of that byte for
-//! byte, then its inputs are what event, process and results make of them, whoever has computed it. An event that is a log of a
-//! contract is looked up on the chain.
+//! byte, then its inputs are what event, process and results make of them, whoever has computed it. An event that every member
+//! can find itself is looked up where it comes from (`trace_sources`).
 
 use super::{
     records::Records,
     ring::{Found, Said},
     ring_records::RingRecords,
+    trace_sources,
 };
 use crate::{
     args::TraceArgs,
@@ -21,7 +22,6 @@ use rings_process::{
     document::Document,
     event::{Event, Source as Cause},
     execution::Execution,
-    origin::LogReader,
     plan::{Plan, StepKind},
     process::Process,
     run::Run,
@@ -139,7 +139,7 @@ pub async fn trace(args: TraceArgs, out: Out) -> Result<(), ExitError> {
     };
     let traced = Traced::read(&source, id).await?;
     if let Source::Ring(ring) = &source {
-        traced.check_logs(ring).await?;
+        traced.check_sources(ring).await?;
     }
     let run = traced.follow()?;
     let lines = trace::of(&run, id).ok_or_else(|| {
@@ -253,49 +253,21 @@ impl Traced {
         self.said.extend(found.said.map(|said| (id, said)));
     }
 
-    /// The chain has the logs of contracts that are events, with their data.
-    async fn check_logs(&self, ring: &RingRecords) -> Result<(), ExitError> {
-        let reader = self.plan.log_reader();
-        self.check_log(ring, (&self.target.event, &self.event), reader)
-            .await?;
+    /// What the sources of the events name is there, and says the same.
+    async fn check_sources(&self, ring: &RingRecords) -> Result<(), ExitError> {
+        let started = self.plan.event_service().zip(self.plan.event());
+        let reader =
+            started.and_then(|(service, (_, event))| self.plan.event_reader_of(service, event));
+        trace_sources::check(ring, (&self.target.event, &self.event), reader).await?;
         for (id, event) in &self.awaited {
             let mut waits = self.plan.waits();
             let wait = waits
                 .find(|(_, wait)| Some(wait.service) == event.service && wait.event == event.event);
-            let reader =
-                wait.and_then(|(_, wait)| self.plan.reader_of(&wait.service_name, &wait.event));
-            self.check_log(ring, (id, event), reader).await?;
+            let reader = wait
+                .and_then(|(_, wait)| self.plan.event_reader_of(&wait.service_name, &wait.event));
+            trace_sources::check(ring, (id, event), reader).await?;
         }
         Ok(())
-    }
-
-    /// If the event is a log of a contract, the chain has that log, with the data of the event.
-    async fn check_log(
-        &self,
-        ring: &RingRecords,
-        (id, event): (&Cid, &Event),
-        reader: Option<LogReader>,
-    ) -> Result<(), ExitError> {
-        let Cause::Chain {
-            contract,
-            index,
-            transaction,
-            ..
-        } = &event.source
-        else {
-            return Ok(());
-        };
-        let log = ring.log_of(*transaction, *index).await?;
-        let read = log.zip(reader).and_then(|(log, reader)| {
-            let is_its = log.contract == reader.contract && log.contract.to_string() == *contract;
-            reader.read(&log.topics, &log.data).ok()?.filter(|_| is_its)
-        });
-        match read.as_ref() == Some(&event.data) {
-            true => Ok(()),
-            false => Err(ExitError::internal(format!(
-                "event {id} is not on the chain: log {index} of transaction {transaction} is not there, or says something else; a reorganisation may have taken it away"
-            ))),
-        }
     }
 
     fn follow(&self) -> Result<Run, ExitError> {
@@ -433,5 +405,12 @@ fn cause(source: &Cause) -> String {
         } => {
             format!("on chain {chain}, transaction {transaction}, log {index}")
         }
+        Cause::Message {
+            ring,
+            log,
+            position,
+            ..
+        } => format!("in ring {ring}, log {log}, node {position}"),
+        Cause::Result { ring, node, .. } => format!("of ring {ring}, ring node {node}"),
     }
 }

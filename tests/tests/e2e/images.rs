@@ -3,7 +3,7 @@
 
 use super::processes::{example, id_of};
 use jpeg_decoder::{Decoder, PixelFormat};
-use rings_tests::{Call, Program};
+use rings_tests::{Call, Program, Ring};
 use serde_json::Value;
 use std::{fs, path::Path};
 use tempfile::TempDir;
@@ -59,6 +59,13 @@ impl Picture {
         });
         fields.fold(0.0, |most, (one, two)| f64::max(most, (one - two).abs()))
     }
+}
+
+/// What an execution answered on a ring.
+fn outputs_there(ring: &Ring, execution: &str) -> Value {
+    let shown = ring.rings(["execution", "show", execution, "--json"]).ok();
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    shown["answer"]["outputs"].clone()
 }
 
 /// What an execution answered.
@@ -130,4 +137,41 @@ fn a_photograph_is_resized_and_compressed() {
         let difference = before.difference(&after);
         assert!(difference < most, "{node}: {difference}");
     }
+}
+
+#[test]
+fn a_ring_agrees_on_a_small_picture() {
+    let ring = Ring::up(3);
+    let images = example("images");
+    let images = images.to_str().unwrap();
+    let instance = ring.rings(["service", "deploy", images]).text();
+    ring.rings(["process", "create", images]).ok();
+    // The picture that the photograph is made into on one machine is resized further by the ring.
+    let home = TempDir::new().unwrap();
+    let records = home.path().join("records");
+    let records = records.to_str().unwrap();
+    let photograph = format!("{{\"name\": \"a\", \"picture\": \"@{images}/chelsea.jpg\"}}\n");
+    let call = rings(&["process", "dev", images, "--records", records]);
+    let lines = call.stdin(photograph).text();
+    let made = outputs(Path::new(records), id_of(&lines, "harder"));
+    let small = base64(made["jpeg"].as_str().unwrap());
+    let before = Picture::read(&small);
+    let picture = ring.write("small.jpg", small);
+
+    let data = format!(
+        "{{\"name\": \"small\", \"picture\": \"@{}\"}}",
+        picture.display()
+    );
+    let lines = ring
+        .rings(["emit", instance.trim(), "uploaded", &data])
+        .text();
+    let id = id_of(&lines, "compress");
+    let outputs = outputs_there(&ring, id);
+    let jpeg = base64(outputs["jpeg"].as_str().unwrap());
+    assert_eq!(outputs["bytes"], jpeg.len());
+    let after = Picture::read(&jpeg);
+    assert_eq!((after.width, after.height), (160, 106));
+    assert!(before.difference(&after) < 5.0);
+    let trace = ring.rings(["trace", id]).text();
+    assert_eq!(trace.matches("agreed as request").count(), 2, "{trace}");
 }

@@ -144,6 +144,7 @@ impl<'r> Other<'r> {
             ("RINGS_KEY_KEYSTORE", text(&home.join("key"))),
             ("RINGS_STORE_PATH", text(&home.join("data"))),
             ("RINGS_STORE_GATEWAYS", json.rpc_urls().join(",")),
+            ("RINGS_RING_LOG_GATES", "1".into()),
             ("RINGS_RPC_LISTEN", format!("127.0.0.1:{}", self.port)),
             (
                 "RINGS_NETWORK_LISTEN",
@@ -161,6 +162,22 @@ impl<'r> Other<'r> {
             .spawn();
         self.child = Some(child.unwrap());
     }
+}
+
+/// Creates a process that the results of another ring start. Gives its name.
+fn listens(ring: &Ring, other: &str) -> String {
+    let desk = format!("service: desk\nevents:\n  landed:\n    from: {{results: \"{other}\", confirmations: 0, where: '!event.failed && event.gate != \"\"'}}\n    data: {{failed: boolean, gate: string, number: integer, output: string}}\n");
+    let shop = example("shop").join("service.yml");
+    let process = format!(
+        "process: landed\nservices: {{desk: desk.yml, shop: {}}}\non: desk.landed\nnodes:\n  \
+           note: {{task: shop.drop, inputs: {{order: \"${{event.number}}\", cents: 0}}}}\n",
+        shop.display()
+    );
+    let desk = ring.write("desk.yml", desk);
+    let process = ring.write("landed.yml", process);
+    ring.rings(["service", "deploy"]).arg(desk).ok();
+    ring.rings(["process", "create"]).arg(process).ok();
+    "landed".into()
 }
 
 #[test]
@@ -181,6 +198,7 @@ fn a_task_of_another_ring_expires_while_that_is_down_and_delays_nothing_else() {
         other.address
     );
     let instance = create(&ring, &nodes);
+    let landed = listens(&ring, &other.address);
     let emit = |data: &str| {
         let told = ring.rings(["emit", &instance, "ordered", data, "--no-wait"]);
         told.text().split_whitespace().last().unwrap().to_owned()
@@ -219,6 +237,31 @@ fn a_task_of_another_ring_expires_while_that_is_down_and_delays_nothing_else() {
         .ok();
     let steps: Value = serde_json::from_slice(&steps).unwrap();
     assert!(steps[1]["ringNode"].is_u64(), "{steps}");
+    // The ring node of the other ring lists the result, which starts a process here.
+    for member in 0..3 {
+        until(
+            "the result of the other ring starts a process",
+            LONG,
+            || {
+                let listed =
+                    block_on(ring.client(member).list_processes(&Default::default())).ok()?;
+                let mut all = listed.processes.into_iter();
+                let process = all.find(|process| process.name.as_deref() == Some("landed"))?;
+                (process.runs > 0 && process.open == 0).then_some(())
+            },
+        );
+    }
+    let shown = ring.rings(["process", "show", &landed]).text();
+    let line = shown.lines().find(|line| line.contains("note  succeeded"));
+    let note = line
+        .and_then(|line| line.split_whitespace().last())
+        .unwrap();
+    let trace = ring.rings(["trace", note]).text();
+    let line = format!("event landed of ring {}", other.address);
+    assert!(
+        trace.to_lowercase().contains(&line.to_lowercase()),
+        "{trace}"
+    );
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl ProcessKeeper for Processes {
         let head = self.parts.chain.block_number().await;
         let head = head.map_err(ProcessError::Chain)?;
         let installation = Installation {
+            heads: self.heads_now(&plan)?,
             instances: asked.instances,
             nonce: asked.nonce,
             process: asked.process,

@@ -1,19 +1,30 @@
 //! What the parts of the work for processes share: the parts of the member that it rests on, writing words into the own log,
 //! asking requests, and what the ring agreed on.
 
-use super::{error::ProcessError, live::Live, plan_cache::Plans};
+use super::{
+    error::ProcessError,
+    listener::{listeners, Listener},
+    live::Live,
+    plan_cache::Plans,
+};
 use crate::{
     blocks::MemberBlocks,
     connectors::{Connectors, Instances},
     core::{Input, NotAsked, RequestProgress, Saying},
     ring_status::{RingStatus, Snapshot},
-    state::{MemberState, ProcessState, RunKey},
+    state::{ClientState, MemberState, ProcessState, RunKey},
 };
 use bytes::Bytes;
 use cid::Cid;
 use rings_api::News;
 use rings_chain::{Chain, Submitter};
-use rings_process::{bounds::MAX_DOCUMENT_BYTES, document::block_of, words::Word, work::why};
+use rings_process::{
+    bounds::MAX_DOCUMENT_BYTES,
+    document::block_of,
+    plan::Plan,
+    words::{Installation, Word},
+    work::why,
+};
 use rings_protocol::{
     cids::{data_cid, sha256},
     eip712::Domain,
@@ -26,7 +37,7 @@ use rings_protocol::{
 use rings_store::{read_small_file, Block, BlockKey, BlockSource, BlockStore, Pin, StoreError};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{atomic::AtomicBool, Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -52,6 +63,8 @@ pub struct ProcessParts {
     pub blocks: Arc<MemberBlocks>,
     /// The logs of this member's ring, its requests and its ring nodes.
     pub logs: Arc<MemberState>,
+    /// The logs of the client rings that this member keeps.
+    pub clients: Arc<ClientState>,
     /// The ring as this member sees it.
     pub ring: Arc<RingStatus>,
     /// The core, which writes the own log.
@@ -77,6 +90,10 @@ pub struct Processes {
     pub(super) plans: Plans,
     /// The executions that are under way here.
     live: Mutex<BTreeMap<Cid, Live>>,
+    /// What listens to logs.
+    listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Whether those have heard events that may stand in no log.
+    pub(super) has_heard: AtomicBool,
     /// External executions whose connectors run here.
     errands: Mutex<Errands>,
     /// Notified when an execution begins to wait for a gate.
@@ -154,6 +171,8 @@ impl Processes {
             state,
             plans: Plans::default(),
             live: Mutex::default(),
+            listeners: Mutex::default(),
+            has_heard: AtomicBool::new(false),
             errands: Mutex::default(),
             gates: Notify::new(),
             settled: Mutex::default(),
@@ -165,6 +184,26 @@ impl Processes {
     /// The executions that are under way here.
     pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<Cid, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What listens to logs.
+    pub(super) fn listeners(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it is listened for what starts this installation, or what it may wait for.
+    pub(super) fn listen_for(&self, id: Digest, installation: &Installation, plan: &Plan) {
+        let new = listeners(id, installation, plan);
+        if !new.is_empty() {
+            let mut all = self.listeners();
+            all.retain(|listener| listener.owner != id);
+            all.extend(new.into_iter().map(Arc::new));
+            drop(all);
+            // Who listens looks at all installations again.
+            self.taken.send_modify(|taken| *taken += 1);
+        }
     }
 
     /// What gates have given.

@@ -3,7 +3,8 @@
 //! What happens is written into the members' logs first (`rings_process::words`): that a process is installed, that an event has
 //! happened. `hear` reads all logs for it, and writes what it finds into `processes.redb` (`state/processes`), together with how far
 //! it has read. `sources` finds events that need nobody to tell them, in logs of contracts and by schedules, again after any
-//! time of being away; the members have their turns to write each into a log.
+//! time of being away; the members have their turns to write each into a log. `listening` finds those that are messages in logs
+//! (`messages`) or results of another ring (`results`).
 //!
 //! `drive` goes on with all runs that are open. Every member does so, from the same events and the same results, so each
 //! knows which executions are to be done. Each execution (`job`) is a request whose digest follows from the execution, and the
@@ -32,13 +33,17 @@ mod hear;
 mod instance_views;
 mod job;
 mod keeper;
+mod listener;
+mod listening;
 mod live;
 mod log_pages;
 mod look;
+mod messages;
 mod missing;
 mod parking;
 mod plan_cache;
 mod plans;
+mod results;
 mod runs;
 mod settle;
 mod sources;
@@ -49,4 +54,5 @@ mod written;
 
 pub use drive::drive;
 pub use keeper::{ProcessParts, Processes};
+pub use listening::find_in_logs;
 pub use sources::find;

@@ -25,7 +25,7 @@ use rings_process::{
 use rings_protocol::Digest;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{atomic::Ordering, Arc},
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -116,6 +116,7 @@ impl Finder {
                 self.seen = head;
             }
         }
+        self.has_found |= shared.has_heard.swap(false, Ordering::AcqRel);
         match self.has_found || !self.due.is_empty() {
             true => self.write(shared).await,
             false => Ok(()),
@@ -177,6 +178,7 @@ impl Finder {
             self.again = Some(Instant::now() + shared.parts.turn);
             return;
         }
+        shared.listen_for(id, &installation, &plan);
         let new = triggers(id, &installation, &plan);
         if new.is_empty() {
             self.triggers.others.insert(id);

@@ -22,7 +22,12 @@ use rings_protocol::{
     Address, Digest,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, ops::Bound, path::Path};
+use std::{
+    collections::BTreeSet,
+    ops::Bound,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// A node of a client ring's logs: ring, author and position.
 pub type Place = (Address, Address, u64);
@@ -144,6 +149,8 @@ impl Flush {
 pub struct ClientState {
     pub(super) database: Durable,
     together: Together<Change>,
+    /// How often nodes were taken in since it was opened.
+    changes: AtomicU64,
 }
 
 /// What is written together with what others write at the same moment.
@@ -276,6 +283,7 @@ impl ClientState {
         Ok(Self {
             database,
             together: Together::default(),
+            changes: AtomicU64::new(0),
         })
     }
 
@@ -309,7 +317,14 @@ impl ClientState {
             },
             now,
         };
-        self.write_together(Change::Taken(taken))
+        self.write_together(Change::Taken(taken))?;
+        self.changes.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// How often nodes were taken in since it was opened.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Writes a change in one durable transaction, which those who come at the same moment share.

@@ -19,6 +19,7 @@ pub use step::{
 use crate::{
     bounds::{MAX_NODES, MAX_SERVICES},
     document::Document,
+    event_origin::EventReader,
     origin::LogReader,
     process::{Process, VERSION},
     schedule::Schedule,
@@ -115,9 +116,27 @@ impl Plan {
 
     /// What reads the events of a service that are logs of a contract; `service` is the process's name for it.
     pub fn reader_of(&self, service: &str, event: &str) -> Option<LogReader> {
+        match self.event_reader_of(service, event)? {
+            EventReader::Log(reader) => Some(reader),
+            EventReader::Message(_) | EventReader::Result(_) => None,
+        }
+    }
+
+    /// What reads the events of a service that nobody has to tell; `service` is the process's name for it.
+    pub fn event_reader_of(&self, service: &str, event: &str) -> Option<EventReader> {
         let kind = self.services.get(service)?.events.get(event)?;
         // It was read without a fault when the plan was made.
         kind.from.as_ref()?.reader(&kind.data).ok()
+    }
+
+    /// The service and the name of the event that starts it, unless it is a schedule, and of those for which nodes wait; the
+    /// service by the process's name for it.
+    pub fn events(&self) -> impl Iterator<Item = (&str, &str)> {
+        let started = self.started.event.iter();
+        let started = started.map(|(service, event)| (service.as_str(), event.as_str()));
+        let awaited = self.waits();
+        let awaited = awaited.map(|(_, wait)| (wait.service_name.as_str(), wait.event.as_str()));
+        started.chain(awaited)
     }
 
     /// The nodes that wait for one more event, in the order of the plan.

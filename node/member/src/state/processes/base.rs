@@ -53,6 +53,12 @@ pub(super) const VERDICTS: TableDefinition<'_, (Word, Word), &[u8]> =
 pub(super) const CURSORS: TableDefinition<'_, Account, u64> = TableDefinition::new("cursors");
 /// Blocks on top of a log before it is an event → the first block whose logs for that were not read.
 pub(super) const CHAIN: TableDefinition<'_, u64, u64> = TableDefinition::new("chain");
+/// (ring, author) → the first node of the log that was not read for messages that are events.
+pub(super) const MESSAGES: TableDefinition<'_, (Account, Account), u64> =
+    TableDefinition::new("messages");
+/// (ring, blocks on top) → the first block whose ring nodes of that ring were not read for results that are events.
+pub(super) const RESULTS: TableDefinition<'_, (Account, u64), u64> =
+    TableDefinition::new("results");
 /// Installation → the time up to which its schedule was followed, in seconds since 1970.
 pub(super) const TIMES: TableDefinition<'_, Word, u64> = TableDefinition::new("times");
 
@@ -238,6 +244,8 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(VERDICTS)?;
     transaction.open_table(CURSORS)?;
     transaction.open_table(CHAIN)?;
+    transaction.open_table(MESSAGES)?;
+    transaction.open_table(RESULTS)?;
     transaction.open_table(TIMES)?;
     transaction.open_table(SOURCES)?;
     transaction.open_table(WAITS)?;

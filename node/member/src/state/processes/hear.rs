@@ -2,7 +2,7 @@
 
 use super::{
     base::{read, ProcessState, CHAIN, CHANGES, CHOSEN, CURSORS, FIRST, INSTALLED, LAST, REQUESTS},
-    external,
+    external, listened,
     records::{Installed, RunRecord},
     runs::write_run,
 };
@@ -119,11 +119,16 @@ fn install(
     let id = installation.id().map_err(format)?;
     let mut table = transaction.open_table(INSTALLED)?;
     let installed = match read::<Installed>(&table, id)? {
-        Some(held) if held.installation.since <= installation.since => return Ok(()),
-        Some(held) => Installed {
-            installation: installation.clone(),
-            ..held
-        },
+        Some(held) => {
+            let earliest = held.installation.clone().earliest(installation);
+            if earliest == held.installation {
+                return Ok(());
+            }
+            Installed {
+                installation: earliest,
+                ..held
+            }
+        }
         None if table.len()? >= MAX_INSTALLED => {
             tracing::warn!(%id, member = %author, "a process is not taken up: {MAX_INSTALLED} are installed");
             return Ok(());
@@ -148,6 +153,7 @@ fn install(
     for confirmations in behind {
         chain.insert(confirmations, installation.since)?;
     }
+    listened::read_again(transaction, &installed.installation)?;
     news.installed.push(id);
     Ok(())
 }

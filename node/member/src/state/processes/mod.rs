@@ -5,12 +5,16 @@
 //! members' logs and the chain, so it is in no backup. `hear.rs` takes in what members have written, and with it how far each
 //! log was read, in one transaction. `runs.rs` has the runs: which are open, and how they end. `external.rs` has what members have said about
 //! external tasks, `waits.rs` the executions that wait for an event, `gates.rs` those that
-//! wait for a gate. `look.rs` reads for the HTTP side.
+//! wait for a gate. `listened.rs` says how far logs
+//! and other rings were read for events. `look.rs` reads for the HTTP side.
 
 mod base;
 mod external;
 mod gates;
 mod hear;
+mod listened;
+#[cfg(test)]
+mod listened_tests;
 mod look;
 mod records;
 mod runs;

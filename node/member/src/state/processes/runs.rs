@@ -53,24 +53,7 @@ impl ProcessState {
     /// [`StateError`]; then nothing is written.
     pub fn found(&self, found: &[Found], read: &ReadTo, now: u64) -> Result<(), StateError> {
         self.database.write(|transaction| {
-            for Found {
-                installation,
-                event,
-            } in found
-            {
-                write_run(transaction, *installation, event, |record| {
-                    let record = record.unwrap_or(RunRecord {
-                        must_find: true,
-                        since: now,
-                        ..RunRecord::default()
-                    });
-                    RunRecord {
-                        found: true,
-                        orphaned: false,
-                        ..record
-                    }
-                })?;
-            }
+            take_found(transaction, found, now)?;
             if let Some((confirmations, next)) = read.next_block {
                 transaction.open_table(CHAIN)?.insert(confirmations, next)?;
             }
@@ -267,6 +250,33 @@ impl ProcessState {
             found.map(|entry| Ok(Digest(entry?.0.value().1))).collect()
         })
     }
+}
+
+/// Takes in events that were found.
+pub(super) fn take_found(
+    transaction: &WriteTransaction,
+    found: &[Found],
+    now: u64,
+) -> Result<(), StateError> {
+    for Found {
+        installation,
+        event,
+    } in found
+    {
+        write_run(transaction, *installation, event, |record| {
+            let record = record.unwrap_or(RunRecord {
+                must_find: true,
+                since: now,
+                ..RunRecord::default()
+            });
+            RunRecord {
+                found: true,
+                orphaned: false,
+                ..record
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Writes what executions gave.

@@ -24,6 +24,7 @@ pub(super) fn open(directory: &TempDir) -> ProcessState {
 
 fn installation(number: u8, since: u64) -> Installation {
     Installation {
+        heads: BTreeMap::new(),
         instances: BTreeMap::from([("car".into(), Digest([number; 32]))]),
         nonce: 0,
         process: cid_of(b"process"),

@@ -1,0 +1,201 @@
+//! Reads the ring nodes that other rings register, for results that are events.
+//!
+//! The chain names a ring node by its digest, and its blocks come from whoever has them: the gateways of that ring, or Kubo. While
+//! nobody gives them, only events of that ring wait.
+
+use super::{
+    error::ProcessError,
+    keeper::Processes,
+    listener::{Begun, Listener},
+};
+use crate::{clock, core::open_ring_node, state::Found};
+use rings_process::{
+    event::Source,
+    result_origin::{registered_topic, ResultReader},
+};
+use rings_protocol::{cids::node_cid, ringlog::RingNode, Address, Digest};
+use rings_store::BlockSource;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Blocks that are read again each time, for a reorganisation may have brought others. What was found is known by its name.
+const READ_AGAIN: u64 = 64;
+/// Ring nodes that are remembered as read; beyond that, some are read again.
+const REMEMBERED: usize = 1_024;
+/// First and longest pause before a ring is asked again whose ring nodes nobody gives.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A ring, and how many blocks have to be on top of its ring nodes.
+type Followed = (Address, u64);
+type Reading<'a> = (&'a Listener, &'a ResultReader, u64);
+
+/// How far rings were followed, as far as that is in memory.
+#[derive(Default)]
+pub(super) struct Results {
+    /// The head up to which each was looked at.
+    seen: BTreeMap<Followed, u64>,
+    /// When those are asked again that gave nothing, and after which pause.
+    again: BTreeMap<Followed, (Instant, Duration)>,
+    /// Ring nodes that were read for all that listen.
+    read: BTreeSet<(Followed, Digest)>,
+    /// How many listen.
+    listeners: usize,
+}
+
+impl Results {
+    /// Reads a page of each ring that is followed. Whether events were found.
+    ///
+    /// # Errors
+    /// [`ProcessError`].
+    pub async fn read(
+        &mut self,
+        shared: &Processes,
+        all: &[(Arc<Listener>, Begun)],
+    ) -> Result<bool, ProcessError> {
+        if self.listeners != all.len() {
+            // Those that are new may want what was read before.
+            self.seen.clear();
+            self.read.clear();
+            self.listeners = all.len();
+        }
+        let head = shared.parts.ring.head();
+        let mut by_ring: BTreeMap<Followed, Vec<Reading<'_>>> = BTreeMap::new();
+        for (listener, _) in all {
+            // Results of the own ring follow from its processes.
+            let reading = listener.results();
+            let reading = reading.filter(|(reader, _)| reader.ring != shared.parts.domain.ring);
+            if let Some((reader, since)) = reading {
+                let followed = (reader.ring, reader.confirmations);
+                let readers = by_ring.entry(followed).or_default();
+                readers.push((listener, reader, since));
+            }
+        }
+        let mut has_found = false;
+        for (followed, readers) in by_ring {
+            let is_due = self
+                .again
+                .get(&followed)
+                .is_none_or(|(at, _)| *at <= Instant::now());
+            let to = head.checked_sub(followed.1);
+            let is_new = self.seen.get(&followed).is_none_or(|seen| *seen < head);
+            if let Some(to) = to.filter(|_| is_due && is_new) {
+                has_found |= self
+                    .follow(shared, (followed, &readers), (head, to))
+                    .await?;
+            }
+        }
+        Ok(has_found)
+    }
+
+    /// Reads a page of one ring.
+    async fn follow(
+        &mut self,
+        shared: &Processes,
+        (followed, readers): (Followed, &[Reading<'_>]),
+        (head, to): (u64, u64),
+    ) -> Result<bool, ProcessError> {
+        let (ring, _) = followed;
+        let since = readers.iter().map(|(_, _, since)| *since).min();
+        let since = since.unwrap_or(0);
+        let cursor = shared.state.next_result(followed)?;
+        let from = cursor
+            .unwrap_or(since)
+            .saturating_sub(READ_AGAIN)
+            .max(since);
+        if from > to {
+            self.seen.insert(followed, head);
+            return Ok(false);
+        }
+        let wanted = [(ring, registered_topic())];
+        let (last, logs) = shared.parts.chain.contract_logs(&wanted, from, to).await?;
+        let mut found = Vec::new();
+        for log in logs {
+            let Some(digest) = log.topics.get(1).copied() else {
+                continue;
+            };
+            if self.read.contains(&(followed, digest)) {
+                continue;
+            }
+            let blocks = Arc::clone(&shared.parts.blocks) as Arc<dyn BlockSource>;
+            let node = match open_ring_node(&blocks, digest).await {
+                Ok(node) => node,
+                Err(reason) => {
+                    tracing::warn!(%ring, %digest, reason, "a ring node of another ring cannot be read now; trying again");
+                    self.postpone(followed);
+                    return Ok(false);
+                }
+            };
+            let events = events(shared, readers, (ring, &node), log.block)?;
+            if !events.is_empty() {
+                // Whoever traces a result finds it with any member.
+                let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
+                let cids: Vec<_> = pages.chain([node_cid(digest)]).collect();
+                shared.pin(&cids).await?;
+            }
+            found.extend(events);
+            self.remember(followed, digest);
+        }
+        let write = || {
+            let read = (followed, cursor, last + 1);
+            shared
+                .state
+                .found_results(&found, read, clock::milliseconds())
+        };
+        tokio::task::block_in_place(write)?;
+        self.again.remove(&followed);
+        if last >= to {
+            self.seen.insert(followed, head);
+        }
+        Ok(!found.is_empty())
+    }
+
+    fn postpone(&mut self, followed: Followed) {
+        let pause = self.again.get(&followed);
+        let pause = pause.map_or(PAUSE, |(_, pause)| (*pause * 2).min(LONGEST_PAUSE));
+        self.again.insert(followed, (Instant::now() + pause, pause));
+    }
+
+    fn remember(&mut self, followed: Followed, digest: Digest) {
+        if self.read.len() >= REMEMBERED {
+            self.read.clear();
+        }
+        self.read.insert((followed, digest));
+    }
+}
+
+/// The events that the lines of a ring node are, for those who listen.
+fn events(
+    shared: &Processes,
+    readers: &[Reading<'_>],
+    (ring, node): (Address, &RingNode),
+    block: u64,
+) -> Result<Vec<Found>, ProcessError> {
+    let mut found = Vec::new();
+    for (line, entry) in node.entries().iter().enumerate() {
+        for (listener, reader, since) in readers {
+            if block < *since {
+                continue;
+            }
+            let data = match reader.read(node.number(), entry) {
+                Ok(Some(data)) => data,
+                Ok(None) => continue,
+                Err(reason) => {
+                    tracing::debug!(%ring, number = node.number(), line, reason, "a result is no event of a process");
+                    continue;
+                }
+            };
+            let source = Source::Result {
+                chain: shared.parts.domain.chain_id,
+                line: line as u64,
+                node: node_cid(node.digest()),
+                ring,
+            };
+            found.push(listener.found(data, source)?);
+        }
+    }
+    Ok(found)
+}

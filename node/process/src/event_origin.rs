@@ -1,0 +1,47 @@
+//! Where the events of a kind come from that nobody has to tell: logs of a contract, messages in logs, results of a ring.
+
+use crate::{
+    message_origin::{MessageOrigin, MessageReader},
+    origin::{LogReader, Origin},
+    result_origin::{ResultOrigin, ResultReader},
+    selection::OriginFault,
+    shape::Record,
+};
+use serde::{Deserialize, Serialize};
+
+/// Where they come from. Which one it is, its keys say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EventOrigin {
+    /// Logs of a contract.
+    Log(Origin),
+    /// Messages in logs of a ring.
+    Message(MessageOrigin),
+    /// Results of a ring.
+    Result(ResultOrigin),
+}
+
+/// What reads them.
+#[derive(Debug)]
+pub enum EventReader {
+    /// Logs of a contract.
+    Log(LogReader),
+    /// Messages in logs of a ring.
+    Message(MessageReader),
+    /// Results of a ring.
+    Result(ResultReader),
+}
+
+impl EventOrigin {
+    /// What reads events with these data.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reader(&self, data: &Record) -> Result<EventReader, OriginFault> {
+        match self {
+            Self::Log(origin) => origin.reader(data).map(EventReader::Log),
+            Self::Message(origin) => origin.reader(data).map(EventReader::Message),
+            Self::Result(origin) => origin.reader(data).map(EventReader::Result),
+        }
+    }
+}
