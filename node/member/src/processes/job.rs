@@ -13,6 +13,7 @@ use super::{
 use crate::state::{Ended, RunKey};
 use bytes::Bytes;
 use cid::Cid;
+use rings_api::with_causes;
 use rings_process::{
     words::{Progress, Stage, Word, VERSION},
     work::Work,
@@ -50,6 +51,13 @@ impl Processes {
                 is_kept: false,
             });
         }
+        if look.is_first {
+            // All members compute it, from the same documents: each makes them itself, and fetches none.
+            if let Err(error) = self.hold(&work.documents).await {
+                let cause = with_causes(&error);
+                tracing::debug!(execution = %look.execution, cause, "the documents of an execution cannot be kept now");
+            }
+        }
         match look.may_ask {
             true => self.ask_job(look, work).await,
             false => Ok(Seen::Open { asked: None }),
@@ -79,17 +87,16 @@ impl Processes {
         let digest = request
             .digest()
             .map_err(|error| ProcessError::Node(error.to_string()))?;
+        let is_new = !look.has_asked && self.parts.logs.asked(digest)?.is_none();
+        let started = is_new
+            .then(|| Word::Progress(progress(look.execution, look.run, digest, Stage::Started)));
+        // The request goes to the log behind it.
+        let asked = self.ask(request, started).await?;
         if !look.has_asked {
-            // Others fetch the documents from here, also when who asked it before is gone with its own.
+            // Whoever traces the result finds them here, also when the others have collected theirs.
             self.keep(&work.documents).await?;
         }
-        if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
-            let started =
-                Word::Progress(progress(look.execution, look.run, digest, Stage::Started));
-            // The request goes to the log behind it.
-            drop(self.tell(&[started]).await?);
-        }
-        match self.ask(request).await? {
+        match asked {
             None => Ok(Seen::Open {
                 asked: Some(digest),
             }),

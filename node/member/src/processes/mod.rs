@@ -21,6 +21,7 @@
 //!
 //! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`, `instance_views`).
 
+mod agenda;
 mod answers;
 mod decisions;
 mod drive;
@@ -36,15 +37,19 @@ mod live;
 mod log_pages;
 mod look;
 mod missing;
+mod moment;
+mod openings;
 mod parking;
 mod plan_cache;
 mod plans;
 mod runs;
 mod settle;
 mod sources;
+mod taken_up;
 mod trigger;
 mod views;
 mod waits;
+mod watched;
 mod written;
 
 pub use drive::drive;
