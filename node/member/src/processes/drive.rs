@@ -10,7 +10,7 @@ use super::{
     hear::Places,
     job::progress,
     keeper::Processes,
-    look::{Look, Seen},
+    look::{Duty, Look, Seen},
     runs::Runs,
     taken_up::TakenUp,
     waits::Decisions,
@@ -123,8 +123,8 @@ struct Driver {
     planning: BTreeMap<Cid, Option<Instant>>,
     /// What came of looks, to be taken in by the next step.
     seen: Vec<(Look, Result<Seen, ProcessError>)>,
-    /// The events of runs that were taken up, which are to be kept in the own store.
-    events: Vec<Vec<u8>>,
+    /// Events of runs that were taken up, and documents of executions that this member has asked: to be kept in the own store.
+    documents: Vec<Vec<u8>>,
     /// When it is looked around without a reason.
     around: Instant,
     /// What was found when open runs were looked for; nothing if that is to be done again.
@@ -147,7 +147,7 @@ impl Driver {
             looks: 0,
             planning: BTreeMap::new(),
             seen: Vec::new(),
-            events: Vec::new(),
+            documents: Vec::new(),
             around: Instant::now(),
             taken_up: None,
             matched: None,
@@ -217,10 +217,10 @@ impl Driver {
         self.runs.wake_due(now);
         // Not `now`: the turn of what was made meanwhile may have come, and a look that may not ask would be in vain.
         self.look(Instant::now());
-        if !self.events.is_empty() {
-            // Whoever traces a result finds them with any member. The looks do not wait for it.
-            shared.keep(&self.events).await?;
-            self.events.clear();
+        if !self.documents.is_empty() {
+            // All at once, and the looks do not wait for it.
+            shared.keep(&self.documents).await?;
+            self.documents.clear();
         }
         Ok(())
     }
@@ -305,6 +305,11 @@ impl Driver {
                     }
                 }
                 Ok(Seen::Open { asked }) => {
+                    if let (Some(_), false, Duty::Ask(work)) = (asked, look.has_asked, &*look.duty)
+                    {
+                        // Whoever traces the result finds them here, also when others have collected theirs.
+                        self.documents.extend(work.documents.iter().cloned());
+                    }
                     self.runs.still_open(&self.shared, id, asked, look.may_ask);
                 }
                 Err(error) => {
@@ -377,7 +382,8 @@ impl Driver {
             tokio::task::block_in_place(|| self.shared.state.postpone(&[(key, known)]))?;
             return Ok(());
         }
-        self.events.push(bytes.to_vec());
+        // Whoever traces a result finds it with any member.
+        self.documents.push(bytes.to_vec());
         let cause = Cause {
             depth: event.source.depth(),
             instances,

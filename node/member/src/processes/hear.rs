@@ -70,6 +70,7 @@ impl Processes {
         let taken = tokio::task::block_in_place(|| self.state.hear(&heard, clock::milliseconds()));
         match taken {
             Ok(taken) => {
+                self.users().add(&self.state, &taken.installed);
                 self.changed().extend(taken.installed.iter().copied());
                 news = taken;
             }

@@ -91,12 +91,7 @@ impl Processes {
         let started = is_new
             .then(|| Word::Progress(progress(look.execution, look.run, digest, Stage::Started)));
         // The request goes to the log behind it.
-        let asked = self.ask(request, started).await?;
-        if !look.has_asked {
-            // Whoever traces the result finds them here, also when the others have collected theirs.
-            self.keep(&work.documents).await?;
-        }
-        match asked {
+        match self.ask(request, started).await? {
             None => Ok(Seen::Open {
                 asked: Some(digest),
             }),

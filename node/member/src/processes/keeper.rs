@@ -1,7 +1,7 @@
 //! What the parts of the work for processes share: the parts of the member that it rests on, writing words into the own log,
 //! asking requests, and what the ring agreed on.
 
-use super::{error::ProcessError, live::Live, plan_cache::Plans};
+use super::{error::ProcessError, live::Live, plan_cache::Plans, users::Users};
 use crate::{
     blocks::MemberBlocks,
     connectors::{Connectors, Instances},
@@ -89,6 +89,8 @@ pub struct Processes {
     pub(super) taken: watch::Sender<u64>,
     /// Installations that are new or have changed, and at which nobody has looked who finds their events.
     changed: Mutex<BTreeSet<Digest>>,
+    /// Who uses which instance.
+    users: Mutex<Users>,
 }
 
 /// External executions whose connectors run here, and their tasks.
@@ -162,6 +164,7 @@ impl Processes {
             first_scope: OnceCell::new(),
             taken: watch::Sender::new(0),
             changed: Mutex::default(),
+            users: Mutex::default(),
         }
     }
 
@@ -173,6 +176,11 @@ impl Processes {
     /// Installations that are new or have changed.
     pub(super) fn changed(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who uses which instance.
+    pub(super) fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What gates have given.

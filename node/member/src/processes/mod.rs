@@ -47,6 +47,7 @@ mod settle;
 mod sources;
 mod taken_up;
 mod trigger;
+mod users;
 mod views;
 mod waits;
 mod watched;

@@ -17,6 +17,7 @@ use crate::{
     clock,
     state::{Found, Installed, Opening, ReadTo, StateError},
 };
+use futures::future::join_all;
 use rings_api::with_causes;
 use rings_chain::BlockRef;
 use rings_process::{
@@ -37,6 +38,8 @@ use tokio_util::sync::CancellationToken;
 const WRITTEN_AT_ONCE: usize = 256;
 /// Installations that are read from the disk at once.
 const PAGE: usize = 1_024;
+/// Installations whose plans are read at once.
+const READ_AT_ONCE: usize = 16;
 /// Installations whose schedules are followed at once.
 const FOLLOWED_AT_ONCE: usize = 1_024;
 
@@ -136,9 +139,13 @@ impl Finder {
             let unread = std::mem::take(&mut self.unread);
             self.wanted.get_or_insert_default().extend(unread);
         }
-        let wanted = self.wanted.clone().unwrap_or_default();
+        let wanted: Vec<_> = self.wanted.iter().flatten().copied().collect();
         let mut times = Vec::new();
-        for id in &wanted {
+        for (number, id) in wanted.iter().enumerate() {
+            if number % READ_AT_ONCE == 0 {
+                let next = wanted[number..].iter().take(READ_AT_ONCE);
+                self.read_plans(shared, next.copied()).await?;
+            }
             let time = self.take_up_one(shared, *id, head).await?;
             times.extend(time.map(|time| (*id, time)));
         }
@@ -150,6 +157,32 @@ impl Finder {
         if self.unread.is_empty() {
             self.failures = 0;
         }
+        Ok(())
+    }
+
+    /// Reads the plans of installations beside each other, and pins what they consist of together. What cannot be read is told
+    /// when it is looked at.
+    async fn read_plans(
+        &self,
+        shared: &Processes,
+        ids: impl Iterator<Item = Digest>,
+    ) -> Result<(), ProcessError> {
+        let mut processes = BTreeSet::new();
+        for id in ids.filter(|id| !self.taken_up.contains_key(id)) {
+            let installed = shared.state.installed(id)?;
+            let installed = installed.filter(|held| held.activity != Activity::Cancelled);
+            processes.extend(installed.map(|held| held.installation.process));
+        }
+        let reads = processes
+            .into_iter()
+            .map(|process| shared.read_plan(process));
+        let read: Vec<_> = join_all(reads).await.into_iter().flatten().collect();
+        let to_pin = read.iter().flat_map(|(_, to_pin)| to_pin);
+        let to_pin: Vec<_> = to_pin.copied().collect();
+        if !to_pin.is_empty() {
+            shared.pin(&to_pin).await?;
+        }
+        read.iter().for_each(|(plan, _)| shared.plans.keep(plan));
         Ok(())
     }
 
