@@ -319,6 +319,8 @@ impl Driver {
                 }
             }
         }
+        // What follows is asked while what has ended is written: it rests on what two thirds agreed, and not on this disk.
+        self.look(Instant::now());
         let written = self.runs.take_written();
         if let Err(error) = self.shared.write(&written).await {
             self.runs.put_back(written);

@@ -51,16 +51,24 @@ impl Processes {
                 is_kept: false,
             });
         }
-        if look.is_first {
-            // All members compute it, from the same documents: each makes them itself, and fetches none.
-            if let Err(error) = self.hold(&work.documents).await {
-                let cause = with_causes(&error);
-                tracing::debug!(execution = %look.execution, cause, "the documents of an execution cannot be kept now");
+        match look.may_ask {
+            // What is asked does not wait for the disk.
+            true => tokio::join!(self.ask_job(look, work), self.hold_first(look, work)).0,
+            false => {
+                self.hold_first(look, work).await;
+                Ok(Seen::Open { asked: None })
             }
         }
-        match look.may_ask {
-            true => self.ask_job(look, work).await,
-            false => Ok(Seen::Open { asked: None }),
+    }
+
+    /// All members compute it, from the same documents: each makes them itself, and fetches none.
+    async fn hold_first(&self, look: &Look, work: &Work) {
+        if !look.is_first {
+            return;
+        }
+        if let Err(error) = self.hold(&work.documents).await {
+            let cause = with_causes(&error);
+            tracing::debug!(execution = %look.execution, cause, "the documents of an execution cannot be kept now");
         }
     }
 
