@@ -5,6 +5,8 @@
 //! `fetch.rs` add methods to it for contracts, results and events. `At` says at which block a contract is read: the
 //! newest, the pool's, or one by its hash.
 
+mod signals;
+
 use crate::{
     condition::{Condition, Trouble},
     convert::{count, digest, h160},
@@ -50,6 +52,8 @@ struct Inner {
     mined: watch::Sender<()>,
     /// Changes when there may be a block that the endpoint has not told of.
     hints: watch::Sender<()>,
+    /// The newest block up to which a watcher has read.
+    read: watch::Sender<u64>,
 }
 
 /// At which block a contract is read.
@@ -114,6 +118,7 @@ impl Chain {
             pushed: OnceLock::new(),
             mined: watch::Sender::new(()),
             hints: watch::Sender::new(()),
+            read: watch::Sender::new(0),
         })))
     }
 
@@ -354,28 +359,6 @@ impl Chain {
     /// The pause between two requests that the endpoint bears; zero while it has refused none.
     pub(crate) fn gap(&self) -> Duration {
         self.0.rpc.gap()
-    }
-
-    /// Changes when a transaction that was sent through this connection is in a block.
-    pub(crate) fn mined(&self) -> watch::Receiver<()> {
-        self.0.mined.subscribe()
-    }
-
-    /// To be called when a transaction that was sent through this connection is in a block.
-    pub(crate) fn has_mined(&self) {
-        self.0.mined.send_replace(());
-    }
-
-    /// To be called when others know something of this chain that no block has told here: an endpoint that pushes its heads
-    /// may have left one out, and is asked for its head unless it pushes one soon; one that is polled is polled now. Many
-    /// hints cost no more than one.
-    pub fn hint(&self) {
-        self.0.hints.send_replace(());
-    }
-
-    /// Changes with each [`hint`](Self::hint).
-    pub(crate) fn hints(&self) -> watch::Receiver<()> {
-        self.0.hints.subscribe()
     }
 
     /// Whether the endpoint tells of new blocks by itself (websocket).

@@ -151,6 +151,11 @@ impl RingStatus {
         self.me
     }
 
+    /// Looks at it without a copy. All others wait meanwhile.
+    pub fn look<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// A copy of the whole.
     pub fn snapshot(&self) -> Snapshot {
         self.lock().clone()

@@ -187,6 +187,13 @@ impl Run {
         created.map(|(id, job)| (*id, &job.execution))
     }
 
+    /// The executions that have started and not ended.
+    pub fn under_way(&self) -> impl Iterator<Item = Cid> + '_ {
+        let jobs = self.jobs.iter();
+        let started = jobs.filter(|(_, job)| job.state == State::Started);
+        started.map(|(id, _)| *id)
+    }
+
     /// An execution.
     pub fn job(&self, id: &Cid) -> Option<&Job> {
         self.jobs.get(id)

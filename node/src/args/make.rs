@@ -188,6 +188,10 @@ pub struct BenchProcessesArgs {
     /// Number of members of the throw-away ring
     #[arg(long, default_value_t = DEFAULT_MEMBERS, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MEMBERS)))]
     pub members: u16,
+    /// A program that runs a chain of ten steps of another engine, and prints the median of its times in milliseconds, such as
+    /// tests/peers/dbos/chain; it is shown beside the chain of ten tasks
+    #[arg(long, value_name = "PROGRAM")]
+    pub peer: Option<PathBuf>,
     /// Write JSON
     #[arg(long)]
     pub json: bool,

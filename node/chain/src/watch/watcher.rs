@@ -276,6 +276,9 @@ impl Watcher {
     /// After a start the consumer is told the position even if nothing is new. Otherwise it could not tell a quiet
     /// chain from one that it does not follow.
     pub(super) async fn tell_once(&mut self) -> Result<(), Stop> {
+        if let Some(cursor) = self.position {
+            self.chain.has_read(cursor.number);
+        }
         match self.position {
             Some(cursor) if self.last_sent.is_none() => self.send_page(Vec::new(), cursor).await,
             _ => Ok(()),
@@ -290,6 +293,7 @@ impl Watcher {
         target: u64,
     ) -> Result<(), Stop> {
         self.position = Some(cursor);
+        self.chain.has_read(cursor.number);
         self.busy |= !events.is_empty();
         self.work.note(&events);
         // While many pages are read in a row, each is told, so that a restart does not read them all again.

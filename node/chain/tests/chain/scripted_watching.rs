@@ -570,3 +570,27 @@ async fn a_watch_ends_when_nobody_listens_or_when_told() {
     stop.cancel();
     timeout(PATIENCE, watching).await.unwrap().unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn how_far_was_read_is_known_before_anybody_takes_a_page() {
+    let fake = Fake::start(3).await;
+    let chain = Chain::connect(&fake.ws()).await.unwrap();
+    let mut read = chain.read_blocks();
+    // Nobody takes a page before the end, and there is room for those of the start.
+    let (out, mut updates) = mpsc::channel(2);
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let watching = tokio::spawn(watch(chain, config(), Vec::new(), out, stop));
+    let start = fake.state().height();
+    for height in [start, start + 1] {
+        let known = timeout(PATIENCE, read.wait_for(|read| *read >= height)).await;
+        assert_eq!(*known.unwrap().unwrap(), height);
+        fake.state().push(0);
+    }
+    let first = next(&mut updates).await;
+    assert!(
+        matches!(first, Update::Page { cursor, .. } if cursor.number <= start),
+        "{first:?}"
+    );
+    assert!(!watching.is_finished());
+}

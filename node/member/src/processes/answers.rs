@@ -23,9 +23,6 @@ use rings_process::{
 use rings_protocol::{cids::digest_of, Digest};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Installations that are read from the disk at once.
-const PAGE: usize = 1_024;
-
 /// What an event is for.
 #[derive(Default)]
 pub(super) struct Concerned {
@@ -219,35 +216,37 @@ impl Processes {
         &self,
         (instance, event): (Digest, &str),
     ) -> Result<Concerned, ProcessError> {
-        let (mut found, mut after) = (Concerned::default(), None);
-        loop {
-            let page = self.state.all_installed(after, PAGE)?;
-            let count = page.len();
-            for (id, installed) in page {
-                after = Some(id);
-                let installation = &installed.installation;
-                let has_instance = installation
-                    .instances
-                    .values()
-                    .any(|other| *other == instance);
-                if !has_instance || installed.activity == Activity::Cancelled {
-                    continue;
-                }
-                let plan = self.plan(installation.process).await?;
-                if is_awaited(&plan, installation, (instance, event)) {
-                    self.await_sources(&plan, installation)?;
-                    found.starts.insert(wait::source(instance, event));
-                    found.awaiting.push(Arc::clone(&plan));
-                }
-                if is_started(&plan, installation, (instance, event)) {
-                    found.starts.insert(id);
-                    found.plans.push(plan);
-                }
+        let mut found = Concerned::default();
+        for (id, installed) in self.users_of(instance)? {
+            let installation = &installed.installation;
+            if installed.activity == Activity::Cancelled {
+                continue;
             }
-            if count < PAGE {
-                return Ok(found);
+            let plan = self.plan(installation.process).await?;
+            if is_awaited(&plan, installation, (instance, event)) {
+                self.await_sources(&plan, installation)?;
+                found.starts.insert(wait::source(instance, event));
+                found.awaiting.push(Arc::clone(&plan));
+            }
+            if is_started(&plan, installation, (instance, event)) {
+                found.starts.insert(id);
+                found.plans.push(plan);
             }
         }
+        Ok(found)
+    }
+
+    /// The installations that use an instance, in the order of their names.
+    ///
+    /// # Errors
+    /// [`ProcessError::State`].
+    fn users_of(&self, instance: Digest) -> Result<Vec<(Digest, Installed)>, ProcessError> {
+        let ids = self.users().of(&self.state, instance)?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(self.state.installed(id)?.map(|installed| (id, installed)));
+        }
+        Ok(found)
     }
 
     /// The installations that start with an event that a task has emitted.

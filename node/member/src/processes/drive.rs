@@ -10,8 +10,9 @@ use super::{
     hear::Places,
     job::progress,
     keeper::Processes,
-    look::{Look, Seen},
+    look::{Duty, Look, Seen},
     runs::Runs,
+    taken_up::TakenUp,
     waits::Decisions,
     written::{Cause, Told, Written},
 };
@@ -122,10 +123,14 @@ struct Driver {
     planning: BTreeMap<Cid, Option<Instant>>,
     /// What came of looks, to be taken in by the next step.
     seen: Vec<(Look, Result<Seen, ProcessError>)>,
-    /// The events of runs that were taken up, which are to be kept in the own store.
-    events: Vec<Vec<u8>>,
+    /// Events of runs that were taken up, and documents of executions that this member has asked: to be kept in the own store.
+    documents: Vec<Vec<u8>>,
     /// When it is looked around without a reason.
     around: Instant,
+    /// What was found when open runs were looked for; nothing if that is to be done again.
+    taken_up: Option<TakenUp>,
+    /// How often runs had come to be open when the events were looked at for which executions may wait.
+    matched: Option<u64>,
     /// Until when nothing is tried, because a step has failed.
     paused: Option<Instant>,
     /// How far decisions about executions that wait were read.
@@ -142,8 +147,10 @@ impl Driver {
             looks: 0,
             planning: BTreeMap::new(),
             seen: Vec::new(),
-            events: Vec::new(),
+            documents: Vec::new(),
             around: Instant::now(),
+            taken_up: None,
+            matched: None,
             paused: None,
             decisions: Decisions::default(),
         }
@@ -175,7 +182,10 @@ impl Driver {
                 self.looks -= 1;
                 self.seen.push((look, seen));
             }
-            Done::Planned(process, Ok(())) => drop(self.planning.remove(&process)),
+            Done::Planned(process, Ok(())) => {
+                self.planning.remove(&process);
+                self.taken_up = None;
+            }
             Done::Planned(process, Err(error)) => {
                 let cause = with_causes(&error);
                 tracing::warn!(%process, cause, "a process cannot be read now; trying again");
@@ -192,6 +202,7 @@ impl Driver {
         let now = Instant::now();
         if now >= self.around {
             self.around = now + self.shared.parts.turn;
+            self.taken_up = None;
         }
         let shared = Arc::clone(&self.shared);
         let news = shared.hear(&mut self.places).await?;
@@ -202,21 +213,25 @@ impl Driver {
         self.decide_waits().await?;
         self.park()?;
         self.take_up()?;
-        if !self.events.is_empty() {
-            // Whoever traces a result finds them with any member.
-            shared.keep(&self.events).await?;
-            self.events.clear();
-        }
         self.runs.fill(&shared)?;
         self.runs.wake_due(now);
-        self.look(now);
+        // Not `now`: the turn of what was made meanwhile may have come, and a look that may not ask would be in vain.
+        self.look(Instant::now());
+        if !self.documents.is_empty() {
+            // All at once, and the looks do not wait for it.
+            shared.keep(&self.documents).await?;
+            self.documents.clear();
+        }
         Ok(())
     }
 
     /// Says which events executions wait for, and takes in what the ring has decided about that.
     async fn decide_waits(&mut self) -> Result<(), ProcessError> {
         let shared = Arc::clone(&self.shared);
-        shared.match_events().await?;
+        let opened = shared.state.opened();
+        if self.matched != Some(opened) && shared.match_events().await? {
+            self.matched = Some(opened);
+        }
         shared.choose_expired(&mut self.decisions).await?;
         for decided in shared.decide_waits(&mut self.decisions).await? {
             let ended = vec![(decided.execution, decided.ended.clone())];
@@ -249,6 +264,8 @@ impl Driver {
     fn decide(&mut self) -> Result<(), ProcessError> {
         let decided = self.shared.decide()?;
         if !decided.is_empty() {
+            let changed = decided.iter().map(|(installation, _)| *installation);
+            self.shared.changed().extend(changed);
             self.shared.taken.send_modify(|taken| *taken += 1);
         }
         for (installation, activity) in decided {
@@ -284,9 +301,15 @@ impl Driver {
                     if !is_waiting {
                         // It has ended meanwhile: the runs are gone through again.
                         runs.into_iter().for_each(|key| self.runs.drop_run(key));
+                        self.taken_up = None;
                     }
                 }
                 Ok(Seen::Open { asked }) => {
+                    if let (Some(_), false, Duty::Ask(work)) = (asked, look.has_asked, &*look.duty)
+                    {
+                        // Whoever traces the result finds them here, also when others have collected theirs.
+                        self.documents.extend(work.documents.iter().cloned());
+                    }
                     self.runs.still_open(&self.shared, id, asked, look.may_ask);
                 }
                 Err(error) => {
@@ -296,6 +319,8 @@ impl Driver {
                 }
             }
         }
+        // What follows is asked while what has ended is written: it rests on what two thirds agreed, and not on this disk.
+        self.look(Instant::now());
         let written = self.runs.take_written();
         if let Err(error) = self.shared.write(&written).await {
             self.runs.put_back(written);
@@ -319,11 +344,14 @@ impl Driver {
     /// Takes up runs that are open, as far as there is room.
     fn take_up(&mut self) -> Result<(), ProcessError> {
         let room = MAX_RUNS.saturating_sub(self.runs.len());
-        if room == 0 {
+        // What comes to be open while the disk is read is looked for again.
+        let opened = self.shared.state.opened();
+        let is_known = |taken: &TakenUp| !taken.is_old(opened, self.runs.len());
+        if room == 0 || self.taken_up.as_ref().is_some_and(is_known) {
             return Ok(());
         }
         let known = |key: &RunKey| self.runs.has(key);
-        let openings = self.shared.state.openings(known, (room, MAX_RUNS_EACH))?;
+        let (openings, is_all) = self.shared.state.openings(known, (room, MAX_RUNS_EACH))?;
         let mut wanted = BTreeSet::new();
         for Opening { key, event } in openings {
             let Some(installed) = self.shared.state.installed(key.0)? else {
@@ -339,6 +367,8 @@ impl Driver {
         wanted
             .into_iter()
             .for_each(|process| self.want_plan(process));
+        let full = (!is_all).then(|| self.runs.len());
+        self.taken_up = Some(TakenUp { opened, full });
         Ok(())
     }
 
@@ -354,7 +384,8 @@ impl Driver {
             tokio::task::block_in_place(|| self.shared.state.postpone(&[(key, known)]))?;
             return Ok(());
         }
-        self.events.push(bytes.to_vec());
+        // Whoever traces a result finds it with any member.
+        self.documents.push(bytes.to_vec());
         let cause = Cause {
             depth: event.source.depth(),
             instances,

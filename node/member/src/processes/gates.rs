@@ -1,10 +1,10 @@
 //! Opens the gates that settle executions, and finds what they have given.
 //!
 //! Both are looked at with each new block, beside everything else, so a ring that is down, or a chain that is slow, delays nobody who
-//! does not wait for it. The members have their turns to open a gate, in an order that the execution gives; who comes later
+//! does not wait for it. As long as no execution waits for a gate, nothing happens here. The members have their turns to open a gate, in an order that the execution gives; who comes later
 //! finds that a member has asked for it, and asks again only if nobody has. Asking twice changes nothing.
 
-use super::{error::ProcessError, keeper::Processes};
+use super::{error::ProcessError, keeper::Processes, moment::at, openings::Openings};
 use crate::state::{Waiting, NEVER};
 use futures::{stream, StreamExt};
 use rings_api::with_causes;
@@ -23,13 +23,10 @@ use rings_protocol::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether there is a new block. No question to the chain is behind it.
-const LOOK: Duration = Duration::from_millis(20);
 /// Gates that are read from the disk at once.
 const PAGE: usize = 256;
 /// Gates about which the chain is asked at once.
@@ -40,35 +37,40 @@ const OPENED_AT_ONCE: usize = 16;
 /// Looks after the gates of executions until `stop`.
 pub(super) async fn watch(shared: Arc<Processes>, stop: CancellationToken) {
     let mut watcher = Watcher::default();
+    // The watcher of the chain has seen them. Nothing is asked while there is no new block.
+    let mut heads = shared.parts.chain.read_blocks();
     while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = shared.gates.notified() => watcher.seen = None,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        if let Err(error) = watcher.step(&shared).await {
+        let head = *heads.borrow_and_update();
+        if let Err(error) = watcher.step(&shared, head).await {
             let cause = with_causes(&error);
             tracing::warn!(
                 cause,
                 "gates of executions cannot be looked at now; trying again"
             );
-            watcher.next = Instant::now() + shared.parts.turn;
-            watcher.seen = Some(shared.parts.ring.head());
+            watcher.seen = Some(head);
+            watcher.next = Some(Instant::now() + shared.parts.turn);
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = shared.gates.notified() => watcher.seen = None,
+            // Without a gate that is waited for, a new block means nothing.
+            Ok(()) = heads.changed(), if watcher.next.is_some() => {}
+            () = at(watcher.next) => {}
+            (name, opened) = watcher.opening.ended() => watcher.take_opened(&shared, name, opened),
         }
     }
     // What is in the submitter's journal goes on there.
-    watcher.opening.abort_all();
+    watcher.opening.abort();
 }
 
 struct Watcher {
     /// The head with which all were looked at.
     seen: Option<u64>,
-    /// When all are looked at again without a new block.
-    next: Instant,
+    /// When all are looked at again without a new block, if any is waited for.
+    next: Option<Instant>,
     /// When it is this member's turn to open a gate, by the execution.
     due: BTreeMap<Digest, Instant>,
-    opening: JoinSet<(Digest, Result<(), ProcessError>)>,
-    opens: BTreeSet<Digest>,
+    opening: Openings<Result<(), ProcessError>>,
     /// How often the chain has refused to open it.
     refused: BTreeMap<Digest, u64>,
 }
@@ -77,10 +79,9 @@ impl Default for Watcher {
     fn default() -> Self {
         Self {
             seen: None,
-            next: Instant::now(),
+            next: None,
             due: BTreeMap::new(),
-            opening: JoinSet::new(),
-            opens: BTreeSet::new(),
+            opening: Openings::new(OPENED_AT_ONCE),
             refused: BTreeMap::new(),
         }
     }
@@ -94,10 +95,9 @@ enum Found {
 }
 
 impl Watcher {
-    async fn step(&mut self, shared: &Arc<Processes>) -> Result<(), ProcessError> {
-        self.take_opened(shared);
-        let (head, now) = (shared.parts.ring.head(), Instant::now());
-        if self.seen == Some(head) && now < self.next {
+    async fn step(&mut self, shared: &Arc<Processes>, head: u64) -> Result<(), ProcessError> {
+        let now = Instant::now();
+        if self.seen == Some(head) && self.next.is_none_or(|next| now < next) {
             return Ok(());
         }
         let (mut after, mut all) = (None, BTreeSet::new());
@@ -113,22 +113,30 @@ impl Watcher {
         }
         self.due.retain(|name, _| all.contains(name));
         self.refused.retain(|name, _| all.contains(name));
-        (self.seen, self.next) = (Some(head), now + shared.parts.turn);
+        self.seen = Some(head);
+        self.next = (!all.is_empty()).then(|| now + shared.parts.turn);
         Ok(())
     }
 
-    fn take_opened(&mut self, shared: &Processes) {
-        while let Some(Ok((name, opened))) = self.opening.try_join_next() {
-            self.opens.remove(&name);
-            self.due.insert(name, Instant::now() + shared.round());
-            if let Err(error) = opened {
+    /// A gate was opened, or not; nothing is known of it if its task has panicked.
+    fn take_opened(
+        &mut self,
+        shared: &Processes,
+        name: Digest,
+        opened: Option<Result<(), ProcessError>>,
+    ) {
+        self.due.insert(name, Instant::now() + shared.round());
+        let cause = match opened {
+            Some(Ok(())) => return,
+            Some(Err(error)) => {
                 if let ProcessError::Chain(ChainError::Reverted { .. }) = error {
                     *self.refused.entry(name).or_default() += 1;
                 }
-                let cause = with_causes(&error);
-                tracing::warn!(execution = %data_cid(name), cause, "the gate of an execution cannot be opened now; trying again");
+                with_causes(&error)
             }
-        }
+            None => "the task that opens it was cut short".to_owned(),
+        };
+        tracing::warn!(execution = %data_cid(name), cause, "the gate of an execution cannot be opened now; trying again");
     }
 
     async fn look(
@@ -167,15 +175,13 @@ impl Watcher {
         let now = Instant::now();
         let turn = || now + shared.parts.turn * shared.place(name);
         let is_due = *self.due.entry(name).or_insert_with(turn) <= now;
-        if !is_due || self.opens.len() >= OPENED_AT_ONCE || !self.opens.insert(name) {
+        if !is_due || !self.opening.has_room_for(&name) {
             return;
         }
         let refused = self.refused.get(&name).copied().unwrap_or_default();
         let shared = Arc::clone(shared);
-        self.opening.spawn(async move {
-            let opened = shared.open_gate(name, &waiting, refused).await;
-            (name, opened)
-        });
+        let opening = async move { shared.open_gate(name, &waiting, refused).await };
+        self.opening.begin(name, opening);
     }
 }
 

@@ -69,7 +69,11 @@ impl Processes {
         }
         let taken = tokio::task::block_in_place(|| self.state.hear(&heard, clock::milliseconds()));
         match taken {
-            Ok(taken) => news = taken,
+            Ok(taken) => {
+                self.users().add(&self.state, &taken.installed);
+                self.changed().extend(taken.installed.iter().copied());
+                news = taken;
+            }
             Err(error) => {
                 // Read again from what is on disk.
                 places.retain(|author, _| heard.iter().all(|log| log.author != *author));

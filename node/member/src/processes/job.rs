@@ -13,6 +13,7 @@ use super::{
 use crate::state::{Ended, RunKey};
 use bytes::Bytes;
 use cid::Cid;
+use rings_api::with_causes;
 use rings_process::{
     words::{Progress, Stage, Word, VERSION},
     work::Work,
@@ -51,8 +52,23 @@ impl Processes {
             });
         }
         match look.may_ask {
-            true => self.ask_job(look, work).await,
-            false => Ok(Seen::Open { asked: None }),
+            // What is asked does not wait for the disk.
+            true => tokio::join!(self.ask_job(look, work), self.hold_first(look, work)).0,
+            false => {
+                self.hold_first(look, work).await;
+                Ok(Seen::Open { asked: None })
+            }
+        }
+    }
+
+    /// All members compute it, from the same documents: each makes them itself, and fetches none.
+    async fn hold_first(&self, look: &Look, work: &Work) {
+        if !look.is_first {
+            return;
+        }
+        if let Err(error) = self.hold(&work.documents).await {
+            let cause = with_causes(&error);
+            tracing::debug!(execution = %look.execution, cause, "the documents of an execution cannot be kept now");
         }
     }
 
@@ -79,17 +95,11 @@ impl Processes {
         let digest = request
             .digest()
             .map_err(|error| ProcessError::Node(error.to_string()))?;
-        if !look.has_asked {
-            // Others fetch the documents from here, also when who asked it before is gone with its own.
-            self.keep(&work.documents).await?;
-        }
-        if !look.has_asked && self.parts.logs.asked(digest)?.is_none() {
-            let started =
-                Word::Progress(progress(look.execution, look.run, digest, Stage::Started));
-            // The request goes to the log behind it.
-            drop(self.tell(&[started]).await?);
-        }
-        match self.ask(request).await? {
+        let is_new = !look.has_asked && self.parts.logs.asked(digest)?.is_none();
+        let started = is_new
+            .then(|| Word::Progress(progress(look.execution, look.run, digest, Stage::Started)));
+        // The request goes to the log behind it.
+        match self.ask(request, started).await? {
             None => Ok(Seen::Open {
                 asked: Some(digest),
             }),

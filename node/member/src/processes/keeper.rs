@@ -6,6 +6,7 @@ use super::{
     listener::{listeners, Listener},
     live::Live,
     plan_cache::Plans,
+    users::Users,
 };
 use crate::{
     blocks::MemberBlocks,
@@ -37,7 +38,7 @@ use rings_protocol::{
 use rings_store::{read_small_file, Block, BlockKey, BlockSource, BlockStore, Pin, StoreError};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{atomic::AtomicBool, Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -92,8 +93,8 @@ pub struct Processes {
     live: Mutex<BTreeMap<Cid, Live>>,
     /// What listens to logs.
     listeners: Mutex<Vec<Arc<Listener>>>,
-    /// Whether those have heard events that may stand in no log.
-    pub(super) has_heard: AtomicBool,
+    /// Notified when those have heard events that may stand in no log.
+    pub(super) heard: Notify,
     /// External executions whose connectors run here.
     errands: Mutex<Errands>,
     /// Notified when an execution begins to wait for a gate.
@@ -104,6 +105,10 @@ pub struct Processes {
     pub(super) first_scope: OnceCell<Address>,
     /// How often members' words, or decisions of the ring, were taken in.
     pub(super) taken: watch::Sender<u64>,
+    /// Installations that are new or have changed, and at which nobody has looked who finds their events.
+    changed: Mutex<BTreeSet<Digest>>,
+    /// Who uses which instance.
+    users: Mutex<Users>,
 }
 
 /// External executions whose connectors run here, and their tasks.
@@ -172,12 +177,14 @@ impl Processes {
             plans: Plans::default(),
             live: Mutex::default(),
             listeners: Mutex::default(),
-            has_heard: AtomicBool::new(false),
+            heard: Notify::new(),
             errands: Mutex::default(),
             gates: Notify::new(),
             settled: Mutex::default(),
             first_scope: OnceCell::new(),
             taken: watch::Sender::new(0),
+            changed: Mutex::default(),
+            users: Mutex::default(),
         }
     }
 
@@ -204,6 +211,16 @@ impl Processes {
             // Who listens looks at all installations again.
             self.taken.send_modify(|taken| *taken += 1);
         }
+    }
+
+    /// Installations that are new or have changed.
+    pub(super) fn changed(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who uses which instance.
+    pub(super) fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What gates have given.
@@ -242,20 +259,35 @@ impl Processes {
         sent.map_err(|_| ProcessError::Stopping)
     }
 
-    /// Asks a request of the ring, unless somebody has asked it. Nothing if it is on disk, else why it was not asked.
+    /// Asks a request of the ring, unless somebody has asked it. Nothing if it is on disk, else why it was not asked. What the own
+    /// log says before comes with it, so that one round writes both.
     ///
     /// # Errors
-    /// [`ProcessError::Stopping`].
-    pub(super) async fn ask(&self, request: Request) -> Result<Option<String>, ProcessError> {
+    /// [`ProcessError::Word`], [`ProcessError::Stopping`].
+    pub(super) async fn ask(
+        &self,
+        request: Request,
+        before: Option<Word>,
+    ) -> Result<Option<String>, ProcessError> {
         let until = Some(request.until);
         let (reply, answer) = oneshot::channel();
         let request = Box::new(request);
-        self.send(Input::Ask {
+        let mut inputs = Vec::with_capacity(2);
+        if let Some(word) = before {
+            // Nobody waits for it alone.
+            let (done, _) = oneshot::channel();
+            let messages = vec![word.to_message()?];
+            inputs.push(Input::Say(Saying { messages, done }));
+        }
+        inputs.push(Input::Ask {
             request,
             until,
             reply,
-        })
-        .await?;
+        });
+        // With room for both, nothing comes between them, and the round does not begin with the first alone.
+        let room = self.parts.outbox.reserve_many(inputs.len()).await;
+        let room = room.map_err(|_| ProcessError::Stopping)?;
+        room.zip(inputs).for_each(|(room, input)| room.send(input));
         match answer.await.map_err(|_| ProcessError::Stopping)? {
             Ok(_) => Ok(None),
             Err(NotAsked::Refused(reason) | NotAsked::Invalid(reason)) => Ok(Some(reason)),
@@ -322,8 +354,16 @@ impl Processes {
     /// # Errors
     /// [`StoreError`].
     pub(super) async fn keep(&self, documents: &[Vec<u8>]) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let _lease = store.lease();
+        let _lease = self.parts.store.lease();
+        let cids = self.hold(documents).await?;
+        self.pin(&cids).await
+    }
+
+    /// Puts documents into the own store, so that they need not be fetched from others. Gives their CIDs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn hold(&self, documents: &[Vec<u8>]) -> Result<Vec<Cid>, StoreError> {
         let block = |document: &Vec<u8>| {
             let bytes = block_of(document);
             Block::new(data_cid(sha256(&bytes)), bytes.into())
@@ -331,8 +371,8 @@ impl Processes {
         let blocks = documents.iter().map(block);
         let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
         let cids: Vec<_> = blocks.iter().map(|block| *block.cid()).collect();
-        store.put(blocks).await?;
-        self.pin(&cids).await
+        self.parts.store.put(blocks).await?;
+        Ok(cids)
     }
 
     /// Keeps files that are in the own store from being collected.
@@ -358,24 +398,24 @@ impl Processes {
     /// This member's place among those that are to do something: the members in an order that `seed` gives, without those
     /// that are not connected here.
     pub(super) fn place(&self, seed: Digest) -> u32 {
-        let snapshot = self.parts.ring.snapshot();
-        let here = relayers(seed, &snapshot.members)
-            .into_iter()
-            .filter(|member| self.is_here(&snapshot, member));
-        let order: Vec<_> = here.collect();
-        let place = order.iter().position(|member| *member == self.parts.me);
-        place.unwrap_or(order.len()) as u32
+        self.parts.ring.look(|snapshot| {
+            let here = relayers(seed, &snapshot.members)
+                .into_iter()
+                .filter(|member| self.is_here(snapshot, member));
+            let order: Vec<_> = here.collect();
+            let place = order.iter().position(|member| *member == self.parts.me);
+            place.unwrap_or(order.len()) as u32
+        })
     }
 
     /// Whether two thirds of the members have seen the event of a run.
     pub(super) fn is_seen_enough(&self, key: RunKey) -> Result<bool, ProcessError> {
-        let snapshot = self.parts.ring.snapshot();
         let seen_by = self.state.run(key)?.unwrap_or_default().seen_by;
-        let seen_by = snapshot
-            .members
-            .iter()
-            .filter(|member| seen_by.contains(member));
-        Ok(seen_by.count() as u64 >= snapshot.needed)
+        Ok(self.parts.ring.look(|snapshot| {
+            let members = snapshot.members.iter();
+            let seen = members.filter(|member| seen_by.contains(member));
+            seen.count() as u64 >= snapshot.needed
+        }))
     }
 
     /// Whether a member is connected here, or is this one.
@@ -387,7 +427,8 @@ impl Processes {
 
     /// How long it takes until all members have had their turns.
     pub(super) fn round(&self) -> Duration {
-        let members = self.parts.ring.snapshot().members.len().max(1);
+        let members = self.parts.ring.look(|snapshot| snapshot.members.len());
+        let members = members.max(1);
         self.parts.turn * members as u32
     }
 }

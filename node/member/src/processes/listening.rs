@@ -16,11 +16,7 @@ use crate::state::StateError;
 use rings_api::with_causes;
 use rings_process::words::Activity;
 use rings_protocol::Digest;
-use std::{
-    collections::BTreeMap,
-    sync::{atomic::Ordering, Arc},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether logs have grown. Nobody is asked for it.
@@ -35,11 +31,14 @@ pub async fn find_in_logs(
     stop: CancellationToken,
 ) -> Result<(), StateError> {
     let mut listening = Listening::default();
+    let mut taken = shared.taken.subscribe();
     let mut pause = LOOK;
     while !stop.is_cancelled() {
+        let listens = !listening.all.is_empty();
         tokio::select! {
             () = stop.cancelled() => break,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause), if listens => {}
+            Ok(()) = taken.changed(), if !listens => {}
         }
         pause = match listening.step(&shared).await {
             Ok(()) => LOOK,
@@ -84,7 +83,9 @@ impl Listening {
         let mut found = self.heads.read(shared, &self.all).await?;
         found |= self.results.read(shared, &self.all).await?;
         if found {
-            shared.has_heard.store(true, Ordering::Release);
+            shared.heard.notify_one();
+            // Others may have written them already: then the runs go on.
+            shared.parts.words.notify_one();
         }
         Ok(())
     }

@@ -1,15 +1,12 @@
 //! Pages of contracts' logs, read once for all services that wait for equally many blocks, and again when the chain has changed.
 
-use super::{error::ProcessError, keeper::Processes, trigger::Trigger};
+use super::{error::ProcessError, keeper::Processes, trigger::Listener, watched::Watched};
 use crate::{clock, state::ReadTo};
 use rings_chain::{BlockRef, ChainError};
 use rings_process::{
     document::Document,
     event::{Event, Source},
-    origin::LogReader,
 };
-use rings_protocol::{Address, Digest};
-use std::collections::BTreeSet;
 
 /// Blocks that are read again when the chain has another branch, and when a member starts. What was found before is known by
 /// its name, which has no block in it.
@@ -21,48 +18,38 @@ const LOOKED_UP: usize = 64;
 /// to `to`. Gives the last block that was read, and how many events were found; nothing if there is nothing to read.
 pub(super) async fn read_page(
     shared: &Processes,
-    readers: &[(&Trigger, &LogReader)],
+    watched: &Watched,
     confirmations: u64,
     (last, to): (Option<BlockRef>, u64),
 ) -> Result<Option<(BlockRef, usize)>, ProcessError> {
-    let since = readers
-        .iter()
-        .map(|(trigger, _)| trigger.installation.since)
-        .min();
     let next = shared.state.next_block(confirmations)?;
-    let Some(mut from) = next.or(since).filter(|from| *from <= to) else {
+    let from = next.or_else(|| watched.since(confirmations));
+    let Some(mut from) = from.filter(|from| *from <= to) else {
         return Ok(None);
     };
-    if next.is_some() && !is_behind(shared, last, from).await? {
-        from = from.saturating_sub(READ_AGAIN).max(since.unwrap_or(from));
+    let chain = &shared.parts.chain;
+    // The end is asked for before the logs: if a reorganisation comes in between, they are read again.
+    let end = async { Ok(chain.block(to).await?) };
+    let (is_behind, end) = tokio::try_join!(is_behind(shared, last, from), end)?;
+    if next.is_some() && !is_behind {
+        let since = watched.since(confirmations).unwrap_or(from);
+        from = from.saturating_sub(READ_AGAIN).max(since);
         if last.is_some() {
-            for (trigger, _) in readers {
-                mark_orphans(shared, trigger).await?;
+            for (listener, _) in watched.listeners(confirmations) {
+                mark_orphans(shared, listener).await?;
             }
         }
     }
-    let wanted = readers
-        .iter()
-        .map(|(_, reader)| (reader.contract, reader.topic));
-    let wanted: Vec<(Address, Digest)> = wanted.collect::<BTreeSet<_>>().into_iter().collect();
-    let chain = &shared.parts.chain;
-    // Asked for before the logs: if a reorganisation comes in between, they are read again.
-    let end = chain.block(to).await?;
+    let wanted = watched.places(confirmations);
     let (last, logs) = chain.contract_logs(&wanted, from, to).await?;
     let block = match last == to {
         true => end,
         false => chain.block(last).await?,
     };
     let mut found = Vec::new();
+    let of_chain = (shared.parts.domain.chain_id, confirmations);
     for log in &logs {
-        for (trigger, reader) in readers {
-            let is_wanted = reader.contract == log.contract
-                && log.topics.first() == Some(&reader.topic)
-                && log.block >= trigger.installation.since;
-            if is_wanted {
-                found.extend(trigger.found(shared.parts.domain.chain_id, reader, log)?);
-            }
-        }
+        watched.found(of_chain, log, &mut found)?;
     }
     let read = ReadTo {
         next_block: Some((confirmations, last + 1)),
@@ -74,9 +61,9 @@ pub(super) async fn read_page(
 }
 
 /// Finds out which runs have lost their event. What they computed stays, and is said to be without a cause.
-async fn mark_orphans(shared: &Processes, trigger: &Trigger) -> Result<(), ProcessError> {
-    for (_, name, record) in shared.state.newest_runs(trigger.id, None, LOOKED_UP)? {
-        let Some((bytes, _)) = shared.state.known_event(trigger.id, name)? else {
+async fn mark_orphans(shared: &Processes, listener: &Listener) -> Result<(), ProcessError> {
+    for (_, name, record) in shared.state.newest_runs(listener.id, None, LOOKED_UP)? {
+        let Some((bytes, _)) = shared.state.known_event(listener.id, name)? else {
             continue;
         };
         let Source::Chain {
@@ -92,8 +79,8 @@ async fn mark_orphans(shared: &Processes, trigger: &Trigger) -> Result<(), Proce
             .await?
             .is_none();
         if is_gone != record.orphaned {
-            tracing::warn!(installation = %trigger.owner, event = %name, orphaned = is_gone, "a reorganisation has changed whether the event of a process is on the chain");
-            let key = (trigger.id, name);
+            tracing::warn!(installation = %listener.owner, event = %name, orphaned = is_gone, "a reorganisation has changed whether the event of a process is on the chain");
+            let key = (listener.id, name);
             tokio::task::block_in_place(|| shared.state.set_orphaned(key, is_gone))?;
         }
     }

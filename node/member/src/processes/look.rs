@@ -64,6 +64,8 @@ pub(super) struct Job {
     pub look_again: bool,
     /// Whether this member has asked it.
     pub has_asked: bool,
+    /// Whether somebody has looked at it.
+    pub was_looked_at: bool,
 }
 
 /// What a look may do.
@@ -79,6 +81,8 @@ pub(super) struct Look {
     pub may_ask: bool,
     /// Whether this member has asked before.
     pub has_asked: bool,
+    /// Whether it is the first one here.
+    pub is_first: bool,
 }
 
 /// What came of a look.

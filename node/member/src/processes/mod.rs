@@ -22,6 +22,7 @@
 //!
 //! [`Processes`] holds what these share, and answers the HTTP side (`answers`, `views`, `instance_views`).
 
+mod agenda;
 mod answers;
 mod decisions;
 mod drive;
@@ -40,6 +41,8 @@ mod log_pages;
 mod look;
 mod messages;
 mod missing;
+mod moment;
+mod openings;
 mod parking;
 mod plan_cache;
 mod plans;
@@ -47,9 +50,12 @@ mod results;
 mod runs;
 mod settle;
 mod sources;
+mod taken_up;
 mod trigger;
+mod users;
 mod views;
 mod waits;
+mod watched;
 mod written;
 
 pub use drive::drive;

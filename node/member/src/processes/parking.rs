@@ -3,7 +3,7 @@
 use super::{job::output, keeper::Processes, runs::Runs, waits::Decided};
 use crate::state::{RunKey, StateError};
 use cid::Cid;
-use std::collections::BTreeSet;
+use rings_process::run::Run;
 
 impl Runs {
     /// An execution waits, and that is on disk: it needs no room in memory. Gives the runs that wait for it.
@@ -51,15 +51,11 @@ impl Runs {
 
     /// Runs that do nothing but wait. They are forgotten here.
     pub fn take_idle(&mut self) -> Vec<RunKey> {
-        let busy: BTreeSet<RunKey> = self
-            .jobs
-            .values()
-            .flat_map(|job| job.runs.clone())
-            .collect();
         let idle = std::mem::take(&mut self.idle).into_iter().filter(|key| {
             let run = self.runs.get(key);
-            !busy.contains(key)
-                && run.is_some_and(|run| !run.is_over() && run.created().next().is_none())
+            run.is_some_and(|run| {
+                !run.is_over() && run.created().next().is_none() && !self.is_busy(key, run)
+            })
         });
         let idle: Vec<_> = idle.collect();
         for key in &idle {
@@ -67,5 +63,13 @@ impl Runs {
             self.causes.remove(key);
         }
         idle
+    }
+
+    /// Whether somebody has to look at an execution of a run.
+    fn is_busy(&self, key: &RunKey, run: &Run) -> bool {
+        run.under_way().any(|id| {
+            let job = self.jobs.get(&id);
+            job.is_some_and(|job| job.runs.contains(key))
+        })
     }
 }

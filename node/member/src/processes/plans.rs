@@ -14,29 +14,59 @@ impl Processes {
     /// # Errors
     /// [`ProcessError`]: a document is missing, or the process cannot be run.
     pub(super) async fn plan(&self, process: Cid) -> Result<Arc<Plan>, ProcessError> {
+        let (plan, to_pin) = self.read_plan(process).await?;
+        if !to_pin.is_empty() {
+            self.pin(&to_pin).await?;
+            self.plans.keep(&plan);
+        }
+        Ok(plan)
+    }
+
+    /// The same, and what the caller is to pin before it keeps the plan; nothing where that was done before.
+    ///
+    /// # Errors
+    /// As [`Processes::plan`].
+    pub(super) async fn read_plan(
+        &self,
+        process: Cid,
+    ) -> Result<(Arc<Plan>, Vec<Cid>), ProcessError> {
         if let Some(plan) = self.plans.known(&process) {
-            return Ok(plan);
+            return Ok((plan, Vec::new()));
         }
         let bytes = self.file(&process).await?;
         let definition = Process::from_bytes(&bytes)?;
         let mut services = BTreeMap::new();
-        let mut names = vec![process];
+        let mut to_pin = vec![process];
         for (name, cid) in &definition.services {
-            let service = Service::from_bytes(&self.file(cid).await?)?;
-            names.push(*cid);
-            for program in service.tasks.values().filter_map(|task| task.program) {
-                names.extend(self.fetch(program).await);
-            }
+            let service = match self.plans.service(cid) {
+                Some(service) => service,
+                None => self.read_service(*cid, &mut to_pin).await?,
+            };
             services.insert(name.clone(), service);
         }
         let plan = Plan::new(definition, services).map_err(|faults| ProcessError::Plan {
             process: process.to_string(),
             what: faults.first().map(ToString::to_string).unwrap_or_default(),
         })?;
-        self.pin(&names).await?;
-        let plan = Arc::new(plan);
-        self.plans.keep(&plan);
-        Ok(plan)
+        Ok((Arc::new(plan), to_pin))
+    }
+
+    /// A service with its programs. What could not be pinned with all of them is to be pinned by the caller.
+    async fn read_service(&self, cid: Cid, to_pin: &mut Vec<Cid>) -> Result<Service, ProcessError> {
+        let service = Service::from_bytes(&self.file(&cid).await?)?;
+        let (mut names, mut is_whole) = (vec![cid], true);
+        for program in service.tasks.values().filter_map(|task| task.program) {
+            let fetched = self.fetch(program).await;
+            is_whole &= fetched.is_some();
+            names.extend(fetched);
+        }
+        if is_whole {
+            self.pin(&names).await?;
+            self.plans.keep_service(cid, &service);
+        } else {
+            to_pin.extend(names);
+        }
+        Ok(service)
     }
 
     /// Fetches a program, so that the process goes on when whoever installed it is gone. Nothing if it cannot be had now: it is

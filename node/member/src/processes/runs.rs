@@ -49,6 +49,8 @@ pub(super) struct Runs {
     emitted: Vec<Event>,
     /// Runs that may do nothing but wait.
     pub(super) idle: BTreeSet<RunKey>,
+    /// Whether there was no room for an execution of a run.
+    is_short: bool,
 }
 
 impl Runs {
@@ -150,6 +152,7 @@ impl Runs {
                 continue;
             };
             job.look_again = false;
+            let is_first = !std::mem::replace(&mut job.was_looked_at, true);
             return Some(Look {
                 execution: id,
                 duty: Arc::clone(&job.duty),
@@ -158,6 +161,7 @@ impl Runs {
                 requests: job.requests.clone(),
                 may_ask: job.due <= now,
                 has_asked: job.has_asked,
+                is_first,
             });
         }
     }
@@ -288,9 +292,10 @@ impl Runs {
 
     /// Makes the executions for which there was no room.
     pub fn fill(&mut self, shared: &Processes) -> Result<(), StateError> {
-        if self.jobs.len() >= MAX_JOBS {
+        if !self.is_short || self.jobs.len() >= MAX_JOBS {
             return Ok(());
         }
+        self.is_short = false;
         let waiting: Vec<_> = self
             .runs
             .iter()
@@ -312,6 +317,7 @@ impl Runs {
                 .map(|(id, execution)| (id, execution.clone()))
                 .collect();
             if created.is_empty() {
+                self.is_short |= run.created().next().is_some();
                 break;
             }
             for (id, execution) in created {
@@ -429,6 +435,7 @@ impl Runs {
             is_busy: false,
             look_again: false,
             has_asked: false,
+            was_looked_at: false,
         };
         self.jobs.insert(id, job);
         self.by_request.extend(request.map(|request| (request, id)));

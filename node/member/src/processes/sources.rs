@@ -6,47 +6,45 @@
 //! have their turns in an order that the event gives.
 
 use super::{
-    error::ProcessError, keeper::Processes, log_pages::read_page, trigger::Trigger,
-    waits::source_of,
+    agenda::{Agenda, DueRun},
+    error::ProcessError,
+    keeper::Processes,
+    log_pages::read_page,
+    moment::at,
+    watched::Watched,
 };
 use crate::{
     clock,
-    state::{Found, Opening, ReadTo, StateError},
+    state::{Found, Installed, Opening, ReadTo, StateError},
 };
+use futures::future::join_all;
 use rings_api::with_causes;
 use rings_chain::BlockRef;
 use rings_process::{
     document::Document,
     event::Event,
-    origin::LogReader,
     plan::Plan,
     words::{Activity, Happened, Installation, Word, VERSION},
 };
 use rings_protocol::Digest;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{atomic::Ordering, Arc},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether there is a new block. No question to the chain is behind it.
-const LOOK: Duration = Duration::from_millis(20);
 /// Events that were found and are written at once.
 const WRITTEN_AT_ONCE: usize = 256;
 /// Installations that are read from the disk at once.
 const PAGE: usize = 1_024;
+/// Installations whose plans are read at once.
+const READ_AT_ONCE: usize = 16;
+/// Installations whose schedules are followed at once.
+const FOLLOWED_AT_ONCE: usize = 1_024;
 
 /// The pause between two tries to read a definition is doubled so often at most.
 const LONGEST_PAUSE: u32 = 6;
-
-/// What is known of the installations, and when it was read.
-#[derive(Default)]
-struct Triggers {
-    all: Vec<Trigger>,
-    /// Processes that do not start by themselves.
-    others: BTreeSet<Digest>,
-}
 
 /// Finds events until `stop`.
 ///
@@ -54,14 +52,14 @@ struct Triggers {
 /// [`StateError`] when the database cannot be used and waiting does not help.
 pub async fn find(shared: Arc<Processes>, stop: CancellationToken) -> Result<(), StateError> {
     let mut finder = Finder::default();
-    let mut pause = LOOK;
+    // The watcher of the chain has seen them. Nothing is asked while there is no new block.
+    let mut heads = shared.parts.chain.read_blocks();
+    let mut taken = shared.taken.subscribe();
     while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = match finder.step(&shared).await {
-            Ok(()) => LOOK,
+        let head = *heads.borrow_and_update();
+        taken.borrow_and_update();
+        let (wake, is_paused) = match finder.step(&shared, head).await {
+            Ok(()) => (finder.wake(), false),
             Err(ProcessError::State(error)) if !error.is_transient() => return Err(error),
             Err(ProcessError::Stopping) => break,
             Err(error) => {
@@ -70,213 +68,259 @@ pub async fn find(shared: Arc<Processes>, stop: CancellationToken) -> Result<(),
                     cause,
                     "events of processes cannot be looked for now; trying again"
                 );
-                shared.parts.turn
+                (Some(Instant::now() + shared.parts.turn), true)
             }
         };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = at(wake) => {}
+            () = shared.heard.notified(), if !is_paused => {}
+            Ok(()) = heads.changed(), if !is_paused => {}
+            Ok(()) = taken.changed(), if !is_paused => {}
+        }
     }
     Ok(())
 }
 
 #[derive(Default)]
 struct Finder {
-    triggers: Triggers,
-    /// How often members' words were taken in when the installations were read.
-    taken: Option<u64>,
-    /// When those are tried again whose definitions could not be read.
+    watched: Watched,
+    agenda: Agenda,
+    /// From which block on each installation counts that was taken up.
+    taken_up: BTreeMap<Digest, u64>,
+    /// Installations at which somebody has to look; nothing before all were looked at once.
+    wanted: Option<BTreeSet<Digest>>,
+    /// Those whose definitions could not be read, and when they are tried again.
+    unread: BTreeSet<Digest>,
     again: Option<Instant>,
     /// How often some could not be read, up to [`LONGEST_PAUSE`].
     failures: u32,
-    /// There may be events that stand in no log.
-    has_found: bool,
     /// The last block that was read, for events with so many blocks on top.
     last: BTreeMap<u64, BlockRef>,
     /// The head up to which everything was looked at.
     seen: u64,
+    /// The time of the newest block whose time was asked for.
+    time: Option<(u64, u64)>,
     /// When it is this member's turn to write an event.
     due: BTreeMap<Digest, Instant>,
 }
 
 impl Finder {
-    async fn step(&mut self, shared: &Processes) -> Result<(), ProcessError> {
-        let taken = *shared.taken.borrow();
-        let is_due = self.again.is_some_and(|again| again <= Instant::now());
-        if self.taken != Some(taken) || is_due {
-            self.read_installed(shared).await?;
-            if self.again.is_none() {
-                self.failures = 0;
+    /// `head` is the newest block; 0 as long as none is known.
+    async fn step(&mut self, shared: &Processes, head: u64) -> Result<(), ProcessError> {
+        if head > 0 {
+            self.take_up(shared, head).await?;
+        }
+        if head > self.seen {
+            let found = self.read_logs(shared, head).await?;
+            let due = self.follow_schedules(shared, head).await?;
+            if found + due > 0 {
+                // Others may have written them already: then the runs go on.
+                shared.parts.words.notify_one();
             }
-            self.taken = Some(taken);
+            self.seen = head;
         }
-        // The watcher of the chain has seen it. Nothing is asked while there is no new block.
-        let head = shared.parts.ring.head();
-        if head > self.seen && !self.triggers.all.is_empty() {
-            let is_done = self.read_logs(shared, head).await?;
-            self.follow_schedules(shared, head).await?;
-            if is_done {
-                self.seen = head;
-            }
-        }
-        self.has_found |= shared.has_heard.swap(false, Ordering::AcqRel);
-        match self.has_found || !self.due.is_empty() {
-            true => self.write(shared).await,
-            false => Ok(()),
-        }
+        self.write(shared).await
     }
 
-    /// Reads which installations start by themselves.
-    async fn read_installed(&mut self, shared: &Processes) -> Result<(), ProcessError> {
-        self.again = None;
-        // Also what was found before this process was started.
-        self.has_found = true;
-        let known = self.triggers.all.iter();
-        let known: BTreeMap<_, _> = known
-            .map(|trigger| (trigger.owner, trigger.installation.since))
-            .collect();
-        let (mut after, mut kept, mut new) = (None, BTreeSet::new(), Vec::new());
-        loop {
-            let page = shared.state.all_installed(after, PAGE)?;
-            let count = page.len();
-            for (id, installed) in page {
-                after = Some(id);
-                let is_over = installed.activity == Activity::Cancelled;
-                if is_over || self.triggers.others.contains(&id) {
-                    continue;
-                }
-                match known.get(&id) == Some(&installed.installation.since) {
-                    true => drop(kept.insert(id)),
-                    false => new.push((id, installed.installation)),
-                }
-            }
-            if count < PAGE {
-                break;
-            }
+    /// When a step is due, whatever happens.
+    fn wake(&self) -> Option<Instant> {
+        self.due.values().copied().chain(self.again).min()
+    }
+
+    /// Looks at the installations that are new or have changed: at all of them when the member starts.
+    async fn take_up(&mut self, shared: &Processes, head: u64) -> Result<(), ProcessError> {
+        let changed = std::mem::take(&mut *shared.changed());
+        match &mut self.wanted {
+            Some(wanted) => wanted.extend(changed),
+            None => self.wanted = Some(all_installed(shared)?),
         }
-        self.triggers
-            .all
-            .retain(|trigger| kept.contains(&trigger.owner));
-        for (id, installation) in new {
-            self.add(shared, id, installation).await;
+        if self.again.is_some_and(|again| again <= Instant::now()) {
+            self.again = None;
+            let unread = std::mem::take(&mut self.unread);
+            self.wanted.get_or_insert_default().extend(unread);
+        }
+        let wanted: Vec<_> = self.wanted.iter().flatten().copied().collect();
+        let mut times = Vec::new();
+        for (number, id) in wanted.iter().enumerate() {
+            if number % READ_AT_ONCE == 0 {
+                let next = wanted[number..].iter().take(READ_AT_ONCE);
+                self.read_plans(shared, next.copied()).await?;
+            }
+            let time = self.take_up_one(shared, *id, head).await?;
+            times.extend(time.map(|time| (*id, time)));
+        }
+        if !times.is_empty() {
+            // So that none of these blocks is asked for again after a start.
+            write_found(shared, &[], times)?;
+        }
+        self.wanted = Some(BTreeSet::new());
+        if self.unread.is_empty() {
+            self.failures = 0;
         }
         Ok(())
     }
 
-    async fn add(&mut self, shared: &Processes, id: Digest, installation: Installation) {
-        let plan = match shared.plan(installation.process).await {
-            Ok(plan) => plan,
+    /// Reads the plans of installations beside each other, and pins what they consist of together. What cannot be read is told
+    /// when it is looked at.
+    async fn read_plans(
+        &self,
+        shared: &Processes,
+        ids: impl Iterator<Item = Digest>,
+    ) -> Result<(), ProcessError> {
+        let mut processes = BTreeSet::new();
+        for id in ids.filter(|id| !self.taken_up.contains_key(id)) {
+            let installed = shared.state.installed(id)?;
+            let installed = installed.filter(|held| held.activity != Activity::Cancelled);
+            processes.extend(installed.map(|held| held.installation.process));
+        }
+        let reads = processes
+            .into_iter()
+            .map(|process| shared.read_plan(process));
+        let read: Vec<_> = join_all(reads).await.into_iter().flatten().collect();
+        let to_pin = read.iter().flat_map(|(_, to_pin)| to_pin);
+        let to_pin: Vec<_> = to_pin.copied().collect();
+        if !to_pin.is_empty() {
+            shared.pin(&to_pin).await?;
+        }
+        read.iter().for_each(|(plan, _)| shared.plans.keep(plan));
+        Ok(())
+    }
+
+    /// Looks at an installation. Gives the time from which on its schedule is followed, if it is new.
+    async fn take_up_one(
+        &mut self,
+        shared: &Processes,
+        id: Digest,
+        head: u64,
+    ) -> Result<Option<u64>, ProcessError> {
+        let installed = shared.state.installed(id)?;
+        let active = installed.filter(|held| held.activity != Activity::Cancelled);
+        let Some(Installed { installation, .. }) = active else {
+            self.forget(id);
+            return Ok(None);
+        };
+        if self.taken_up.get(&id) == Some(&installation.since) {
+            return Ok(None);
+        }
+        let Some(plan) = self.plan(shared, id, &installation).await else {
+            return Ok(None);
+        };
+        self.forget(id);
+        shared.listen_for(id, &installation, &plan);
+        let mut new = None;
+        if let Some(schedule) = plan.schedule() {
+            let after = match shared.state.followed(id)? {
+                Some(time) => time,
+                None => {
+                    let before = installation.since.saturating_sub(1).min(head);
+                    *new.insert(self.time_of(shared, before).await?)
+                }
+            };
+            let on = (installation.process, &plan.process().on);
+            self.agenda.add(id, on, schedule, after);
+        }
+        if self.watched.add(id, &installation, &plan) || plan.schedule().is_some() {
+            // It may reach back to blocks that were looked at.
+            self.seen = 0;
+        }
+        self.taken_up.insert(id, installation.since);
+        Ok(new)
+    }
+
+    fn forget(&mut self, id: Digest) {
+        self.taken_up.remove(&id);
+        self.watched.remove(id);
+        self.agenda.remove(id);
+    }
+
+    /// The plan of an installation whose events are kept from now on; nothing if that cannot be had now.
+    async fn plan(
+        &mut self,
+        shared: &Processes,
+        id: Digest,
+        installation: &Installation,
+    ) -> Option<Arc<Plan>> {
+        let again = match shared.plan(installation.process).await {
+            Ok(plan) => match shared.await_sources(&plan, installation) {
+                Ok(()) => return Some(plan),
+                Err(error) => {
+                    let cause = with_causes(&error);
+                    tracing::warn!(process = %installation.process, cause, "events that a process waits for cannot be kept now; trying again");
+                    shared.parts.turn
+                }
+            },
             Err(error) => {
                 let cause = with_causes(&error);
                 tracing::warn!(process = %installation.process, cause, "a process cannot be read now; trying again");
                 // Less and less often: nobody may have it.
                 self.failures = self.failures.saturating_add(1).min(LONGEST_PAUSE);
-                self.again = Some(Instant::now() + shared.parts.turn * (1 << self.failures));
-                return;
+                shared.parts.turn * (1 << self.failures)
             }
         };
-        if let Err(error) = shared.await_sources(&plan, &installation) {
-            let cause = with_causes(&error);
-            tracing::warn!(process = %installation.process, cause, "events that a process waits for cannot be kept now; trying again");
-            self.again = Some(Instant::now() + shared.parts.turn);
-            return;
-        }
-        shared.listen_for(id, &installation, &plan);
-        let new = triggers(id, &installation, &plan);
-        if new.is_empty() {
-            self.triggers.others.insert(id);
-            return;
-        }
-        // It may reach back to blocks that were looked at.
-        self.seen = 0;
-        self.triggers.all.extend(new);
+        self.unread.insert(id);
+        self.again = Some(Instant::now() + again);
+        None
     }
 
-    /// Reads pages of logs. Whether all blocks were read that are deep enough.
-    async fn read_logs(&mut self, shared: &Processes, head: u64) -> Result<bool, ProcessError> {
-        let readers = self.triggers.all.iter();
-        let readers = readers.filter_map(|trigger| Some((trigger, trigger.reader.as_ref()?)));
-        // Services that wait for more blocks do not keep others waiting.
-        let mut by_depth: BTreeMap<u64, Vec<(&Trigger, &LogReader)>> = BTreeMap::new();
-        for (trigger, reader) in readers {
-            let at_depth = by_depth.entry(reader.confirmations).or_default();
-            at_depth.push((trigger, reader));
+    /// The time of a block. That of the last one is not asked for again.
+    async fn time_of(&mut self, shared: &Processes, block: u64) -> Result<u64, ProcessError> {
+        if let Some((_, time)) = self.time.filter(|(known, _)| *known == block) {
+            return Ok(time);
         }
-        let (mut is_done, mut has_found) = (true, false);
-        for (confirmations, readers) in by_depth {
+        let time = shared.parts.chain.block(block).await?.timestamp;
+        self.time = Some((block, time));
+        Ok(time)
+    }
+
+    /// Reads logs of all blocks that are deep enough. How many events were found.
+    async fn read_logs(&mut self, shared: &Processes, head: u64) -> Result<usize, ProcessError> {
+        let mut found = 0;
+        // Services that wait for more blocks do not keep others waiting.
+        for confirmations in self.watched.depths() {
             let Some(to) = head.checked_sub(confirmations) else {
                 continue;
             };
-            let last = self.last.get(&confirmations);
-            let span = (last.copied(), to);
-            let page = read_page(shared, &readers, confirmations, span).await?;
-            let Some((last, count)) = page else {
-                continue;
-            };
-            let is_level = last.number >= to;
-            self.last.insert(confirmations, last);
-            is_done &= is_level;
-            has_found |= count > 0;
+            loop {
+                let span = (self.last.get(&confirmations).copied(), to);
+                let page = read_page(shared, &self.watched, confirmations, span).await?;
+                let Some((last, count)) = page else { break };
+                found += count;
+                self.last.insert(confirmations, last);
+                if last.number >= to {
+                    break;
+                }
+            }
         }
-        self.has_found |= has_found;
-        Ok(is_done)
+        Ok(found)
     }
 
-    /// Makes the events of schedules that are due by the time of the newest block.
+    /// Makes the events of schedules that are due by the time of the newest block. How many there are.
     async fn follow_schedules(
         &mut self,
         shared: &Processes,
         head: u64,
-    ) -> Result<(), ProcessError> {
-        let all = &self.triggers.all;
-        let scheduled = || {
-            let with = |trigger| {
-                let trigger: &Trigger = trigger;
-                let is_own = trigger.id == trigger.owner;
-                Some((trigger, trigger.plan.schedule().filter(|_| is_own)?))
-            };
-            all.iter().filter_map(with)
-        };
-        if scheduled().next().is_none() {
-            return Ok(());
+    ) -> Result<usize, ProcessError> {
+        if self.agenda.is_empty() {
+            return Ok(0);
         }
         let now = shared.parts.chain.block(head).await?.timestamp;
-        let (mut found, mut times) = (Vec::new(), Vec::new());
-        for (trigger, schedule) in scheduled() {
-            let after = match shared.state.followed(trigger.id)? {
-                Some(time) => time,
-                None => {
-                    let before = trigger.installation.since.saturating_sub(1);
-                    shared.parts.chain.block(before.min(head)).await?.timestamp
-                }
-            };
-            if after >= now {
-                continue;
+        let mut count = 0;
+        loop {
+            let due = self.agenda.due(now, FOLLOWED_AT_ONCE);
+            if due.is_empty() {
+                return Ok(count);
             }
-            let due = schedule.due(after, now);
-            if due.left_out > 0 {
-                tracing::warn!(process = %trigger.installation.process, left_out = due.left_out, "scheduled times were too many to be caught up");
+            count += write_due(shared, &due, now)?;
+            for DueRun { installation, .. } in due {
+                self.agenda.followed(installation, now);
             }
-            for time in due.times {
-                let event = Event::scheduled(trigger.installation.process, time);
-                found.push(Found {
-                    installation: trigger.id,
-                    event: event.to_bytes()?,
-                });
-            }
-            times.push((trigger.id, now));
         }
-        let read = ReadTo {
-            next_block: None,
-            times,
-        };
-        let write = || shared.state.found(&found, &read, clock::milliseconds());
-        tokio::task::block_in_place(write)?;
-        self.has_found |= !found.is_empty();
-        Ok(())
     }
 
     /// Writes events that stand in no log, when it is this member's turn.
     async fn write(&mut self, shared: &Processes) -> Result<(), ProcessError> {
         let unwritten = shared.state.unwritten(WRITTEN_AT_ONCE)?;
-        self.has_found = unwritten.len() >= WRITTEN_AT_ONCE;
         self.due
             .retain(|event, _| unwritten.iter().any(|each| each.key.1 == *event));
         let now = Instant::now();
@@ -304,30 +348,49 @@ impl Finder {
     }
 }
 
-/// What logs and a schedule do for an installation.
-fn triggers(owner: Digest, installation: &Installation, plan: &Arc<Plan>) -> Vec<Trigger> {
-    let trigger = |id, reader, event| Trigger {
-        owner,
-        id,
-        installation: installation.clone(),
-        plan: Arc::clone(plan),
-        reader,
-        event,
-    };
-    let mut found = Vec::new();
-    let reader = plan.log_reader();
-    if reader.is_some() || plan.schedule().is_some() {
-        let event = plan.event_service().zip(plan.event());
-        let event = event.map(|(service, (_, event))| (service.to_owned(), event.to_owned()));
-        found.push(trigger(owner, reader, event));
+/// Writes the events of schedules that are due at the time `now` of a block. How many there are.
+fn write_due(shared: &Processes, all: &[DueRun], now: u64) -> Result<usize, ProcessError> {
+    let (mut found, mut times) = (Vec::new(), Vec::with_capacity(all.len()));
+    for run in all {
+        if run.due.left_out > 0 {
+            tracing::warn!(process = %run.process, left_out = run.due.left_out, "scheduled times were too many to be caught up");
+        }
+        for time in &run.due.times {
+            found.push(Found {
+                installation: run.installation,
+                event: Event::scheduled(run.process, *time).to_bytes()?,
+            });
+        }
+        times.push((run.installation, now));
     }
-    for (_, wait) in plan.waits() {
-        if let Some(reader) = plan.reader_of(&wait.service_name, &wait.event) {
-            let instance = installation.instances.get(&wait.service_name);
-            let source = source_of(wait, instance.copied());
-            let event = (wait.service_name.clone(), wait.event.clone());
-            found.push(trigger(source, Some(reader), Some(event)));
+    write_found(shared, &found, times)?;
+    Ok(found.len())
+}
+
+/// Writes what schedules have found, and the times up to which they were followed.
+fn write_found(
+    shared: &Processes,
+    found: &[Found],
+    times: Vec<(Digest, u64)>,
+) -> Result<(), ProcessError> {
+    let read = ReadTo {
+        next_block: None,
+        times,
+    };
+    let write = || shared.state.found(found, &read, clock::milliseconds());
+    tokio::task::block_in_place(write)?;
+    Ok(())
+}
+
+/// All installations.
+fn all_installed(shared: &Processes) -> Result<BTreeSet<Digest>, ProcessError> {
+    let (mut all, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = shared.state.all_installed(after, PAGE)?;
+        after = page.last().map(|(id, _)| *id);
+        all.extend(page.iter().map(|(id, _)| *id));
+        if page.len() < PAGE {
+            return Ok(all);
         }
     }
-    found
 }

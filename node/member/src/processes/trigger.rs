@@ -1,56 +1,126 @@
-//! An installation that starts by itself, and the events that logs are for it.
+//! Events of one kind that a service reads from logs of a contract, and the installations for which they are.
 
 use super::error::ProcessError;
 use crate::state::Found;
+use cid::Cid;
 use rings_chain::ContractLog;
 use rings_process::{
+    data::Fields,
     document::Document,
     event::{Event, Source, VERSION as EVENT_VERSION},
     origin::LogReader,
-    plan::Plan,
-    words::Installation,
 };
 use rings_protocol::Digest;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What logs or a schedule do for an installation: they start it, or are events for which it may wait.
-pub(super) struct Trigger {
+/// A kind of events: the service, and its name for them. All installations of the service mean the same logs.
+pub(super) type Kind = Arc<(Cid, String)>;
+
+/// For whom an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listener {
+    /// The installation that it starts, or the source of events for which installations may wait.
+    pub id: Digest,
     /// The installation.
     pub owner: Digest,
-    /// The same, or the source of the events that are waited for.
-    pub id: Digest,
-    pub installation: Installation,
-    pub plan: Arc<Plan>,
-    pub reader: Option<LogReader>,
-    /// The event of logs: its service, by the process's name, and its own name.
-    pub event: Option<(String, String)>,
 }
 
-impl Trigger {
-    /// The event that a log is.
+/// What reads the events of a kind, once for all for whom they are.
+pub(super) struct Reading {
+    kind: Kind,
+    reader: LogReader,
+    /// By the instance in which they happen: for whom, and from which block on.
+    listeners: BTreeMap<Option<Digest>, BTreeMap<Listener, u64>>,
+}
+
+impl Reading {
+    /// Nobody listens yet.
+    pub fn new(kind: Kind, reader: LogReader) -> Self {
+        let listeners = BTreeMap::new();
+        Self {
+            kind,
+            reader,
+            listeners,
+        }
+    }
+
+    /// What reads them.
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// One more listens, from this block on.
+    pub fn add(&mut self, instance: Option<Digest>, listener: Listener, since: u64) {
+        let of_instance = self.listeners.entry(instance).or_default();
+        of_instance.insert(listener, since);
+    }
+
+    /// One listens no more. Whether nobody does.
+    pub fn remove(&mut self, instance: Option<Digest>, listener: &Listener) -> bool {
+        if let Some(of_instance) = self.listeners.get_mut(&instance) {
+            of_instance.remove(listener);
+            if of_instance.is_empty() {
+                self.listeners.remove(&instance);
+            }
+        }
+        self.listeners.is_empty()
+    }
+
+    /// Who listens, and from which block on.
+    pub fn listeners(&self) -> impl Iterator<Item = (&Listener, u64)> {
+        let all = self.listeners.values().flatten();
+        all.map(|(listener, since)| (listener, *since))
+    }
+
+    /// The event that a log is, for all who listen.
     pub fn found(
         &self,
         chain: u64,
-        reader: &LogReader,
         log: &ContractLog,
-    ) -> Result<Option<Found>, ProcessError> {
-        let data = match reader.read(&log.topics, &log.data) {
+        found: &mut Vec<Found>,
+    ) -> Result<(), ProcessError> {
+        if self.listeners().all(|(_, since)| log.block < since) {
+            return Ok(());
+        }
+        let data = match self.reader.read(&log.topics, &log.data) {
             Ok(Some(data)) => data,
-            Ok(None) => return Ok(None),
+            Ok(None) => return Ok(()),
             Err(reason) => {
                 tracing::warn!(transaction = %log.transaction, index = log.index, reason, "a log is no event of a process");
-                return Ok(None);
+                return Ok(());
             }
         };
-        let Some((service, event)) = &self.event else {
-            return Ok(None);
-        };
-        let event = Event {
-            data,
+        for (instance, listeners) in &self.listeners {
+            let of_block = listeners.iter().filter(|(_, since)| **since <= log.block);
+            let ids: BTreeSet<Digest> = of_block.map(|(listener, _)| listener.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let event = self.event(chain, *instance, (log, &data)).to_bytes()?;
+            found.extend(ids.into_iter().map(|installation| Found {
+                installation,
+                event: event.clone(),
+            }));
+        }
+        Ok(())
+    }
+
+    fn event(
+        &self,
+        chain: u64,
+        instance: Option<Digest>,
+        (log, data): (&ContractLog, &Fields),
+    ) -> Event {
+        let (service, event) = &*self.kind;
+        Event {
+            data: data.clone(),
             event: event.clone(),
-            instance: self.installation.instances.get(service).copied(),
+            instance,
             process: None,
-            service: self.plan.process().services.get(service).copied(),
+            service: Some(*service),
             source: Source::Chain {
                 chain,
                 contract: log.contract.to_string(),
@@ -58,10 +128,6 @@ impl Trigger {
                 transaction: log.transaction,
             },
             version: EVENT_VERSION,
-        };
-        Ok(Some(Found {
-            installation: self.id,
-            event: event.to_bytes()?,
-        }))
+        }
     }
 }

@@ -118,11 +118,11 @@ impl Processes {
         Ok(())
     }
 
-    /// Looks at the events that are new, and says for which executions they are.
-    pub(super) async fn match_events(&self) -> Result<(), ProcessError> {
+    /// Looks at the events that are new, and says for which executions they are. Whether these were all.
+    pub(super) async fn match_events(&self) -> Result<bool, ProcessError> {
         let events = self.state.awaited_events(EVENTS_AT_ONCE)?;
         if events.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let known = events.iter().map(|event| {
             let record = self.state.run(event.key)?;
@@ -131,7 +131,7 @@ impl Processes {
         let known: Vec<_> = known.collect::<Result<_, ProcessError>>()?;
         self.choose_events(&events, None).await?;
         tokio::task::block_in_place(|| self.state.postpone(&known))?;
-        Ok(())
+        Ok(events.len() < EVENTS_AT_ONCE)
     }
 
     /// Chooses events for the executions that wait for them, or for that one: the first that fits, of each.

@@ -62,8 +62,9 @@ pub struct Book {
     on_chain: BTreeMap<Digest, Agreed>,
     /// What ring nodes list that are not final yet.
     listed: BTreeMap<Digest, Listed>,
-    /// The requests of each author.
-    authors: BTreeMap<Address, BTreeSet<Digest>>,
+    /// The requests that are held and not listed, by their authors and by the last ring node that may list them. What was listed
+    /// is held for long, and those that are open are few beside it.
+    unlisted: BTreeMap<(Address, u64), BTreeSet<Digest>>,
     /// Pairs of a request and one that has an output of it as an input.
     dependants: BTreeSet<(Digest, Digest)>,
 }
@@ -80,7 +81,7 @@ impl Book {
             open: BTreeMap::new(),
             on_chain: BTreeMap::new(),
             listed: BTreeMap::new(),
-            authors: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
             dependants: BTreeSet::new(),
         }
     }
@@ -125,7 +126,7 @@ impl Book {
             agreed: None,
         };
         self.open.insert(digest, open);
-        self.authors.entry(author).or_default().insert(digest);
+        self.place(digest);
         let mut effects: Vec<_> = self.resolve(digest).into_iter().collect();
         for (member, vote) in votes {
             effects.extend(self.add(*member, vote));
@@ -165,8 +166,30 @@ impl Book {
 
     /// How many open requests an author has: those that are neither listed nor expired.
     pub fn open_of(&self, author: Address) -> usize {
-        let asked = self.authors.get(&author).into_iter().flatten();
-        asked.filter(|request| self.is_listable(request)).count()
+        let may_be_listed = (author, self.next)..=(author, u64::MAX);
+        let of_author = self.unlisted.range(may_be_listed);
+        of_author.map(|(_, requests)| requests.len()).sum()
+    }
+
+    /// Whether a request is listed has changed, or whether it is held: it stands among those that are not listed, or not.
+    fn place(&mut self, request: Digest) {
+        let Some(open) = self.open.get(&request) else {
+            return;
+        };
+        let key = (open.author, open.request.until);
+        match self.listed.contains_key(&request) {
+            true => self.displace(key, request),
+            false => drop(self.unlisted.entry(key).or_default().insert(request)),
+        }
+    }
+
+    fn displace(&mut self, key: (Address, u64), request: Digest) {
+        if let Some(requests) = self.unlisted.get_mut(&key) {
+            requests.remove(&request);
+            if requests.is_empty() {
+                self.unlisted.remove(&key);
+            }
+        }
     }
 
     /// A gate of this ring has this result on chain, so deep that it is final: it may be listed too. `at` is when it
@@ -192,14 +215,10 @@ impl Book {
 
     /// The requests that the next ring node may list, agreed or not.
     fn listable(&self) -> impl Iterator<Item = (&Digest, &Open)> {
-        let open = self.open.iter();
-        open.filter(|(request, _)| self.is_listable(request))
-    }
-
-    fn is_listable(&self, request: &Digest) -> bool {
-        let open = self.open.get(request);
-        let may_be_listed = open.is_some_and(|open| open.request.may_be_listed_by(self.next));
-        may_be_listed && !self.listed.contains_key(request)
+        let unlisted = self.unlisted.iter();
+        let may_be_listed = unlisted.filter(|((_, until), _)| self.next <= *until);
+        let requests = may_be_listed.flat_map(|(_, requests)| requests);
+        requests.filter_map(|request| self.open.get_key_value(request))
     }
 
     /// The request of this digest, while it is held.
@@ -339,6 +358,7 @@ impl Book {
                 outcome,
             };
             self.listed.insert(request, listed);
+            self.place(request);
             effects.extend(self.resolve_after(request));
         }
         effects
@@ -350,6 +370,9 @@ impl Book {
         self.next = next;
         self.listed.retain(|_, listed| listed.number < next);
         let requests: Vec<_> = self.open.keys().copied().collect();
+        for request in &requests {
+            self.place(*request);
+        }
         let again = requests.into_iter();
         again.filter_map(|request| self.resolve(request)).collect()
     }
@@ -378,11 +401,8 @@ impl Book {
     fn forget(&mut self, request: Digest) {
         self.on_chain.remove(&request);
         let open = self.open.remove(&request);
-        if let Some(of_author) = open
-            .as_ref()
-            .and_then(|open| self.authors.get_mut(&open.author))
-        {
-            of_author.remove(&request);
+        if let Some(open) = &open {
+            self.displace((open.author, open.request.until), request);
         }
         for upstream in open.iter().flat_map(|open| open.request.upstream()) {
             self.dependants.remove(&(upstream, request));

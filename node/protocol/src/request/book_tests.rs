@@ -337,3 +337,45 @@ fn results_of_gates_are_listed_without_votes_and_only_as_the_chain_has_them() {
     book.rewound(1);
     assert!(book.pending().is_empty());
 }
+
+/// The open requests of an author, by a walk through all that are held.
+fn walk(book: &Book, author: Address) -> usize {
+    let held = book.open.iter();
+    let open = held.filter(|(digest, open)| {
+        open.author == author
+            && open.request.may_be_listed_by(book.next)
+            && !book.listed.contains_key(digest)
+    });
+    open.count()
+}
+
+proptest::proptest! {
+    /// Whatever is opened, listed, taken back and final: what is open is what a walk through all that is held finds.
+    #[test]
+    fn what_is_open_is_what_a_walk_through_all_that_is_held_finds(
+        steps in proptest::collection::vec((0u8..4, 0u64..12, 1u8..4, 0u64..6), 1..60),
+    ) {
+        let limits = Limits { open_per_author: 4, lifetime: 10 };
+        let mut book = Book::new(domain(), limits);
+        book.membership(&[1, 2, 3, 4].map(member), 3, 0);
+        for (what, nonce, author, ahead) in steps {
+            let request = request(nonce, vec![], nonce + ahead);
+            match what {
+                0 | 1 => drop(book.open(member(author), request, UpstreamOutcome::new(), &[], 0)),
+                2 => {
+                    let held: Vec<_> = book.open.keys().copied().collect();
+                    let listed = held.get(nonce as usize).copied().unwrap_or(request.digest().unwrap());
+                    let key = RequestKey { request: listed, inputs: Digest::ZERO };
+                    drop(book.listed(book.next, &[vote(key, outcome(1)).entry()]));
+                }
+                _ if ahead < 3 => drop(book.rewound(book.next.saturating_sub(ahead))),
+                _ => drop(book.finalised(book.next.saturating_sub(ahead))),
+            }
+            for author in [1, 2, 3].map(member) {
+                proptest::prop_assert_eq!(book.open_of(author), walk(&book, author));
+            }
+            let open = [1, 2, 3].map(|author| walk(&book, member(author)));
+            proptest::prop_assert_eq!(book.has_open(), open.iter().any(|open| *open > 0));
+        }
+    }
+}

@@ -2,9 +2,10 @@
 //!
 //! `definitions.rs` has what the ring runs: a task that gives a number, alone and in chains of ten. `runs.rs` measures single runs
 //! and many at once. The bound of a result is one durable write, one run of the program and one round between two processes, each
-//! measured here alone. What thousands of idle processes need is measured last, as the difference to before.
+//! measured here alone. Another engine's chain of ten steps may be measured in the same run (`peer.rs`). What thousands of idle processes need is measured last, as the difference to before.
 
 mod definitions;
+mod peer;
 mod round;
 mod runs;
 
@@ -26,6 +27,9 @@ const WARM: u64 = 10;
 const TOGETHER: u64 = 50;
 /// Executions before the first latency that the cost after many is compared with.
 const FIRST_DONE: u64 = 1_000;
+/// How often members are watched until they have done what an installation asks of them, and percents of a core that are little.
+const MAX_WATCHES: usize = 8;
+const LITTLE: f64 = 2.0;
 /// Processes that are created at one time: a member takes few uploads at once, and sends others away.
 const LANES: usize = 4;
 
@@ -58,6 +62,12 @@ async fn measure(
     definitions::prepare(stage).await?;
     drop(step);
     latencies(stage, bounds.write + bounds.run + round, report, out).await?;
+    if let Some(program) = &args.peer {
+        let _step = out.step(format_args!("running {}", program.display()));
+        let time = peer::measure(program).await?;
+        let name = format!("chain of {CHAIN} steps, {}", program.display());
+        report.add(Row::time(name, time, None));
+    }
     rate(stage, args, report, out).await?;
     idle_processes(stage, args, report, out).await
 }
@@ -192,7 +202,7 @@ async fn idle_processes(
                 .map(drop)
         })
         .await?;
-    let after = idle::watch(&stage.pids()).await?;
+    let after = until_idle(stage).await?;
     report.add(Row::number(
         format!("memory for {count} idle processes, the largest member"),
         after.resident_mib - before.resident_mib,
@@ -212,4 +222,16 @@ async fn idle_processes(
         None,
     ));
     Ok(())
+}
+
+/// Watches the members until they have read the definitions of what was installed: until they need little, or for so often at most.
+async fn until_idle(stage: &Stage) -> Result<idle::Idle, ExitError> {
+    let mut watched = idle::watch(&stage.pids()).await?;
+    for _ in 1..MAX_WATCHES {
+        if watched.percent <= LITTLE {
+            break;
+        }
+        watched = idle::watch(&stage.pids()).await?;
+    }
+    Ok(watched)
 }

@@ -10,7 +10,11 @@ use crate::state::{
 };
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_protocol::{Address, Digest};
-use std::{ops::Bound, path::Path};
+use std::{
+    ops::Bound,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// 1: the first one.
 const FORMAT: &str = "1";
@@ -89,6 +93,8 @@ pub(super) const LAST: Word = [0xff; 32];
 /// The database of processes.
 pub struct ProcessState {
     pub(super) database: Durable,
+    /// How often runs may have come to be open.
+    opened: AtomicU64,
 }
 
 impl ProcessState {
@@ -102,7 +108,21 @@ impl ProcessState {
             claim(transaction, path, IDENTITY, wanted.clone())?;
             create(transaction)
         })?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            opened: AtomicU64::new(0),
+        })
+    }
+
+    /// Grows whenever runs may have come to be open, after that is on disk. Who has read the open runs when it was the same
+    /// finds no others.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// Runs may have come to be open, and that is on disk.
+    pub(super) fn has_opened(&self) {
+        self.opened.fetch_add(1, Ordering::Release);
     }
 
     /// An installation.
@@ -175,24 +195,31 @@ impl ProcessState {
     /// # Errors
     /// [`StateError`].
     pub fn decided(&self, id: Digest, number: u64, choice: Digest) -> Result<bool, StateError> {
-        self.database.write(|transaction| {
+        let is_decided = self.database.write(|transaction| {
             let mut table = transaction.open_table(INSTALLED)?;
             let Some(mut installed) = read::<Installed>(&table, id)? else {
                 return Ok(false);
             };
-            let change = transaction.open_table(CHANGES)?;
-            let change = change.get((id.0, number, choice.0))?;
-            let Some(change) = change.filter(|_| installed.changes + 1 == number) else {
-                return Ok(false);
+            let mut changes = transaction.open_table(CHANGES)?;
+            let change: rings_process::words::Change = {
+                let change = changes.get((id.0, number, choice.0))?;
+                let Some(change) = change.filter(|_| installed.changes + 1 == number) else {
+                    return Ok(false);
+                };
+                decode(change.value())?
             };
-            let change: rings_process::words::Change = decode(change.value())?;
+            // All that is left are changes on which the ring has not decided, so that going through them is short.
+            changes.retain_in((id.0, 0, FIRST)..=(id.0, number, LAST), |_, _| false)?;
             installed.changes = number;
             if installed.activity.may_become(change.to) {
                 installed.activity = change.to;
             }
             table.insert(id.0, encode(&installed)?.as_slice())?;
             Ok(true)
-        })
+        })?;
+        // Its runs may be gone on with now.
+        self.has_opened();
+        Ok(is_decided)
     }
 
     /// The changes that somebody wants next, each with its number and the digest that the ring would decide for.

@@ -45,6 +45,8 @@ pub struct News {
     pub installed: Vec<Digest>,
     /// External executions about which a member has said something new.
     pub attempts: Vec<Cid>,
+    /// Whether runs may have come to be open.
+    pub has_opened: bool,
 }
 
 impl ProcessState {
@@ -53,7 +55,7 @@ impl ProcessState {
     /// # Errors
     /// [`StateError`]; then nothing is written.
     pub fn hear(&self, heard: &[Heard], now: u64) -> Result<News, StateError> {
-        self.database.write(|transaction| {
+        let news = self.database.write(|transaction| {
             let mut news = News::default();
             for Heard {
                 author,
@@ -68,7 +70,11 @@ impl ProcessState {
             }
             news.choices = choices(transaction)?;
             Ok(news)
-        })
+        })?;
+        if news.has_opened {
+            self.has_opened();
+        }
+        Ok(news)
     }
 
     /// This member has said what it would choose for these slots.
@@ -94,7 +100,10 @@ fn take(
 ) -> Result<(), StateError> {
     match word {
         Word::Installation(installation) => install(transaction, author, installation, news),
-        Word::Happened(happened) => happen(transaction, (author, now), happened),
+        Word::Happened(happened) => {
+            news.has_opened |= happen(transaction, (author, now), happened)?;
+            Ok(())
+        }
         Word::Progress(progress) => ask(transaction, progress),
         Word::Change(change) => want(transaction, change),
         Word::Attempt(attempt) => {
@@ -158,17 +167,19 @@ fn install(
     Ok(())
 }
 
-/// An event stands in a log. If it is one that every member can find itself, the word of one is not enough.
+/// An event stands in a log. If it is one that every member can find itself, the word of one is not enough. Whether runs stand
+/// among the open ones now.
 fn happen(
     transaction: &WriteTransaction,
     (author, now): (Address, u64),
     happened: &Happened,
-) -> Result<(), StateError> {
+) -> Result<bool, StateError> {
     let event = &happened.event;
     let must_find = event.source.is_found();
     let bytes = event.to_bytes().map_err(format)?;
+    let mut has_opened = false;
     for id in &happened.starts {
-        write_run(transaction, *id, &bytes, |record| {
+        has_opened |= write_run(transaction, *id, &bytes, |record| {
             let first = record.unwrap_or(RunRecord {
                 must_find,
                 since: now,
@@ -185,7 +196,7 @@ fn happen(
             }
         })?;
     }
-    Ok(())
+    Ok(has_opened)
 }
 
 fn ask(transaction: &WriteTransaction, progress: &Progress) -> Result<(), StateError> {
@@ -202,18 +213,17 @@ fn ask(transaction: &WriteTransaction, progress: &Progress) -> Result<(), StateE
 
 fn want(transaction: &WriteTransaction, change: &Change) -> Result<(), StateError> {
     let (id, number) = (change.installation.0, change.number);
+    let installed = read::<Installed>(&transaction.open_table(INSTALLED)?, change.installation)?;
+    let decided = installed.map_or(0, |installed| installed.changes);
+    if number <= decided {
+        return Ok(());
+    }
     let choice = change.choice().map_err(format)?;
     let mut table = transaction.open_table(CHANGES)?;
     let of_installation = (id, 0, FIRST)..=(id, u64::MAX, LAST);
     if table.range(of_installation)?.count() >= MAX_CHANGES {
-        // Those that were decided go first; if none was, one more would not be heard of.
-        let decided = read::<Installed>(&transaction.open_table(INSTALLED)?, Digest(id))?
-            .map_or(0, |installed| installed.changes);
-        table.retain_in((id, 0, FIRST)..=(id, decided, LAST), |_, _| false)?;
-        let of_installation = (id, 0, FIRST)..=(id, u64::MAX, LAST);
-        if table.range(of_installation)?.count() >= MAX_CHANGES {
-            return Ok(());
-        }
+        // Those that were decided are gone; one more is not heard of.
+        return Ok(());
     }
     table.insert((id, number, choice.choice.0), encode(change)?.as_slice())?;
     Ok(())

@@ -32,16 +32,20 @@ impl ProcessState {
         ((ring, author), before, next): ((Address, Address), Option<u64>, u64),
         now: u64,
     ) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            take_found(transaction, found, now)?;
+        let has_opened = self.database.write(|transaction| {
+            let has_opened = take_found(transaction, found, now)?;
             let mut messages = transaction.open_table(MESSAGES)?;
             let key = (ring.0, author.0);
             let now = messages.get(key)?.map(|next| next.value());
             if now == before {
                 messages.insert(key, next)?;
             }
-            Ok(())
-        })
+            Ok(has_opened)
+        })?;
+        if has_opened {
+            self.has_opened();
+        }
+        Ok(())
     }
 
     /// The first block whose ring nodes of a ring were not read, with so many blocks on top; nothing before the first.
@@ -66,16 +70,20 @@ impl ProcessState {
         ((ring, depth), before, next): ((Address, u64), Option<u64>, u64),
         now: u64,
     ) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            take_found(transaction, found, now)?;
+        let has_opened = self.database.write(|transaction| {
+            let has_opened = take_found(transaction, found, now)?;
             let mut results = transaction.open_table(RESULTS)?;
             let key = (ring.0, depth);
             let now = results.get(key)?.map(|next| next.value());
             if now == before {
                 results.insert(key, next)?;
             }
-            Ok(())
-        })
+            Ok(has_opened)
+        })?;
+        if has_opened {
+            self.has_opened();
+        }
+        Ok(())
     }
 }
 

@@ -52,8 +52,8 @@ impl ProcessState {
     /// # Errors
     /// [`StateError`]; then nothing is written.
     pub fn found(&self, found: &[Found], read: &ReadTo, now: u64) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            take_found(transaction, found, now)?;
+        let has_opened = self.database.write(|transaction| {
+            let has_opened = take_found(transaction, found, now)?;
             if let Some((confirmations, next)) = read.next_block {
                 transaction.open_table(CHAIN)?.insert(confirmations, next)?;
             }
@@ -61,12 +61,16 @@ impl ProcessState {
             for (installation, time) in &read.times {
                 times.insert(installation.0, time)?;
             }
-            Ok(())
-        })
+            Ok(has_opened)
+        })?;
+        if has_opened {
+            self.has_opened();
+        }
+        Ok(())
     }
 
     /// Open runs of processes that are active, without those that `is_known`: at most `limit`, and at most `each` of one
-    /// installation, so that a process with many events does not keep others waiting.
+    /// installation, so that a process with many events does not keep others waiting. Also whether these are all.
     ///
     /// # Errors
     /// [`StateError`].
@@ -74,40 +78,51 @@ impl ProcessState {
         &self,
         is_known: impl Fn(&RunKey) -> bool,
         (limit, each): (usize, usize),
-    ) -> Result<Vec<Opening>, StateError> {
+    ) -> Result<(Vec<Opening>, bool), StateError> {
         self.database.read(|transaction| {
             let (open, events) = (
                 transaction.open_table(OPEN)?,
                 transaction.open_table(EVENTS)?,
             );
             let installed = transaction.open_table(INSTALLED)?;
-            let mut found = Vec::new();
+            let (mut found, mut is_all) = (Vec::new(), true);
             let mut after: Word = FIRST;
             // One installation after the other, by the first key behind it.
-            while found.len() < limit {
+            loop {
                 let Some(entry) = open.range((after, FIRST)..)?.next() else {
                     break;
                 };
+                if found.len() >= limit {
+                    is_all = false;
+                    break;
+                }
                 let id = entry?.0.value().0;
                 let record = read::<Installed>(&installed, Digest(id))?;
                 if record.is_some_and(|record| record.activity == Activity::Active) {
-                    let of_installation = open.range((id, FIRST)..=(id, LAST))?;
-                    for entry in of_installation.take(each) {
+                    let mut of_installation = open.range((id, FIRST)..=(id, LAST))?;
+                    for entry in of_installation.by_ref().take(each) {
                         let key = entry?.0.value();
                         let key = (Digest(key.0), Digest(key.1));
-                        let event = events.get(key.1 .0)?.filter(|_| !is_known(&key));
-                        if let Some(event) = event.filter(|_| found.len() < limit) {
+                        if is_known(&key) {
+                            continue;
+                        }
+                        if found.len() >= limit {
+                            is_all = false;
+                            break;
+                        }
+                        if let Some(event) = events.get(key.1 .0)? {
                             let event = event.value().to_vec();
                             found.push(Opening { key, event });
                         }
                     }
+                    is_all &= of_installation.next().is_none();
                 }
                 match successor(id) {
                     Some(next) => after = next,
                     None => break,
                 }
             }
-            Ok(found)
+            Ok((found, is_all))
         })
     }
 
@@ -253,17 +268,19 @@ impl ProcessState {
 }
 
 /// Takes in events that were found.
+/// Whether it has opened a run.
 pub(super) fn take_found(
     transaction: &WriteTransaction,
     found: &[Found],
     now: u64,
-) -> Result<(), StateError> {
+) -> Result<bool, StateError> {
+    let mut has_opened = false;
     for Found {
         installation,
         event,
     } in found
     {
-        write_run(transaction, *installation, event, |record| {
+        has_opened |= write_run(transaction, *installation, event, |record| {
             let record = record.unwrap_or(RunRecord {
                 must_find: true,
                 since: now,
@@ -276,7 +293,7 @@ pub(super) fn take_found(
             }
         })?;
     }
-    Ok(())
+    Ok(has_opened)
 }
 
 /// Writes what executions gave.
@@ -315,15 +332,16 @@ fn successor(mut key: Word) -> Option<Word> {
     None
 }
 
-/// Changes the record of a run, and where it stands: among those that wait for a log, or among the open ones.
+/// Changes the record of a run, and where it stands: among those that wait for a log, or among the open ones. Whether it stands
+/// among the open ones now.
 pub(super) fn write_run(
     transaction: &WriteTransaction,
     installation: Digest,
     event: &[u8],
     change: impl FnOnce(Option<RunRecord>) -> RunRecord,
-) -> Result<(), StateError> {
+) -> Result<bool, StateError> {
     let Ok(name) = digest_of(&cid_of(event)) else {
-        return Ok(());
+        return Ok(false);
     };
     let key = (installation.0, name.0);
     let mut runs = transaction.open_table(RUNS)?;
@@ -335,7 +353,7 @@ pub(super) fn write_run(
     let before = held.clone().unwrap_or_default();
     let record = change(held);
     if !is_new && record == before {
-        return Ok(());
+        return Ok(false);
     }
     runs.insert(key, encode(&record)?.as_slice())?;
     if is_new {
@@ -352,8 +370,9 @@ pub(super) fn write_run(
         true => unwritten.insert(key, ())?,
         false => unwritten.remove(key)?,
     };
-    if record.may_begin() && record.end.is_none() {
+    let is_open = record.may_begin() && record.end.is_none();
+    if is_open {
         transaction.open_table(OPEN)?.insert(key, ())?;
     }
-    Ok(())
+    Ok(is_open)
 }

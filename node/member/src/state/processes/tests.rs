@@ -81,7 +81,7 @@ fn keys(openings: &[Opening]) -> BTreeSet<RunKey> {
 }
 
 fn openings(state: &ProcessState) -> BTreeSet<RunKey> {
-    keys(&state.openings(|_| false, (100, 100)).unwrap())
+    keys(&state.openings(|_| false, (100, 100)).unwrap().0)
 }
 
 #[test]
@@ -175,14 +175,62 @@ fn a_process_with_many_events_leaves_room_for_others() {
     let words = events.iter().map(|event| happened(event, &[ids[0]]));
     hear(&state, 1, 2, words.collect());
     hear(&state, 1, 3, vec![happened(&events[0], &ids)]);
-    let first = keys(&state.openings(|_| false, (20, 8)).unwrap());
+    let (first, is_all) = state.openings(|_| false, (20, 8)).unwrap();
+    assert!(!is_all, "there are more of the first one");
+    let first = keys(&first);
     assert_eq!(first.iter().filter(|key| key.0 == ids[0]).count(), 8);
     assert!(ids[1..]
         .iter()
         .all(|id| first.iter().any(|key| key.0 == *id)));
-    assert_eq!(state.openings(|_| false, (5, 50)).unwrap().len(), 5);
-    let others = keys(&state.openings(|key| first.contains(key), (20, 8)).unwrap());
-    assert!(others.is_disjoint(&first));
+    let (few, is_all) = state.openings(|_| false, (5, 50)).unwrap();
+    assert_eq!((few.len(), is_all), (5, false));
+    let (others, is_all) = state.openings(|key| first.contains(key), (20, 8)).unwrap();
+    assert!(keys(&others).is_disjoint(&first) && !is_all);
+    let (rest, is_all) = state
+        .openings(|key| first.contains(key), (100, 100))
+        .unwrap();
+    assert_eq!((rest.len(), is_all), (52 - first.len(), true));
+    let room = rest.len();
+    let (rest, is_all) = state
+        .openings(|key| first.contains(key), (room, 100))
+        .unwrap();
+    assert_eq!((rest.len(), is_all), (room, true));
+}
+
+#[test]
+fn what_opens_no_run_does_not_make_anybody_look_for_open_ones() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    let id = installation(1, 0).id().unwrap();
+    hear(&state, 1, 1, vec![Word::Installation(installation(1, 0))]);
+    let opened = state.opened();
+    let progress = Progress {
+        event: cid_of(b"event"),
+        execution: cid_of(b"execution"),
+        installation: id,
+        request: Digest([4; 32]),
+        state: Stage::Started,
+        version: VERSION,
+    };
+    hear(&state, 1, 2, vec![Word::Progress(progress)]);
+    // An event on the chain that stands in no log yet, and how far schedules were followed.
+    let chain = event(1, by_chain());
+    let found = Found {
+        installation: id,
+        event: chain.to_bytes().unwrap(),
+    };
+    let times = vec![(id, 7)];
+    let read = ReadTo {
+        next_block: None,
+        times,
+    };
+    state.found(&[found], &read, 5).unwrap();
+    assert_eq!(state.opened(), opened);
+    hear(&state, 2, 1, vec![happened(&chain, &[id])]);
+    assert_eq!(state.opened(), opened + 1);
+    hear(&state, 3, 1, vec![happened(&chain, &[id])]);
+    assert_eq!(state.opened(), opened + 1, "it is known");
+    assert_eq!(openings(&state), [key(id, &chain)].into());
 }
 
 fn change(id: Digest, number: u64, to: Activity) -> Change {
@@ -224,6 +272,13 @@ fn a_process_becomes_what_the_ring_decides_one_change_after_the_other() {
     assert_eq!(hear(&state, 2, 2, vec![]).choices[0].slot, resume.slot());
     assert!(state.decided(id, 2, choice(&resume)).unwrap());
     assert_eq!(activity(), Activity::Active);
+    // Nothing is left to go through, also when another member tells of them later.
+    hear(&state, 3, 1, words.to_vec());
+    let left = state.database.read(|transaction| {
+        let changes = transaction.open_table(super::base::CHANGES)?;
+        Ok(redb::ReadableTableMetadata::len(&changes)?)
+    });
+    assert_eq!(left.unwrap(), 0);
     assert_eq!(openings(&state), [key(id, &hand)].into());
 }
 

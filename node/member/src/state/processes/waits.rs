@@ -56,7 +56,10 @@ impl ProcessState {
             let awaited = Awaited { quorum, ..held };
             table.insert(source.0, encode(&awaited)?.as_slice())?;
             Ok(())
-        })
+        })?;
+        // Events of it may have come before.
+        self.has_opened();
+        Ok(())
     }
 
     /// What is known of a source.
@@ -332,7 +335,7 @@ impl ProcessState {
         ended: &Ended,
     ) -> Result<Vec<RunKey>, StateError> {
         let name = digest_of(id).unwrap_or_default();
-        self.database.write(|transaction| {
+        let runs = self.database.write(|transaction| {
             write_ended(transaction, &[(*id, ended.clone())])?;
             transaction.open_table(WAITS)?.remove(name.0)?;
             let mut times = transaction.open_table(WAIT_TIMES)?;
@@ -359,6 +362,8 @@ impl ProcessState {
                 }
             }
             Ok(runs)
-        })
+        })?;
+        self.has_opened();
+        Ok(runs)
     }
 }

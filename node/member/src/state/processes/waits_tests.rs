@@ -88,7 +88,7 @@ fn an_event_finds_who_waits_for_its_fields_whichever_came_first() {
     assert_eq!(state.waits_for(source(), &by_hand(1)).unwrap(), [name]);
     assert!(state.waits_for(source(), &by_hand(2)).unwrap().is_empty());
     // It starts nothing.
-    assert!(state.openings(|_| false, (10, 10)).unwrap().is_empty());
+    assert!(state.openings(|_| false, (10, 10)).unwrap().0.is_empty());
     let key = open_events[0].key;
     let other = RunRecord::default();
     state.postpone(&[(key, other)]).unwrap();
