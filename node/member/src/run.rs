@@ -377,6 +377,7 @@ impl Opened {
             store: Arc::clone(&self.store),
             blocks,
             logs: Arc::clone(&self.state),
+            keys: Arc::clone(&self.keys),
             clients,
             ring: Arc::clone(&self.shared),
             outbox: outbox.clone(),

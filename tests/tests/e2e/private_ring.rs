@@ -1,7 +1,7 @@
 //! A ring whose members seal their logs: who reads what is shown by trying, with real members.
 
-use super::quick::wc;
-use rings_api::{views::LogEntry, Client};
+use super::{processes::example, quick::wc};
+use rings_api::{processes::ListProcessesParams, views::LogEntry, Client};
 use rings_protocol::{
     log::{LogNode, SkipProof},
     private::{node_key, Unsealed},
@@ -24,6 +24,27 @@ fn private() -> Ring {
     );
     ring.start(&[]);
     ring
+}
+
+#[test]
+fn a_private_ring_runs_processes() {
+    let ring = private();
+    let car = example("electric-car");
+    let file = |name: &str| car.join(name).to_str().unwrap().to_owned();
+    let instance = ring
+        .rings(["service", "deploy", &file("service.yml")])
+        .text();
+    ring.rings(["process", "create", &file("process.yml")]).ok();
+    let data = r#"{"car": "B-EV 1", "driver": "Ada", "kwh": 40, "minutes": 90}"#;
+    ring.rings(["emit", instance.trim(), "charged", data]).ok();
+    for member in 0..4 {
+        until("the process has run", LONG, || {
+            let listed = ring.client(member);
+            let listed = block_on(listed.list_processes(&ListProcessesParams::default()));
+            let charging = listed.ok()?.processes.into_iter().next()?;
+            (charging.runs == 1 && charging.open == 0).then_some(())
+        });
+    }
 }
 
 /// The newest node of a member's log as a client gets it.

@@ -11,7 +11,8 @@ use crate::{
 use rings_process::words::Word;
 use rings_protocol::{
     cids::node_cid,
-    log::{LogNode, Tip},
+    log::Tip,
+    private::{body_key, FormError},
     Address,
 };
 use rings_store::BlockSource;
@@ -98,7 +99,8 @@ impl Processes {
         place: Place,
     ) -> Result<Option<Heard>, ProcessError> {
         let (mut next, mut words) = (place.next, Vec::new());
-        while next <= tip.seq && next - place.next < NODES_AT_ONCE {
+        let form = self.parts.keys.form();
+        'log: while next <= tip.seq && next - place.next < NODES_AT_ONCE {
             let digests = self.parts.logs.nodes(author, next, PAGE)?;
             let cids: Vec<_> = digests.into_iter().map(node_cid).collect();
             let blocks = self.parts.blocks.blocks(&cids).await?;
@@ -107,8 +109,12 @@ impl Processes {
             }
             for block in &blocks {
                 // It was opened before it came into the index, by whose digest the block was read.
-                let messages = LogNode::messages_again(block.data())
-                    .map_err(|error| ProcessError::Node(error.to_string()))?;
+                let messages = match form.messages_again(block.data()) {
+                    Ok(messages) if body_key(&messages).is_none() => messages,
+                    // It is read when somebody has given the key.
+                    Ok(_) | Err(FormError::Locked { .. }) => break 'log,
+                    Err(error) => return Err(ProcessError::Node(error.to_string())),
+                };
                 for message in &messages {
                     match Word::from_message(message) {
                         Ok(word) => words.extend(word),
@@ -117,8 +123,8 @@ impl Processes {
                         }
                     }
                 }
+                next += 1;
             }
-            next += blocks.len() as u64;
         }
         if next <= tip.seq && next > place.next {
             // The rest is read by the next step.

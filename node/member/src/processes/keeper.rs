@@ -12,6 +12,7 @@ use crate::{
     blocks::MemberBlocks,
     connectors::{Connectors, Instances},
     core::{Input, NotAsked, RequestProgress, Saying},
+    ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
     state::{ClientState, MemberState, ProcessState, RunKey},
 };
@@ -64,6 +65,8 @@ pub struct ProcessParts {
     pub blocks: Arc<MemberBlocks>,
     /// The logs of this member's ring, its requests and its ring nodes.
     pub logs: Arc<MemberState>,
+    /// How the nodes of those logs are read.
+    pub keys: Arc<RingKeys>,
     /// The logs of the client rings that this member keeps.
     pub clients: Arc<ClientState>,
     /// The ring as this member sees it.

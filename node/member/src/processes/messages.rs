@@ -130,9 +130,14 @@ async fn read_page(
     let cids: Vec<_> = digests.iter().copied().map(node_cid).collect();
     let blocks = shared.parts.blocks.blocks(&cids).await?;
     let (mut found, mut next) = (Vec::new(), log.from.max(first));
+    let own = (ring == shared.parts.domain.ring).then(|| shared.parts.keys.form());
     for (block, digest) in blocks.iter().zip(digests) {
-        // It was opened before it came into the index, by whose digest the block was read. A sealed one is no node here.
-        let messages = LogNode::messages_again(block.data()).unwrap_or_default();
+        // It was opened before it came into the index, by whose digest the block was read. One that is sealed with another ring's
+        // key is no node here.
+        let messages = match &own {
+            Some(form) => form.messages_again(block.data()).unwrap_or_default(),
+            None => LogNode::messages_again(block.data()).unwrap_or_default(),
+        };
         let place = Node {
             ring,
             author,
