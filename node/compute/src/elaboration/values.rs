@@ -21,9 +21,13 @@ enum State {
 /// Blocks that a value may be alive in without any effect.
 const NEAR: u32 = 8;
 
+/// Blocks over which the time for each of them doubles.
+const DOUBLING: u64 = 16_384;
+
 /// What counts of the blocks between a value and its use.
 fn far(blocks: u32) -> u64 {
-    u64::from(blocks.saturating_sub(NEAR))
+    let far = u64::from(blocks.saturating_sub(NEAR));
+    far + far * far / DOUBLING
 }
 
 /// A value that an operator gives.
