@@ -37,6 +37,12 @@ pub const MAX_ALIVE: u64 = 10_000_000;
 /// Most entries in the lists that the compiler keeps for the values that blocks of one function take and give: for each value one
 /// for each basic block before its block's end. An entry has 4 bytes, and 8 while a list grows.
 pub const MAX_LABEL_ENTRIES: u64 = 50_000_000;
+/// Most effort of computing values of one function again, in the same units: with it go about 0.3 bytes of the compiler's memory
+/// for each unit.
+pub const MAX_AGAIN: u64 = 1_400_000_000;
+/// Most values that are followed in one function: one for each operator that gives one, and for each local that differs where paths
+/// meet. The check keeps 32 bytes for each.
+pub const MAX_VALUES: u64 = 2_000_000;
 /// Most effort of compiling the module, in units of about a nanosecond of one core.
 pub const MAX_EFFORT: u64 = 40_000_000_000;
 /// Most types.

@@ -75,6 +75,7 @@ pub(crate) fn inspect(module: &[u8]) -> Result<Needs, ProfileError> {
     check_exports(&types.as_ref())?;
     demand.alive = effort.most_alive();
     demand.entries = effort.most_entries();
+    demand.again = effort.most_again();
     Ok(Needs {
         demand,
         effort: effort.total(),

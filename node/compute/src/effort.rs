@@ -18,6 +18,9 @@
 //! - the entrance: the engine compiles code of its own for each type, and for each function that can be called from outside of
 //!   the module, which moves all parameters and results one by one.
 //!
+//! What the compiler computes on several paths, and keeps alive for that, is found by following the function as the compiler does
+//! (`elaboration`).
+//!
 //! To these comes what the engine compiles to set up memory, tables and globals (`startup.rs`).
 //!
 //! Besides, each byte of the module and each thing that it declares counts: they are read, copied and hashed.
@@ -28,6 +31,7 @@
 use crate::{
     arities::Arity,
     bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
+    elaboration::Elaboration,
     engine_calls::EngineCalls,
     labels::{self, Labels},
     profile_error::{bounded, ProfileError},
@@ -39,7 +43,7 @@ use wasmparser::{
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 5;
+pub(crate) const EFFORT_RULES: u64 = 6;
 
 /// For a byte of the module, whatever it is.
 const BYTE: u64 = 20;
@@ -85,6 +89,8 @@ const JOIN_OPEN: u64 = 25;
 const ALIVE_LOCAL: u64 = 400;
 /// For an operand on the stack at a place.
 const ALIVE_OPERAND: u64 = 50;
+/// For a value that a block takes or gives, besides one for each block.
+const BLOCK_VALUE: u64 = 1_500;
 /// For an entry in the compiler's lists of labels' values.
 const LABEL_ENTRY: u64 = 3;
 
@@ -130,7 +136,10 @@ pub(crate) struct Effort {
     most_alive: u64,
     /// Of the function that has most entries.
     most_entries: u64,
+    /// Of the function that computes most again.
+    most_again: u64,
     startup: Startup,
+    elaboration: Elaboration,
 }
 
 impl Effort {
@@ -187,11 +196,14 @@ impl Effort {
         let mut locals = body.get_binary_reader();
         validator.read_locals(&mut locals)?;
         let mut counted = Counted::new(validator.len_locals(), arity);
+        self.elaboration.begin(validator.len_locals(), arity, body);
         let mut reader = body.get_operators_reader()?;
         let code = body.as_bytes();
         while !reader.eof() {
             let (operator, at) = reader.read_with_offset()?;
-            counted.operator(&operator, code[at - body.range().start], &validator);
+            let code = &code[at - body.range().start..];
+            counted.operator(&operator, code[0], &validator);
+            self.elaboration.operator(&operator, code, &validator);
             if let Operator::LocalSet { local_index } | Operator::LocalTee { local_index } =
                 operator
             {
@@ -206,6 +218,7 @@ impl Effort {
     }
 
     fn bound(&mut self, counted: &Counted) -> Result<(), ProfileError> {
+        self.elaboration.check()?;
         let what = "values that are alive at the blocks and branches of one function";
         bounded(
             what,
@@ -218,7 +231,9 @@ impl Effort {
         counted.engine_calls.check()?;
         self.most_alive = self.most_alive.max(alive);
         self.most_entries = self.most_entries.max(counted.labels.entries());
-        self.total = self.total.saturating_add(counted.effort());
+        self.most_again = self.most_again.max(self.elaboration.again());
+        let effort = counted.effort().saturating_add(self.elaboration.effort());
+        self.total = self.total.saturating_add(effort);
         self.check()
     }
 
@@ -251,6 +266,11 @@ impl Effort {
     /// The entries of the compiler's lists in the function that has most of them.
     pub(crate) fn most_entries(&self) -> u64 {
         self.most_entries
+    }
+
+    /// The weights of what the compiler computes again in the function in which that is most.
+    pub(crate) fn most_again(&self) -> u64 {
+        self.most_again
     }
 
     /// All of it.
@@ -478,6 +498,7 @@ impl Counted {
             + u128::from(self.meeting) * u128::from(MEETING_SQUARE)
             + u128::from(self.alive_locals * ALIVE_LOCAL)
             + u128::from(self.alive_operands * ALIVE_OPERAND)
+            + u128::from(self.labels.values()) * u128::from(BLOCK_VALUE)
             + u128::from(self.labels.entries()) * u128::from(LABEL_ENTRY)
             + self.engine_calls.effort();
         let squares = square(self.operators) * u128::from(OPERATORS_SQUARE) / 1_000

@@ -19,6 +19,8 @@ pub(crate) struct Labels {
     begun: u64,
     open: Vec<Label>,
     entries: u64,
+    /// Values that blocks take and give, besides one for each.
+    values: u64,
 }
 
 /// Of a block that is open.
@@ -40,12 +42,18 @@ impl Labels {
                 variables: 2 * results,
             }],
             entries: 0,
+            values: 0,
         }
     }
 
     /// Entries of all lists of the blocks that have ended.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
+    }
+
+    /// Values that all blocks take and give, besides one for each.
+    pub(crate) fn values(&self) -> u64 {
+        self.values
     }
 
     /// Counts an operator. The validator has seen those before it.
@@ -58,14 +66,17 @@ impl Labels {
             Operator::Block { blockty } => {
                 let arity = arity(*blockty, validator);
                 self.enter(1, arity.results, arity.results);
+                self.values += arity.all().saturating_sub(1);
             }
             Operator::Loop { blockty } => {
                 let arity = arity(*blockty, validator);
                 self.enter(4, arity.params, arity.all());
+                self.values += arity.all().saturating_sub(1);
             }
             Operator::If { blockty } => {
                 let arity = arity(*blockty, validator);
                 self.enter(3, arity.results, arity.results);
+                self.values += arity.all().saturating_sub(1);
             }
             Operator::End => self.leave(),
             Operator::BrIf { .. } => self.begun += 1,

@@ -52,6 +52,8 @@ pub(crate) struct Demand {
     pub alive: u64,
     /// The entries of lists in the function that has most of them; see `labels.rs`.
     pub entries: u64,
+    /// The weights of what is computed again in the function in which that is most; see `elaboration`.
+    pub again: u64,
 }
 
 impl Demand {
@@ -62,6 +64,7 @@ impl Demand {
             + self.moved * MOVED_BYTES
             + alive * ALIVE_BYTES
             + self.entries * ENTRY_BYTES
+            + self.again * AGAIN_MILLIBYTES / 1_000
     }
 
     fn larger(self, other: Self) -> Self {
@@ -80,6 +83,9 @@ const MOVED_BYTES: u64 = 3_000;
 const ALIVE_BYTES: u64 = 64;
 /// Memory of the compiler for one entry in the list of a label's value, in bytes: lists double when they grow.
 const ENTRY_BYTES: u64 = 8;
+
+/// Memory of the compiler for a unit of effort of what is computed again, in thousandths of a byte.
+const AGAIN_MILLIBYTES: u64 = 400;
 
 /// Checks the bounds of a module.
 ///

@@ -629,6 +629,42 @@ async fn what_is_just_within_the_bound_of_labels_is_compiled() {
     all_alike("passed on", &module).await.unwrap();
 }
 
+/// So many `if`s in each other, each of which passes a value on and changes it, so that each `else` computes all of them again.
+fn computed_again(depth: usize) -> Vec<u8> {
+    let then = "(if (param f64) (result f64) (local.get 0) (then (local.get 1) f64.add ";
+    let other = ") (else (local.get 1) f64.mul))";
+    let body = format!(
+        "(param i32 f64) (result f64) (local.get 1) {}{}",
+        then.repeat(depth),
+        other.repeat(depth)
+    );
+    command("", &body)
+}
+
+#[tokio::test]
+async fn what_is_just_within_the_bound_of_what_is_computed_again_is_compiled() {
+    let most = (1..900).rev().map(computed_again);
+    let mut most = most.skip_while(|module| check_module(module).is_err());
+    let module = most.next().unwrap();
+    all_alike("computed again", &module).await.unwrap();
+}
+
+#[test]
+fn values_that_are_computed_again_too_often_are_refused_by_name() {
+    // A compiler died of the last one.
+    for depth in [600, 900] {
+        match check_module(&computed_again(depth)) {
+            Err(ProfileError::TooLarge { what, .. }) => {
+                assert_eq!(
+                    what,
+                    "units of effort to compute values of one function again"
+                );
+            }
+            other => panic!("{depth}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn modules_that_a_search_has_found_are_refused_by_name() {
     for (seed, wanted) in FOUND {

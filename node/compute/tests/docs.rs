@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests may panic as the tests do.
 
 use rings_compute::{
-    imports, proposals, proposals_off, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, MAX_ALIVE,
-    MAX_COMPUTED, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS,
-    MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS,
-    MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTED_LOOPS,
-    MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS,
-    MAX_TABLE_OPERATIONS, MAX_TYPES, TOUCH_SECONDS, UNIT_NANOSECONDS,
+    imports, proposals, proposals_off, BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, ITEM_FUEL, MAX_AGAIN,
+    MAX_ALIVE, MAX_COMPUTED, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES,
+    MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS,
+    MAX_JOINS, MAX_LABELS, MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES,
+    MAX_NESTED_LOCALS, MAX_NESTED_LOOPS, MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES,
+    MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES, MAX_VALUES, TOUCH_SECONDS,
+    UNIT_NANOSECONDS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -105,6 +106,14 @@ fn every_bound_is_written_down() {
         (
             "values that blocks of one function take and give, times its blocks before their ends",
             thousands(MAX_LABEL_ENTRIES),
+        ),
+        (
+            "units of effort to compute values of one function again",
+            thousands(MAX_AGAIN),
+        ),
+        (
+            "values and paths between them in one function",
+            thousands(MAX_VALUES),
         ),
         (
             "units of effort to compile all functions",

@@ -86,8 +86,14 @@ fn decode_link(link: &[u8]) -> Result<NodeLink<'_>, String> {
     })
 }
 
+/// The reader of CIDs takes no notice of what stands behind one. Then a content would have any number of roots, so only the
+/// encoding that the CID has itself is accepted.
 fn decode_cid(bytes: &[u8]) -> Result<Cid, String> {
-    Cid::try_from(bytes).map_err(|error| format!("a link that is not a CID: {error}"))
+    let cid = Cid::try_from(bytes).map_err(|error| format!("a link that is not a CID: {error}"))?;
+    match cid.to_bytes() == bytes {
+        true => Ok(cid),
+        false => Err("a link whose CID is followed by more bytes, or encoded otherwise".into()),
+    }
 }
 
 /// The kinds of UnixFS nodes, by their numbers.
@@ -220,6 +226,21 @@ mod tests {
         ] {
             assert!(Node::decode(&wrong).is_err(), "{wrong:x?}");
         }
+    }
+
+    #[test]
+    fn a_cid_in_a_link_ends_with_the_link_and_has_one_encoding() {
+        let hash = [&[0x12, 32][..], &[9; 32]].concat();
+        let first = [&[1, 0x70][..], &hash].concat();
+        let field = |cid: &[u8]| link(&[&[&[0x0a, cid.len() as u8][..], cid].concat()]);
+        for right in [&hash, &first] {
+            assert_eq!(Node::decode(&field(right)).unwrap().links.len(), 1);
+            let tail = [&right[..], &[0]].concat();
+            assert!(Node::decode(&field(&tail)).is_err(), "{tail:x?}");
+        }
+        // The codec with a byte more than it needs.
+        let long = [&[1, 0xf0, 0][..], &hash].concat();
+        assert!(Node::decode(&field(&long)).is_err());
     }
 
     #[test]

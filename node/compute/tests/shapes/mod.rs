@@ -591,6 +591,122 @@ fn globals(code: Code<'_, '_>, size: &Size) {
     }
 }
 
+/// Ifs in each other: each changes a value that its `else` needs as it was.
+fn elses_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    let float = size.f64();
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty)
+            .local_get(float)
+            .i32_const(0)
+            .f64_load(at(u64::from(number) * 8))
+            .f64_add()
+            .local_set(float);
+    }
+    for _ in 0..size.count {
+        code.else_()
+            .local_get(float)
+            .local_get(float)
+            .f64_mul()
+            .local_set(float)
+            .end();
+    }
+    code.i32_const(0).local_get(float).f64_store(at(0));
+}
+
+/// A chain of so many operations in the first local, each with a value of its own.
+fn chain(code: Code<'_, '_>, count: u32) {
+    for number in 0..count {
+        code.local_get(0).i32_const(0);
+        code.i64_load(at(u64::from(number) * 8))
+            .i64_add()
+            .local_set(0);
+    }
+}
+
+/// Ifs that each need the value at a chain's end.
+fn paths_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    chain(code, size.count);
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty).local_get(0).global_set(0).end();
+    }
+}
+
+/// A block that is left on many paths with the value at a chain's end.
+fn exits_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    chain(code, size.count);
+    code.block(BlockType::Empty);
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty).br(1).end();
+    }
+    code.i64_const(3).local_set(0).end();
+    code.local_get(0).global_set(0);
+}
+
+/// Blocks in each other that jump over the way on which a value stays as it was.
+fn jumps_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    let float = size.f64();
+    for number in 0..size.count {
+        code.block(BlockType::Empty).block(BlockType::Empty);
+        unknown(code, number);
+        code.br_if(0)
+            .local_get(float)
+            .i32_const(0)
+            .f64_load(at(u64::from(number) * 8))
+            .f64_add()
+            .local_set(float);
+    }
+    for _ in 0..size.count {
+        code.br(1)
+            .end()
+            .local_get(float)
+            .local_get(float)
+            .f64_mul()
+            .local_set(float)
+            .end();
+    }
+    code.i32_const(0).local_get(float).f64_store(at(0));
+}
+
+/// A loop with many values in it that it does not change.
+fn moved_out_of_a_loop(code: Code<'_, '_>, size: &Size) {
+    fill(code, size);
+    code.loop_(BlockType::Empty);
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty)
+            .local_get(0)
+            .i64_const(i64::from(number) * 2 + 977)
+            .i64_mul()
+            .global_set(0)
+            .end();
+    }
+    unknown(code, 0);
+    code.br_if(0).end();
+}
+
+/// Ifs one after the other that pass a row of values on and change one.
+fn rows_through_ifs(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.width as u64 {
+        code.i32_const(0).i64_load(at(8 * number));
+    }
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::FunctionType(PASSES))
+            .local_get(0)
+            .i64_add()
+            .else_()
+            .local_get(0)
+            .i64_xor()
+            .end();
+    }
+    for _ in 0..size.width {
+        code.drop();
+    }
+}
+
 /// One byte an operator, each of them another value.
 fn unary(code: Code<'_, '_>, size: &Size) {
     code.i32_const(0).i64_load(at(0));
@@ -870,6 +986,66 @@ pub fn all() -> Vec<(Shape, u32)> {
             0,
         ),
         Parts("tiny functions that call", 98_000, 0, 1, true, no, tiny, 1),
+        Parts(
+            "elses that compute again",
+            24,
+            1,
+            1,
+            false,
+            no,
+            elses_that_compute_again,
+            990,
+        ),
+        Parts(
+            "paths that compute again",
+            24,
+            1,
+            1,
+            false,
+            no,
+            paths_that_compute_again,
+            9_000,
+        ),
+        Parts(
+            "exits that compute again",
+            24,
+            1,
+            1,
+            false,
+            no,
+            exits_that_compute_again,
+            9_000,
+        ),
+        Parts(
+            "jumps that compute again",
+            24,
+            1,
+            1,
+            false,
+            no,
+            jumps_that_compute_again,
+            9_000,
+        ),
+        Parts(
+            "moved out of a loop",
+            24,
+            1,
+            1,
+            false,
+            no,
+            moved_out_of_a_loop,
+            14_000,
+        ),
+        Parts(
+            "rows through ifs",
+            100,
+            1,
+            20,
+            false,
+            no,
+            rows_through_ifs,
+            1_200,
+        ),
         Parts("data", 1, 1, 1, false, (60 << 20, 1), unary, 1),
         Parts("data segments", 1, 1, 1, false, (100, 95_000), unary, 1),
     ]
