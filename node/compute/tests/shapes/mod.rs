@@ -1044,7 +1044,7 @@ pub fn all() -> Vec<(Shape, u32)> {
             false,
             no,
             rows_through_ifs,
-            1_200,
+            2_400,
         ),
         Parts("data", 1, 1, 1, false, (60 << 20, 1), unary, 1),
         Parts("data segments", 1, 1, 1, false, (100, 95_000), unary, 1),
