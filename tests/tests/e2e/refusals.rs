@@ -464,6 +464,7 @@ fn a_full_disk() {
     fs::remove_file(&reserve).unwrap();
     until("the ring works again", LONG, || {
         let done = ring.run(&["--timeout", "10"], "wc", &[]).stdin(TEXT).call();
+        println!("{}: {}", done.status, done.stderr);
         done.status
             .success()
             .then(|| assert_eq!(done.stdout, wc(TEXT)))

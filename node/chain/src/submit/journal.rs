@@ -10,10 +10,13 @@ use crate::error::{Cause, ChainError};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use rings_protocol::{Address, Digest};
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+/// How the name of a journal ends that is being made.
+const UNFINISHED: &str = "new";
 /// How many finished transactions are remembered by their purpose.
 pub const KEPT_OUTCOMES: u64 = 65_536;
 /// The database's page cache, in bytes; the journal is small.
@@ -55,12 +58,34 @@ fn failure(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Syn
     }
 }
 
+/// Makes an empty journal under another name first, so that a disk that is full in the middle leaves none that cannot be
+/// opened.
+fn make(path: &Path) -> Result<(), ChainError> {
+    let unfinished = path.with_extension(UNFINISHED);
+    let made = || -> io::Result<()> {
+        if unfinished.exists() {
+            fs::remove_file(&unfinished)?;
+        }
+        let database = Database::builder()
+            .create(&unfinished)
+            .map_err(io::Error::other)?;
+        drop(database);
+        fs::rename(&unfinished, path)?;
+        let directory = path.parent().filter(|parent| *parent != Path::new(""));
+        fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    made().map_err(|error| failure(path, error))
+}
+
 impl TransactionJournal {
     /// Opens or makes the journal of an account on a chain.
     pub(super) fn open(path: &Path, chain_id: u64, account: Address) -> Result<Self, ChainError> {
+        if !path.exists() {
+            make(path)?;
+        }
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            .create(path)
+            .open(path)
             .map_err(|error| match error {
                 DatabaseError::DatabaseAlreadyOpen => ChainError::JournalInUse {
                     path: path.to_owned(),
@@ -222,6 +247,18 @@ mod tests {
             variants: Vec::new(),
             state: Progress::Pending,
         }
+    }
+
+    #[test]
+    fn a_journal_that_was_not_made_to_its_end_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.redb");
+        // What a full disk leaves.
+        fs::write(path.with_extension(UNFINISHED), [0; 4096]).unwrap();
+        drop(TransactionJournal::open(&path, 1, ACCOUNT).unwrap());
+        drop(TransactionJournal::open(&path, 1, ACCOUNT).unwrap());
+        let names = fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(names, 1, "nothing else is left");
     }
 
     #[tokio::test]

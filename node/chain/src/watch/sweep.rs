@@ -139,21 +139,16 @@ impl Sweep {
         }
     }
 
-    /// Blocks that were read by their hash and are to be looked at again now, or a moment later: one question is enough.
+    /// Blocks that were read by their hash and are to be looked at again now.
     pub(super) fn begin_soon(&mut self, now: Instant) -> Option<(u64, u64)> {
-        let is_due = self.asked.iter().any(|asked| asked.due() <= now);
-        let looked = self
-            .asked
-            .iter_mut()
-            .filter(|asked| is_due && asked.due() <= now + TOGETHER);
-        let blocks = looked.fold(None, |blocks, asked| {
-            asked.looks += 1;
-            let (from, to) = blocks.unwrap_or((asked.from, asked.to));
-            Some((asked.from.min(from), asked.to.max(to)))
-        });
-        self.asked.retain(|asked| asked.looks < SOON.len());
-        let (from, to) = blocks?;
-        Some((from.max(self.from.unwrap_or(0)), to))
+        let at = self.asked.iter().position(|asked| asked.due() <= now)?;
+        let asked = self.asked.get_mut(at)?;
+        let blocks = (asked.from.max(self.from.unwrap_or(0)), asked.to);
+        asked.looks += 1;
+        if asked.looks == SOON.len() {
+            self.asked.swap_remove(at);
+        }
+        Some(blocks)
     }
 
     /// The first block to read again together with those from `from` on.
@@ -289,18 +284,13 @@ mod tests {
         sweep.asked(20, start + TOGETHER);
         assert_eq!(sweep.due(), start + SOON[0]);
         assert_eq!(sweep.begin_soon(start), None);
-        sweep.asked(25, start + 2 * TOGETHER);
         let mut now = start;
         for pause in SOON {
             now = start + pause;
-            assert_eq!(
-                sweep.begin_soon(now),
-                Some((12, 20)),
-                "those that are due soon, too"
-            );
+            assert_eq!(sweep.begin_soon(now), Some((12, 15)));
             assert_eq!(sweep.begin_soon(now), None);
-            now += 2 * TOGETHER;
-            assert_eq!(sweep.begin_soon(now), Some((25, 25)));
+            now += TOGETHER;
+            assert_eq!(sweep.begin_soon(now), Some((20, 20)));
         }
         assert_eq!(sweep.begin_soon(now + SOON[SOON.len() - 1]), None);
         assert_eq!(sweep.missed(u64::MAX, &[event(15)]), Some(15));
