@@ -1,7 +1,7 @@
 //! Events that are results of another ring: lines of a ring node that it registers on the chain.
 //!
 //! Two thirds of that ring have signed the ring node, the chain has its digest, and its pages are hashed again, so nothing here
-//! is one member's word. Each line that lists a result is an event with the fields in [`KNOWN`].
+//! is one member's word. Each line that lists a result is an event with the fields that `KNOWN` names.
 
 use crate::{
     data::{Data, Fields},
