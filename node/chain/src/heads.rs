@@ -17,6 +17,7 @@ use crate::{
     rpc::{HeadReceiver, RpcFailure},
 };
 use ethers_core::types::H256;
+use rings_protocol::backoff::Backoff;
 use std::time::Duration;
 use tokio::{
     sync::watch,
@@ -66,8 +67,8 @@ struct Hints {
     given: watch::Receiver<()>,
     /// From when on the next one is heeded.
     heeded_from: Instant,
-    /// How long none is heeded after the next one.
-    pause: Duration,
+    /// How long none is heeded after the next one. Only this process waits, so there is no jitter.
+    pauses: Backoff,
 }
 
 /// How long to pause between two polls.
@@ -189,14 +190,14 @@ impl Hints {
         Self {
             given,
             heeded_from: Instant::now(),
-            pause: HINT_PAUSE,
+            pauses: Backoff::new(HINT_PAUSE, LONGEST_HINT_PAUSE),
         }
     }
 
     /// There were events. What was hinted at is among them, so a hint that still waits says nothing new.
     fn were_true(&mut self) {
         self.given.mark_unchanged();
-        self.pause = HINT_PAUSE;
+        self.pauses.reset();
     }
 
     /// Waits for a hint. One that comes while none is heeded is heeded later. May be dropped and called again.
@@ -210,8 +211,7 @@ impl Hints {
     }
 
     fn heeded(&mut self, now: Instant) {
-        self.heeded_from = now + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_HINT_PAUSE);
+        self.heeded_from = now + self.pauses.failed(u64::MAX);
     }
 }
 
@@ -339,7 +339,7 @@ mod tests {
             heeded += 1;
         }
         assert!(heeded < 50, "{heeded} in an hour");
-        assert_eq!(hints.heeded_from - now + hints.pause, LONGEST_HINT_PAUSE);
+        assert_eq!(*hints.pauses.range().end(), LONGEST_HINT_PAUSE);
     }
 
     #[test]

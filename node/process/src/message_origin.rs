@@ -5,6 +5,7 @@
 //! and the payload as a text; all other fields are those of the payload, which is a JSON object, or a map in DAG-CBOR.
 
 use crate::{
+    abi_value::hexadecimal,
     data::{Data, Fields},
     selection::{OriginFault, Selection},
     shape::Record,
@@ -214,7 +215,7 @@ fn of_ipld(ipld: Ipld) -> Result<Data, String> {
             .map_err(|_| format!("{value} is beyond 64 bits"))?,
         Ipld::Float(value) => return Err(format!("{value} is a fraction")),
         Ipld::String(text) => Data::Text(text),
-        Ipld::Bytes(bytes) => Data::Text(hexadecimal(&bytes)),
+        Ipld::Bytes(bytes) => hexadecimal(&bytes),
         Ipld::Link(cid) => Data::Text(cid.to_string()),
         Ipld::List(list) => Data::List(list.into_iter().map(of_ipld).collect::<Result<_, _>>()?),
         Ipld::Map(map) => {
@@ -226,30 +227,12 @@ fn of_ipld(ipld: Ipld) -> Result<Data, String> {
     })
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
-    std::iter::once("0x".to_owned()).chain(digits).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Shape;
     use rings_protocol::cbor::Writer;
 
     const ME: Address = Address([7; 20]);
-
-    fn record(fields: &[(&str, &str)]) -> Record {
-        let shape = |kind: &str| {
-            Shape::new(Fields::from([("type".into(), Data::from(kind))]).into()).unwrap()
-        };
-        let fields = fields.iter();
-        Record::new(
-            fields
-                .map(|(name, kind)| ((*name).to_owned(), shape(kind)))
-                .collect(),
-        )
-    }
 
     fn origin() -> MessageOrigin {
         MessageOrigin {
@@ -273,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_payload_is_json_or_dag_cbor_and_the_author_is_whose_log_it_is() {
-        let data = record(&[
+        let data = Record::of_kinds(&[
             ("txt", "string"),
             ("author", "string"),
             ("position", "integer"),
@@ -297,7 +280,7 @@ mod tests {
 
     #[test]
     fn domain_type_status_author_and_formula_choose() {
-        let data = record(&[("content", "string")]);
+        let data = Record::of_kinds(&[("content", "string")]);
         let chosen = |origin: MessageOrigin| {
             let reader = origin.reader(&data).unwrap();
             reader.read((ME, 0), &message(b"pay 7")).unwrap().is_some()
@@ -317,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_no_event() {
-        let data = record(&[("n", "integer")]);
+        let data = Record::of_kinds(&[("n", "integer")]);
         let reader = origin().reader(&data).unwrap();
         let deep = [vec![0xa1, 0x61, b'n'], vec![0x81; 60_000]].concat();
         let long = vec![b' '; MAX_PAYLOAD_BYTES + 1];
@@ -335,7 +318,9 @@ mod tests {
             let error = reader.read((ME, 0), &message(payload)).unwrap_err();
             assert!(error.contains(told), "{told}: {error}");
         }
-        let text = origin().reader(&record(&[("content", "string")])).unwrap();
+        let text = origin()
+            .reader(&Record::of_kinds(&[("content", "string")]))
+            .unwrap();
         assert!(text.read((ME, 0), &message(&[0xff])).is_err());
     }
 
@@ -344,7 +329,7 @@ mod tests {
         for domain in ["rings", "processes"] {
             let mut own = origin();
             own.message = domain.into();
-            let (key, what) = own.reader(&record(&[])).unwrap_err();
+            let (key, what) = own.reader(&Record::of_kinds(&[])).unwrap_err();
             assert!(
                 key == "message" && what.contains("start themselves"),
                 "{what}"
@@ -353,9 +338,9 @@ mod tests {
         let mut flushed = origin();
         flushed.message = "rings".into();
         flushed.kind = Some("FlushToRing".into());
-        assert!(flushed.reader(&record(&[])).is_ok());
+        assert!(flushed.reader(&Record::of_kinds(&[])).is_ok());
         let fault = origin()
-            .reader(&record(&[("author", "integer")]))
+            .reader(&Record::of_kinds(&[("author", "integer")]))
             .unwrap_err();
         assert!(fault.1.contains("has to be string"), "{fault:?}");
     }

@@ -136,18 +136,7 @@ impl LogReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::Data, shape::Shape};
-    use std::collections::BTreeMap;
-
-    fn record(fields: &[(&str, &str)]) -> Record {
-        let shape = |kind: &str| {
-            Shape::new(Fields::from([("type".into(), Data::from(kind))]).into()).unwrap()
-        };
-        let fields = fields
-            .iter()
-            .map(|(name, kind)| ((*name).to_owned(), shape(kind)));
-        Record::new(fields.collect::<BTreeMap<_, _>>())
-    }
+    use crate::data::Data;
 
     fn origin(choice: Option<&str>) -> Origin {
         Origin {
@@ -166,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_log_is_read_as_the_data_say_and_the_formula_chooses() {
-        let data = record(&[("by", "string"), ("cents", "integer")]);
+        let data = Record::of_kinds(&[("by", "string"), ("cents", "integer")]);
         let reader = origin(Some("event.cents > 100")).reader(&data).unwrap();
         let topics = [reader.topic, word(7)];
         let read = reader.read(&topics, &word(200).0).unwrap().unwrap();
@@ -178,7 +167,7 @@ mod tests {
         assert_eq!(reader.read(&topics, &word(100).0).unwrap(), None);
         let huge = [0xff; 32];
         assert!(reader.read(&topics, &huge).unwrap_err().contains("64 bits"));
-        let text = record(&[("cents", "string")]);
+        let text = Record::of_kinds(&[("cents", "string")]);
         let reader = origin(None).reader(&text).unwrap();
         let read = reader.read(&topics, &huge).unwrap().unwrap();
         assert_eq!(
@@ -201,7 +190,9 @@ mod tests {
             (&[("cents", "integer")], Some("price > 1"), "only event is"),
             (&[("cents", "integer")], Some("event.cents >"), ""),
         ] {
-            let fault = origin(choice).reader(&record(fields)).unwrap_err();
+            let fault = origin(choice)
+                .reader(&Record::of_kinds(fields))
+                .unwrap_err();
             assert!(fault.1.contains(told), "{fault:?}");
         }
     }

@@ -129,20 +129,7 @@ impl ResultReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Shape;
     use rings_protocol::ringlog::gate_subject;
-
-    fn record(fields: &[(&str, &str)]) -> Record {
-        let shape = |kind: &str| {
-            Shape::new(Fields::from([("type".into(), Data::from(kind))]).into()).unwrap()
-        };
-        let fields = fields.iter();
-        Record::new(
-            fields
-                .map(|(name, kind)| ((*name).to_owned(), shape(kind)))
-                .collect(),
-        )
-    }
 
     fn origin(choice: Option<&str>) -> ResultOrigin {
         ResultOrigin {
@@ -162,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_result_of_a_ring_node_is_read_and_decisions_are_not() {
-        let all = record(&KNOWN);
+        let all = Record::of_kinds(&KNOWN);
         let reader = origin(None).reader(&all).unwrap();
         assert_eq!(reader.confirmations, crate::origin::CONFIRMATIONS);
         let gate = Address([5; 20]);
@@ -188,7 +175,8 @@ mod tests {
             choice: Digest([2; 32]),
         };
         assert_eq!(reader.read(7, &decision).unwrap(), None);
-        let chosen = origin(Some("!event.failed")).reader(&record(&[("failed", "boolean")]));
+        let chosen =
+            origin(Some("!event.failed")).reader(&Record::of_kinds(&[("failed", "boolean")]));
         assert_eq!(chosen.unwrap().read(7, &failure).unwrap(), None);
     }
 
@@ -198,13 +186,16 @@ mod tests {
             (&[("cents", "integer")][..], "has no cents"),
             (&[("failed", "string")], "has to be boolean"),
         ] {
-            let fault = origin(None).reader(&record(fields)).unwrap_err();
+            let fault = origin(None).reader(&Record::of_kinds(fields)).unwrap_err();
             assert!(fault.1.contains(told), "{fault:?}");
         }
         let far = ResultOrigin {
             confirmations: Some(1_000_000),
             ..origin(None)
         };
-        assert_eq!(far.reader(&record(&[])).unwrap_err().0, "confirmations");
+        assert_eq!(
+            far.reader(&Record::of_kinds(&[])).unwrap_err().0,
+            "confirmations"
+        );
     }
 }

@@ -228,6 +228,19 @@ impl Record {
     }
 }
 
+#[cfg(test)]
+impl Record {
+    /// Fields of these kinds.
+    pub(crate) fn of_kinds(fields: &[(&str, &str)]) -> Self {
+        let shape = |kind: &str| {
+            Shape::new(Fields::from([("type".into(), Data::from(kind))]).into()).unwrap()
+        };
+        let fields = fields.iter();
+        let fields = fields.map(|(name, kind)| ((*name).to_owned(), shape(kind)));
+        Self::new(fields.collect())
+    }
+}
+
 /// Checks data against a [`Record`].
 #[derive(Debug)]
 pub struct Checker(Record);

@@ -8,10 +8,8 @@ use rings_api::{
 };
 use rings_protocol::Address;
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::{sync::watch, time::timeout};
 
 /// Time for a member to tell about a gate.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -33,57 +31,65 @@ pub struct Declined {
 /// The members that can be asked, each with its account.
 pub type Members = [(Address, Client)];
 
-/// Waits until the members that have not declined the gate are too few for a quorum. Gives those that have declined.
+/// Waits until the members that have not declined the gate are too few for a quorum. Gives those that have declined. Meanwhile
+/// `lacking` shows whether some member says why it cannot compute the gate now.
 pub async fn until_hopeless(
     members: &Members,
     gate: Address,
-    quorum: u64,
-    total: usize,
+    (quorum, total): (u64, usize),
+    lacking: &watch::Sender<bool>,
 ) -> Vec<Declined> {
     let mut pauses = Pauses::new(LONGEST_PAUSE);
     loop {
         pauses.next().await;
-        let declined = ask(members, gate).await;
+        let views = views(members, gate).await;
+        lacking.send_replace(views.iter().any(|(_, view)| lacks(view)));
+        let declined = all_declined(views);
         if is_hopeless(declined.len(), quorum, total) {
             return declined;
         }
     }
 }
 
-/// Waits until some member has said for [`STUCK`] why it cannot compute the gate now.
-pub async fn until_stuck(members: &Members, gate: Address) {
-    let mut since = None;
+/// Waits until some member has lacked something for [`STUCK`].
+pub async fn until_stuck(lacking: &mut watch::Receiver<bool>) {
     loop {
-        tokio::time::sleep(LONGEST_PAUSE).await;
-        let views = views(members, gate).await;
-        if !is_stuck(&views) {
-            since = None;
-        } else if since.get_or_insert_with(Instant::now).elapsed() >= STUCK {
+        let ended = lacking.wait_for(|lacks| *lacks).await.is_err();
+        if ended {
+            return std::future::pending().await;
+        }
+        if timeout(STUCK, lacking.wait_for(|lacks| !*lacks))
+            .await
+            .is_err()
+        {
             return;
         }
     }
 }
 
-fn is_stuck(views: &[GateView]) -> bool {
-    let cannot = |view: &GateView| view.state == GateState::Ready && view.reason.is_some();
-    views.iter().any(cannot)
-}
-
-async fn views(members: &Members, gate: Address) -> Vec<GateView> {
-    let asked = members.iter().map(|(_, client)| async move {
-        let view = tokio::time::timeout(ASK_LIMIT, client.gate(gate)).await;
-        view.ok()?.ok()
-    });
-    join_all(asked).await.into_iter().flatten().collect()
-}
-
 /// The members that have declined the gate, as they say themselves.
 pub async fn ask(members: &Members, gate: Address) -> Vec<Declined> {
+    all_declined(views(members, gate).await)
+}
+
+/// What each member that answers knows of the gate.
+async fn views(members: &Members, gate: Address) -> Vec<(Address, GateView)> {
     let asked = members.iter().map(|(member, client)| async move {
-        let view = tokio::time::timeout(ASK_LIMIT, client.gate(gate)).await;
-        declined(*member, view.ok()?.ok()?)
+        let view = timeout(ASK_LIMIT, client.gate(gate)).await;
+        Some((*member, view.ok()?.ok()?))
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn lacks(view: &GateView) -> bool {
+    view.state == GateState::Ready && view.reason.is_some()
+}
+
+fn all_declined(views: Vec<(Address, GateView)>) -> Vec<Declined> {
+    let views = views.into_iter();
+    views
+        .filter_map(|(member, view)| declined(member, view))
+        .collect()
 }
 
 /// A member that has declined has not voted before, or its vote still counts.

@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::timeout_at;
+use tokio::{sync::watch, time::timeout_at};
 
 /// How long a member keeps the files of a run at least, in seconds: until its gate is asked for, and they are needed.
 const KEPT_SECONDS: u64 = 60 * 60;
@@ -199,11 +199,12 @@ impl<'a> Session<'a> {
             gate.address,
             count(total, "member")
         ));
-        let hopeless = until_hopeless(&self.members, gate.address, quorum, total);
+        let (lacking, mut lacks) = watch::channel(false);
+        let hopeless = until_hopeless(&self.members, gate.address, (quorum, total), &lacking);
         let waited = tokio::select! {
             waited = gate.wait(&self.chain, self.deadline) => waited?,
             declined = hopeless => return Ok(Some(Asked::Declined(declined))),
-            never = self.bring_again(gate.address) => match never {},
+            never = self.bring_again(&mut lacks) => match never {},
         };
         Ok(match waited {
             Waited::Ended => Some(Asked::Resolved),
@@ -214,10 +215,10 @@ impl<'a> Session<'a> {
 
     /// Gives the files to one member after the other, as long as members say that they cannot get what they need: the one that
     /// took the files may be gone, or cut off from the others.
-    async fn bring_again(&self, gate: Address) -> Infallible {
+    async fn bring_again(&self, lacking: &mut watch::Receiver<bool>) -> Infallible {
         let others = self.clients.iter();
         for client in others.filter(|client| Some(client.url()) != self.brought) {
-            until_stuck(&self.members, gate).await;
+            until_stuck(lacking).await;
             if let Err(error) = self.publish(&[client]).await {
                 self.out.note(format_args!("{error}"));
             }

@@ -41,6 +41,17 @@ fn say(ring: &Ring, (clients, known): (&mut ClientRing, &mut Digest), member: us
     *known = log.head();
 }
 
+/// Deploys a service that says which messages are events, and the shop, and creates a process of both.
+fn create(ring: &Ring, desk: &str, process: &str) {
+    let desk = ring.write("desk.yml", desk);
+    let process = ring.write("process.yml", process);
+    ring.rings(["service", "deploy"]).arg(desk).ok();
+    ring.rings(["service", "deploy"])
+        .arg(example("shop").join("service.yml"))
+        .ok();
+    ring.rings(["process", "create"]).arg(process).ok();
+}
+
 #[test]
 fn a_message_of_a_client_ring_starts_a_process_once_also_after_a_restart() {
     let ring = Ring::up(3);
@@ -60,11 +71,7 @@ fn a_message_of_a_client_ring_starts_a_process_once_also_after_a_restart() {
            drop: {{task: shop.drop, inputs: {{order: \"${{event.order}}\", cents: \"${{event.cents}}\"}}}}\n",
         shop.display()
     );
-    let desk = ring.write("desk.yml", desk);
-    let process = ring.write("process.yml", process);
-    ring.rings(["service", "deploy"]).arg(desk).ok();
-    ring.rings(["service", "deploy"]).arg(shop).ok();
-    ring.rings(["process", "create"]).arg(process).ok();
+    create(&ring, &desk, &process);
 
     // What was said before it was made starts nothing, nor what is not chosen or no order at all.
     for text in [
@@ -118,11 +125,7 @@ fn an_action_of_an_avatar_starts_a_process_by_the_log_of_the_member_that_took_it
            pack: {{task: shop.pack, inputs: {{order: 1, item: \"${{event.ring}}\", count: 1, to: \"${{event.author}}\"}}}}\n",
         shop.display()
     );
-    let desk = ring.write("desk.yml", desk);
-    let process = ring.write("process.yml", process);
-    ring.rings(["service", "deploy"]).arg(desk).ok();
-    ring.rings(["service", "deploy"]).arg(shop).ok();
-    ring.rings(["process", "create"]).arg(process).ok();
+    create(&ring, desk, &process);
     clients.say(0, "it is on the chain soon");
     let signed = clients.sign(0, Action::default());
     ask(&ring, 1, &clients.flush(0, &signed)).unwrap();

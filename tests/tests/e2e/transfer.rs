@@ -6,9 +6,9 @@ use super::{
     processes::example,
 };
 use rings_api::processes::GetProcessParams;
-use rings_tests::{block_on, program, repository, until, Anvil, Call, Eth, Ring, LONG};
+use rings_tests::{block_on, compile, program, repository, until, Anvil, Eth, Ring, LONG};
 use serde_json::{json, Value};
-use std::{env, fs};
+use std::fs;
 
 /// Who gets the payment.
 const TO: &str = "0x00000000000000000000000000000000c0ffee01";
@@ -20,27 +20,10 @@ const FEE: u64 = 3_000;
 
 /// The code of both contracts.
 fn contracts() -> [String; 2] {
-    let path = example("transfer").join("Vaults.sol");
-    let asked = json!({
-        "language": "Solidity",
-        "sources": { "Vaults.sol": { "content": fs::read_to_string(path).unwrap() } },
-        "settings": {
-            "evmVersion": "cancun",
-            "outputSelection": { "*": { "*": ["evm.bytecode.object"] } },
-        },
-    });
-    let solc = env::var_os("RINGS_SOLC").unwrap_or("solc".into());
-    let compiled = Call::of(solc)
-        .arg("--standard-json")
-        .stdin(asked.to_string());
-    let compiled: Value = serde_json::from_slice(&compiled.ok()).unwrap();
-    ["Deposits", "Payouts"].map(|name| {
-        let code = &compiled["contracts"]["Vaults.sol"][name]["evm"]["bytecode"]["object"];
-        format!(
-            "0x{}",
-            code.as_str().unwrap_or_else(|| panic!("{compiled:#}"))
-        )
-    })
+    compile(
+        &example("transfer").join("Vaults.sol"),
+        ["Deposits", "Payouts"],
+    )
 }
 
 /// Sends a transaction of an account that the chain itself holds, and gives its receipt.

@@ -5,9 +5,9 @@ use ethers_core::{
     abi::{self, Token},
     types::U256,
 };
-use rings_tests::{browse, build_page, repository, Call, Eth, Page, Program, Ring};
-use serde_json::{json, Value};
-use std::{env, fs};
+use rings_tests::{browse, build_page, compile, repository, Eth, Page, Program, Ring};
+use serde_json::json;
+use std::fs;
 
 /// What there is of the token, in its smallest unit.
 const SUPPLY: u64 = 1_000_000_000;
@@ -16,27 +16,9 @@ const TO: &str = "0x00000000000000000000000000000000c0ffee01";
 
 /// The code that deploys the token.
 fn token() -> String {
-    let path = repository().join("examples/wallet/Token.sol");
-    let asked = json!({
-        "language": "Solidity",
-        "sources": { "Token.sol": { "content": fs::read_to_string(path).unwrap() } },
-        "settings": {
-            "evmVersion": "cancun",
-            "outputSelection": { "*": { "*": ["evm.bytecode.object"] } },
-        },
-    });
-    let solc = env::var_os("RINGS_SOLC").unwrap_or("solc".into());
-    let compiled = Call::of(solc)
-        .arg("--standard-json")
-        .stdin(asked.to_string());
-    let compiled: Value = serde_json::from_slice(&compiled.ok()).unwrap();
-    let code = &compiled["contracts"]["Token.sol"]["Token"]["evm"]["bytecode"]["object"];
+    let [code] = compile(&repository().join("examples/wallet/Token.sol"), ["Token"]);
     let supply = abi::encode(&[Token::Uint(U256::from(SUPPLY))]);
-    format!(
-        "0x{}{}",
-        code.as_str().unwrap_or_else(|| panic!("{compiled:#}")),
-        hex::encode(supply)
-    )
+    code + &hex::encode(supply)
 }
 
 #[test]

@@ -186,7 +186,8 @@ impl Watcher {
         let (from, to) = (self.config.start_block, last.number);
         let mut results = Vec::new();
         for event in search_up_to(&self.chain, &interest, from, to, false).await? {
-            if let (place, Some(Decoded::Event(decoded))) = (event.place(), decode(&event)) {
+            if let Some(Decoded::Event(decoded)) = decode(&event) {
+                let place = event.place();
                 let block = self.chain.block_of(&event, place).await?;
                 results.push(located(block, place, decoded));
             }

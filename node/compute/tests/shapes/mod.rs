@@ -591,25 +591,35 @@ fn globals(code: Code<'_, '_>, size: &Size) {
     }
 }
 
+/// Adds what stands in memory to a number in a local.
+fn add_loaded(code: Code<'_, '_>, float: u32, number: u32) {
+    code.local_get(float)
+        .i32_const(0)
+        .f64_load(at(u64::from(number) * 8))
+        .f64_add()
+        .local_set(float);
+}
+
+/// Squares the number in a local.
+fn square(code: Code<'_, '_>, float: u32) {
+    code.local_get(float)
+        .local_get(float)
+        .f64_mul()
+        .local_set(float);
+}
+
 /// Ifs in each other: each changes a value that its `else` needs as it was.
 fn elses_that_compute_again(code: Code<'_, '_>, size: &Size) {
     let float = size.f64();
     for number in 0..size.count {
         unknown(code, number);
-        code.if_(BlockType::Empty)
-            .local_get(float)
-            .i32_const(0)
-            .f64_load(at(u64::from(number) * 8))
-            .f64_add()
-            .local_set(float);
+        code.if_(BlockType::Empty);
+        add_loaded(code, float, number);
     }
     for _ in 0..size.count {
-        code.else_()
-            .local_get(float)
-            .local_get(float)
-            .f64_mul()
-            .local_set(float)
-            .end();
+        code.else_();
+        square(code, float);
+        code.end();
     }
     code.i32_const(0).local_get(float).f64_store(at(0));
 }
@@ -651,21 +661,13 @@ fn jumps_that_compute_again(code: Code<'_, '_>, size: &Size) {
     for number in 0..size.count {
         code.block(BlockType::Empty).block(BlockType::Empty);
         unknown(code, number);
-        code.br_if(0)
-            .local_get(float)
-            .i32_const(0)
-            .f64_load(at(u64::from(number) * 8))
-            .f64_add()
-            .local_set(float);
+        code.br_if(0);
+        add_loaded(code, float, number);
     }
     for _ in 0..size.count {
-        code.br(1)
-            .end()
-            .local_get(float)
-            .local_get(float)
-            .f64_mul()
-            .local_set(float)
-            .end();
+        code.br(1).end();
+        square(code, float);
+        code.end();
     }
     code.i32_const(0).local_get(float).f64_store(at(0));
 }

@@ -8,8 +8,6 @@ use rings_api::{
 use rings_protocol::Digest;
 use std::collections::BTreeMap;
 
-/// Installations that are read from the disk at once.
-const PAGE: usize = 1_024;
 /// Processes that are named of those that use an instance.
 const MAX_NAMED: usize = 256;
 
@@ -38,34 +36,28 @@ impl Processes {
         &self,
         behind: Option<Digest>,
     ) -> Result<BTreeMap<Digest, InstanceView>, ProcessError> {
-        let (mut found, mut after) = (BTreeMap::new(), None);
-        loop {
-            let page = self.state.all_installed(after, PAGE)?;
-            for (id, installed) in &page {
-                let plan = self.plans.known(&installed.installation.process);
-                for (name, instance) in &installed.installation.instances {
-                    if behind.is_some_and(|behind| *instance <= behind) {
-                        continue;
-                    }
-                    let view = found.entry(*instance).or_insert_with(|| InstanceView {
-                        instance: *instance,
-                        service: None,
-                        processes: Vec::new(),
-                        values: false,
-                    });
-                    let service = plan
-                        .as_ref()
-                        .and_then(|plan| plan.process().services.get(name));
-                    view.service = view.service.or(service.copied());
-                    if view.processes.len() < MAX_NAMED && !view.processes.contains(id) {
-                        view.processes.push(*id);
-                    }
+        let mut found = BTreeMap::new();
+        self.state.each_installed(|id, installed| {
+            let plan = self.plans.known(&installed.installation.process);
+            for (name, instance) in &installed.installation.instances {
+                if behind.is_some_and(|behind| *instance <= behind) {
+                    continue;
+                }
+                let view = found.entry(*instance).or_insert_with(|| InstanceView {
+                    instance: *instance,
+                    service: None,
+                    processes: Vec::new(),
+                    values: false,
+                });
+                let service = plan
+                    .as_ref()
+                    .and_then(|plan| plan.process().services.get(name));
+                view.service = view.service.or(service.copied());
+                if view.processes.len() < MAX_NAMED && !view.processes.contains(&id) {
+                    view.processes.push(id);
                 }
             }
-            after = page.last().map(|(id, _)| *id);
-            if page.len() < PAGE {
-                return Ok(found);
-            }
-        }
+        })?;
+        Ok(found)
     }
 }

@@ -13,7 +13,7 @@ use rings_process::{
     event::Source,
     result_origin::{registered_topic, ResultReader},
 };
-use rings_protocol::{cids::node_cid, ringlog::RingNode, Address, Digest};
+use rings_protocol::{backoff::Backoff, cids::node_cid, ringlog::RingNode, Address, Digest};
 use rings_store::BlockSource;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,8 +38,8 @@ type Reading<'a> = (&'a Listener, &'a ResultReader, u64);
 pub(super) struct Results {
     /// The head up to which each was looked at.
     seen: BTreeMap<Followed, u64>,
-    /// When those are asked again that gave nothing, and after which pause.
-    again: BTreeMap<Followed, (Instant, Duration)>,
+    /// When those are asked again that gave nothing, and their pauses.
+    again: BTreeMap<Followed, (Instant, Backoff)>,
     /// Ring nodes that were read for all that listen.
     read: BTreeSet<(Followed, Digest)>,
     /// How many listen.
@@ -154,9 +154,9 @@ impl Results {
     }
 
     fn postpone(&mut self, followed: Followed) {
-        let pause = self.again.get(&followed);
-        let pause = pause.map_or(PAUSE, |(_, pause)| (*pause * 2).min(LONGEST_PAUSE));
-        self.again.insert(followed, (Instant::now() + pause, pause));
+        let new = || (Instant::now(), Backoff::new(PAUSE, LONGEST_PAUSE));
+        let (at, pauses) = self.again.entry(followed).or_insert_with(new);
+        *at = Instant::now() + pauses.failed(rand::random());
     }
 
     fn remember(&mut self, followed: Followed, digest: Digest) {

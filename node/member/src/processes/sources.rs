@@ -36,8 +36,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Events that were found and are written at once.
 const WRITTEN_AT_ONCE: usize = 256;
-/// Installations that are read from the disk at once.
-const PAGE: usize = 1_024;
 /// Installations whose plans are read at once.
 const READ_AT_ONCE: usize = 16;
 /// Installations whose schedules are followed at once.
@@ -384,13 +382,9 @@ fn write_found(
 
 /// All installations.
 fn all_installed(shared: &Processes) -> Result<BTreeSet<Digest>, ProcessError> {
-    let (mut all, mut after) = (BTreeSet::new(), None);
-    loop {
-        let page = shared.state.all_installed(after, PAGE)?;
-        after = page.last().map(|(id, _)| *id);
-        all.extend(page.iter().map(|(id, _)| *id));
-        if page.len() < PAGE {
-            return Ok(all);
-        }
-    }
+    let mut all = BTreeSet::new();
+    shared.state.each_installed(|id, _| {
+        all.insert(id);
+    })?;
+    Ok(all)
 }

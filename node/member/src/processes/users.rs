@@ -4,9 +4,6 @@ use crate::state::{Installed, ProcessState, StateError};
 use rings_protocol::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Installations that are read from the disk at once.
-const PAGE: usize = 1_024;
-
 /// By instance: who uses it.
 #[derive(Debug, Default)]
 pub(super) struct Users(Option<BTreeMap<Digest, BTreeSet<Digest>>>);
@@ -51,17 +48,9 @@ fn take(users: &mut BTreeMap<Digest, BTreeSet<Digest>>, id: Digest, installed: &
 }
 
 fn read(state: &ProcessState) -> Result<BTreeMap<Digest, BTreeSet<Digest>>, StateError> {
-    let (mut users, mut after) = (BTreeMap::new(), None);
-    loop {
-        let page = state.all_installed(after, PAGE)?;
-        after = page.last().map(|(id, _)| *id);
-        for (id, installed) in &page {
-            take(&mut users, *id, installed);
-        }
-        if page.len() < PAGE {
-            return Ok(users);
-        }
-    }
+    let mut users = BTreeMap::new();
+    state.each_installed(|id, installed| take(&mut users, id, installed))?;
+    Ok(users)
 }
 
 #[cfg(test)]

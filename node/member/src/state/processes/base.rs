@@ -19,6 +19,8 @@ use std::{
 /// 1: the first one.
 const FORMAT: &str = "1";
 const IDENTITY: &str = "processes of";
+/// Installations that are read at once.
+const PAGE: usize = 1_024;
 
 /// Installation → record, JSON.
 pub(super) const INSTALLED: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("installed");
@@ -155,6 +157,26 @@ impl ProcessState {
                 })
                 .collect()
         })
+    }
+
+    /// Goes through all installations, in the order of their names, without holding all of them in memory.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn each_installed(
+        &self,
+        mut visit: impl FnMut(Digest, &Installed),
+    ) -> Result<(), StateError> {
+        let mut after = None;
+        loop {
+            let page = self.all_installed(after, PAGE)?;
+            page.iter()
+                .for_each(|(id, installed)| visit(*id, installed));
+            after = page.last().map(|(id, _)| *id);
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
     }
 
     /// The first node of a member's log that was not read.

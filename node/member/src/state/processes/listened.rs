@@ -5,7 +5,7 @@ use super::{
     runs::{take_found, Found},
 };
 use crate::state::{error::StateError, tables::Account};
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_process::words::Installation;
 use rings_protocol::Address;
 
@@ -32,20 +32,8 @@ impl ProcessState {
         ((ring, author), before, next): ((Address, Address), Option<u64>, u64),
         now: u64,
     ) -> Result<(), StateError> {
-        let has_opened = self.database.write(|transaction| {
-            let has_opened = take_found(transaction, found, now)?;
-            let mut messages = transaction.open_table(MESSAGES)?;
-            let key = (ring.0, author.0);
-            let now = messages.get(key)?.map(|next| next.value());
-            if now == before {
-                messages.insert(key, next)?;
-            }
-            Ok(has_opened)
-        })?;
-        if has_opened {
-            self.has_opened();
-        }
-        Ok(())
+        let log = (ring.0, author.0);
+        self.take_with_place(found, (MESSAGES, log, before, next), now)
     }
 
     /// The first block whose ring nodes of a ring were not read, with so many blocks on top; nothing before the first.
@@ -70,13 +58,23 @@ impl ProcessState {
         ((ring, depth), before, next): ((Address, u64), Option<u64>, u64),
         now: u64,
     ) -> Result<(), StateError> {
+        let followed = (ring.0, depth);
+        self.take_with_place(found, (RESULTS, followed, before, next), now)
+    }
+
+    /// Takes in events, and the place up to which was read for them, if it still is where it was before.
+    fn take_with_place<K: redb::Key + for<'a> redb::Value<SelfType<'a> = K> + Copy>(
+        &self,
+        found: &[Found],
+        (table, key, before, next): (TableDefinition<'_, K, u64>, K, Option<u64>, u64),
+        now: u64,
+    ) -> Result<(), StateError> {
         let has_opened = self.database.write(|transaction| {
             let has_opened = take_found(transaction, found, now)?;
-            let mut results = transaction.open_table(RESULTS)?;
-            let key = (ring.0, depth);
-            let now = results.get(key)?.map(|next| next.value());
-            if now == before {
-                results.insert(key, next)?;
+            let mut places = transaction.open_table(table)?;
+            let place = places.get(key)?.map(|next| next.value());
+            if place == before {
+                places.insert(key, next)?;
             }
             Ok(has_opened)
         })?;
