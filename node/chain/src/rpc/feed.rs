@@ -1,28 +1,19 @@
 //! New heads that the endpoint pushes over a websocket. One task keeps the subscription for all readers, and keeps only
 //! the newest head: a reader that was busy sees where the chain is now, not each step on the way.
 //!
-//! A subscription can die without a sign. So after [`SILENCE`] without a push the head is asked for, and after a hint
-//! from elsewhere (a transaction that is in a block which was not pushed) much sooner. Blocks that came while there was
-//! no subscription are never pushed later, so the head is also asked for after each subscribing. A push that brings no
-//! higher block counts as silence, and an endpoint whose head had to be asked for is asked again and again until it pushes one
-//! by itself. The task ends with its last reader.
+//! Only a pushed head that follows the newest one directly is believed. Any other (the same one again, an older one, one
+//! of another branch, one far ahead) only says that something may have happened, and the endpoint is asked for its head.
+//! It is also asked when it pushes nothing ([`Questions`] says when), and after each subscribing, because blocks that
+//! came while there was no subscription are never pushed later. The task ends with its last reader.
 
-use super::{failure::RpcFailure, providers::Providers};
+use super::{failure::RpcFailure, providers::Providers, questions::Questions};
 use crate::{backoff::Backoff, header::Header};
 use ethers_providers::JsonRpcClient;
 use serde_json::json;
-use std::time::Duration;
 use tokio::{
     sync::watch,
     time::{sleep_until, Instant},
 };
-
-/// After this long without a pushed block, the head is asked for. This finds a subscription that the endpoint has
-/// forgotten; a lost connection is noticed much sooner, by its pings.
-const SILENCE: Duration = Duration::from_secs(90);
-/// After a hint that there is a newer block, this long is left to the endpoint to push it. While the answer is no newer
-/// block, the pause before the next question doubles, up to [`SILENCE`]: false hints cost little.
-const HINT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The newest head, or the reason why no heads come.
 type Newest = Option<Result<Header, RpcFailure>>;
@@ -44,40 +35,17 @@ struct Feed {
     hints: watch::Receiver<()>,
 }
 
-/// When the head is asked for although none was pushed.
-struct Question {
-    at: Instant,
-    pause: Duration,
-    /// Whether a hint is the reason.
-    hinted: bool,
+/// Whether a pushed head is the block after the newest one that is known.
+fn follows(known: &Newest, pushed: &Header) -> bool {
+    let Some(Ok(known)) = known else {
+        return false;
+    };
+    pushed.parent_hash == known.hash && Some(pushed.height()) == known.height().checked_add(1)
 }
 
-impl Question {
-    fn after_silence() -> Self {
-        Self {
-            at: Instant::now() + SILENCE,
-            pause: SILENCE,
-            hinted: false,
-        }
-    }
-
-    fn in_a_moment(pause: Duration) -> Self {
-        let pause = pause.min(SILENCE);
-        Self {
-            at: Instant::now() + pause,
-            pause,
-            hinted: true,
-        }
-    }
-
-    /// The next one, after an answer that was a new head, which should have been pushed, or was not.
-    fn next(&self, is_news: bool) -> Self {
-        match (is_news, self.hinted) {
-            (true, _) => Self::in_a_moment(HINT_PATIENCE),
-            (false, true) => Self::in_a_moment(self.pause * 2),
-            (false, false) => Self::after_silence(),
-        }
-    }
+/// Whether two headers are of one block. An endpoint may push a hash with a number that is not that block's.
+fn is_same(one: &Header, other: &Header) -> bool {
+    (one.hash, one.number) == (other.hash, other.number)
 }
 
 impl Feed {
@@ -106,84 +74,90 @@ impl Feed {
             Ok(heads) => heads,
             Err(failure) => return failure,
         };
-        // Blocks that came while there was no subscription are not pushed later, so the head is asked for.
         if let Err(failure) = self.ask().await {
             return failure;
         }
         backoff.reset();
-        let mut question = Question::after_silence();
+        let mut questions = Questions::new(Instant::now());
         loop {
             tokio::select! {
                 head = heads.next() => match head {
-                    Some(Ok(header)) => {
-                        if self.is_higher(&header) {
-                            question = Question::after_silence();
-                        }
-                        self.publish(header);
-                    }
+                    Some(Ok(header)) => self.take(header, &mut questions),
                     Some(Err(failure)) => return failure,
                     None => return RpcFailure::unreachable("the connection was lost"),
                 },
-                Ok(()) = self.hints.changed(), if !question.hinted => {
-                    question = Question::in_a_moment(HINT_PATIENCE);
-                }
-                () = sleep_until(question.at) => match self.ask().await {
-                    Ok(is_news) => question = question.next(is_news),
+                Ok(()) = self.hints.changed(), if !questions.is_hinted() => questions.hinted(Instant::now()),
+                () = sleep_until(questions.next()) => match self.ask().await {
+                    Ok(is_news) => questions.answered(Instant::now(), is_news),
                     Err(failure) => return failure,
                 },
             }
         }
     }
 
-    /// Asks for the head, and returns whether it is a new one.
-    async fn ask(&self) -> Result<bool, RpcFailure> {
-        let params = json!(["latest", false]);
-        let header: Header = self.rpc.request("eth_getBlockByNumber", params).await?;
-        Ok(self.publish(header))
-    }
-
-    fn is_higher(&self, header: &Header) -> bool {
-        match &*self.newest.borrow() {
-            Some(Ok(known)) => header.height() > known.height(),
-            Some(Err(_)) | None => true,
+    /// Takes in a head that was pushed.
+    fn take(&self, header: Header, questions: &mut Questions) {
+        if follows(&self.newest.borrow(), &header) {
+            questions.followed(Instant::now());
+            self.newest.send_replace(Some(Ok(header)));
+        } else {
+            questions.doubted(Instant::now());
         }
     }
 
-    /// Shows a head to the readers, unless it is the one that they have.
-    fn publish(&self, header: Header) -> bool {
-        self.newest.send_if_modified(|current| {
-            let known = matches!(current, Some(Ok(known)) if known.hash == header.hash);
-            if !known {
+    /// Asks for the head, shows it to the readers, and returns whether it is a new one.
+    async fn ask(&self) -> Result<bool, RpcFailure> {
+        let params = json!(["latest", false]);
+        let header: Header = self.rpc.request("eth_getBlockByNumber", params).await?;
+        Ok(self.newest.send_if_modified(|current| {
+            let is_known = matches!(current, Some(Ok(known)) if is_same(known, &header));
+            if !is_known {
                 *current = Some(Ok(header));
             }
-            !known
-        })
+            !is_known
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ethers_core::types::{H256, U256};
+
+    fn header(number: u64, hash: u64, parent: u64) -> Header {
+        Header {
+            hash: H256::from_low_u64_be(hash),
+            parent_hash: H256::from_low_u64_be(parent),
+            number: number.into(),
+            timestamp: U256::zero(),
+            base_fee_per_gas: None,
+            gas_limit: None,
+            gas_used: None,
+            logs_bloom: None,
+        }
+    }
 
     #[test]
-    fn false_hints_cost_less_and_less() {
-        let mut question = Question::in_a_moment(HINT_PATIENCE);
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            pauses.push(question.pause.as_secs());
-            question = question.next(false);
+    fn only_a_head_that_follows_directly_is_believed() {
+        let known = Some(Ok(header(7, 70, 60)));
+        assert!(follows(&known, &header(8, 80, 70)));
+        let others = [
+            header(7, 70, 60),
+            header(8, 80, 71),
+            header(9, 80, 70),
+            header(7, 71, 60),
+            header(6, 60, 50),
+            // The newest block's hash with another number.
+            header(0, 70, 60),
+            header(u64::MAX, 70, 60),
+        ];
+        for other in others {
+            assert!(!follows(&known, &other), "{other:?}");
         }
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 90, 90]);
-        assert!(question.hinted);
-        for question in [question, Question::after_silence()] {
-            let next = question.next(true);
-            assert!(next.hinted, "the head should have been pushed");
-            assert_eq!(next.pause, HINT_PATIENCE);
+        for unknown in [None, Some(Err(RpcFailure::Timeout))] {
+            assert!(!follows(&unknown, &header(8, 80, 70)));
         }
-        assert_eq!(
-            Question::after_silence().next(false).pause,
-            SILENCE,
-            "without a hint nothing is hurried"
-        );
+        let last = Some(Ok(header(u64::MAX, 70, 60)));
+        assert!(!follows(&last, &header(0, 80, 70)));
     }
 }

@@ -8,7 +8,7 @@
 //! 3. `http` or `ws`, which reads the chain id whenever it connects and compares it with the first one;
 //! 4. `failure`, which says what went wrong. After a temporary failure the request is tried again a few times.
 //!
-//! `feed` keeps the subscription to new heads. Requests have a timeout, and answers a largest size (`limits`).
+//! `feed` keeps the subscription to new heads, and `questions` says when it asks for the head all the same. Requests have a timeout, and answers a largest size (`limits`).
 
 mod agreement;
 mod answers;
@@ -23,6 +23,7 @@ mod limits;
 mod params;
 mod prompt;
 mod providers;
+mod questions;
 mod single;
 mod standing;
 mod throttle;

@@ -12,7 +12,8 @@ use std::{
 
 /// First and longest time that an endpoint is put aside.
 const ASIDE: Duration = Duration::from_secs(5);
-const LONGEST_ASIDE: Duration = Duration::from_secs(300);
+/// The longest is a few comparisons of heads: these ask it anyway.
+const LONGEST_ASIDE: Duration = Duration::from_secs(60);
 
 /// How one endpoint of a chain stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -65,6 +65,8 @@ pub struct State {
     pub limited: u64,
     /// Whether new heads are kept from subscribers.
     pub is_silent: bool,
+    /// What is pushed in place of the newest block; all blocks are given.
+    pub pushes: Option<fn(&[Value]) -> Value>,
     /// So many questions for a block by its number are answered with an error.
     pub hidden: u64,
     /// Whether blocks carry their bloom filter, and events the time of their block.
@@ -165,7 +167,11 @@ impl State {
         if self.is_silent {
             return;
         }
-        self.heads.send(self.blocks.last().cloned().unwrap()).ok();
+        let head = match self.pushes {
+            Some(pushes) => pushes(&self.blocks),
+            None => self.blocks.last().cloned().unwrap(),
+        };
+        self.heads.send(head).ok();
     }
 
     /// Replaces the newest blocks.
@@ -388,6 +394,7 @@ impl Fake {
             limited: 0,
             hidden: 0,
             is_silent: false,
+            pushes: None,
             is_modern: false,
             code: "0x01",
             codes: BTreeMap::new(),

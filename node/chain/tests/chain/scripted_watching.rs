@@ -4,6 +4,7 @@ use crate::{
     fake::{Fake, State},
     support::{next, PATIENCE},
 };
+use ethers_core::types::U64;
 use rings_chain::{watch, Chain, ChainError, Cursor, Located, Trouble, Update, WatchConfig};
 use rings_protocol::{cids::keccak256, Address};
 use serde_json::{json, Value};
@@ -481,6 +482,45 @@ async fn a_lost_websocket_comes_back_and_nothing_is_missed() {
     assert_eq!(events(&seen), 1);
     fake.state().push(0);
     reach(&mut updates, 61).await;
+}
+
+#[tokio::test]
+async fn useless_pushed_heads_hold_nobody_up() {
+    let useless: [fn(&[Value]) -> Value; 4] = [
+        // Always the same one, an old one, and the newest one's hash with numbers that are not its own.
+        |blocks| blocks[10].clone(),
+        |blocks| blocks[blocks.len() - 6].clone(),
+        |blocks| with_number(blocks, 0),
+        |blocks| with_number(blocks, 1_000_000),
+    ];
+    let fake = Fake::start(10).await;
+    let (mut updates, _) = follow(&fake.ws(), config()).await;
+    let mut height: u8 = 10;
+    reach(&mut updates, height.into()).await;
+    for pushes in useless {
+        fake.state().pushes = Some(pushes);
+        for _ in 0..3 {
+            height += 1;
+            {
+                let mut state = fake.state();
+                state.push(0);
+                enter(&mut state, height);
+            }
+            let height = u64::from(height);
+            assert_eq!(events(&reach(&mut updates, height).await), 1);
+        }
+        // One that follows makes doubts cheap again.
+        fake.state().pushes = None;
+        fake.state().push(0);
+        height += 1;
+        reach(&mut updates, height.into()).await;
+    }
+}
+
+fn with_number(blocks: &[Value], number: u64) -> Value {
+    let mut head = blocks.last().cloned().unwrap();
+    head["number"] = json!(U64::from(number));
+    head
 }
 
 #[tokio::test]
