@@ -43,10 +43,10 @@ use wasmparser::{
 };
 
 /// To be raised when the effort of any module changes: it decides which modules are programs, so it is part of the profile.
-pub(crate) const EFFORT_RULES: u64 = 6;
+pub(crate) const EFFORT_RULES: u64 = 7;
 
-/// For a byte of the module, whatever it is.
-const BYTE: u64 = 20;
+/// For a byte of the module, whatever it is: it is read, copied, hashed and checked.
+const BYTE: u64 = 100;
 /// For a type: the engine compiles how a function of it is called.
 const TYPE: u64 = 110_000;
 /// For a parameter or result of a type, and of a function.
@@ -124,6 +124,11 @@ fn weight(code: u8) -> u64 {
     }
 }
 
+/// The least effort of a module of that many bytes: what the check itself takes.
+pub(crate) fn least_effort(bytes: usize) -> u64 {
+    bytes as u64 * BYTE
+}
+
 /// The effort of a module's functions so far.
 #[derive(Default)]
 pub(crate) struct Effort {
@@ -146,7 +151,7 @@ impl Effort {
     /// Of a module of that many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
-            total: bytes as u64 * BYTE,
+            total: least_effort(bytes),
             ..Self::default()
         }
     }
@@ -218,7 +223,7 @@ impl Effort {
     }
 
     fn bound(&mut self, counted: &Counted) -> Result<(), ProfileError> {
-        self.elaboration.check()?;
+        self.elaboration.finish()?;
         let what = "values that are alive at the blocks and branches of one function";
         bounded(
             what,
@@ -411,8 +416,6 @@ impl Counted {
             Operator::Return => self.jump(self.open.len().saturating_sub(1) as u32),
             Operator::V128Const { .. }
             | Operator::I8x16Shuffle { .. }
-            | Operator::F64Const { .. }
-            | Operator::F32Const { .. }
             | Operator::Select
             | Operator::TypedSelect { .. } => {
                 self.searched += 1;

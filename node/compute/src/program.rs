@@ -10,6 +10,7 @@ use crate::{
     cache::DiskCache,
     check::inspect,
     costs::compile_fuel,
+    effort::least_effort,
     engine,
     fault::Fault,
     outcome::Outcome,
@@ -178,6 +179,11 @@ impl Programs {
         wasm: &[u8],
         fuel: u64,
     ) -> Result<Result<Vec<u8>, Unfit>, Fault> {
+        // Looking at a module costs something, too.
+        let least = compile_fuel(least_effort(wasm.len()));
+        if least > fuel {
+            return Ok(Err(Unfit::Unpaid(least)));
+        }
         let needs = match inspect(wasm) {
             Ok(needs) => needs,
             Err(error) => return Ok(Err(Unfit::Profile(error))),

@@ -18,10 +18,13 @@ use crate::{
 };
 use futures::{stream, StreamExt};
 use rings_protocol::{gate::GateSpec, Address};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-/// Specifications that are read at the same time.
-const SPECS_AT_ONCE: usize = 16;
+/// Questions about gates that are asked at the same time.
+const GATES_AT_ONCE: usize = 64;
 
 /// A gate that is followed from now on.
 type NewGate = (Address, Arc<GateSpec>);
@@ -31,6 +34,8 @@ type NewGate = (Address, Arc<GateSpec>);
 struct PageContent {
     events: Vec<Located>,
     followed: Vec<NewGate>,
+    /// Whether these gates have a result at the end of the page.
+    resolved: HashMap<Address, bool>,
 }
 
 impl Watcher {
@@ -61,8 +66,11 @@ impl Watcher {
             .values()
             .filter_map(|event| asked_for(event))
             .collect();
-        self.read_specs(asked).await;
-        let mut page = PageContent::default();
+        self.read_specs(&asked).await;
+        let mut page = PageContent {
+            resolved: self.which_are_resolved(&asked, last).await,
+            ..PageContent::default()
+        };
         for (place, event) in sorted {
             let block = self.chain.block_of(event, place).await?;
             match decode(event) {
@@ -88,11 +96,29 @@ impl Watcher {
 
     /// Reads the specifications of the gates that are asked for, several at once, so that many gates in one block do not take
     /// a round trip each. What could not be read is read again when it is needed, and its failure told then.
-    async fn read_specs(&self, gates: Vec<Address>) {
-        let asked = gates.into_iter();
-        let asked = asked.map(|gate| self.chain.spec_of(self.config.engine, gate));
-        let mut read = stream::iter(asked).buffer_unordered(SPECS_AT_ONCE);
+    async fn read_specs(&self, gates: &[Address]) {
+        let asked = gates.iter();
+        let asked = asked.map(|gate| self.chain.spec_of(self.config.engine, *gate));
+        let mut read = stream::iter(asked).buffer_unordered(GATES_AT_ONCE);
         while read.next().await.is_some() {}
+    }
+
+    /// Asks whether gates that another ring may answer too have a result, several at once as well.
+    async fn which_are_resolved(&self, gates: &[Address], last: Cursor) -> HashMap<Address, bool> {
+        let shared = gates.iter().copied().filter(|gate| {
+            let spec = self.chain.specs().get(*gate);
+            spec.is_some_and(|spec| spec.rings.len() > 1) && !self.followed.contains(*gate)
+        });
+        let at = At::Hash(h256(last.hash));
+        let asked = shared.map(|gate| async move {
+            let resolved = self.chain.is_resolved_at(gate, at).await;
+            resolved.ok().map(|resolved| (gate, resolved))
+        });
+        let answers = stream::iter(asked).buffer_unordered(GATES_AT_ONCE);
+        answers
+            .filter_map(|answer| async { answer })
+            .collect()
+            .await
     }
 
     /// A request. Before it come the gates that it waits for, and their results as far as there are any.
@@ -115,13 +141,13 @@ impl Watcher {
                 gate: upstream,
                 spec: spec.as_ref().clone(),
             }));
-            let results = self.past_results(upstream, &spec, last).await?;
+            let results = self.past_results(upstream, &spec, last, page).await?;
             page.events.extend(results);
             page.followed.push((upstream, spec));
         }
         // Another ring may register the result of this gate too, so its events about it are read from now on.
         if spec.rings.len() > 1 && !self.knows(gate, page) {
-            let results = self.past_results(gate, &spec, last).await?;
+            let results = self.past_results(gate, &spec, last, page).await?;
             page.events.extend(results);
             page.followed.push((gate, spec.clone()));
         }
@@ -170,17 +196,19 @@ impl Watcher {
         gate: Address,
         spec: &GateSpec,
         last: Cursor,
+        page: &PageContent,
     ) -> Result<Vec<Located>, ChainError> {
         let mut rings = spec.rings.clone();
         rings.retain(|ring| *ring != self.config.ring);
         let Some(interest) = Interest::results(&rings, &[gate]).pop() else {
             return Ok(Vec::new());
         };
-        if !self
-            .chain
-            .is_resolved_at(gate, At::Hash(h256(last.hash)))
-            .await?
-        {
+        let at = At::Hash(h256(last.hash));
+        let is_resolved = match page.resolved.get(&gate) {
+            Some(resolved) => *resolved,
+            None => self.chain.is_resolved_at(gate, at).await?,
+        };
+        if !is_resolved {
             return Ok(Vec::new());
         }
         let (from, to) = (self.config.start_block, last.number);

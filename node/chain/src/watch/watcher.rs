@@ -28,11 +28,13 @@ use crate::{
 use std::{pin::pin, time::Duration};
 use tokio::{
     sync::mpsc,
-    time::{sleep, sleep_until, Instant},
+    time::{sleep_until, Instant},
 };
 
-/// Reading up to a head that takes longer is shown.
+/// Being behind the newest block for longer is shown.
 const READING_LIMIT: Duration = Duration::from_secs(10);
+/// Reading up to a head that takes no longer means that this is not behind any more.
+const CAUGHT_UP: Duration = Duration::from_secs(1);
 /// A page without events is passed on at most this often, because each costs the consumer a durable write.
 const EMPTY_PAGE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -88,6 +90,8 @@ pub(super) struct Watcher {
     trouble: Option<Trouble>,
     /// When the newest page was told.
     last_sent: Option<Instant>,
+    /// Since when reading has taken long, one head after the other.
+    behind_since: Option<Instant>,
 }
 
 impl Watcher {
@@ -118,6 +122,7 @@ impl Watcher {
             is_late: false,
             trouble: None,
             last_sent: None,
+            behind_since: None,
         }
     }
 
@@ -152,24 +157,32 @@ impl Watcher {
         }
     }
 
-    /// Reads up to a head. If that takes long, it is shown meanwhile.
+    /// Reads up to a head. If that takes long, or reading up to several heads in a row does, it is shown meanwhile.
     async fn advance_and_tell(&mut self, head: &Header) -> Result<(), Stop> {
         let (chain, before) = (self.chain.clone(), self.trouble.clone());
         let reading = Trouble::Reading {
             head: head.height(),
             position: self.position.map_or(0, |position| position.number),
         };
-        let mut advancing = pin!(self.advance(head));
-        tokio::select! {
-            outcome = &mut advancing => outcome,
-            () = sleep(READING_LIMIT) => {
-                tracing::warn!("{reading}");
-                chain.condition().following(Some(reading));
-                let outcome = advancing.await;
-                chain.condition().following(before);
-                outcome
+        let began = Instant::now();
+        let since = *self.behind_since.get_or_insert(began);
+        let outcome = {
+            let mut advancing = pin!(self.advance(head));
+            tokio::select! {
+                outcome = &mut advancing => outcome,
+                () = sleep_until(since + READING_LIMIT) => {
+                    tracing::warn!("{reading}");
+                    chain.condition().following(Some(reading));
+                    let outcome = advancing.await;
+                    chain.condition().following(before);
+                    outcome
+                }
             }
+        };
+        if began.elapsed() <= CAUGHT_UP {
+            self.behind_since = None;
         }
+        outcome
     }
 
     /// To be called when a head was handled without trouble: sets the pace of polling by how much there was to do.

@@ -91,6 +91,8 @@ pub struct State {
     pub base_fee: Option<u64>,
     /// How many questions for code must be there before one is answered.
     pub codes_together: Option<Arc<Barrier>>,
+    /// The same for calls of contracts, which all give zero.
+    pub calls_together: Option<Arc<Barrier>>,
     heads: broadcast::Sender<Value>,
 }
 
@@ -408,6 +410,7 @@ impl Fake {
             nonce: 0,
             base_fee: Some(1_000_000_000),
             codes_together: None,
+            calls_together: None,
             heads,
         };
         for _ in 0..=blocks {
@@ -519,6 +522,15 @@ fn module(state: Shared) -> RpcModule<Shared> {
             .map(Value::from)
     });
     subscription(&mut module);
+    module
+        .register_async_method("eth_call", |_, state: Arc<Shared>, _| async move {
+            let together = state.lock().unwrap().calls_together.clone();
+            if let Some(together) = together {
+                together.wait().await;
+            }
+            Ok::<_, ErrorObjectOwned>(json!(format!("0x{:064x}", 0)))
+        })
+        .unwrap();
     module
         .register_async_method("eth_getCode", |params, state: Arc<Shared>, _| async move {
             let asked: Vec<Value> = params.parse().unwrap_or_default();

@@ -41,14 +41,19 @@ fn word(address: Address) -> String {
 
 /// A gate of the own ring, as the engine makes it with CREATE2: its address and its code.
 fn gate(number: usize) -> (Address, Bytes) {
+    gate_of(&[RING], number)
+}
+
+/// A gate of these rings.
+fn gate_of(rings: &[Address], number: usize) -> (Address, Bytes) {
     const CLONE: usize = 45;
     let mut code = vec![0xee; CLONE];
     code.extend([3; 20]); // scope
     code.extend([[0; 11].as_slice(), &[1]].concat()); // outputs
     code.extend([0; 24]);
     code.extend((number as u64).to_be_bytes()); // salt
-    code.push(1);
-    code.extend(RING.0);
+    code.push(rings.len() as u8);
+    rings.iter().for_each(|ring| code.extend(ring.0));
     code.push(0); // one input, a constant
     code.extend([7; 32]);
     let [high, low] = (code.len() as u16).to_be_bytes();
@@ -188,16 +193,17 @@ async fn what_is_read_grows_with_the_own_rings_gates_only() {
 
 /// A stranger can put hundreds of gates into a block. Their specifications must not take a round trip each, one after the
 /// other: this endpoint answers no question for code before there are several.
-#[tokio::test]
-async fn the_gates_of_a_block_are_read_together() {
+/// Reads the gates of one block from an endpoint that answers no question of a kind before so many are there.
+async fn reads_together(rings: &[Address]) {
     const TOGETHER: usize = 8;
     let fake = Fake::start(0).await;
     {
         let mut state = fake.state();
-        let gates = (0..4 * TOGETHER).map(gate);
+        let gates = (0..4 * TOGETHER).map(|number| gate_of(rings, number));
         state.codes = gates.map(|(gate, code)| (text(gate), code)).collect();
         state.codes_together = Some(Arc::new(Barrier::new(TOGETHER)));
-        let asked = (0..4 * TOGETHER).map(|number| requested(gate(number).0, RING));
+        state.calls_together = Some(Arc::new(Barrier::new(TOGETHER)));
+        let asked = (0..4 * TOGETHER).map(|number| requested(gate_of(rings, number).0, RING));
         state.push_with_all(asked.collect::<Vec<_>>());
     }
     let chain = Chain::connect(&fake.ws()).await.unwrap();
@@ -207,4 +213,14 @@ async fn the_gates_of_a_block_are_read_together() {
     assert_eq!(read_to(&mut updates, 1).await, 4 * TOGETHER);
     stop.cancel();
     timeout(PATIENCE, watching).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_gates_of_a_block_are_read_together() {
+    reads_together(&[RING]).await;
+}
+
+#[tokio::test]
+async fn whether_another_ring_has_answered_gates_is_asked_together() {
+    reads_together(&[Address([8; 20]), RING]).await;
 }

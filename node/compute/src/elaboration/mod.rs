@@ -6,17 +6,24 @@
 //! takes the time of the values that are alive, times the blocks that they span, times their uses: a
 //! function of 10 KB took ten seconds.
 //!
-//! [`Elaboration`] follows a function operator by operator, as the compiler does, and counts
-//! - how often a pure value is computed again ([`Cost::again`]), and
-//! - how many basic blocks lie between a value and its uses ([`Cost::spans`]).
+//! [`Elaboration`] follows a function step by step (`steps.rs`), and counts
+//! - how often a pure value may be computed again ([`Cost::again`]),
+//! - how many basic blocks lie between a value and its uses ([`Cost::spans`]), and
+//! - where the compiler tries many rules, because an operator takes what another has given ([`Cost::rules`]).
 //!
-//! It knows for each local and operand which value it is (`locals.rs`), where each value was computed, and which of these places
-//! dominate the present one (`values.rs`). Where paths meet, what differs is a new value. What it does itself is counted and bounded.
+//! It knows for each local and operand which value it is (`locals.rs`, `paths.rs`), and what each block needs (`values.rs`). What an
+//! operator takes may turn out not to be needed: `x ^ x` needs no `x`, and a branch whose condition is known goes away. So that a
+//! block needed a value does not mean that it was computed there, and each later block counts again. Only what goes to memory, to a
+//! global or to a call as it is was surely computed for all blocks that are dominated. Where paths meet, what differs is a
+//! new value; what turns out to be the same on all paths after all is found first (`phis.rs`), and then the function is followed once more.
+//! What all this does itself is counted and bounded.
 
 mod locals;
 mod loops;
 mod paths;
+mod phis;
 mod pure;
+mod steps;
 mod values;
 
 use crate::{
@@ -25,8 +32,9 @@ use crate::{
     profile_error::{bounded, ProfileError},
 };
 use paths::{Kind, Paths};
+use steps::{Step, Steps};
 use values::NONE;
-use wasmparser::{FuncValidator, FunctionBody, ModuleArity, Operator, ValidatorResources};
+use wasmparser::{FuncValidator, FunctionBody, Operator, ValidatorResources};
 
 /// For a block between a value and where it is used.
 const SPAN: u64 = 150;
@@ -36,6 +44,8 @@ const STEP: u64 = 30;
 const FLOAT_AGAIN: u32 = 17_000;
 /// For a vector, and a conversion that saturates.
 const VECTOR_AGAIN: u32 = 30_000;
+/// For a division, which may become a product, shifts and sums.
+const DIVISION_AGAIN: u32 = 20_000;
 /// For a selection or a count of zeros.
 const CHOICE_AGAIN: u32 = 8_000;
 /// For another value.
@@ -47,37 +57,68 @@ fn weight(code: u8) -> u32 {
         // Floating point: the compiler makes all NaN alike.
         0x8b..=0xbf => FLOAT_AGAIN,
         0xfc | 0xfd => VECTOR_AGAIN,
+        0x6d..=0x70 | 0x7f..=0x82 => DIVISION_AGAIN,
         // Selections, leading and trailing zeros: several instructions.
         0x1b | 0x1c | 0x67 | 0x68 | 0x79 | 0x7a => CHOICE_AGAIN,
         _ => INTEGER_AGAIN,
     }
 }
 
-/// The simulation of a function, as far as it has been read.
+/// The simulation of a function.
 #[derive(Default)]
 pub(crate) struct Elaboration {
+    locals: u32,
+    arity: Arity,
+    steps: Steps,
     paths: Paths,
 }
 
 impl Elaboration {
     /// Begins a function with that many locals (with its parameters) and results.
     pub(crate) fn begin(&mut self, locals: u32, arity: Arity, body: &FunctionBody<'_>) {
-        self.paths.begin(locals, arity, body);
+        (self.locals, self.arity) = (locals, arity);
+        self.steps.clear();
+        self.paths.phis.clear();
+        self.paths.values.steps = 0;
+        self.paths.assigned = loops::assigned(body);
     }
 
-    /// Whether the function is within the bounds so far. When it is not, nothing more is followed.
+    /// Adds an operator, of that code. The validator has seen those before it.
+    pub(crate) fn operator(
+        &mut self,
+        operator: &Operator<'_>,
+        code: &[u8],
+        validator: &FuncValidator<ValidatorResources>,
+    ) {
+        self.steps.add(operator, code, validator);
+    }
+
+    /// Follows the function, all of whose operators are there. When it is not within the bounds, nothing more is followed.
     ///
     /// # Errors
     /// When it is not.
-    pub(crate) fn check(&self) -> Result<(), ProfileError> {
+    pub(crate) fn finish(&mut self) -> Result<(), ProfileError> {
+        self.follow();
+        self.check()?;
+        let values = self.paths.values.next_id();
+        let (found, steps) = self.paths.phis.solve(values, MAX_EFFORT / STEP);
+        self.paths.values.steps += steps;
+        if found {
+            self.follow();
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), ProfileError> {
         let what = "values and paths between them in one function";
-        bounded(what, self.paths.values.len() as u64, MAX_VALUES)?;
+        let values = self.paths.values.len() + self.paths.phis.len();
+        bounded(what, values as u64, MAX_VALUES)?;
         let what = "units of effort to compute values of one function again";
         bounded(what, self.paths.values.cost.again, MAX_AGAIN)?;
         bounded("units of effort to compile", self.effort(), MAX_EFFORT)
     }
 
-    /// The weights of all values that the compiler computes again.
+    /// The weights of all values that the compiler may compute again.
     pub(crate) fn again(&self) -> u64 {
         self.paths.values.cost.again
     }
@@ -86,102 +127,101 @@ impl Elaboration {
     pub(crate) fn effort(&self) -> u64 {
         let spans = self.paths.values.cost.spans.saturating_mul(SPAN);
         let steps = self.paths.values.steps.saturating_mul(STEP);
-        spans.saturating_add(steps).saturating_add(self.again())
+        let rules = self.paths.values.cost.rules;
+        spans
+            .saturating_add(steps)
+            .saturating_add(rules)
+            .saturating_add(self.again())
     }
 
-    /// Follows an operator, of that code. The validator has seen those before it.
-    pub(crate) fn operator(
-        &mut self,
-        operator: &Operator<'_>,
-        code: &[u8],
-        validator: &FuncValidator<ValidatorResources>,
-    ) {
-        if self.check().is_err() || self.paths.skips(operator) {
-            return;
-        }
-        match operator {
-            Operator::LocalGet { local_index } => {
-                let value = self.paths.locals.get(*local_index);
-                self.paths.operands.push(value);
-            }
-            Operator::LocalSet { local_index } => self.paths.set(*local_index),
-            Operator::LocalTee { local_index } => {
-                self.paths.set(*local_index);
-                let value = self.paths.locals.get(*local_index);
-                self.paths.operands.push(value);
-            }
-            Operator::Drop => {
-                self.paths.pop();
-            }
-            Operator::Nop => {}
-            Operator::Block { blockty } => {
-                let arity = validator.block_type_arity(*blockty);
-                self.paths.enter(Kind::Block, arity);
-            }
-            Operator::Loop { blockty } => {
-                let arity = validator.block_type_arity(*blockty);
-                self.paths.enter(Kind::Loop, arity);
-            }
-            Operator::If { blockty } => {
-                self.paths.need_top();
-                let arity = validator.block_type_arity(*blockty);
-                self.paths.enter(Kind::If, arity);
-            }
-            Operator::Else => self.paths.otherwise(),
-            Operator::End => self.paths.end(),
-            Operator::Br { relative_depth } => {
-                self.paths.jump_by(*relative_depth);
-                self.paths.dead = Some(0);
-            }
-            Operator::BrIf { relative_depth } => {
-                self.paths.need_top();
-                self.paths.jump_by(*relative_depth);
-                self.paths.values.next_place();
-            }
-            Operator::BrTable { targets } => {
-                self.paths.need_top();
-                let mut labels: Vec<u32> = targets.targets().flatten().collect();
-                labels.push(targets.default());
-                labels.sort_unstable();
-                labels.dedup();
-                for label in labels {
-                    self.paths.jump_by(label);
-                }
-                self.paths.dead = Some(0);
-            }
-            Operator::Return => {
-                self.paths
-                    .jump_by(self.paths.frames.len().saturating_sub(1) as u32);
-                self.paths.dead = Some(0);
-            }
-            Operator::Unreachable => self.paths.dead = Some(0),
-            _ => self.compute(code, operator.operator_arity(validator)),
-        }
-    }
-
-    /// An operator that takes and gives operands.
-    fn compute(&mut self, code: &[u8], arity: Option<(u32, u32)>) {
-        let (takes, gives) = arity.unwrap_or_default();
-        if takes <= 3 && gives == 1 && pure::is_pure(code) {
-            let mut args = [NONE; 3];
-            for arg in args.iter_mut().take(takes as usize) {
-                *arg = self.paths.pop();
-            }
-            let value = match code[0] {
-                // Numbers of at most 64 bits.
-                0x41..=0x44 => self.paths.values.constant(),
-                first => self.paths.values.pure(args, weight(first)),
+    fn follow(&mut self) {
+        self.paths.begin(self.locals, self.arity);
+        for at in 0..self.steps.len() {
+            let Some(step) = self.steps.get(at).filter(|_| self.check().is_ok()) else {
+                return;
             };
-            self.paths.operands.push(value);
-            return;
+            if !self.paths.skips(step) {
+                self.step(step);
+            }
         }
-        for _ in 0..takes {
-            self.paths.need_top();
+    }
+
+    fn step(&mut self, step: Step) {
+        let paths = &mut self.paths;
+        match step {
+            Step::Get(local) => {
+                let value = paths.locals.get(local);
+                paths.operands.push(value);
+            }
+            Step::Set(local) => paths.set(local),
+            Step::Tee(local) => {
+                paths.set(local);
+                let value = paths.locals.get(local);
+                paths.operands.push(value);
+            }
+            Step::Drop => {
+                paths.pop();
+            }
+            Step::Constant => {
+                let value = paths.values.constant();
+                paths.operands.push(value);
+            }
+            Step::Pure {
+                takes,
+                family,
+                weight,
+            } => {
+                let mut args = [NONE; 3];
+                for arg in args.iter_mut().take(takes.into()) {
+                    *arg = paths.pop();
+                }
+                let value = paths.values.pure(args, weight, family);
+                paths.operands.push(value);
+            }
+            Step::Other {
+                loose,
+                firm,
+                below,
+                gives,
+            } => paths.compute([loose, firm, below], gives),
+            Step::Enter {
+                kind,
+                params,
+                results,
+            } => {
+                if kind == Kind::If {
+                    paths.need_top();
+                }
+                paths.enter(kind, params, results);
+            }
+            Step::Else => paths.otherwise(),
+            Step::End => paths.end(),
+            Step::Br(_) | Step::BrIf(_) | Step::BrTable(..) | Step::Return | Step::Unreachable => {
+                self.branch(step);
+            }
         }
-        for _ in 0..gives {
-            let value = self.paths.values.pinned();
-            self.paths.operands.push(value);
+    }
+
+    fn branch(&mut self, step: Step) {
+        let paths = &mut self.paths;
+        match step {
+            Step::Br(depth) => paths.jump_by(depth),
+            Step::BrIf(depth) => {
+                paths.need_top();
+                paths.jump_by(depth);
+                paths.values.next_place();
+                return;
+            }
+            Step::BrTable(from, to) => {
+                paths.need_top();
+                for depth in self.steps.labels(from, to) {
+                    paths.jump_by(*depth);
+                }
+            }
+            Step::Return => paths.jump_by(paths.frames.len().saturating_sub(1) as u32),
+            _ => {}
         }
+        paths.dead = Some(0);
     }
 }
 

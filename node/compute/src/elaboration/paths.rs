@@ -5,12 +5,12 @@
 
 use super::{
     locals::Locals,
-    loops,
+    phis::Phis,
+    steps::Step,
     values::{Cost, Values},
 };
 use crate::arities::Arity;
 use std::collections::BTreeMap;
-use wasmparser::{FunctionBody, Operator};
 
 /// An operand that is passed to a label, as a key beside the locals.
 const OPERAND: u32 = 1 << 31;
@@ -22,6 +22,8 @@ struct Incoming {
     differs: bool,
     /// Paths before the first that changed it, and the value that they bring.
     before: (u64, u32),
+    /// Other values that came, once where they came one after the other.
+    others: Vec<u32>,
 }
 
 /// A value at the start of a loop.
@@ -36,7 +38,7 @@ struct Header {
 }
 
 /// A kind of block.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Block,
     Loop,
@@ -73,42 +75,53 @@ pub(super) struct Paths {
     pub locals: Locals,
     pub operands: Vec<u32>,
     pub frames: Vec<Frame>,
-    /// For the loops that have not begun.
-    assigned: std::vec::IntoIter<Vec<u32>>,
+    /// Of each loop, in the order in which they begin, the locals that are assigned in it.
+    pub assigned: Vec<Vec<u32>>,
+    /// How many loops have begun.
+    begun: usize,
     /// Where code cannot be reached: blocks that were opened there.
     pub dead: Option<u32>,
     jumps: Vec<u32>,
+    /// What comes to the places where paths meet.
+    pub phis: Phis,
 }
 
 impl Paths {
-    /// Begins a function with that many locals (with its parameters).
-    pub(super) fn begin(&mut self, locals: u32, arity: Arity, body: &FunctionBody<'_>) {
+    /// Begins to follow a function with that many locals (with its parameters).
+    pub(super) fn begin(&mut self, locals: u32, arity: Arity) {
         self.values.begin(locals, arity.params as u32);
         self.locals.begin(locals);
         self.operands.clear();
         self.frames.clear();
-        self.assigned = loops::assigned(body).into_iter();
+        self.begun = 0;
         self.dead = None;
         self.open(Kind::Block, 0, arity.results as usize);
     }
 
-    /// Whether the operator cannot be reached.
-    pub(super) fn skips(&mut self, operator: &Operator<'_>) -> bool {
+    /// Whether the step cannot be reached.
+    pub(super) fn skips(&mut self, step: Step) -> bool {
         let Some(opened) = self.dead else {
             return false;
         };
-        match operator {
-            Operator::Block { .. } | Operator::If { .. } => self.dead = Some(opened + 1),
-            Operator::Loop { .. } => {
-                self.assigned.next();
+        match step {
+            Step::Enter { kind, .. } => {
+                self.begun += usize::from(kind == Kind::Loop);
                 self.dead = Some(opened + 1);
             }
-            Operator::Else => return opened > 0,
-            Operator::End if opened == 0 => return false,
-            Operator::End => self.dead = Some(opened - 1),
+            Step::Else => return opened > 0,
+            Step::End if opened == 0 => return false,
+            Step::End => self.dead = Some(opened - 1),
             _ => {}
         }
         true
+    }
+
+    /// A value where paths meet. Once it is known to be one value on all paths, it is that value.
+    fn phi(&mut self) -> u32 {
+        match self.phis.same(self.values.next_id()) {
+            Some(same) => self.values.alias(same),
+            None => self.values.pinned(),
+        }
     }
 
     pub(super) fn pop(&mut self) -> u32 {
@@ -119,6 +132,24 @@ impl Paths {
     pub(super) fn need_top(&mut self) {
         let value = self.pop();
         self.values.need(value);
+    }
+
+    /// An operator that is computed where it stands takes operands, some of them as they are, and gives others.
+    pub(super) fn compute(&mut self, [loose, firm, below]: [u16; 3], gives: u16) {
+        for _ in 0..loose {
+            self.need_top();
+        }
+        for _ in 0..firm {
+            let value = self.pop();
+            self.values.need_surely(value);
+        }
+        for _ in 0..below {
+            self.need_top();
+        }
+        for _ in 0..gives {
+            let value = self.values.pinned();
+            self.operands.push(value);
+        }
     }
 
     pub(super) fn set(&mut self, local: u32) {
@@ -149,9 +180,8 @@ impl Paths {
         });
     }
 
-    pub(super) fn enter(&mut self, kind: Kind, arity: Option<(u32, u32)>) {
-        let (params, results) = arity.unwrap_or_default();
-        self.open(kind, params as usize, results as usize);
+    pub(super) fn enter(&mut self, kind: Kind, params: u16, results: u16) {
+        self.open(kind, params.into(), results.into());
         match kind {
             Kind::Block => {}
             Kind::If => self.values.next_place(),
@@ -162,30 +192,45 @@ impl Paths {
     /// What a loop changes is another value in it.
     fn enter_loop(&mut self) {
         self.values.enter_loop();
-        let assigned = self.assigned.next().unwrap_or_default();
-        let Some(frame) = self.frames.last_mut() else {
+        let Some((height, start)) = self
+            .frames
+            .last()
+            .map(|frame| (frame.height, frame.changes))
+        else {
             return;
         };
-        let start = frame.changes;
-        for (number, operand) in self.operands[frame.height..].iter_mut().enumerate() {
-            let (key, value) = (OPERAND | number as u32, self.values.pinned());
-            let initial = std::mem::replace(operand, value);
-            frame.headers.push(Header {
-                key,
+        let mut headers = Vec::new();
+        for at in height..self.operands.len() {
+            let value = self.phi();
+            let initial = std::mem::replace(&mut self.operands[at], value);
+            headers.push(Header {
+                key: OPERAND | (at - height) as u32,
                 value,
                 initial,
                 differs: false,
             });
         }
-        for local in assigned {
-            let (initial, value) = (self.locals.get(local), self.values.pinned());
-            self.locals.set(local, value, start);
-            frame.headers.push(Header {
-                key: local,
+        let assigned = self.assigned.get_mut(self.begun).map(std::mem::take);
+        let assigned = assigned.unwrap_or_default();
+        for key in &assigned {
+            let (initial, value) = (self.locals.get(*key), self.phi());
+            self.locals.set(*key, value, start);
+            headers.push(Header {
+                key: *key,
                 value,
                 initial,
                 differs: false,
             });
+        }
+        if let Some(given) = self.assigned.get_mut(self.begun) {
+            *given = assigned;
+        }
+        self.begun += 1;
+        for header in &headers {
+            self.phis.add(header.value, header.initial);
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.headers = headers;
         }
     }
 
@@ -215,6 +260,7 @@ impl Paths {
             let key = self.frames[at].headers[number].key;
             let brought = self.brought(key, count);
             let header = &mut self.frames[at].headers[number];
+            self.phis.add(header.value, brought);
             if !header.differs && brought != header.value && brought != header.initial {
                 header.differs = true;
                 self.values.need(header.initial);
@@ -261,12 +307,18 @@ impl Paths {
         let value = self.brought(key, count);
         let frame = &mut self.frames[at];
         let paths = frame.paths;
-        let incoming = frame.incoming.entry(key).or_insert(Incoming {
+        let incoming = frame.incoming.entry(key).or_insert_with(|| Incoming {
             value,
             differs: paths > 0 && value != before,
             before: (paths, before),
+            others: Vec::new(),
         });
-        incoming.differs |= incoming.value != value;
+        if incoming.value != value {
+            incoming.differs = true;
+            if incoming.others.last() != Some(&value) {
+                incoming.others.push(value);
+            }
+        }
         if incoming.differs {
             self.values.need(value);
         } else {
@@ -325,7 +377,7 @@ impl Paths {
             return;
         };
         match frame.kind {
-            Kind::Loop => self.leave_loop(&frame),
+            Kind::Loop => self.values.leave_loop(),
             _ if frame.paths > 0 => self.meet(frame),
             _ => {}
         }
@@ -334,13 +386,6 @@ impl Paths {
             while let Some(value) = self.operands.pop() {
                 self.values.need(value);
             }
-        }
-    }
-
-    fn leave_loop(&mut self, frame: &Frame) {
-        self.values.leave_loop();
-        for header in frame.headers.iter().filter(|header| !header.differs) {
-            self.values.alias(header.value, header.initial);
         }
     }
 
@@ -360,7 +405,7 @@ impl Paths {
         for (key, incoming) in frame.incoming {
             self.values.steps += 1;
             let value = match incoming.differs {
-                true => self.values.pinned(),
+                true => self.join(&incoming),
                 false => incoming.value,
             };
             if key & OPERAND == 0 {
@@ -372,6 +417,20 @@ impl Paths {
             }
         }
         self.operands.append(&mut results);
+    }
+
+    /// The value of a place to which different ones come.
+    fn join(&mut self, incoming: &Incoming) -> u32 {
+        let phi = self.phi();
+        let (paths, before) = incoming.before;
+        if paths > 0 {
+            self.phis.add(phi, before);
+        }
+        self.phis.add(phi, incoming.value);
+        for other in &incoming.others {
+            self.phis.add(phi, *other);
+        }
+        phi
     }
 
     /// The first paths bring the values of before the block, which may have to be computed on each.

@@ -34,6 +34,7 @@ fn follow_module(module: &[u8]) -> (u64, u64) {
                 elaboration.operator(&operator, code, &validator);
                 validator.op(at, &operator).unwrap();
             }
+            elaboration.finish().unwrap();
         }
     }
     assert_eq!(elaboration.paths.frames.len(), 0);

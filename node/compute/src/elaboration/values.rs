@@ -1,5 +1,7 @@
 //! The values of one function, and where each is computed.
 
+use super::pure::Family;
+
 /// Stands for no argument.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -8,11 +10,9 @@ pub(super) const NONE: u32 = u32::MAX;
 enum State {
     /// It is computed where it stands: a load, a call, a value that depends on the path.
     Pinned,
-    /// Pure, and not computed yet.
-    New,
-    /// Pure, and computed somewhere that does not dominate the present block.
-    Lost,
-    /// Pure, and computed in a block that dominates the present one.
+    /// Pure: each block that needs it may compute it.
+    Pure,
+    /// Pure, and surely computed in a block that dominates the present one.
     Computed,
     /// A number, which each block makes for itself.
     Constant,
@@ -30,26 +30,42 @@ fn far(blocks: u32) -> u64 {
     far + far * far / DOUBLING
 }
 
+/// For an `and`, `or` or `xor` of what an operator on integers gave: many rules match both.
+const BITWISE_RULES: u64 = 12_000;
+/// For another operator on integers, or a conversion of what a conversion gave.
+const OTHER_RULES: u64 = 4_000;
+
+/// What the compiler's rules take for an operator on the results of others.
+fn rules(family: Family, args: [Family; 3]) -> u64 {
+    let on_integers = || {
+        args.iter()
+            .any(|arg| matches!(arg, Family::Arithmetic | Family::Bitwise))
+    };
+    match family {
+        Family::Bitwise if on_integers() => BITWISE_RULES,
+        Family::Arithmetic if on_integers() => OTHER_RULES,
+        Family::Conversion if args.contains(&Family::Conversion) => OTHER_RULES,
+        _ => 0,
+    }
+}
+
 /// A value that an operator gives.
 struct Value {
     args: [u32; 3],
     /// The basic block where its operator stands.
     stands: u32,
-    /// The basic block where it is computed.
+    /// The basic block where it was computed last.
     place: u32,
+    /// One more than the basic block that needed it last.
+    needed: u32,
+    /// The basic block before which no equal value can have been computed: that of what it depends on.
+    earliest: u32,
     state: State,
+    family: Family,
     /// What computing it again takes.
     weight: u32,
     /// The last survey that came by.
     seen: u32,
-}
-
-/// A loop that is open.
-struct OpenLoop {
-    /// The basic block before it.
-    place: u32,
-    /// Values that the compiler moves before it, because nothing in it changes them.
-    hoisted: Vec<u32>,
 }
 
 /// What computing takes that the number of operators does not show.
@@ -59,6 +75,8 @@ pub(super) struct Cost {
     pub again: u64,
     /// Basic blocks between a value and its uses, for all uses that are computed elsewhere than where they stand.
     pub spans: u64,
+    /// What the compiler's rules take for values that are computed from each other.
+    pub rules: u64,
 }
 
 impl Cost {
@@ -67,10 +85,11 @@ impl Cost {
         let add = |to: &mut u64, more: u64| *to = to.saturating_add(more.saturating_mul(times));
         add(&mut self.again, other.again);
         add(&mut self.spans, other.spans);
+        add(&mut self.rules, other.rules);
     }
 }
 
-/// All values, with those that are computed in the present scope.
+/// All values, with those that are surely computed in the present scope.
 ///
 /// Numbers below `locals` are the values that locals have at the start: the first are parameters, the others constants.
 #[derive(Default)]
@@ -80,9 +99,10 @@ pub(super) struct Values {
     values: Vec<Value>,
     /// The present basic block.
     place: u32,
-    /// Values that are computed in blocks which dominate the present one, in the order of computing.
+    /// Values that are surely computed in blocks which dominate the present one, in the order of computing.
     scope: Vec<u32>,
-    loops: Vec<OpenLoop>,
+    /// The basic blocks before the loops that are open.
+    loops: Vec<u32>,
     surveys: u32,
     walk: Vec<u32>,
     /// So far.
@@ -92,7 +112,7 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Begins a function.
+    /// Begins a function. What the simulation did before counts on.
     pub(super) fn begin(&mut self, locals: u32, params: u32) {
         let (values, scope, walk) = (
             std::mem::take(&mut self.values),
@@ -105,6 +125,7 @@ impl Values {
             values,
             scope,
             walk,
+            steps: self.steps,
             ..Self::default()
         };
         self.values.clear();
@@ -120,17 +141,26 @@ impl Values {
         self.values.len()
     }
 
+    /// The number that the next value gets.
+    pub(super) fn next_id(&self) -> u32 {
+        (self.locals - self.params).saturating_add(self.values.len() as u32)
+    }
+
     fn push(&mut self, args: [u32; 3], state: State, weight: u32) -> u32 {
         self.steps += 1;
+        let id = self.next_id();
         self.values.push(Value {
             args,
             stands: self.place,
             place: self.place,
+            needed: 0,
+            earliest: self.place,
             state,
+            family: Family::Other,
             weight,
             seen: 0,
         });
-        (self.locals - self.params).saturating_add(self.values.len() as u32 - 1)
+        id
     }
 
     /// A value that is computed here.
@@ -140,19 +170,27 @@ impl Values {
 
     /// A number.
     pub(super) fn constant(&mut self) -> u32 {
-        self.push([NONE; 3], State::Constant, 0)
+        let id = self.push([NONE; 3], State::Constant, 0);
+        if let Some(value) = self.value(id) {
+            value.earliest = 0;
+        }
+        id
     }
 
     /// A value that is computed where it is used.
-    pub(super) fn pure(&mut self, args: [u32; 3], weight: u32) -> u32 {
-        self.push(args, State::New, weight)
+    pub(super) fn pure(&mut self, args: [u32; 3], weight: u32, family: Family) -> u32 {
+        let of_args = args.map(|arg| self.look(arg).map_or(Family::Other, |arg| arg.family));
+        self.cost.rules += rules(family, of_args);
+        let id = self.push(args, State::Pure, weight);
+        if let Some(value) = self.value(id) {
+            value.family = family;
+        }
+        id
     }
 
-    /// A value that seemed to depend on the path turns out to be another one on all paths.
-    pub(super) fn alias(&mut self, id: u32, other: u32) {
-        if let Some(value) = self.value(id) {
-            (value.args, value.state) = ([other, NONE, NONE], State::New);
-        }
+    /// Another number for a value.
+    pub(super) fn alias(&mut self, other: u32) -> u32 {
+        self.push([other, NONE, NONE], State::Pure, 0)
     }
 
     /// Where the record of a value is, if it has one.
@@ -172,9 +210,14 @@ impl Values {
         self.values.get(self.record(id)?)
     }
 
+    /// Whether nothing has to be computed for the value in the present block, or all of it was counted. What moved before a loop
+    /// is computed once for all of the loop.
     fn is_available(&self, id: u32) -> bool {
-        let state = self.look(id).map(|value| value.state);
-        !matches!(state, Some(State::New | State::Lost))
+        self.look(id).is_none_or(|value| {
+            let is_counted = value.needed == self.place + 1;
+            let is_before = |value: &Value| self.loops.binary_search(&value.place).is_ok();
+            value.state != State::Pure || is_counted || (value.needed > 0 && is_before(value))
+        })
     }
 
     /// Where a value is computed, unless it is a constant.
@@ -190,19 +233,13 @@ impl Values {
 
     /// Begins a loop, whose first block is the next one.
     pub(super) fn enter_loop(&mut self) {
-        let hoisted = Vec::new();
-        self.loops.push(OpenLoop {
-            place: self.place,
-            hoisted,
-        });
+        self.loops.push(self.place);
         self.place += 1;
     }
 
-    /// Ends a loop. What was moved before it stays in scope.
+    /// Ends a loop.
     pub(super) fn leave_loop(&mut self) {
-        if let Some(ended) = self.loops.pop() {
-            self.scope.extend(ended.hoisted);
-        }
+        self.loops.pop();
     }
 
     /// The present scope, to return to.
@@ -215,12 +252,13 @@ impl Values {
         while self.scope.len() > scope {
             let Some(id) = self.scope.pop() else { return };
             if let Some(value) = self.value(id) {
-                value.state = State::Lost;
+                value.state = State::Pure;
             }
         }
     }
 
-    /// Something at the present place needs the value.
+    /// Something in the present block may need the value. That it does is not sure, because the compiler may find another form
+    /// that needs less, so each later block that needs it counts again.
     pub(super) fn need(&mut self, id: u32) {
         if self.is_available(id) {
             return;
@@ -246,27 +284,36 @@ impl Values {
         }
     }
 
-    /// Computes a value whose arguments are available: before the outermost loop that does not change them, else here.
+    /// Something in the present block surely needs just this value: blocks that this one dominates have it.
+    pub(super) fn need_surely(&mut self, id: u32) {
+        self.need(id);
+        if let Some(value) = self.value(id).filter(|value| value.state == State::Pure) {
+            value.state = State::Computed;
+            self.scope.push(id);
+        }
+    }
+
+    /// Computes a value whose arguments are there: before the outermost loop that does not change them, else here.
     fn compute(&mut self, id: u32, args: [u32; 3]) {
+        let present = self.place;
         let places = args.map(|arg| self.place_of(arg));
         let latest = places.iter().flatten().max().copied().unwrap_or(0);
-        let outer = self.loops.partition_point(|open| open.place < latest);
-        let place = match self.loops.get_mut(outer) {
-            Some(open) => {
-                open.hoisted.push(id);
-                open.place
-            }
-            None => {
-                self.scope.push(id);
-                self.place
-            }
-        };
+        let outer = self.loops.partition_point(|before| *before < latest);
+        let place = self.loops.get(outer).copied().unwrap_or(present);
+        let earliest = args.iter().filter_map(|arg| self.look(*arg));
+        let earliest = earliest.map(|arg| arg.earliest).max().unwrap_or(present);
         let Some(value) = self.value(id) else { return };
-        let (again, stands, weight) = (value.state == State::Lost, value.stands, value.weight);
-        (value.state, value.place) = (State::Computed, place);
+        let (again, stands, weight) = (value.needed > 0, value.stands, value.weight);
+        // The compiler may have kept it, or an equal value, since then.
+        let kept = match again {
+            true => value.needed - 1,
+            false => earliest,
+        };
+        (value.needed, value.place, value.earliest) = (present + 1, place, earliest);
         if again {
             self.cost.again += u64::from(weight);
         }
+        self.cost.spans += far(present - kept);
         // Where it stands, its arguments are alive because the program says so. Elsewhere they are alive for it.
         let blocks = match place > stands {
             true => {

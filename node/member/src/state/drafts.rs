@@ -11,7 +11,7 @@ use super::{
     tables::{SaidKey, ENDORSED, PROPOSED},
     MemberState,
 };
-use redb::{Range, ReadableTable, WriteTransaction};
+use redb::{Range, WriteTransaction};
 use rings_protocol::{
     assembly::{Endorsement, Proposal, MAX_ENDORSEMENTS, MAX_PROPOSALS},
     log::LogNode,
@@ -64,11 +64,11 @@ pub(super) struct Drafts<'a> {
 }
 
 impl<'a> Drafts<'a> {
-    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
-        Ok(Self {
-            proposed: Recorded::open(recorded, PROPOSED)?,
-            endorsed: Recorded::open(recorded, ENDORSED)?,
-        })
+    pub const fn new(recorded: (&'a WriteTransaction, &'a Recorder)) -> Self {
+        Self {
+            proposed: Recorded::new(recorded, PROPOSED),
+            endorsed: Recorded::new(recorded, ENDORSED),
+        }
     }
 
     /// Takes proposals and endorsements out of a node. What is malformed does not count.

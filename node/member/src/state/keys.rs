@@ -71,8 +71,8 @@ impl MemberState {
 pub(super) struct Rotations<'a>(Recorded<'a, (u64, Word, Account), Word>);
 
 impl<'a> Rotations<'a> {
-    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
-        Ok(Self(Recorded::open(recorded, ROTATIONS)?))
+    pub const fn new(recorded: (&'a WriteTransaction, &'a Recorder)) -> Self {
+        Self(Recorded::new(recorded, ROTATIONS))
     }
 
     /// Takes rotations out of a node. What is malformed does not count, and of too many the oldest go.

@@ -27,7 +27,7 @@ impl LateBlocks {
         if self.taken.is_empty() && self.stored.is_empty() {
             return Ok(());
         }
-        let mut table = Recorded::open(recorded, LATE)?;
+        let mut table = Recorded::new(recorded, LATE);
         for digest in &self.stored {
             table.remove(digest.0)?;
         }

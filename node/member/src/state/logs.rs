@@ -24,7 +24,7 @@ use super::{
     votes::Ballots,
     MemberState,
 };
-use redb::{ReadOnlyTable, ReadableTable, WriteTransaction};
+use redb::{ReadOnlyTable, WriteTransaction};
 use rings_protocol::{
     gate::Computation,
     journal::{Journal, Prepared, RequestJournal},
@@ -127,7 +127,7 @@ impl MemberState {
         self.database.write_recorded(|transaction, recorder| {
             let recorded = (transaction, recorder);
             late.write(recorded)?;
-            let mut index = Index::open(recorded, self.identity.member)?;
+            let mut index = Index::new(recorded, self.identity.member);
             // The journal and the node that carries the signatures are in one transaction: neither can be on disk
             // without the other.
             for (computation, result) in prepared.iter().flat_map(|prepared| &prepared.results) {
@@ -286,24 +286,21 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn open(
-        recorded: (&'a WriteTransaction, &'a Recorder),
-        me: Address,
-    ) -> Result<Self, StateError> {
-        Ok(Self {
-            journal: Recorded::open(recorded, JOURNAL)?,
-            nodes: Recorded::open(recorded, NODES)?,
-            tips: Recorded::open(recorded, TIPS)?,
-            usage: Recorded::open(recorded, USAGE)?,
-            duties: Recorded::open(recorded, DUTIES)?,
-            places: Recorded::open(recorded, PLACES)?,
-            ballots: Ballots::open(recorded)?,
-            petitions: Petitions::open(recorded, me)?,
-            drafts: Drafts::open(recorded)?,
-            rotations: Rotations::open(recorded)?,
+    const fn new(recorded: (&'a WriteTransaction, &'a Recorder), me: Address) -> Self {
+        Self {
+            journal: Recorded::new(recorded, JOURNAL),
+            nodes: Recorded::new(recorded, NODES),
+            tips: Recorded::new(recorded, TIPS),
+            usage: Recorded::new(recorded, USAGE),
+            duties: Recorded::new(recorded, DUTIES),
+            places: Recorded::new(recorded, PLACES),
+            ballots: Ballots::new(recorded),
+            petitions: Petitions::new(recorded, me),
+            drafts: Drafts::new(recorded),
+            rotations: Rotations::new(recorded),
             heads: BTreeMap::new(),
             used: BTreeMap::new(),
-        })
+        }
     }
 
     /// Writes what is known only after the last node.

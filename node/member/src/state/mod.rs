@@ -45,6 +45,7 @@ mod tables;
 mod tests;
 mod together;
 mod votes;
+mod when_used;
 mod work;
 
 pub use client_forks::ClientFork;

@@ -11,7 +11,7 @@ use super::{
     tables::{Account, ASKED, DUTIES, GATES, GATES_ASKED, LISTED, USAGE},
     MemberState,
 };
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 use rings_protocol::{circuit::GateTable, Address};
 
 impl MemberState {

@@ -9,9 +9,13 @@ use super::{
         ASKED, CHOICES, DIVERGED, DUTIES, ENDORSED, JOURNAL, LATE, NODES, OVER, PLACES, PROPOSED,
         QUESTIONS, REQUEST_JOURNAL, REQUEST_VOTES, ROTATIONS, STRAY, TIPS, UNASKED, USAGE, VOTES,
     },
+    when_used::WhenUsed,
 };
-use redb::{Key, Table, TableDefinition, TableHandle, Value, WriteTransaction};
-use std::{borrow::Borrow, cell::RefCell, ops::Deref};
+use redb::{
+    AccessGuard, Key, Range, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
+    Value, WriteTransaction,
+};
+use std::{borrow::Borrow, cell::RefCell, ops::RangeInclusive};
 
 /// What one transaction changes.
 #[derive(Debug, Default)]
@@ -47,20 +51,20 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-/// A table in a write transaction, whose changes are recorded. It is read as any other.
+/// A table in a write transaction, whose changes are recorded.
 pub(super) struct Recorded<'a, K: Key + 'static, V: Value + 'static> {
-    table: Table<'a, K, V>,
+    table: WhenUsed<'a, K, V>,
     recorder: &'a Recorder,
 }
 
 impl<'a, K: Key + 'static, V: Value + 'static> Recorded<'a, K, V> {
-    /// Opens a table. It must be among those that can be carried out again ([`carry_out`]).
-    pub fn open(
+    /// It must be among those that can be carried out again ([`carry_out`]).
+    pub const fn new(
         (transaction, recorder): (&'a WriteTransaction, &'a Recorder),
-        table: TableDefinition<'_, K, V>,
-    ) -> Result<Self, StateError> {
-        let table = transaction.open_table(table)?;
-        Ok(Self { table, recorder })
+        table: TableDefinition<'static, K, V>,
+    ) -> Self {
+        let table = WhenUsed::new(transaction, table);
+        Self { table, recorder }
     }
 
     /// As [`Table::insert`].
@@ -72,7 +76,9 @@ impl<'a, K: Key + 'static, V: Value + 'static> Recorded<'a, K, V> {
         let (bytes, content) = (K::as_bytes(key.borrow()), V::as_bytes(value.borrow()));
         self.recorder
             .add(self.table.name(), bytes.as_ref(), Some(content.as_ref()));
-        self.table.insert(key.borrow(), value.borrow())?;
+        self.table
+            .writable()?
+            .insert(key.borrow(), value.borrow())?;
         Ok(())
     }
 
@@ -80,26 +86,39 @@ impl<'a, K: Key + 'static, V: Value + 'static> Recorded<'a, K, V> {
     pub fn remove<'k>(&mut self, key: impl Borrow<K::SelfType<'k>>) -> Result<(), StateError> {
         let bytes = K::as_bytes(key.borrow());
         self.recorder.add(self.table.name(), bytes.as_ref(), None);
-        self.table.remove(key.borrow())?;
+        self.table.writable()?.remove(key.borrow())?;
         Ok(())
     }
 
     /// As [`Table::pop_first`].
     pub fn remove_first(&mut self) -> Result<(), StateError> {
-        let removed = self.table.pop_first()?;
+        let removed = self.table.writable()?.pop_first()?;
         let key = removed.map(|(key, _)| K::as_bytes(&key.value()).as_ref().to_vec());
         if let Some(key) = key {
             self.recorder.add(self.table.name(), &key, None);
         }
         Ok(())
     }
-}
 
-impl<'a, K: Key + 'static, V: Value + 'static> Deref for Recorded<'a, K, V> {
-    type Target = Table<'a, K, V>;
+    /// As [`ReadableTable::get`].
+    pub fn get<'k>(
+        &self,
+        key: impl Borrow<K::SelfType<'k>>,
+    ) -> Result<Option<AccessGuard<'_, V>>, StateError> {
+        self.table.get(key)
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &self.table
+    /// As [`ReadableTable::range`].
+    pub fn range<'k>(
+        &self,
+        keys: RangeInclusive<K::SelfType<'k>>,
+    ) -> Result<Range<'_, K, V>, StateError> {
+        Ok(self.table.readable()?.range(keys)?)
+    }
+
+    /// As [`ReadableTableMetadata::len`].
+    pub fn len(&self) -> Result<u64, StateError> {
+        Ok(self.table.readable()?.len()?)
     }
 }
 

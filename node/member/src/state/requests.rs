@@ -14,9 +14,10 @@ use super::{
         Account, RequestVoteKey, Word, ASKED, CHOICES, LISTED, OVER, QUESTIONS, REQUEST_JOURNAL,
         REQUEST_VOTES, RING_NODES, STRAY,
     },
+    when_used::WhenUsed,
     MemberState,
 };
-use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use rings_protocol::{
     assembly::{Choice, MAX_OPEN_SLOTS},
     log::LogNode,
@@ -205,31 +206,31 @@ pub(super) struct Petitions<'a> {
     stray: Recorded<'a, (u64, Word), ()>,
     questions: Recorded<'a, Word, Word>,
     choices: Recorded<'a, (Account, Word), Word>,
-    listed: Table<'a, Word, &'static [u8]>,
+    listed: WhenUsed<'a, Word, &'static [u8]>,
     over: Recorded<'a, (u64, Word), ()>,
-    /// How many ring nodes there are.
-    next: u64,
+    ring_nodes: WhenUsed<'a, u64, (Word, u64, Word)>,
 }
 
 impl<'a> Petitions<'a> {
-    pub fn open(
-        recorded: (&'a WriteTransaction, &'a Recorder),
-        me: Address,
-    ) -> Result<Self, StateError> {
-        let nodes = recorded.0.open_table(RING_NODES)?;
-        let last = nodes.last()?.map(|(number, _)| number.value());
-        Ok(Self {
+    pub const fn new(recorded: (&'a WriteTransaction, &'a Recorder), me: Address) -> Self {
+        Self {
             me,
-            journal: Recorded::open(recorded, REQUEST_JOURNAL)?,
-            asked: Recorded::open(recorded, ASKED)?,
-            votes: Recorded::open(recorded, REQUEST_VOTES)?,
-            stray: Recorded::open(recorded, STRAY)?,
-            questions: Recorded::open(recorded, QUESTIONS)?,
-            choices: Recorded::open(recorded, CHOICES)?,
-            listed: recorded.0.open_table(LISTED)?,
-            over: Recorded::open(recorded, OVER)?,
-            next: last.map_or(0, |last| last + 1),
-        })
+            journal: Recorded::new(recorded, REQUEST_JOURNAL),
+            asked: Recorded::new(recorded, ASKED),
+            votes: Recorded::new(recorded, REQUEST_VOTES),
+            stray: Recorded::new(recorded, STRAY),
+            questions: Recorded::new(recorded, QUESTIONS),
+            choices: Recorded::new(recorded, CHOICES),
+            listed: WhenUsed::new(recorded.0, LISTED),
+            over: Recorded::new(recorded, OVER),
+            ring_nodes: WhenUsed::new(recorded.0, RING_NODES),
+        }
+    }
+
+    /// How many ring nodes there are.
+    fn ring_nodes(&self) -> Result<u64, StateError> {
+        let last = self.ring_nodes.readable()?.last()?;
+        Ok(last.map_or(0, |(number, _)| number.value() + 1))
     }
 
     /// What this member votes for from now on.
@@ -284,7 +285,7 @@ impl<'a> Petitions<'a> {
             if self.listed.get(request)?.is_some() {
                 return Ok(());
             }
-            self.stray.insert((self.next, request), ())?;
+            self.stray.insert((self.ring_nodes()?, request), ())?;
         }
         self.votes.insert(key, payload)?;
         Ok(())
@@ -305,7 +306,7 @@ impl<'a> Petitions<'a> {
         }
         if self.listed.get(digest.0)?.is_some() {
             // It may be over already, and is not opened then.
-            self.over.insert((self.next, digest.0), ())?;
+            self.over.insert((self.ring_nodes()?, digest.0), ())?;
         }
         let record = [&author.0[..], payload].concat();
         self.asked.insert(digest.0, record.as_slice())?;

@@ -14,9 +14,10 @@ use super::{
     recorded::{Recorded, Recorder},
     records::Equivocations,
     tables::{Account, VoteKey, DIVERGED, FORKS, GATES, UNASKED, VOTES},
+    when_used::WhenUsed,
     MemberState,
 };
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::WriteTransaction;
 use rings_protocol::{
     gate::Computation,
     log::ForkProof,
@@ -139,23 +140,22 @@ pub(super) struct Ballots<'a> {
     votes: Recorded<'a, VoteKey, &'static [u8]>,
     diverged: Recorded<'a, (Account, Account), ()>,
     unasked: Recorded<'a, (u64, Account), ()>,
-    gates: Table<'a, Account, &'static [u8]>,
-    /// Events up to this block are known.
-    block: u64,
+    gates: WhenUsed<'a, Account, &'static [u8]>,
+    transaction: &'a WriteTransaction,
     /// What was found while votes were added.
     pub equivocations: Equivocations,
 }
 
 impl<'a> Ballots<'a> {
-    pub fn open(recorded: (&'a WriteTransaction, &'a Recorder)) -> Result<Self, StateError> {
-        Ok(Self {
-            block: newest(recorded.0)?.map_or(0, |cursor| cursor.number),
-            votes: Recorded::open(recorded, VOTES)?,
-            diverged: Recorded::open(recorded, DIVERGED)?,
-            unasked: Recorded::open(recorded, UNASKED)?,
-            gates: recorded.0.open_table(GATES)?,
+    pub const fn new(recorded: (&'a WriteTransaction, &'a Recorder)) -> Self {
+        Self {
+            transaction: recorded.0,
+            votes: Recorded::new(recorded, VOTES),
+            diverged: Recorded::new(recorded, DIVERGED),
+            unasked: Recorded::new(recorded, UNASKED),
+            gates: WhenUsed::new(recorded.0, GATES),
             equivocations: Vec::new(),
-        })
+        }
     }
 
     /// The first result of a member is kept, for every epoch in which it votes for it. A second result is reported.
@@ -177,7 +177,9 @@ impl<'a> Ballots<'a> {
                 .remove((gate, inputs, member.0, oldest.min(vote.epoch)))?;
         }
         if self.gates.get(gate)?.is_none() {
-            self.unasked.insert((self.block, gate), ())?;
+            // Events up to this block are known.
+            let block = newest(self.transaction)?.map_or(0, |cursor| cursor.number);
+            self.unasked.insert((block, gate), ())?;
         }
         Ok(())
     }
