@@ -16,7 +16,7 @@ use crate::{
     raw_event::{EventPlace, RawEvent},
     types::{BlockRef, ChainEvent, Cursor, Located},
 };
-use futures::{stream, StreamExt};
+use futures::{future, stream, StreamExt};
 use rings_protocol::{gate::GateSpec, Address};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -66,7 +66,7 @@ impl Watcher {
             .values()
             .filter_map(|event| asked_for(event))
             .collect();
-        self.read_specs(&asked).await;
+        self.read_specs(asked.clone()).await;
         let mut page = PageContent {
             resolved: self.which_are_resolved(&asked, last).await,
             ..PageContent::default()
@@ -96,29 +96,27 @@ impl Watcher {
 
     /// Reads the specifications of the gates that are asked for, several at once, so that many gates in one block do not take
     /// a round trip each. What could not be read is read again when it is needed, and its failure told then.
-    async fn read_specs(&self, gates: &[Address]) {
-        let asked = gates.iter();
-        let asked = asked.map(|gate| self.chain.spec_of(self.config.engine, *gate));
+    async fn read_specs(&self, gates: Vec<Address>) {
+        let asked = gates.into_iter();
+        let asked = asked.map(|gate| self.chain.spec_of(self.config.engine, gate));
         let mut read = stream::iter(asked).buffer_unordered(GATES_AT_ONCE);
         while read.next().await.is_some() {}
     }
 
     /// Asks whether gates that another ring may answer too have a result, several at once as well.
     async fn which_are_resolved(&self, gates: &[Address], last: Cursor) -> HashMap<Address, bool> {
-        let shared = gates.iter().copied().filter(|gate| {
+        let mut shared = gates.to_vec();
+        shared.retain(|gate| {
             let spec = self.chain.specs().get(*gate);
             spec.is_some_and(|spec| spec.rings.len() > 1) && !self.followed.contains(*gate)
         });
         let at = At::Hash(h256(last.hash));
-        let asked = shared.map(|gate| async move {
+        let asked = shared.into_iter().map(|gate| async move {
             let resolved = self.chain.is_resolved_at(gate, at).await;
             resolved.ok().map(|resolved| (gate, resolved))
         });
         let answers = stream::iter(asked).buffer_unordered(GATES_AT_ONCE);
-        answers
-            .filter_map(|answer| async { answer })
-            .collect()
-            .await
+        answers.filter_map(future::ready).collect().await
     }
 
     /// A request. Before it come the gates that it waits for, and their results as far as there are any.

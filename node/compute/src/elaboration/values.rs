@@ -31,9 +31,11 @@ fn far(blocks: u32) -> u64 {
 }
 
 /// For an `and`, `or` or `xor` of what an operator on integers gave: many rules match both.
-const BITWISE_RULES: u64 = 12_000;
-/// For another operator on integers, or a conversion of what a conversion gave.
-const OTHER_RULES: u64 = 4_000;
+const BITWISE_RULES: u64 = 16_000;
+/// For another operator on what an operator on integers gave.
+const ARITHMETIC_RULES: u64 = 8_000;
+/// For a conversion of what a conversion gave.
+const CONVERSION_RULES: u64 = 12_000;
 
 /// What the compiler's rules take for an operator on the results of others.
 fn rules(family: Family, args: [Family; 3]) -> u64 {
@@ -43,8 +45,8 @@ fn rules(family: Family, args: [Family; 3]) -> u64 {
     };
     match family {
         Family::Bitwise if on_integers() => BITWISE_RULES,
-        Family::Arithmetic if on_integers() => OTHER_RULES,
-        Family::Conversion if args.contains(&Family::Conversion) => OTHER_RULES,
+        Family::Arithmetic if on_integers() => ARITHMETIC_RULES,
+        Family::Conversion if args.contains(&Family::Conversion) => CONVERSION_RULES,
         _ => 0,
     }
 }
@@ -101,8 +103,8 @@ pub(super) struct Values {
     place: u32,
     /// Values that are surely computed in blocks which dominate the present one, in the order of computing.
     scope: Vec<u32>,
-    /// The basic blocks before the loops that are open.
-    loops: Vec<u32>,
+    /// The loops that are open: the basic block before each, and the values that move before it.
+    loops: Vec<(u32, u64)>,
     surveys: u32,
     walk: Vec<u32>,
     /// So far.
@@ -215,7 +217,12 @@ impl Values {
     fn is_available(&self, id: u32) -> bool {
         self.look(id).is_none_or(|value| {
             let is_counted = value.needed == self.place + 1;
-            let is_before = |value: &Value| self.loops.binary_search(&value.place).is_ok();
+            let before = |(before, _): &(u32, u64)| *before;
+            let is_before = |value: &Value| {
+                self.loops
+                    .binary_search_by_key(&value.place, before)
+                    .is_ok()
+            };
             value.state != State::Pure || is_counted || (value.needed > 0 && is_before(value))
         })
     }
@@ -233,13 +240,15 @@ impl Values {
 
     /// Begins a loop, whose first block is the next one.
     pub(super) fn enter_loop(&mut self) {
-        self.loops.push(self.place);
+        self.loops.push((self.place, 0));
         self.place += 1;
     }
 
-    /// Ends a loop.
+    /// Ends a loop. What moved before it is alive in all of it, for the next time round.
     pub(super) fn leave_loop(&mut self) {
-        self.loops.pop();
+        if let Some((before, moved)) = self.loops.pop() {
+            self.cost.spans += moved * far(self.place - before);
+        }
     }
 
     /// The present scope, to return to.
@@ -298,8 +307,14 @@ impl Values {
         let present = self.place;
         let places = args.map(|arg| self.place_of(arg));
         let latest = places.iter().flatten().max().copied().unwrap_or(0);
-        let outer = self.loops.partition_point(|before| *before < latest);
-        let place = self.loops.get(outer).copied().unwrap_or(present);
+        let outer = self.loops.partition_point(|(before, _)| *before < latest);
+        let place = match self.loops.get_mut(outer) {
+            Some((before, moved)) => {
+                *moved += 1;
+                *before
+            }
+            None => present,
+        };
         let earliest = args.iter().filter_map(|arg| self.look(*arg));
         let earliest = earliest.map(|arg| arg.earliest).max().unwrap_or(present);
         let Some(value) = self.value(id) else { return };
