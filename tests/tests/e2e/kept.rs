@@ -62,7 +62,7 @@ fn kept(replicas: &Ring, member: usize, ring: Address) -> Option<ClientRingView>
 }
 
 /// Waits until a member holds an avatar's log up to its end.
-fn wait_held(replicas: &Ring, member: usize, clients: &ClientRing) {
+pub fn wait_held(replicas: &Ring, member: usize, clients: &ClientRing) {
     let avatar = &clients.avatars[0];
     until("a member holds the whole log", LONG, || {
         let kept = kept(replicas, member, clients.address)?;

@@ -20,6 +20,7 @@ mod commands;
 mod crashes;
 mod dry;
 mod elsewhere;
+mod elsewhere_held;
 mod files;
 mod foreign;
 mod funds;
