@@ -62,6 +62,7 @@ mod quick;
 mod quotas;
 mod refusals;
 mod registry;
+mod replaced_keys;
 mod requests;
 mod rotation;
 mod service;

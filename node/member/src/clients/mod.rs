@@ -30,6 +30,7 @@ mod others;
 mod purse;
 mod refusal;
 mod relay;
+mod replaced;
 mod replicate;
 mod seek;
 mod spread;

@@ -94,6 +94,9 @@ pub struct Keeping {
     pub registered_by: Option<Digest>,
     /// Its replica keys, wrapped to this member, in hexadecimal.
     pub keys: Vec<String>,
+    /// Since when each of them is kept, in seconds of the chain.
+    #[serde(default)]
+    pub since: Vec<u64>,
     /// Members of this ring to which the newest key was wrapped, by whomever.
     #[serde(default)]
     pub shared: BTreeSet<Address>,
@@ -449,7 +452,7 @@ impl ClientState {
         })
     }
 
-    /// Keeps a client ring: adds a wrapped replica key, and names the action that registers it, where they are given. Returns
+    /// Keeps a client ring: adds a wrapped replica key with the time of the chain, and names the action that registers it, where they are given. Returns
     /// false if there is no room for the key.
     ///
     /// # Errors
@@ -457,18 +460,21 @@ impl ClientState {
     pub fn keep(
         &self,
         ring: Address,
-        key: Option<&str>,
+        key: Option<(&str, u64)>,
         registered_by: Option<Digest>,
     ) -> Result<bool, StateError> {
         self.database.write(|transaction| {
             let mut rings = transaction.open_table(RINGS)?;
             let record = rings.get(ring.0)?.map(|record| decode(record.value()));
             let mut keeping: Keeping = record.transpose()?.unwrap_or_default();
-            let key = key.filter(|key| keeping.keys.iter().all(|known| known != key));
-            if let Some(key) = key {
+            let key = key.filter(|(key, _)| keeping.keys.iter().all(|known| known != key));
+            if let Some((key, since)) = key {
                 if keeping.keys.len() >= MAX_RING_KEYS {
                     return Ok(false);
                 }
+                // Those from before times were noted count as kept for long.
+                keeping.since.resize(keeping.keys.len(), 0);
+                keeping.since.push(since);
                 keeping.keys.push(key.to_owned());
                 keeping.shared.clear();
             }
@@ -696,14 +702,18 @@ mod tests {
         let state = ClientState::open(&path, &identity(1)).unwrap();
         let ring = Address([7; 20]);
         for n in 0..MAX_RING_KEYS {
-            assert!(state.keep(ring, Some(&n.to_string()), None).unwrap());
+            assert!(state
+                .keep(ring, Some((&n.to_string(), n as u64)), None)
+                .unwrap());
         }
-        assert!(!state.keep(ring, Some("one more"), None).unwrap());
+        assert!(!state.keep(ring, Some(("one more", 1)), None).unwrap());
         let by = Some(Digest([1; 32]));
-        assert!(state.keep(ring, Some("0"), by).unwrap());
+        assert!(state.keep(ring, Some(("0", 7)), by).unwrap());
         assert!(state.keep(ring, None, None).unwrap());
         let keeping = state.keeping(ring).unwrap().unwrap();
         assert_eq!(keeping.registered_by, Some(Digest([1; 32])));
         assert_eq!(keeping.keys.len(), MAX_RING_KEYS);
+        assert_eq!(keeping.since[..2], [0, 1]);
+        assert_eq!(keeping.since.len(), MAX_RING_KEYS);
     }
 }
