@@ -2,7 +2,8 @@
 
 use super::{
     client_forks,
-    clients::{ClientState, NODES, PLACES, RINGS, SINCE, SIZES, TIPS},
+    client_tables::{NODES, PLACES, RINGS, SINCE, SIZES, TIPS},
+    clients::ClientState,
     error::StateError,
 };
 use rings_protocol::{log::Tip, Address, Digest};
