@@ -14,7 +14,7 @@ use super::{
     run::content::is_standard,
     terms::KeepingView,
 };
-use rings_api::Token;
+use rings_api::{shown_url, Token};
 use rings_member::keystore;
 use rings_protocol::Address;
 use serde::Serialize;
@@ -59,8 +59,12 @@ pub async fn join(args: JoinArgs, out: Out) -> Result<(), ExitError> {
     // changed.
     dir.create()?;
     for (url, token) in args.members.iter().zip(tokens) {
-        let (_, member) = locate(&mut file, url, token.clone()).await?;
+        let (client, member) = locate(&mut file, url, token.clone()).await?;
         if let Some(token) = token {
+            if !client.token_fits().await? {
+                let url = shown_url(url);
+                return Err(ExitError::usage(format!("the token for {url} is not the one of member {member}; give the one in the file that `[rpc] token_file` of its configuration names")));
+            }
             dir.write_token(member, &token)?;
         }
     }

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Kubo {
     repository: TempDir,
+    /// Of `ipfs daemon`.
+    options: &'static [&'static str],
     daemon: Child,
     /// Kept open, since the daemon would die of a closed pipe.
     said: BufReader<ChildStdout>,
@@ -21,6 +23,22 @@ pub struct Kubo {
 impl Kubo {
     /// Starts one without network, and waits until it says that it is ready.
     pub fn start() -> Self {
+        Self::start_with(&["--offline"])
+    }
+
+    /// Starts one that knows those with which it is [connected](Self::connect), and nobody else.
+    pub fn online() -> Self {
+        Self::start_with(&["--routing=none"])
+    }
+
+    /// Connects it with another one. Both are [online](Self::online).
+    pub fn connect(&self, other: &Self) {
+        let id = other.ipfs(&["id", "--format=<addrs>"]).text();
+        let address = id.lines().find(|address| address.contains("/tcp/"));
+        self.ipfs(&["swarm", "connect", address.unwrap()]).ok();
+    }
+
+    fn start_with(options: &'static [&'static str]) -> Self {
         let repository = TempDir::new().unwrap();
         let command = || {
             let mut command = Command::new(Self::program());
@@ -31,9 +49,10 @@ impl Kubo {
         };
         let made = command().args(["init", "--profile=test"]).output().unwrap();
         assert!(made.status.success(), "ipfs init: {made:?}");
-        let (daemon, said) = daemon(command());
+        let (daemon, said) = daemon(command(), options);
         Self {
             repository,
+            options,
             daemon,
             said,
         }
@@ -56,7 +75,7 @@ impl Kubo {
         command
             .env("IPFS_PATH", self.repository.path())
             .env("IPFS_TELEMETRY", "off");
-        (self.daemon, self.said) = daemon(command);
+        (self.daemon, self.said) = daemon(command, self.options);
     }
 
     /// Its process.
@@ -94,9 +113,10 @@ impl Kubo {
 }
 
 /// Starts a daemon, and waits until it says that it is ready.
-fn daemon(mut command: Command) -> (Child, BufReader<ChildStdout>) {
+fn daemon(mut command: Command, options: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut daemon = command
-        .args(["daemon", "--offline"])
+        .arg("daemon")
+        .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

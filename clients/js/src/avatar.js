@@ -8,7 +8,7 @@ import { digestOfCid, lower, must } from './bytes.js'
 import { Log } from './log.js'
 import { Changes, changeName } from './members.js'
 import { publicKeyOf } from './peer.js'
-import { wrapKey } from './private.js'
+import { nodeKey, wrapKey } from './private.js'
 import { RingLogs, causal } from './ring.js'
 import { CODE, RpcError } from './rpc.js'
 
@@ -32,6 +32,7 @@ export class Avatar {
   /** When it was last looked who may have keys, and the look that is under way. */
   #checked = -Infinity
   #checking
+  #sealing
   /** When it is this avatar's turn to change the key. */
   #keyDue
 
@@ -128,15 +129,35 @@ export class Avatar {
   }
 
   async #deliver(replica) {
-    const { nodes } = this.log
-    if (nodes.length === 0) return
+    if (this.log.nodes.length === 0) return
     let next = (this.#sent.get(replica.url) ?? await this.#heldAt(replica)) + 1
-    while (next < nodes.length) {
-      const part = portion(nodes, next)
-      await this.#append(replica, part)
+    while (next < this.log.nodes.length) {
+      const part = portion(this.log.nodes, next)
+      try {
+        await this.#append(replica, part)
+      } catch (error) {
+        if (!isReplaced(error) || !await this.#goOnSealed(part[part.length - 1])) throw error
+        continue
+      }
       next += part.length
       this.#sent.set(replica.url, next - 1)
     }
+  }
+
+  /** A log that replicas refuse, because it ends with a node under a key that was replaced, goes on under the new one with an empty node.
+   *  What is signed is not signed again: two nodes for one position would be a fork. Gives false if no newer key is known here. */
+  async #goOnSealed(refused) {
+    const { place, keeper, chain, keys } = this.ring
+    await this.ring.refresh()
+    const { members, epoch } = await chain.membership(place.ring, keeper)
+    keys?.reached(epoch, members)
+    const current = keys?.newest?.replica.name
+    const isOld = node => nodeKey(hexToBytes(node.bytes)) !== current
+    if (current === undefined || !isOld(refused) || this.log.readOnly || this.isBehind) return false
+    // Several replicas refuse at once; one node is enough for all.
+    if (isOld(this.log.nodes[this.log.nodes.length - 1])) this.#sealing ??= this.#write([]).finally(() => { this.#sealing = undefined })
+    await this.#sealing
+    return true
   }
 
   /** The position of the newest own node that a replica holds; −1 for none. */
@@ -155,7 +176,7 @@ export class Avatar {
         return await this.ring.heard(this.address, await replica.append(params))
       } catch (error) {
         // The ring may have a key that this replica has not heard of.
-        if (error instanceof RpcError && error.code === CODE.unknownKey && this.ring.keys && key === undefined) {
+        if (error instanceof RpcError && error.code === CODE.unknownKey && !isReplaced(error) && this.ring.keys && key === undefined) {
           key = await this.#wrappedFor(replica)
           continue
         }
@@ -279,6 +300,11 @@ async function accountBehind(replica, keepers) {
   } catch {
     return undefined
   }
+}
+
+/** Whether a replica refuses nodes because the newest is sealed with a key that another one has replaced. */
+function isReplaced(error) {
+  return error instanceof RpcError && error.code === CODE.unknownKey && String(error.data).includes('sealed with a replaced key')
 }
 
 /** As many nodes from `next` on as one request takes. */

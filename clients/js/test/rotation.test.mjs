@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { bytesToHex, hexToBytes } from 'viem'
 import { privateKeyToAddress } from 'viem/accounts'
-import { Avatar, Keyring, Log, ReadKey, readNode, digestOf, newKey, readRotations, rotationMessages } from '../src/index.js'
+import { Avatar, CODE, Keyring, Log, RpcError, nodeKey, ReadKey, readNode, digestOf, newKey, readRotations, rotationMessages } from '../src/index.js'
 import { FakeChain, FakeReplica } from './fakes.mjs'
 
 const place = { chainId: 31337, ring: '0x' + '11'.repeat(20) }
@@ -115,4 +115,34 @@ test('the vectors of both clients agree', async () => {
     assert.deepEqual(keys.left(vector.members, vector.keepers), [])
     assert.deepEqual(keys.left(vector.members, []), vector.keepers.map(keeper => keeper.toLowerCase()))
   }
+})
+
+test('a log that ends with a node under a replaced key goes on under the new one', async () => {
+  const { chain, replicas, open } = setting()
+  const [alice, bob, carol] = [await open(0), await open(1), await open(2)]
+  for (const person of [alice, bob, carol]) {
+    await person.say([line('here')])
+    await person.push()
+  }
+  for (const person of [alice, bob]) await person.ring.refresh()
+  // Bob writes, and is away while the key changes.
+  const late = await bob.say([line('written before')])
+  chain.named.delete(carol.address)
+  chain.epoch = 2
+  const { name } = await alice.renewKey()
+  assert.equal((await alice.push()).size, 0)
+  const current = alice.ring.keys.newest
+  assert.equal(current.name, name)
+  for (const replica of replicas) {
+    const append = replica.append.bind(replica)
+    replica.append = request => {
+      const isOld = nodeKey(hexToBytes(request.logNodes[0])) !== current.replica.name
+      if (isOld) throw new RpcError({ code: CODE.unknownKey, message: 'unknown replica key', data: 'the newest of these nodes is sealed with a replaced key of ring 0x11' })
+      return append(request)
+    }
+  }
+  assert.equal((await bob.push()).size, 0)
+  for (const replica of replicas) assert.deepEqual(replica.log_(bob.address).map(({ seq }) => seq), [0, 1, 2])
+  assert.equal(replicas[0].log_(bob.address)[1].digest, late.digest)
+  assert.ok(texts(await alice.ring.refresh()).includes('written before'))
 })

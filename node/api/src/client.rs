@@ -331,6 +331,21 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|error| self.unexpected(what, error))
     }
 
+    /// Whether this client's token is the member's. It is asked to resume a process that cannot exist: without the right token it
+    /// refuses, with it there is nothing to be done, and either way nothing changes.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn token_fits(&self) -> Result<bool, ClientError> {
+        let nothing = json!({ "installation": Digest::default() });
+        let asked: Result<Value, _> = self.call(openrpc::RESUME_PROCESS, nothing).await;
+        match asked {
+            Ok(_) => Ok(true),
+            Err(ClientError::Rpc { code, .. }) => Ok(code != i64::from(crate::code::NO_TOKEN)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Calls any method; `params` is an object.
     ///
     /// # Errors

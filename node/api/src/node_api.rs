@@ -260,6 +260,13 @@ pub enum ApiError {
         /// The ring that was asked for.
         ring: Address,
     },
+    /// Another key has taken the place of the one with which the newest of the avatar's nodes is sealed, and the time in which such
+    /// nodes are still taken is over.
+    #[error("the newest of these nodes is {} of ring {ring}; seal a further node with the ring's present key and send both: nothing is lost, and no node is to be signed again", code::REPLACED)]
+    ReplacedKey {
+        /// The avatar's ring.
+        ring: Address,
+    },
     /// The account is not a member of the ring, and no log of it is held.
     #[error("{member} is not a member of ring {ring}")]
     NotAMember {
@@ -337,7 +344,7 @@ impl ApiError {
     /// The number of this error in JSON-RPC.
     pub fn code(&self) -> i32 {
         match self {
-            Self::NotFollowed { .. } => code::NOT_FOLLOWED,
+            Self::NotFollowed { .. } | Self::ReplacedKey { .. } => code::NOT_FOLLOWED,
             Self::NotAMember { .. } => code::NOT_A_MEMBER,
             Self::LogIncomplete { .. } => code::LOG_INCOMPLETE,
             Self::WrongSignature { .. } => code::WRONG_SIGNATURE,
@@ -354,7 +361,7 @@ impl ApiError {
     /// The fixed message that belongs to [`ApiError::code`]; details go into `data`.
     pub fn message(&self) -> &'static str {
         match self {
-            Self::NotFollowed { .. } => "unknown replica key",
+            Self::NotFollowed { .. } | Self::ReplacedKey { .. } => "unknown replica key",
             Self::NotAMember { .. } => "not a member",
             Self::LogIncomplete { .. } => "log replication incomplete",
             Self::WrongSignature { .. } => "signature does not match avatar",
@@ -371,6 +378,8 @@ impl ApiError {
 
 /// Error numbers of JSON-RPC 2.0 and of this interface.
 pub mod code {
+    /// In the data of [`NOT_FOLLOWED`], where the ring is known here and its key has changed.
+    pub const REPLACED: &str = "sealed with a replaced key";
     /// JSON-RPC 2.0: what was sent is no request, or more than one may have.
     pub const INVALID_REQUEST: i32 = -32600;
     /// JSON-RPC 2.0: a parameter is missing or wrong.
@@ -385,7 +394,7 @@ pub mod code {
     pub const STALE_HEAD: i32 = -32005;
     /// `reverted`; data: the contract's error, decoded.
     pub const REVERTED: i32 = -32006;
-    /// `unknown replica key`: this node does not follow that ring.
+    /// `unknown replica key`: this node does not follow that ring, or a node is sealed with a key that was replaced; data: which.
     pub const NOT_FOLLOWED: i32 = -32002;
     /// `not a member`.
     pub const NOT_A_MEMBER: i32 = -32004;

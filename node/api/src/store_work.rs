@@ -70,6 +70,9 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// How many faults there are.
     pub fault_count: u64,
+    /// The file in which blocks are damaged; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged_file: Option<String>,
     /// Whether all blocks of the store were looked at. With Kubo only those that logs name are; `ipfs repo verify` checks
     /// the others.
     pub whole: bool,

@@ -118,6 +118,12 @@ impl Interest {
         Self::new(vec![contract], vec![E::signature()])
     }
 
+    /// That heads of these rings' logs moved.
+    pub(crate) fn moved_heads(rings: &[Address]) -> Self {
+        let kinds = vec![ring::LogNodeHeadMovedFilter::signature()];
+        Self::new(rings.to_vec(), kinds)
+    }
+
     /// The parameter of `eth_getLogs`.
     pub(crate) fn filter(&self, span: Span) -> Value {
         // If a position is named, even for any topic, events with fewer topics are excluded.

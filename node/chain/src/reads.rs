@@ -287,6 +287,19 @@ impl Chain {
         })
     }
 
+    /// The members of a ring, and the heads of their logs, zero where there is none: all at the newest block.
+    ///
+    /// # Errors
+    /// As [`Chain::ring_state`].
+    pub async fn heads_of(&self, ring: Address) -> Result<Vec<(Address, Digest)>, ChainError> {
+        let head = self.latest().await?;
+        let at = At::Hash(head.hash);
+        let members: Vec<H160> = self.view("ring", ring, ring::GetMembersCall, at).await?;
+        let members: Vec<_> = members.into_iter().map(address).collect();
+        let heads = self.log_heads(ring, &members, at).await?;
+        Ok(members.into_iter().zip(heads).collect())
+    }
+
     async fn log_heads(
         &self,
         ring: Address,

@@ -272,6 +272,10 @@ impl BlockStore for LateStore {
         self.store.name_file(cid).await
     }
 
+    async fn seek(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        self.store.seek(cid).await
+    }
+
     async fn settle(&self) -> Result<(), StoreError> {
         let mut left = self.left.subscribe();
         let settled = left.wait_for(|left| *left == 0);

@@ -10,7 +10,7 @@ use super::{
     announce::Policy,
     api::Api,
     blocks::MemberBlocks,
-    clients::{follow as follow_clients, hear, prove, relay, Clients, KeeperParts},
+    clients::{follow as follow_clients, hear, prove, relay, seek, Clients, KeeperParts},
     config::{KeyConfig, NodeConfig, TlsFiles},
     connectors::{launcher, Connectors, Instances},
     core::{Core, CoreParts, Input, RingTerms, INBOX},
@@ -274,6 +274,8 @@ impl Opened {
         parts.run("other members' words", heard);
         let followed = follow_clients(Arc::clone(&clients), stop.clone());
         parts.run("logs of client rings", followed);
+        let sought = seek(Arc::clone(&clients), stop.clone());
+        parts.run("logs that no other member has", sought);
         let driven = drive(Arc::clone(&processes), new_agreed, stop.clone());
         parts.run("processes", driven);
         let found = find(Arc::clone(&processes), stop.clone());

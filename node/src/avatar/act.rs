@@ -6,9 +6,9 @@
 //! became of an action, by waiting until the replica has seen it on the chain.
 
 use super::{
-    deliver::{deliver, is_incomplete, is_unknown, wrapped},
+    deliver::{deliver, is_incomplete, is_replaced, is_unknown, wrapped},
     place::Avatar,
-    rotate::refresh,
+    rotate::{go_on_sealed, refresh},
     words::{self, Words},
 };
 use crate::{
@@ -52,7 +52,7 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
         .log
         .append(&avatar.key, vec![message], (&[], clock::known_seconds()))?;
     let wait = u64::try_from(args.wait.as_millis()).unwrap_or(u64::MAX);
-    let held = bring(&avatar, (args.replicas, wait)).await?;
+    let held = bring(&mut avatar, (args.replicas, wait), Some(out)).await?;
     let mut words = Words::open(words::path(avatar.log.path()))?;
     let by = words.take(&avatar.home, avatar.address(), &held)?;
     if held.head != avatar.log.log().head() {
@@ -64,7 +64,7 @@ pub async fn append(args: AppendArgs, out: Out) -> Result<(), ExitError> {
     let ahead = avatar.log.log().since(avatar.on_chain.head).len() as u64;
     if args.flush_each > 0 && ahead >= args.flush_each {
         // It goes on without this command: the members relay it.
-        let (_, message) = send(&mut avatar, Action::default()).await?;
+        let (_, message) = send(&mut avatar, Action::default(), Some(out)).await?;
         out.note(format_args!(
             "{} of the log on the way to the chain: {}",
             count(ahead, "node"),
@@ -93,24 +93,57 @@ fn text(text: String) -> Result<String, ExitError> {
     Ok(read)
 }
 
-/// Has the log held by the first member that knows the ring. If none does yet, it is asked again: the ring's key comes to them
-/// through the log of the member that it was handed to.
+/// Why no member took the log.
+enum NotHeld {
+    /// It ends with a node under a key that was replaced.
+    Replaced,
+    /// Anything else.
+    Failed(ExitError),
+}
+
+/// Has the log held by the first member that knows the ring. If it is refused because it ends with a node under a key that was
+/// replaced, it goes on under the new one, which is told; without `out` it is only refused.
 ///
 /// # Errors
 /// Status 5 when no member takes it.
-pub(super) async fn bring(avatar: &Avatar, how: (u32, u64)) -> Result<HeldView, ExitError> {
+pub(super) async fn bring(
+    avatar: &mut Avatar,
+    how: (u32, u64),
+    out: Option<Out>,
+) -> Result<HeldView, ExitError> {
+    let held = match (bring_as_it_is(avatar, how).await, out) {
+        (Err(NotHeld::Replaced), Some(out)) => {
+            go_on_sealed(avatar, out).await?;
+            bring_as_it_is(avatar, how).await
+        }
+        (held, _) => held,
+    };
+    held.map_err(|why| match why {
+        NotHeld::Replaced => ExitError::unavailable(
+            "the ring has a new key since this log's last node was written; write another one and it goes out with it: nothing is lost",
+        ),
+        NotHeld::Failed(error) => error,
+    })
+}
+
+/// If no member knows the ring yet, they are asked again: its key comes to them through the log of the member that it was handed to.
+async fn bring_as_it_is(avatar: &Avatar, how: (u32, u64)) -> Result<HeldView, NotHeld> {
     let deadline = Instant::now() + KNOWN_WITHIN;
     loop {
         let mut last = None;
-        for client in avatar.home.replicas().await? {
+        let replicas = avatar.home.replicas().await;
+        for client in replicas.map_err(NotHeld::Failed)? {
             match deliver(client, avatar, (avatar.on_chain.head, &[]), how).await {
                 Ok(held) => return Ok(held),
+                Err(error) if is_replaced(&error) => return Err(NotHeld::Replaced),
                 Err(error) if is_unknown(&error) => last = Some(error),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(NotHeld::Failed(error.into())),
             }
         }
         match last {
-            Some(error) if Instant::now() >= deadline => return Err(error.into()),
+            Some(error) if Instant::now() >= deadline => {
+                return Err(NotHeld::Failed(error.into()));
+            }
             _ => tokio::time::sleep(LOOK).await,
         }
     }
@@ -147,7 +180,7 @@ async fn run(
     how: (&AvatarArgs, Duration),
     out: Out,
 ) -> Result<(), ExitError> {
-    let (client, message) = send(&mut avatar, call).await?;
+    let (client, message) = send(&mut avatar, call, Some(out)).await?;
     follow(how, &client, message, out).await
 }
 
@@ -158,10 +191,12 @@ async fn run(
 pub(super) async fn send(
     avatar: &mut Avatar,
     call: Action,
+    out: Option<Out>,
 ) -> Result<(Client, MessageView), ExitError> {
-    let (action, signature) = sign(avatar, call)?;
+    begin(avatar)?;
     // A log that is longer than one request is held first.
-    bring(avatar, (1, 0)).await?;
+    bring(avatar, (1, 0), out).await?;
+    let (action, signature) = sign(avatar, call)?;
     let request = FlushParams {
         avatar: action.avatar,
         ring: avatar.ring,
@@ -222,13 +257,20 @@ async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
     Ok(avatar)
 }
 
-/// Signs an action that moves the head to the end of the log. A log needs a node for that: an empty one gets its first.
-fn sign(avatar: &mut Avatar, call: Action) -> Result<(CompoundAction, Signature), ExitError> {
-    if avatar.log.log().nodes().is_empty() {
-        avatar
-            .log
-            .append(&avatar.key, Vec::new(), (&[], clock::known_seconds()))?;
+/// An action moves the head of a log, which needs a node for that: an empty one gets its first.
+fn begin(avatar: &mut Avatar) -> Result<(), ExitError> {
+    match avatar.log.log().nodes().is_empty() {
+        true => {
+            let nothing = (&[][..], clock::known_seconds());
+            avatar.log.append(&avatar.key, Vec::new(), nothing)
+        }
+        false => Ok(()),
     }
+}
+
+/// Signs an action that moves the head to the end of the log.
+fn sign(avatar: &mut Avatar, call: Action) -> Result<(CompoundAction, Signature), ExitError> {
+    begin(avatar)?;
     let signed = call.sign(&avatar.key, avatar.log.log(), avatar.on_chain, NO_DEADLINE);
     signed.map_err(|error| ExitError::internal("the action cannot be signed").because(error))
 }

@@ -32,13 +32,15 @@ pub(super) async fn deliver(
     let answer = send(client, avatar, (&nodes, &[]), how.clone()).await;
     let (answer, how) = match answer {
         // The ring may have a key since then that this member has not heard of.
-        Err(error) if is_unknown(&error) => match wrapped(&avatar.home, client).await {
-            Ok(key) if !key.is_empty() => {
-                let how = (replicas, wait, Some(HexBytes(key)));
-                (send(client, avatar, (&nodes, &[]), how.clone()).await, how)
+        Err(error) if is_unknown(&error) && !is_replaced(&error) => {
+            match wrapped(&avatar.home, client).await {
+                Ok(key) if !key.is_empty() => {
+                    let how = (replicas, wait, Some(HexBytes(key)));
+                    (send(client, avatar, (&nodes, &[]), how.clone()).await, how)
+                }
+                _ => return Err(error),
             }
-            _ => return Err(error),
-        },
+        }
         answer => (answer, how),
     };
     match answer {
@@ -78,6 +80,12 @@ pub(super) fn is_incomplete(error: &ClientError) -> bool {
 /// Whether the ring, or its key, is not known there.
 pub(super) fn is_unknown(error: &ClientError) -> bool {
     matches!(error, ClientError::Rpc { code: found, .. } if *found == i64::from(code::NOT_FOLLOWED))
+}
+
+/// Whether the newest node is sealed with a key that another one has replaced there.
+pub(super) fn is_replaced(error: &ClientError) -> bool {
+    is_unknown(error)
+        && matches!(error, ClientError::Rpc { data, .. } if data.contains(code::REPLACED))
 }
 
 /// Sends nodes, which are oldest first, in as many requests as they need.

@@ -391,7 +391,7 @@ async fn say(
     avatar
         .log
         .append(&avatar.key, messages, (refs, clock::known_seconds()))?;
-    bring(avatar, (1, 0)).await.map(drop)
+    bring(avatar, (1, 0), Some(out)).await.map(drop)
 }
 
 /// Brings a change to the chain if enough have signed it; otherwise says what is missing.
@@ -423,7 +423,7 @@ async fn settle(
         };
     };
     let has_left = !open.change.exit.is_empty();
-    let (client, message) = send(&mut avatar, call).await?;
+    let (client, message) = send(&mut avatar, call, Some(out)).await?;
     follow(how, &client, message, out).await?;
     // Who has been put out has the key.
     if has_left && !open.change.exit.contains(&avatar.address()) {
@@ -431,7 +431,7 @@ async fn settle(
         let before = avatar.log.log().head();
         refresh(&mut avatar, out).await?;
         if avatar.log.log().head() != before {
-            bring(&avatar, (1, 0)).await?;
+            bring(&mut avatar, (1, 0), Some(out)).await?;
         }
     }
     Ok(())

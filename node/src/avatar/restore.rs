@@ -129,7 +129,14 @@ pub async fn restore(args: AvatarRestoreArgs, out: Out) -> Result<(), ExitError>
         .iter()
         .filter(|node: &&LogNode| node.author() == avatar.address());
     let own: Vec<_> = own.map(|node| node.bytes().to_vec()).collect();
-    avatar.log.restore(&own)?;
+    // A fresh key has nothing that could be restored. It reads with the line, and may write once it is let in.
+    match own.is_empty() && !on_chain.contains_key(&avatar.address()) {
+        true => out.note(format_args!(
+            "{} is not in this ring and has written nothing: it reads what the line opens, and can write once the ring lets it in",
+            avatar.address()
+        )),
+        false => avatar.log.restore(&own)?,
+    }
     avatar.home.membership().await?;
     avatar.home.remember_keys()?;
     let view = AvatarRestoredView {

@@ -23,7 +23,7 @@ use rand::RngCore;
 use rings_api::{client_rings::ClientRingsParams, Client};
 use rings_client::{ClientKeys, Digest, NewKey};
 use rings_member::clock;
-use rings_protocol::Address;
+use rings_protocol::{private::node_key, Address};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -240,6 +240,28 @@ pub(super) async fn renew(
     log.append(key, Vec::new(), (&[], clock::known_seconds()))?;
     avatar.home.remember_keys()?;
     Ok(made)
+}
+
+/// A log that members refuse, because it ends with a node under a key that was replaced, goes on with an empty node under the new
+/// one. What is signed already is not signed again: two nodes for one position would be a fork.
+///
+/// # Errors
+/// Status 5 when the new key is not known here, or chain and members cannot be asked.
+pub(super) async fn go_on_sealed(avatar: &mut Avatar, out: Out) -> Result<(), ExitError> {
+    refresh(avatar, out).await?;
+    let keys = avatar.home.secrecy.keys();
+    let current = keys.and_then(|keys| Some(keys.current()?.key.replica_key().name()));
+    let newest = avatar.log.log().nodes().last();
+    let sealed = newest.and_then(|node| node_key(node.bytes()).ok());
+    if sealed == current {
+        return Err(ExitError::unavailable(
+            "the ring has a new key, which was not wrapped for this avatar; ask somebody of the ring for its present recovery line (`rings ring line`) and give it with --line. What is written stays in the log here and goes out then",
+        ));
+    }
+    let nothing = (&[][..], clock::known_seconds());
+    avatar.log.append(&avatar.key, Vec::new(), nothing)?;
+    out.note("the ring has a new key since this was written; the log goes on under it, and nothing is lost");
+    Ok(())
 }
 
 /// Says to whom the new recovery line is to be given.

@@ -97,6 +97,12 @@ async fn check(args: StoreArgs, out: Out) -> Result<(), ExitError> {
             for fault in &answer.faults {
                 out.line(line(target.member, word(fault.damage), fault))?;
             }
+            if let Some(file) = &answer.damaged_file {
+                out.line(format_args!(
+                    "{}  {file} is damaged: `rings store repair` fetches its damaged blocks from the other members; if there are more later, replace the disk",
+                    target.member
+                ))?;
+            }
             let whole = match answer.whole {
                 true => "",
                 false => "; only log nodes were read, `ipfs repo verify` checks the rest",

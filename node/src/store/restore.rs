@@ -23,7 +23,10 @@ use rings_protocol::Address;
 use rings_store::StoreConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tokio::io::{AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+/// How a recovery line begins.
+const LINE: &[u8] = b"rings:";
 
 /// What was put back.
 #[derive(Debug, Serialize)]
@@ -42,7 +45,16 @@ struct RestoredView {
 /// # Errors
 /// Status 2 when there are data already or the file is not a backup, 5 when a disk cannot be written.
 pub async fn restore(args: RestoreArgs, out: Out) -> Result<(), ExitError> {
-    let mut tar = TarReader::new(BufReader::new(open(&args.file).await?));
+    let mut file = BufReader::new(open(&args.file).await?);
+    // What cannot be read is told by the reader.
+    let begin = file.fill_buf().await.unwrap_or_default();
+    if begin.starts_with(LINE) {
+        let name = args.file.display();
+        return Err(ExitError::usage(format!(
+            "{name} is the recovery line of a client ring, and no backup of members; `rings avatar restore --key FILE --line {name}` gets the ring's logs back"
+        )));
+    }
+    let mut tar = TarReader::new(file);
     let dir = args.dir.dir();
     dir.create()?;
     let mut job = Job {

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use rings_protocol::{cids::cid_of, Digest};
-use std::collections::HashSet;
+use std::{collections::HashSet, path::PathBuf};
 
 /// Most blocks that are removed in one transaction, so that puts wait for a moment only.
 pub const REMOVED_AT_ONCE: usize = 256;
@@ -186,6 +186,9 @@ pub trait Inventory: Send + Sync + 'static {
     /// # Errors
     /// As [`BlockStore::put`](crate::BlockStore::put).
     async fn shrink(&self) -> Result<(), StoreError>;
+
+    /// The database file.
+    fn file(&self) -> PathBuf;
 
     /// Bytes of the database file.
     ///

@@ -1,7 +1,7 @@
 //! Kubo as a store, through its RPC.
 //!
 //! Only the endpoint's own blocks are used (`offline`): if a block is not there, the answer is "absent" at once, because
-//! this project fetches missing blocks itself. Each block is pinned directly, by itself, so Kubo's garbage collector
+//! this project fetches missing blocks itself. [`Kubo::seek`] alone lets the endpoint ask its peers, for a short time. Each block is pinned directly, by itself, so Kubo's garbage collector
 //! keeps it. Recursive pins would not do: the collector fails when a log node links to a block that Kubo does not have. A
 //! file that is whole is pinned by its name as well, recursively, so that `ipfs pin ls` shows what a person knows it by.
 //! How durable a block is depends on Kubo's datastore settings.
@@ -36,6 +36,9 @@ use tokio::time::timeout;
 /// How long the endpoint may take for one request.
 pub const KUBO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the endpoint may ask its peers for one block.
+pub const KUBO_SEEK_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How much longer we wait than the endpoint was told to take.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 
@@ -48,6 +51,8 @@ const PUT_ATTEMPTS: usize = 3;
 /// Blocks in a Kubo node.
 pub(crate) struct Kubo {
     client: BackendWithGlobalOptions<IpfsClient>,
+    /// The same endpoint, which may ask its peers.
+    wide: BackendWithGlobalOptions<IpfsClient>,
     /// Without credentials.
     url: String,
     /// Blocks that only drafts hold.
@@ -62,9 +67,13 @@ impl Kubo {
             offline: Some(true),
             timeout: Some(KUBO_TIMEOUT),
         };
-        let client = endpoint.client()?;
+        let wide = GlobalOptions {
+            offline: None,
+            timeout: Some(KUBO_SEEK_TIMEOUT),
+        };
         let kubo = Self {
-            client: BackendWithGlobalOptions::new(client, options),
+            client: BackendWithGlobalOptions::new(endpoint.client()?, options),
+            wide: BackendWithGlobalOptions::new(endpoint.client()?, wide),
             url: endpoint.shown,
             marks: Arc::default(),
         };
@@ -249,27 +258,30 @@ impl Kubo {
     async fn get_block(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
         self.release([cid])?;
         let name = cid.to_string();
-        let Some(data) = self.ask_for_block(self.read_block(&name)).await? else {
+        let Some(data) = self.ask_for_block(read_block(&self.client, &name)).await? else {
             return Ok(None);
         };
         Block::new(*cid, data.into())
             .map(Some)
             .map_err(|_| StoreError::Corrupt { cid: *cid })
     }
+}
 
-    /// Reads no more than one byte beyond the longest block, which is then refused.
-    async fn read_block(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let mut data = Vec::new();
-        let mut chunks = self.client.block_get(name);
-        while let Some(chunk) = chunks.try_next().await? {
-            let room = MAX_BLOCK_BYTES + 1 - data.len();
-            data.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if data.len() > MAX_BLOCK_BYTES {
-                break;
-            }
+/// Reads no more than one byte beyond the longest block, which is then refused.
+async fn read_block(
+    client: &BackendWithGlobalOptions<IpfsClient>,
+    name: &str,
+) -> Result<Vec<u8>, Error> {
+    let mut data = Vec::new();
+    let mut chunks = client.block_get(name);
+    while let Some(chunk) = chunks.try_next().await? {
+        let room = MAX_BLOCK_BYTES + 1 - data.len();
+        data.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if data.len() > MAX_BLOCK_BYTES {
+            break;
         }
-        Ok(data)
     }
+    Ok(data)
 }
 
 /// The name of the same bytes as a raw block.
@@ -339,6 +351,23 @@ impl BlockStore for Kubo {
 
     async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         Ok(self.get_block(cid).await?.map(Block::into_data))
+    }
+
+    /// Kubo says of a block that none of its peers gave in time that the deadline is over, and, when it runs without a network,
+    /// that it is not found.
+    async fn seek(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        let name = cid.to_string();
+        let data = match self.ask(read_block(&self.wide, &name)).await {
+            Ok(data) => data,
+            Err(StoreError::Refused { message, .. }) => {
+                tracing::debug!(%cid, message, "Kubo found a block with none of its peers");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        Block::new(*cid, data.into())
+            .map(Some)
+            .map_err(|_| StoreError::Corrupt { cid: *cid })
     }
 
     async fn has(&self, cid: &Cid) -> Result<bool, StoreError> {

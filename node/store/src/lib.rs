@@ -25,7 +25,8 @@
 //!   may rely on it.
 //! * **No block goes while somebody needs it.** Between putting a block and naming it on disk the caller holds a
 //!   [`Lease`]; a collection of the embedded store removes nothing that a lease covers.
-//! * **Nobody else is asked.** [`BlockStore::get`] looks in this store only; a [`BlockSource`] may also ask the network.
+//! * **Nobody else is asked.** [`BlockStore::get`] looks in this store only; a [`BlockSource`] may also ask the network, and
+//!   [`BlockStore::seek`] that of the store.
 //! * **Memory does not grow with a file.** Reading, importing and archiving hold a bounded number of blocks:
 //!   [`READ_AHEAD_BLOCKS`], [`COMMIT_BYTES`].
 
@@ -67,7 +68,7 @@ pub use import::{hash, import, Imported, Importer, CHUNK_BYTES, COMMIT_BYTES, LI
 pub use inventory::{
     BlockKey, Inventory, Needed, Pin, Removed, Stored, PAGE_BLOCKS, PAGE_BYTES, REMOVED_AT_ONCE,
 };
-pub use kubo::KUBO_TIMEOUT;
+pub use kubo::{KUBO_SEEK_TIMEOUT, KUBO_TIMEOUT};
 pub use lease::Lease;
 pub use links::links;
 pub use mark::{mark_below, Below, MAX_NAMED};

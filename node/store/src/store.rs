@@ -97,6 +97,16 @@ pub trait BlockStore: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A block from the network that this store is a part of by itself, beside the members of the ring: with Kubo, from the
+    /// peers that it is connected with. It is not kept: a [`put`](Self::put) does that. The embedded store is a part of none. Takes
+    /// [`KUBO_SEEK_TIMEOUT`](crate::KUBO_SEEK_TIMEOUT) at most, when the store answers at all.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    async fn seek(&self, _: &Cid) -> Result<Option<Block>, StoreError> {
+        Ok(None)
+    }
+
     /// Waits until blocks that this store takes later are in it, for whoever lists them. Most stores take all at once.
     ///
     /// # Errors

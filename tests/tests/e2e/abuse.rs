@@ -24,9 +24,9 @@ use tokio::{
 
 /// How long a good client may wait at most, whatever others do.
 const GOOD: Duration = Duration::from_secs(1);
-/// Requests that are malformed.
+/// Requests that are malformed, unless `RINGS_ABUSE_REQUESTS` says otherwise.
 const REQUESTS: u64 = 10_000;
-/// The same ones each time.
+/// The same ones each time, unless `RINGS_ABUSE_SEED` says otherwise.
 const SEED: u64 = 2015;
 /// Clients that send them side by side.
 const SENDERS: u64 = 8;
@@ -34,6 +34,11 @@ const SENDERS: u64 = 8;
 const SLOW: usize = 1_000;
 /// Bytes of the longest body.
 const HUGE: u64 = 1 << 30;
+
+/// A number of the environment.
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |number| number.parse().unwrap())
+}
 
 fn address(replicas: &Ring, index: usize) -> String {
     let url = replicas
@@ -144,12 +149,16 @@ fn ten_thousand_malformed_requests_leave_nothing_and_hold_nobody_up() {
     });
     let good = GoodClient::start(&replicas, 0);
     let seen = Arc::new(Mutex::new(BTreeMap::<u16, u64>::new()));
+    let (seed, requests) = (
+        number("RINGS_ABUSE_SEED", SEED),
+        number("RINGS_ABUSE_REQUESTS", REQUESTS),
+    );
     let send = |sender: u64| {
-        let mut malformed = Malformed::new(document.clone(), SEED + sender);
+        let mut malformed = Malformed::new(document.clone(), seed + sender);
         let (url, seen) = (url.clone(), Arc::clone(&seen));
         async move {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            for _ in 0..REQUESTS / SENDERS {
+            for _ in 0..requests / SENDERS {
                 let body = malformed.next_body();
                 let (status, answer) = post(&client, &url, body.clone()).await;
                 check_answer(status, &answer, &body);

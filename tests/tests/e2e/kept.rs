@@ -62,7 +62,7 @@ fn kept(replicas: &Ring, member: usize, ring: Address) -> Option<ClientRingView>
 }
 
 /// Waits until a member holds an avatar's log up to its end.
-fn wait_held(replicas: &Ring, member: usize, clients: &ClientRing) {
+pub fn wait_held(replicas: &Ring, member: usize, clients: &ClientRing) {
     let avatar = &clients.avatars[0];
     until("a member holds the whole log", LONG, || {
         let kept = kept(replicas, member, clients.address)?;
@@ -274,6 +274,7 @@ fn what_is_lost_is_restored_and_who_leaves_something_out_is_named() {
     for said in ["bob was here", "one", "two", "three"] {
         assert!(payloads.contains(&said.as_bytes().to_vec()), "{said}");
     }
+    a_fresh_key_reads_with_the_line_alone(&alice);
     // A restored key never appends; it can leave, and then bob is alone.
     let refused = alice.call(&["log", "append"], &["four"]).call();
     refused.ends_with(2);
@@ -289,6 +290,32 @@ fn what_is_lost_is_restored_and_who_leaves_something_out_is_named() {
     assert_eq!(alice.json(&["avatar", "leave"], &[])["status"], "relayed");
     assert_eq!(alice.json(&["avatar", "show"], &[])["member"], json!(false));
     assert_eq!(bob.json(&["avatar", "show"], &[])["member"], json!(true));
+}
+
+/// In a directory that knows nothing, with the recovery line and a key that is new.
+fn a_fresh_key_reads_with_the_line_alone(person: &Person<'_>) {
+    let replicas = person.replicas;
+    let (there, key) = (replicas.file("elsewhere"), replicas.file("fresh.key"));
+    keystore::store_hex(&key, &keystore::generate()).unwrap();
+    let line = replicas.dir().join("avatars");
+    let line = line.join(format!("{}.line", person.ring));
+    // What restores members says what restores a person.
+    let refused = replicas.rings(["restore", "--dir"]).arg(&there).arg(&line);
+    let refused = refused.refused(2);
+    assert!(refused.contains("rings avatar restore --key"), "{refused}");
+    assert!(!there.exists());
+    let call = |command: &[&str]| {
+        let call = replicas.rings(command).arg("--key").arg(&key);
+        call.arg("--line").arg(&line).arg("--dir").arg(&there)
+    };
+    let read = call(&["avatar", "restore", "--messages"]).text();
+    assert!(read.contains(&hex::encode("bob was here")), "{read}");
+    let shown = call(&["avatar", "show", "--json"]).text();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (&shown["restored"], &shown["member"]),
+        (&json!(false), &json!(false))
+    );
 }
 
 #[test]

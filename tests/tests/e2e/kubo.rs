@@ -64,7 +64,7 @@ fn a_ring_on_kubo_and_its_logs_in_ipfs() {
 }
 
 /// Lets a member that is down keep its blocks in Kubo.
-fn move_to_kubo(ring: &Ring, member: usize, kubo: &Kubo) {
+pub fn move_to_kubo(ring: &Ring, member: usize, kubo: &Kubo) {
     let path = ring.member_dir(member).join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
     let kind = "kind = \"embedded\"";

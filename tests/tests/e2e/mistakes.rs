@@ -200,9 +200,17 @@ fn urls_tokens_and_rings_that_are_down_are_told_apart() {
     let line = join().arg("--token").arg(&empty).refused(2);
     assert!(line.contains("empty.token"), "{line}");
     let wrong = secret(&ring, "wrong.token", &"w".repeat(40));
-    join().arg("--token").arg(wrong).ok();
+    let line = join().arg("--token").arg(wrong).refused(2);
+    assert!(
+        line.contains("is not the one of member 0x") && line.contains("token_file"),
+        "{line}"
+    );
+    // It is not kept.
     let line = add().refused(5);
-    assert!(line.contains("DIR/tokens/ADDRESS"), "{line}");
+    assert!(
+        line.contains("rings join --member URL --token FILE"),
+        "{line}"
+    );
     a_member_that_is_started_twice(&ring);
 
     // An account of its own, whose gates no member computes, is told so and does not wait.

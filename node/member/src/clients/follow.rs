@@ -156,7 +156,7 @@ impl Clients {
     }
 
     /// Takes in nodes that come next in an avatar's log.
-    async fn continue_log(
+    pub(super) async fn continue_log(
         &self,
         (ring, author): (Address, Address),
         nodes: Vec<LogNode>,

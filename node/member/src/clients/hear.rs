@@ -123,7 +123,7 @@ async fn read_page(clients: &Clients, author: Address, from: u64) -> Result<(u64
         let messages =
             messages.map_err(|error| ApiError::internal("a log node cannot be read", error))?;
         for message in &messages {
-            words.add(clients, author, message)?;
+            words.add(clients, author, message).await?;
         }
     }
     let has_news = words.any;
@@ -144,7 +144,7 @@ struct Words {
 
 impl Words {
     /// Adds a message, if it is about client rings. A key is taken at once: actions may need it.
-    fn add(
+    async fn add(
         &mut self,
         clients: &Clients,
         author: Address,
@@ -161,7 +161,7 @@ impl Words {
                 let cause = rings_api::with_causes(&error);
                 tracing::warn!(member = %author, cause, "a message about a client ring is malformed");
             }
-            (_, Ok(Some(share))) => clients.take_key(author, &share)?,
+            (_, Ok(Some(share))) => clients.take_key(author, &share).await?,
             (Ok(Some(FlushMessage::Ended { msg_hash, .. })), _) => self.ended.push(msg_hash),
             (
                 Ok(Some(FlushMessage::Received {

@@ -19,6 +19,15 @@ use serde_bytes::ByteBuf;
 /// Nodes that are read from the store at once.
 const READ_AT_ONCE: usize = 64;
 
+/// Who sends nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Their author.
+    Avatar,
+    /// Another member, which has taken them in.
+    Member,
+}
+
 impl Clients {
     /// The heads that are held here, behind a ring and an author.
     pub fn client_heads(&self, behind: (Address, Address)) -> Result<Vec<ClientHead>, ApiError> {
@@ -69,7 +78,10 @@ impl Clients {
                 .into_iter()
                 .map(|node| HexBytes(node.into_vec()))
                 .collect();
-            match self.take_nodes((ring, avatar), &nodes).await {
+            match self
+                .take_nodes((ring, avatar), &nodes, Sender::Member)
+                .await
+            {
                 Ok(_) | Err(ApiError::LogIncomplete { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -111,12 +123,16 @@ impl Clients {
         &self,
         (ring, avatar): (Address, Address),
         nodes: &[HexBytes],
+        sender: Sender,
     ) -> Result<Plan, ApiError> {
         let nodes = self.open(ring, nodes)?;
         super::nodes::check_authors(avatar, &nodes)?;
         let _turn = self.locks.wait((ring, avatar)).await;
         self.member_now(ring, avatar).await?;
         let plan = self.plan(ring, avatar, nodes).await?;
+        if sender == Sender::Avatar {
+            self.check_seal((ring, avatar), &plan).await?;
+        }
         self.has_space(ring, &plan)?;
         self.store_blocks(&plan).await?;
         self.index(ring, &plan, None)?;

@@ -7,6 +7,7 @@
 //! time (`locks.rs`). The same action again gives the same record, whichever member is asked.
 
 use super::{
+    hold::Sender,
     keeper::Clients,
     refusal::{of_action, of_chain, of_plan, of_purse, of_state, view},
     spread::NodeOffer,
@@ -79,6 +80,7 @@ impl Clients {
         let on_chain = self.member(ring, avatar).await?;
         let plan = self.plan(ring, avatar, self.open(ring, nodes)?).await?;
         self.check_heads(ring, signed, &plan, (on_chain, ancestry))?;
+        self.check_seal((ring, avatar), &plan).await?;
         self.has_space(ring, &plan)?;
         self.afford(ring, signed, on_chain.block.timestamp).await?;
         let taken = self.write_action(ring, signed, &plan, on_chain).await;
@@ -170,7 +172,9 @@ impl Clients {
             self.take_new_key((ring, avatar), &key.0, &request.log_nodes)
                 .await?;
         }
-        let plan = self.take_nodes((ring, avatar), &request.log_nodes).await?;
+        let plan = self
+            .take_nodes((ring, avatar), &request.log_nodes, Sender::Avatar)
+            .await?;
         let tip = self.state.held(ring).tip(avatar).map_err(of_state)?;
         let tip = tip.ok_or_else(|| ApiError::InvalidParams {
             reason: "logNodes names no node, and none of this avatar is held here".into(),

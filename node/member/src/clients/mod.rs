@@ -8,7 +8,7 @@
 //! over an action whose relayer is gone.
 //!
 //! New log nodes are offered to the other members (`spread`), which hold and sign them (`hold`, with what `others` asks). What
-//! somebody has missed, [`follow`] fetches; it also lets go of rings that are not registered any more (`forget`). `newcomers` hands keys to
+//! somebody has missed, [`follow`] fetches, and what no other member has, [`seek`] looks for in the store's own network; `follow` also lets go of rings that are not registered any more (`forget`). `newcomers` hands keys to
 //! members that come later. `forks` keeps evidence against avatars that sign two histories, and brings it to their contract. `look` shows
 //! what is kept, and `tell` says what is new to those who subscribe. What must survive a restart is in `clients.redb` (`state/clients.rs`).
 
@@ -30,7 +30,9 @@ mod others;
 mod purse;
 mod refusal;
 mod relay;
+mod replaced;
 mod replicate;
+mod seek;
 mod spread;
 mod tell;
 
@@ -39,3 +41,4 @@ pub use forks::prove;
 pub use hear::hear;
 pub use keeper::{Clients, KeeperParts};
 pub use relay::relay;
+pub use seek::seek;

@@ -117,6 +117,7 @@ mod tests {
         let keeping = Keeping {
             registered_by: None,
             keys: vec!["00".into()],
+            since: vec![0],
             shared: members[..2].iter().copied().collect(),
         };
         assert!(!must_rotate(&keeping, &members));

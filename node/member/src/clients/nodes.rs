@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock,
-    state::{Flush, StateError},
+    state::{Flush, Keeping, StateError},
 };
 use bytes::Bytes;
 use rings_api::{ApiError, HexBytes};
@@ -46,11 +46,19 @@ impl Clients {
     /// were asked about last are kept.
     pub(super) fn opener(&self, ring: Address) -> Result<Arc<Opener>, ApiError> {
         let keeping = self.state.keeping(ring).map_err(of_state)?;
-        let wrapped = keeping.unwrap_or_default().keys;
+        let Keeping {
+            keys: wrapped,
+            since,
+            ..
+        } = keeping.unwrap_or_default();
         if let Some(opener) = self.openers.of(ring, &wrapped) {
             return Ok(opener);
         }
-        let opener = Arc::new(Opener::new(self.domain(ring), &self.parts.key, wrapped)?);
+        let opener = Arc::new(Opener::new(
+            self.domain(ring),
+            &self.parts.key,
+            (wrapped, since),
+        )?);
         self.openers.keep(Arc::clone(&opener));
         Ok(opener)
     }

@@ -12,7 +12,7 @@ use rings_protocol::{
     Address, Digest,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -40,13 +40,22 @@ impl Openers {
     }
 }
 
+/// A replica key that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HeldKey {
+    /// The epoch for which it was made.
+    pub(super) epoch: u64,
+    /// Since when it is held, in seconds of the chain; 0 if that was not noted.
+    pub(super) since: u64,
+}
+
 /// Opens the nodes of one client ring.
 pub(super) struct Opener {
     domain: Domain,
     ring: Address,
     keys: Keyring,
-    /// Names of the keys.
-    names: BTreeSet<Digest>,
+    /// The keys that are held, by name.
+    held: BTreeMap<Digest, HeldKey>,
     /// The keys as they are kept.
     wrapped: Vec<String>,
 }
@@ -54,18 +63,28 @@ pub(super) struct Opener {
 impl Opener {
     /// Whether a replica key is held, by its name.
     pub(super) fn has_key(&self, name: Digest) -> bool {
-        self.names.contains(&name)
+        self.held.contains_key(&name)
     }
 
-    /// With all replica keys of the ring that are held.
+    /// A key, by its name.
+    pub(super) fn key(&self, name: Digest) -> Option<HeldKey> {
+        self.held.get(&name).copied()
+    }
+
+    /// All keys.
+    pub(super) fn keys(&self) -> Vec<HeldKey> {
+        self.held.values().copied().collect()
+    }
+
+    /// With all replica keys of the ring that are held, and since when each is.
     pub(super) fn new(
         domain: Domain,
         own: &MemberKey,
-        wrapped: Vec<String>,
+        (wrapped, since): (Vec<String>, Vec<u64>),
     ) -> Result<Self, ApiError> {
         let ring = domain.ring;
-        let (mut keys, mut names) = (Keyring::new(domain), BTreeSet::new());
-        for wrapped in &wrapped {
+        let (mut keys, mut held) = (Keyring::new(domain), BTreeMap::new());
+        for (place, wrapped) in wrapped.iter().enumerate() {
             let bytes = hex::decode(wrapped);
             let bytes = bytes.map_err(|error| of_state(StateError::Format(error.into())))?;
             let Some(secret) = own.secret() else {
@@ -73,8 +92,10 @@ impl Opener {
                 break;
             };
             match unwrap(&domain, secret, &bytes) {
-                Ok((_, WrappedKey::Replica(key))) => {
-                    names.insert(key.name());
+                Ok((epoch, WrappedKey::Replica(key))) => {
+                    let since = since.get(place).copied().unwrap_or_default();
+                    // One that members have handed over again counts from the first time.
+                    held.entry(key.name()).or_insert(HeldKey { epoch, since });
                     keys.add_replica(key);
                 }
                 Ok((_, WrappedKey::Read(_))) | Err(_) => {
@@ -86,7 +107,7 @@ impl Opener {
             domain,
             ring,
             keys,
-            names,
+            held,
             wrapped,
         })
     }

@@ -58,7 +58,7 @@ impl Clients {
         if let Some(key) = &key {
             self.take_over(ring, &wrapped, key).await?;
         }
-        self.keep(ring, None, Some(signed.msg_hash()))?;
+        self.keep(ring, None, Some(signed.msg_hash())).await?;
         self.take_action(ring, &signed, &request.log_nodes, Ancestry::Later)
             .await
     }
@@ -101,7 +101,7 @@ impl Clients {
             return Ok(());
         }
         let shared = self.share(ring, *epoch, key).await?;
-        self.keep(ring, Some(wrapped), None)?;
+        self.keep(ring, Some(wrapped), None).await?;
         self.note_shared(ring, shared)
     }
 
@@ -130,15 +130,22 @@ impl Clients {
         }
     }
 
-    /// Writes down a wrapped key, or which action registers the ring.
-    fn keep(
+    /// Writes down a wrapped key and the time of the newest block, or which action registers the ring.
+    async fn keep(
         &self,
         ring: Address,
         key: Option<&[u8]>,
         registered_by: Option<Digest>,
     ) -> Result<(), ApiError> {
-        let key = key.map(hex::encode);
-        let keep = || self.state.keep(ring, key.as_deref(), registered_by);
+        let key = match key {
+            Some(key) => {
+                let head = self.parts.chain.head().await.map_err(of_chain)?;
+                Some((hex::encode(key), head.timestamp))
+            }
+            None => None,
+        };
+        let key = key.as_ref().map(|(key, since)| (key.as_str(), *since));
+        let keep = || self.state.keep(ring, key, registered_by);
         match tokio::task::block_in_place(keep).map_err(of_state)? {
             true => Ok(()),
             false => Err(ApiError::InvalidParams {
@@ -175,14 +182,14 @@ impl Clients {
     }
 
     /// Takes a replica key that another member has wrapped for this one.
-    pub(super) fn take_key(&self, author: Address, share: &KeyShare) -> Result<(), ApiError> {
+    pub(super) async fn take_key(&self, author: Address, share: &KeyShare) -> Result<(), ApiError> {
         let Some(wrapped) = share.wraps.of(self.me) else {
             return Ok(());
         };
         match self.unwrapped(share.ring, wrapped) {
             Ok(Some((_, key))) => {
                 if !self.opener(share.ring)?.has_key(key.name()) {
-                    self.keep(share.ring, Some(wrapped), None)?;
+                    self.keep(share.ring, Some(wrapped), None).await?;
                 }
                 self.note_holders(author, share, &key)
             }

@@ -34,7 +34,12 @@ impl Housekeeper {
             Some(inventory) => {
                 let there = hash_all(&*inventory, &mut checked).await?;
                 self.look_for_nodes(&there, &mut checked).await?;
-                self.look_below_pins(&*inventory, &mut checked).await?;
+                self.look_below_pins(&*inventory, &there, &mut checked)
+                    .await?;
+                let is_damaged = |fault: &Fault| fault.damage == Damage::Corrupt;
+                if checked.faults.iter().any(is_damaged) {
+                    checked.damaged_file = Some(inventory.file().display().to_string());
+                }
             }
             None => {
                 checked.whole = false;
@@ -45,8 +50,18 @@ impl Housekeeper {
         Ok(checked)
     }
 
-    /// Every log node has to be there that was not collected. Those that were written since the blocks were listed are asked
-    /// for.
+    /// What is wrong with a block that was not listed. In a pack a damaged one is not, because its name is not stored beside it.
+    async fn damage_of(&self, cid: &Cid) -> Result<Option<Damage>, StoreWorkError> {
+        match self.store.get(cid).await {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => Ok(Some(Damage::Missing)),
+            Err(StoreError::Corrupt { .. }) => Ok(Some(Damage::Corrupt)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every log node has to be there that was not collected. Those that were written since the blocks were listed, and those that
+    /// are damaged in a pack, are read.
     async fn look_for_nodes(
         &self,
         there: &Needed,
@@ -58,8 +73,12 @@ impl Housekeeper {
                 let cid = node_cid(digest);
                 let is_missing = !there.contains(&BlockKey::of(&cid)?);
                 let is_kept = seq >= self.state.kept_from(author).map_err(state_failed)?;
-                if is_missing && is_kept && !self.store.has(&cid).await? {
-                    fault(checked, cid, Damage::Missing, named(author, seq));
+                let damage = match is_missing && is_kept {
+                    true => self.damage_of(&cid).await?,
+                    false => None,
+                };
+                if let Some(damage) = damage {
+                    fault(checked, cid, damage, named(author, seq));
                 }
             }
         }
@@ -70,6 +89,7 @@ impl Housekeeper {
     async fn look_below_pins(
         &self,
         inventory: &dyn Inventory,
+        there: &Needed,
         checked: &mut Checked,
     ) -> Result<(), StoreWorkError> {
         let (mut seen, now) = (Needed::default(), clock::seconds());
@@ -79,6 +99,12 @@ impl Housekeeper {
             let below = mark_all(inventory, &[root], &mut seen).await?;
             for cid in below.missing {
                 fault(checked, cid, Damage::Missing, format!("pin {root}"));
+            }
+            for cid in below.damaged {
+                // Those that were listed are named already.
+                if !there.contains(&BlockKey::of(&cid)?) {
+                    fault(checked, cid, Damage::Corrupt, format!("pin {root}"));
+                }
             }
         }
         Ok(())

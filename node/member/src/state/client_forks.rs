@@ -4,7 +4,8 @@
 //! is in the avatar's log that is held). It is kept as long as its ring is.
 
 use super::{
-    clients::{ClientState, FORKS, SIZES},
+    client_tables::{FORKS, SIZES},
+    clients::ClientState,
     error::StateError,
     tables::{decode, encode, Account},
 };

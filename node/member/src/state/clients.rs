@@ -2,28 +2,29 @@
 //!
 //! [`ClientState`] is a redb database of its own beside the member's (`clients.redb`). Blocks of log nodes are in the block
 //! store, and must be there before their index is written. Nodes and the action that they lead to are written in one
-//! transaction ([`ClientState::take`]). Which rings and logs there are is read by `kept.rs`. The actions that are not on chain yet are listed, so that a member that starts again
+//! transaction ([`ClientState::take`]). The actions that are not on chain yet are listed, so that a member that starts again
 //! goes on with them.
+//!
+//! The tables are in `client_tables.rs`, what is written into them in `client_changes.rs`, the rings' replica keys in `client_keys.rs`,
+//! evidence of forks in `client_forks.rs`. Which rings and logs there are is read by `kept.rs`.
 
 use super::{
+    client_changes::{Change, Ending, Flush, Spent, Taken},
+    client_tables::{copy_all, create, CURSORS, FLUSHES, NODES, OPEN, PLACES, SIZES, SPENT, TIPS},
     copying::copy_database,
     database::Durable,
     error::StateError,
     file::{claim, open_or_make},
     open::Identity,
-    tables::{decode, encode, Account, Word, META},
+    tables::{decode, Account, Word},
     together::Together,
 };
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use rings_protocol::{
-    crypto::{CryptoError, Signature},
     flush::{FlushStatus, HeldLogs},
     log::{LogNode, Tip},
     Address, Digest,
 };
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeSet,
     ops::Bound,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
@@ -35,115 +36,6 @@ pub type Place = (Address, Address, u64);
 /// 1: the first one.
 const FORMAT: &str = "1";
 const IDENTITY: &str = "clients of";
-/// Most keys of one client ring: it gets one more each time somebody leaves.
-const MAX_RING_KEYS: usize = 256;
-
-/// Ring → record, JSON.
-pub(super) const RINGS: TableDefinition<'_, Account, &[u8]> = TableDefinition::new("rings");
-/// (ring, author, sequence number) → digest.
-pub(super) const NODES: TableDefinition<'_, (Account, Account, u64), Word> =
-    TableDefinition::new("nodes");
-/// (ring, author) → end of its log.
-pub(super) const TIPS: TableDefinition<'_, (Account, Account), (u64, Word)> =
-    TableDefinition::new("tips");
-/// (ring, digest) → (author, sequence number).
-pub(super) const PLACES: TableDefinition<'_, (Account, Word), (Account, u64)> =
-    TableDefinition::new("places");
-/// (ring, author) → when its end was taken in, in milliseconds since 1970.
-pub(super) const SINCE: TableDefinition<'_, (Account, Account), u64> =
-    TableDefinition::new("since");
-/// Ring → bytes of its log nodes.
-pub(super) const SIZES: TableDefinition<'_, Account, u64> = TableDefinition::new("sizes");
-/// Name of an action → record, JSON.
-const FLUSHES: TableDefinition<'_, Word, &[u8]> = TableDefinition::new("flushes");
-/// Names of actions that have not come to their end.
-const OPEN: TableDefinition<'_, Word, ()> = TableDefinition::new("open");
-/// Member → the first node of its log that was not read for messages about actions.
-const CURSORS: TableDefinition<'_, Account, u64> = TableDefinition::new("cursors");
-/// (ring, avatar) → (day, gas that was paid on it).
-const SPENT: TableDefinition<'_, (Account, Account), (u64, u64)> = TableDefinition::new("spent");
-/// (ring, avatar) → evidence that it forked its log, JSON.
-pub(super) const FORKS: TableDefinition<'_, (Account, Account), &[u8]> =
-    TableDefinition::new("forks");
-
-/// An action of an avatar, as this member has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Flush {
-    /// The avatar's ring.
-    pub ring: Address,
-    /// Who acts.
-    pub avatar: Address,
-    /// `abi.encode(CompoundAction)`, in hexadecimal.
-    mtx: String,
-    /// The avatar's signature.
-    signature: Signature,
-    /// The height of the chain when it was taken in: its transaction is in a later block.
-    pub since: u64,
-    /// Whether this member wrote into its own log that it took it in.
-    pub mine: bool,
-    /// How far it is.
-    pub status: FlushStatus,
-}
-
-/// A client ring that was handed over.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Keeping {
-    /// The action that registers it.
-    pub registered_by: Option<Digest>,
-    /// Its replica keys, wrapped to this member, in hexadecimal.
-    pub keys: Vec<String>,
-    /// Members of this ring to which the newest key was wrapped, by whomever.
-    #[serde(default)]
-    pub shared: BTreeSet<Address>,
-}
-
-/// What was paid for an avatar on a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spent {
-    /// The day, counted from 1970.
-    pub day: u64,
-    /// The avatar's ring.
-    pub ring: Address,
-    /// The avatar.
-    pub avatar: Address,
-    /// Gas.
-    pub gas: u64,
-}
-
-impl Flush {
-    /// An action that was taken in.
-    pub fn received(
-        (ring, avatar): (Address, Address),
-        mtx: &[u8],
-        signature: Signature,
-        since: u64,
-        mine: bool,
-    ) -> Self {
-        Self {
-            ring,
-            avatar,
-            mtx: hex::encode(mtx),
-            signature,
-            since,
-            mine,
-            status: FlushStatus::Received,
-        }
-    }
-
-    /// The bytes of the action and of its signature.
-    ///
-    /// # Errors
-    /// When the record is damaged.
-    pub fn signed(&self) -> Result<(Vec<u8>, [u8; 65]), StateError> {
-        let mtx = hex::decode(&self.mtx).map_err(|error| StateError::Format(error.into()))?;
-        let bytes = self.signature.to_bytes();
-        let checked: Result<_, CryptoError> = Signature::from_slice(&bytes);
-        checked.map_err(|error| StateError::Format(error.into()))?;
-        Ok((mtx, bytes))
-    }
-}
 
 /// The database of client rings.
 pub struct ClientState {
@@ -151,116 +43,6 @@ pub struct ClientState {
     together: Together<Change>,
     /// How often nodes were taken in since it was opened.
     changes: AtomicU64,
-}
-
-/// What is written together with what others write at the same moment.
-enum Change {
-    Taken(Taken),
-    Ended(Ending),
-    Paid(Spent),
-    /// All nodes of a member's log before this one were read.
-    ReadUpTo(Address, u64),
-}
-
-impl Change {
-    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
-        match self {
-            Self::Taken(taken) => taken.write(transaction),
-            Self::Ended(ending) => ending.write(transaction),
-            Self::Paid(spent) => spent.write(transaction),
-            Self::ReadUpTo(member, next) => {
-                transaction.open_table(CURSORS)?.insert(member.0, *next)?;
-                Ok(())
-            }
-        }
-    }
-}
-
-/// How an action ended, and what was paid for its avatar today.
-struct Ending {
-    msg_hash: Digest,
-    status: FlushStatus,
-    spent: Option<Spent>,
-}
-
-impl Ending {
-    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
-        let name = self.msg_hash.0;
-        let mut flushes = transaction.open_table(FLUSHES)?;
-        let record = flushes.get(name)?.map(|record| decode(record.value()));
-        if let Some(record) = record {
-            let status = self.status.clone();
-            let flush = Flush { status, ..record? };
-            flushes.insert(name, encode(&flush)?.as_slice())?;
-        }
-        transaction.open_table(OPEN)?.remove(name)?;
-        let spent = self.spent.as_ref();
-        spent.map_or(Ok(()), |spent| spent.write(transaction))
-    }
-}
-
-impl Spent {
-    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
-        let mut spent = transaction.open_table(SPENT)?;
-        spent.insert((self.ring.0, self.avatar.0), (self.day, self.gas))?;
-        Ok(())
-    }
-}
-
-/// What is written when nodes are taken in.
-struct Taken {
-    ring: Address,
-    nodes: Vec<TakenNode>,
-    /// The name of the action that came with them, and its record.
-    flush: Option<(Digest, Vec<u8>)>,
-    now: u64,
-}
-
-/// A node as the index has it.
-struct TakenNode {
-    author: Account,
-    seq: u64,
-    digest: Word,
-    bytes: u64,
-}
-
-impl TakenNode {
-    fn of(node: &LogNode) -> Self {
-        Self {
-            author: node.author().0,
-            seq: node.seq(),
-            digest: node.digest().0,
-            bytes: node.bytes().len() as u64,
-        }
-    }
-}
-
-impl Taken {
-    fn write(&self, transaction: &WriteTransaction) -> Result<(), StateError> {
-        let ring = self.ring.0;
-        let mut index = transaction.open_table(NODES)?;
-        let mut tips = transaction.open_table(TIPS)?;
-        let mut places = transaction.open_table(PLACES)?;
-        let mut since = transaction.open_table(SINCE)?;
-        for node in &self.nodes {
-            let (author, seq, digest) = (node.author, node.seq, node.digest);
-            index.insert((ring, author, seq), digest)?;
-            tips.insert((ring, author), (seq, digest))?;
-            since.insert((ring, author), self.now)?;
-            places.insert((ring, digest), (author, seq))?;
-        }
-        // What a ring takes on this disk is counted with its nodes, so that its limit holds after a restart too.
-        let added: u64 = self.nodes.iter().map(|node| node.bytes).sum();
-        let mut sizes = transaction.open_table(SIZES)?;
-        let before = sizes.get(ring)?.map_or(0, |size| size.value());
-        sizes.insert(ring, before.saturating_add(added))?;
-        if let Some((msg_hash, record)) = &self.flush {
-            let mut flushes = transaction.open_table(FLUSHES)?;
-            flushes.insert(msg_hash.0, record.as_slice())?;
-            transaction.open_table(OPEN)?.insert(msg_hash.0, ())?;
-        }
-        Ok(())
-    }
 }
 
 /// The logs of one client ring.
@@ -308,15 +90,7 @@ impl ClientState {
         if nodes.is_empty() && flush.is_none() {
             return Ok(());
         }
-        let taken = Taken {
-            ring,
-            nodes: nodes.iter().map(TakenNode::of).collect(),
-            flush: match flush {
-                Some((msg_hash, flush)) => Some((msg_hash, encode(flush)?)),
-                None => None,
-            },
-            now,
-        };
+        let taken = Taken::new(ring, nodes, flush, now)?;
         self.write_together(Change::Taken(taken))?;
         self.changes.fetch_add(1, Ordering::Release);
         Ok(())
@@ -437,67 +211,6 @@ impl ClientState {
     pub fn read_up_to(&self, member: Address, next: u64) -> Result<(), StateError> {
         self.write_together(Change::ReadUpTo(member, next))
     }
-
-    /// A client ring that was handed over.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    pub fn keeping(&self, ring: Address) -> Result<Option<Keeping>, StateError> {
-        self.database.read(|transaction| {
-            let record = transaction.open_table(RINGS)?.get(ring.0)?;
-            record.map(|record| decode(record.value())).transpose()
-        })
-    }
-
-    /// Keeps a client ring: adds a wrapped replica key, and names the action that registers it, where they are given. Returns
-    /// false if there is no room for the key.
-    ///
-    /// # Errors
-    /// [`StateError`]; then nothing is written.
-    pub fn keep(
-        &self,
-        ring: Address,
-        key: Option<&str>,
-        registered_by: Option<Digest>,
-    ) -> Result<bool, StateError> {
-        self.database.write(|transaction| {
-            let mut rings = transaction.open_table(RINGS)?;
-            let record = rings.get(ring.0)?.map(|record| decode(record.value()));
-            let mut keeping: Keeping = record.transpose()?.unwrap_or_default();
-            let key = key.filter(|key| keeping.keys.iter().all(|known| known != key));
-            if let Some(key) = key {
-                if keeping.keys.len() >= MAX_RING_KEYS {
-                    return Ok(false);
-                }
-                keeping.keys.push(key.to_owned());
-                keeping.shared.clear();
-            }
-            keeping.registered_by = registered_by.or(keeping.registered_by);
-            rings.insert(ring.0, encode(&keeping)?.as_slice())?;
-            Ok(true)
-        })
-    }
-
-    /// The newest replica key of a ring was wrapped to these members.
-    ///
-    /// # Errors
-    /// [`StateError`]; then nothing is written.
-    pub fn shared(
-        &self,
-        ring: Address,
-        members: impl IntoIterator<Item = Address>,
-    ) -> Result<(), StateError> {
-        self.database.write(|transaction| {
-            let mut rings = transaction.open_table(RINGS)?;
-            let record = rings.get(ring.0)?.map(|record| decode(record.value()));
-            let keeping: Option<Keeping> = record.transpose()?;
-            if let Some(mut keeping) = keeping {
-                keeping.shared.extend(members);
-                rings.insert(ring.0, encode(&keeping)?.as_slice())?;
-            }
-            Ok(())
-        })
-    }
 }
 
 impl ClientState {
@@ -506,20 +219,7 @@ impl ClientState {
     /// # Errors
     /// [`StateError`].
     pub fn snapshot(&self, path: &Path) -> Result<(), StateError> {
-        copy_database(&self.database, path, |copying| {
-            copying.table(META)?;
-            copying.table(RINGS)?;
-            copying.table(NODES)?;
-            copying.table(TIPS)?;
-            copying.table(PLACES)?;
-            copying.table(SINCE)?;
-            copying.table(SIZES)?;
-            copying.table(FLUSHES)?;
-            copying.table(OPEN)?;
-            copying.table(CURSORS)?;
-            copying.table(SPENT)?;
-            copying.table(FORKS)
-        })
+        copy_database(&self.database, path, copy_all)
     }
 
     /// The nodes of all rings' logs behind a place, in the order of ring, author and position, `limit` at most.
@@ -586,21 +286,6 @@ impl HeldLogs for HeldRing<'_> {
             }))
         })
     }
-}
-
-fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
-    transaction.open_table(RINGS)?;
-    transaction.open_table(NODES)?;
-    transaction.open_table(TIPS)?;
-    transaction.open_table(PLACES)?;
-    transaction.open_table(SINCE)?;
-    transaction.open_table(SIZES)?;
-    transaction.open_table(FLUSHES)?;
-    transaction.open_table(OPEN)?;
-    transaction.open_table(CURSORS)?;
-    transaction.open_table(SPENT)?;
-    transaction.open_table(FORKS)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -687,23 +372,5 @@ mod tests {
         drop(ClientState::open(&path, &identity(1)).unwrap());
         let other = ClientState::open(&path, &identity(2));
         assert!(matches!(other, Err(StateError::Foreign { .. })));
-    }
-
-    #[test]
-    fn a_ring_has_a_bounded_number_of_keys() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("clients.redb");
-        let state = ClientState::open(&path, &identity(1)).unwrap();
-        let ring = Address([7; 20]);
-        for n in 0..MAX_RING_KEYS {
-            assert!(state.keep(ring, Some(&n.to_string()), None).unwrap());
-        }
-        assert!(!state.keep(ring, Some("one more"), None).unwrap());
-        let by = Some(Digest([1; 32]));
-        assert!(state.keep(ring, Some("0"), by).unwrap());
-        assert!(state.keep(ring, None, None).unwrap());
-        let keeping = state.keeping(ring).unwrap().unwrap();
-        assert_eq!(keeping.registered_by, Some(Digest([1; 32])));
-        assert_eq!(keeping.keys.len(), MAX_RING_KEYS);
     }
 }

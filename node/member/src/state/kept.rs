@@ -2,7 +2,8 @@
 
 use super::{
     client_forks,
-    clients::{ClientState, NODES, PLACES, RINGS, SINCE, SIZES, TIPS},
+    client_tables::{NODES, PLACES, RINGS, SINCE, SIZES, TIPS},
+    clients::ClientState,
     error::StateError,
 };
 use rings_protocol::{log::Tip, Address, Digest};
@@ -217,7 +218,7 @@ mod tests {
             state.take(ring, &log(ring, 2, 2), None, 8).unwrap();
         }
         let keyed = Address([4; 20]);
-        state.keep(keyed, Some("key"), None).unwrap();
+        state.keep(keyed, Some(("key", 0)), None).unwrap();
         assert_eq!(state.rings(None, 9).unwrap().len(), 4);
         assert_eq!(state.rings(Some(rings[0]), 2).unwrap(), rings[1..]);
         let heads = state.heads_of(rings[1], 9).unwrap();

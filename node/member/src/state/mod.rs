@@ -13,7 +13,10 @@
 
 mod beginnings;
 mod circuit;
+mod client_changes;
 mod client_forks;
+mod client_keys;
+mod client_tables;
 mod clients;
 mod copying;
 mod database;
@@ -48,8 +51,10 @@ mod votes;
 mod when_used;
 mod work;
 
+pub use client_changes::{Flush, Spent};
 pub use client_forks::ClientFork;
-pub use clients::{ClientState, Flush, Keeping, Place, Spent};
+pub use client_keys::Keeping;
+pub use clients::{ClientState, Place};
 pub use error::StateError;
 pub use late::LateBlocks;
 pub use open::Identity;

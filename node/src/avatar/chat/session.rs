@@ -19,7 +19,7 @@ use crate::{
     avatar::{
         act::send,
         contacts::Contacts,
-        deliver::{deliver, is_incomplete},
+        deliver::{deliver, is_incomplete, is_replaced},
         fetch::range,
         place::Avatar,
         words::{self, Words},
@@ -322,6 +322,13 @@ impl ChatSession {
         let held = match timeout(ASK_LIMIT, asked).await {
             Ok(Ok(held)) => held,
             Ok(Err(error)) if is_incomplete(&error) => return false,
+            Ok(Err(error)) if is_replaced(&error) => {
+                self.complain(
+                    "the ring has a new key; what you say next is sealed with it and takes along what waits: nothing is lost",
+                    live,
+                );
+                return false;
+            }
             Ok(Err(error)) => {
                 self.complain(&error.to_string(), live);
                 return false;
@@ -655,7 +662,7 @@ impl ChatSession {
                 return Ok(());
             }
         }
-        match send(&mut self.avatar, Action::default()).await {
+        match send(&mut self.avatar, Action::default(), None).await {
             Ok(_) => self.chain_due = Instant::now(),
             Err(error) => live.note(format!("not brought to the chain now: {error}")),
         }

@@ -253,10 +253,12 @@ impl BlockStore for Embedded {
         self.marks.release(&keys);
         self.read(move |shared| {
             let found = shared.with(|database| database::get_many(database, &keys))?;
-            cids.iter()
-                .zip(found)
-                .map(|(cid, data)| checked(cid, data))
-                .collect()
+            let named = cids.iter().zip(found);
+            let blocks: Result<Vec<_>, _> = named.map(|(cid, data)| checked(cid, data)).collect();
+            if let Err(StoreError::Corrupt { cid }) = &blocks {
+                tracing::warn!(%cid, file = %shared.path().display(), "a block in this file is damaged; it is fetched again when somebody has it, and `rings store repair` looks for more");
+            }
+            blocks
         })
         .await
     }

@@ -12,7 +12,7 @@ use crate::{
     StoreError,
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tokio::sync::Semaphore;
 
 /// What the inventory shares with its store.
@@ -117,6 +117,10 @@ impl Inventory for Shelves {
             shared.compact()
         })
         .await
+    }
+
+    fn file(&self) -> PathBuf {
+        self.shared.path().to_owned()
     }
 
     async fn file_bytes(&self) -> Result<u64, StoreError> {

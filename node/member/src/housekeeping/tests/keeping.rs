@@ -3,6 +3,7 @@
 use super::*;
 use crate::housekeeping::{restore, TarReader, TarWriter};
 use futures::TryStreamExt;
+use redb::ReadableTable;
 use rings_api::{Damage, StoreKeeper};
 use rings_store::{BlockKey, Pin, StoreConfig};
 use std::path::Path;
@@ -298,4 +299,63 @@ async fn a_log_node_that_is_gone_is_named() {
     assert!(checked.faults[0].named_by.contains("node 0"));
     let repaired = place.keeper(NOTHING_OLD).repair().await.unwrap();
     assert_eq!((repaired.healed.len(), repaired.lost.len()), (0, 1));
+}
+
+/// Changes bytes of each pack of a store that is not open.
+fn damage_packs(path: &Path) {
+    const PACKS: redb::TableDefinition<'_, u32, &[u8]> =
+        redb::TableDefinition::new("rings-store.packs");
+    let database = redb::Database::open(path.join("blocks.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(PACKS).unwrap();
+        let mut pack = table.get(0).unwrap().unwrap().value().to_vec();
+        for at in (200..pack.len()).step_by(400) {
+            pack[at] ^= 0x10;
+        }
+        table.insert(0, pack.as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_pack_is_called_damaged_and_healed_from_others() {
+    let place = place().await;
+    let result = place.file(10, 1).await;
+    let mut nodes = Vec::new();
+    for n in 1..=8 {
+        nodes.push(place.vote(n, result).await);
+    }
+    let others = tempfile::tempdir().unwrap();
+    let (whole, _) = open(others.path()).await;
+    let blocks = place.store.get_many(&nodes).await.unwrap();
+    whole
+        .put(blocks.into_iter().flatten().collect())
+        .await
+        .unwrap();
+    let Place {
+        directory,
+        store,
+        state,
+    } = place;
+    drop((store, state));
+    damage_packs(directory.path());
+    let (store, state) = open(directory.path()).await;
+    let policy = NOTHING_OLD;
+    let path = directory.path().to_owned();
+    let keeper = Housekeeper::new(store, state, source(&whole), policy, path.clone());
+
+    let checked = keeper.check().await.unwrap();
+    assert!(checked.fault_count > 0, "{checked:?}");
+    for fault in &checked.faults {
+        assert_eq!(fault.damage, Damage::Corrupt, "{fault:?}");
+        assert!(fault.named_by.starts_with("log of 0x"), "{fault:?}");
+    }
+    let file = path.join("blocks.redb").display().to_string();
+    assert_eq!(checked.damaged_file, Some(file));
+    let healed = keeper.repair().await.unwrap();
+    assert_eq!(healed.healed.len() as u64, checked.fault_count);
+    assert_eq!(healed.lost, []);
+    let checked = keeper.check().await.unwrap();
+    assert_eq!((checked.fault_count, checked.damaged_file), (0, None));
 }

@@ -152,7 +152,7 @@ impl ChatSession {
         };
         let sent = async {
             self.avatar.refresh().await?;
-            send(&mut self.avatar, call).await
+            send(&mut self.avatar, call, None).await
         };
         match sent.await {
             Ok(_) => live.note("enough have signed: the change is on its way to the chain"),
