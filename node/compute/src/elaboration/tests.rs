@@ -16,6 +16,12 @@ fn follow(body: &str) -> (u64, u64) {
 
 fn follow_module(module: &[u8]) -> (u64, u64) {
     let mut elaboration = Elaboration::default();
+    follow_with(&mut elaboration, module);
+    let cost = elaboration.paths.values.cost;
+    (cost.again / u64::from(INTEGER_AGAIN), cost.spans)
+}
+
+fn follow_with(elaboration: &mut Elaboration, module: &[u8]) {
     let mut validator = Validator::new_with_features(features());
     for payload in Parser::new(0).parse_all(module) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload.unwrap()).unwrap() {
@@ -38,8 +44,6 @@ fn follow_module(module: &[u8]) -> (u64, u64) {
         }
     }
     assert_eq!(elaboration.paths.frames.len(), 0);
-    let cost = elaboration.paths.values.cost;
-    (cost.again / u64::from(INTEGER_AGAIN), cost.spans)
 }
 
 /// Makes a chain of `count` pure operations in local 1, each with a load of its own.
@@ -163,8 +167,14 @@ fn loops_compute_what_they_do_not_change_before_they_begin() {
             USE.repeat(5)
         ))
     };
-    assert_eq!(within(""), (0, 0));
-    // What moves before the loop is alive up to where it stands.
+    assert_eq!(within("").0, 0);
+    // What moves before the loop is alive in all of it.
+    let longer = "(br_if 0 (i32.load (local.get 0)))".repeat(100);
+    assert!(
+        within(&longer).1 > within("").1 + 20 * 80,
+        "{:?}",
+        within(&longer)
+    );
     let product = "(if (local.get 0) (then (global.set $g (i64.mul (local.get 1) (local.get 1)))))";
     let (again, spans) = within(&product.repeat(20));
     assert!(again == 0 && spans > 20, "{again} {spans}");
@@ -177,6 +187,99 @@ fn loops_compute_what_they_do_not_change_before_they_begin() {
         USE.repeat(5)
     );
     assert_eq!(follow(&hidden).0, 80);
+}
+
+/// What looks like a use of the value in local 1 and is none once the compiler has simplified it.
+const NO_USES: [&str; 9] = [
+    "(i64.store (local.get 0) (i64.xor (local.get 1) (local.get 1)))",
+    "(i64.store (local.get 0) (i64.and (local.get 1) (i64.const 0)))",
+    "(i64.store (local.get 0) (select (local.get 2) (local.get 2) (i64.eqz (local.get 1))))",
+    "(drop (i64.div_s (local.get 1) (i64.const 7)))",
+    "(block (br_if 0 (i64.eqz (i64.sub (local.get 1) (local.get 1)))))",
+    "(loop (local.set 2 (local.get 1)) (br_if 0 (i32.load (local.get 0))))",
+    "(i64.store8 (local.get 0) (local.get 1))",
+    // Two values that a loop swaps, which are the same.
+    "(local.set 2 (local.get 1)) (loop (local.get 1) (local.set 1 (local.get 2)) (local.set 2)
+       (br_if 0 (i32.load (local.get 0))))",
+    // A value that a block passes on as it is, on both paths.
+    "(local.set 1 (if (result i64) (local.get 0) (then (local.get 1)) (else (local.get 1))))",
+];
+
+#[test]
+fn what_only_looks_like_a_use_hides_no_chain() {
+    let behind = |between: &str| {
+        follow(&format!(
+            "{} {between} {} (i64.const 0)",
+            chain(10),
+            USE.repeat(21)
+        ))
+        .0
+    };
+    for no_use in NO_USES {
+        assert!(behind(no_use) >= 400, "{no_use}: {}", behind(no_use));
+    }
+    // A store of the value itself is a use.
+    let store = "(i64.store (local.get 0) (local.get 1))";
+    assert_eq!(behind(store), 0);
+    // But only where it dominates.
+    let on_a_path = format!("(if (local.get 0) (then {store}))");
+    assert!(behind(&on_a_path) >= 400);
+}
+
+#[test]
+fn divisions_are_computed_again_as_products_are() {
+    let divided = |operator: &str| {
+        let link = format!("(local.set 1 ({operator} (i64.load (local.get 0)) (local.get 1)))");
+        follow(&format!(
+            "{} {} (i64.const 0)",
+            link.repeat(10),
+            USE.repeat(5)
+        ))
+        .0
+    };
+    let weight = u64::from(DIVISION_AGAIN) / u64::from(INTEGER_AGAIN);
+    assert!(divided("i64.rem_s") >= weight * divided("i64.mul"));
+    assert!(divided("i64.mul") >= 40);
+}
+
+#[test]
+fn equal_values_far_from_each_other_are_kept_between() {
+    let jumps = "(br_if 0 (i32.load (local.get 0)))".repeat(100);
+    let sums = "(i64.store (local.get 0) (i64.mul (local.get 1) (local.get 2)))";
+    let spans = |behind: &str| {
+        follow(&format!(
+            "(local.set 1 (i64.load (local.get 0))) (local.set 2 (i64.load (local.get 0)))
+             {sums} (block {jumps} {behind}) (i64.const 0)"
+        ))
+        .1
+    };
+    assert!(
+        spans(sums) >= spans("") + 90,
+        "{} {}",
+        spans(sums),
+        spans("")
+    );
+}
+
+#[test]
+fn operators_on_each_others_results_meet_many_rules() {
+    let rules = |link: &str| {
+        let text = format!(
+            "(module (memory 1) (global $g (mut i64) (i64.const 0))
+               (func (param i32) (result i64) (local i64 i64) {} (local.get 1)))",
+            link.repeat(10)
+        );
+        let mut elaboration = Elaboration::default();
+        follow_with(&mut elaboration, &wat::parse_str(text).unwrap());
+        elaboration.paths.values.cost.rules
+    };
+    let loaded = rules("(local.set 1 (i64.and (i64.load (local.get 0)) (local.get 2)))");
+    let sums = rules("(local.set 1 (i64.add (local.get 1) (local.get 2)))");
+    let bits = rules("(local.set 1 (i64.and (local.get 1) (local.get 2)))");
+    assert!(
+        loaded == 0 && sums > 0 && bits > sums,
+        "{loaded} {sums} {bits}"
+    );
 }
 
 #[test]

@@ -643,6 +643,59 @@ fn paths_that_compute_again(code: Code<'_, '_>, size: &Size) {
     }
 }
 
+/// A chain of remainders, which the compiler makes of products, behind something that only looks like a use of it.
+fn remainders_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.count {
+        code.local_get(0).i32_const(0);
+        code.i64_load(at(u64::from(number) * 8)).i64_xor();
+        code.i64_const(i64::from(number) * 2 + 7)
+            .i64_rem_s()
+            .local_set(0);
+    }
+    code.i32_const(0)
+        .local_get(0)
+        .local_get(0)
+        .i64_sub()
+        .i64_store(at(0));
+    for number in 0..size.count {
+        unknown(code, number);
+        code.if_(BlockType::Empty).local_get(0).global_set(0).end();
+    }
+}
+
+/// Bits that are turned three times, for which the compiler knows many rules.
+fn bits_by_rules(code: Code<'_, '_>, size: &Size) {
+    for number in 0..size.count {
+        code.local_get(0).i64_const(-1).i64_xor().i32_const(0);
+        code.i64_load(at(u64::from(number) * 8))
+            .i64_const(-1)
+            .i64_xor()
+            .i64_and()
+            .i64_const(-1)
+            .i64_xor()
+            .local_set(0);
+    }
+    code.local_get(0).global_set(0);
+}
+
+/// Values that move before a loop and are alive in all of its blocks.
+fn alive_in_a_loop(code: Code<'_, '_>, size: &Size) {
+    fill(code, size);
+    code.loop_(BlockType::Empty);
+    for number in 0..size.count / 4 {
+        code.i32_const(0)
+            .local_get(0)
+            .i64_const(i64::from(number) * 2 + 977)
+            .i64_mul()
+            .i64_store(at(u64::from(number) * 8));
+    }
+    for number in 0..size.count {
+        unknown(code, number);
+        code.br_if(0);
+    }
+    code.end();
+}
+
 /// A block that is left on many paths with the value at a chain's end.
 fn exits_that_compute_again(code: Code<'_, '_>, size: &Size) {
     chain(code, size.count);
@@ -1007,6 +1060,27 @@ pub fn all() -> Vec<(Shape, u32)> {
             no,
             paths_that_compute_again,
             9_000,
+        ),
+        Parts(
+            "remainders that compute again",
+            24,
+            1,
+            1,
+            false,
+            no,
+            remainders_that_compute_again,
+            9_000,
+        ),
+        Parts("bits by rules", 24, 1, 1, false, no, bits_by_rules, 15_000),
+        Parts(
+            "alive in a loop",
+            24,
+            1,
+            1,
+            false,
+            no,
+            alive_in_a_loop,
+            14_000,
         ),
         Parts(
             "exits that compute again",
