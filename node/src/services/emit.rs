@@ -25,6 +25,7 @@ use rings_process::{
     data::Data,
     document::Document,
     event::{Event, Source, VERSION},
+    event_origin::NotTold,
     execution::Execution,
     plan::{Plan, StepKind},
     process::Process,
@@ -56,6 +57,9 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let desk = RingDesk::new(&ring, deadline, out).await?;
     let plans = plans(&ring, &desk, args).await?;
     let Some((service, shape)) = kind(&plans, &args.event) else {
+        if let Some(due) = plans.due {
+            return Err(ExitError::usage(due.to_string()));
+        }
         return Err(ExitError::usage(format!(
             "no process starts with event {} of instance {}, or waits for it; look for both in `rings process list` and `rings service list`, or make one with `rings process create`",
             args.event, args.instance
@@ -116,6 +120,8 @@ struct Plans {
     starts: Vec<Arc<Plan>>,
     /// They may wait for it.
     awaiting: Vec<Arc<Plan>>,
+    /// Why nobody tells it, if it is the event of a schedule.
+    due: Option<NotTold>,
 }
 
 /// The service of the event, and the shape of its data.
@@ -142,6 +148,13 @@ async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plan
             }
             let plan = plan(ring, process.process).await?;
             let is_its = |service: &str| process.instances.get(service) == Some(&args.instance);
+            for (service, event) in plan.events() {
+                if event == args.event && is_its(service) {
+                    let may = plan.may_be_told(service, event);
+                    may.map_err(|not_told| ExitError::usage(not_told.to_string()))?;
+                }
+            }
+            found.due = found.due.or(plan.may_be_due(&args.event).err());
             let may_wait = plan
                 .waits()
                 .any(|(_, wait)| wait.event == args.event && is_its(&wait.service_name));

@@ -197,6 +197,20 @@ fn a_payment_on_the_chain_is_found_also_when_it_came_while_the_ring_was_down() {
         .rings(["emit", instance.trim(), "ordered", &data])
         .text();
     let event = told.split_whitespace().nth(2).unwrap();
+    // The service says that it comes from the contract, so it is nobody's word.
+    let by_hand = ring.rings([
+        "emit",
+        instance.trim(),
+        "paid",
+        r#"{"order": 1, "cents": 900}"#,
+    ]);
+    let refused = by_hand.refused(2);
+    assert!(
+        refused.contains(
+            "event paid comes from the logs Paid(uint256 order, uint256 cents) of contract 0x"
+        ),
+        "{refused}"
+    );
     reaches(&ring, event, "paid", ExecutionState::Started);
 
     ring.kill(&[0, 1, 2]);

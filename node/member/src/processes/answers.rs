@@ -15,6 +15,7 @@ use rings_process::{
     data::{Data, Fields},
     document::{cid_of, Document},
     event::{Event, Source, VERSION as EVENT_VERSION},
+    event_origin::NotTold,
     plan::Plan,
     run::Run,
     wait,
@@ -32,6 +33,10 @@ pub(super) struct Concerned {
     awaiting: Vec<Arc<Plan>>,
     /// Their installations, and its source if one may wait for it.
     starts: BTreeSet<Digest>,
+    /// Why nobody tells it, if the members find it themselves.
+    not_told: Option<NotTold>,
+    /// The same, if it is the event of a schedule.
+    due: Option<NotTold>,
 }
 
 #[async_trait]
@@ -169,8 +174,16 @@ impl Processes {
             plans,
             awaiting,
             starts,
+            not_told,
+            due,
         } = self.started_by((instance, &name)).await?;
+        if let Some(not_told) = not_told {
+            return Err(invalid(not_told.to_string()));
+        }
         let waiting = awaiting.first().map(|plan| (plan, false));
+        if let Some(due) = due.filter(|_| plans.is_empty() && awaiting.is_empty()) {
+            return Err(invalid(due.to_string()));
+        }
         let Some((first, is_started)) = plans.first().map(|plan| (plan, true)).or(waiting) else {
             return Err(invalid(format!(
                 "no process starts with event {name} of instance {instance}, or waits for it; `rings process create` makes one"
@@ -223,6 +236,9 @@ impl Processes {
                 continue;
             }
             let plan = self.plan(installation.process).await?;
+            let not_told = told_by_nobody(&plan, installation, (instance, event));
+            found.not_told = found.not_told.or(not_told);
+            found.due = found.due.or(plan.may_be_due(event).err());
             if is_awaited(&plan, installation, (instance, event)) {
                 self.await_sources(&plan, installation)?;
                 found.starts.insert(wait::source(instance, event));
@@ -349,6 +365,19 @@ fn is_awaited(plan: &Plan, installation: &Installation, (instance, event): (Dige
         let its_instance = installation.instances.get(&wait.service_name);
         wait.event == event && its_instance == Some(&instance)
     })
+}
+
+/// Why nobody tells of this event of this instance, if the members find it themselves.
+fn told_by_nobody(
+    plan: &Plan,
+    installation: &Installation,
+    (instance, event): (Digest, &str),
+) -> Option<NotTold> {
+    let of_instance = plan.events().filter(|(service, name)| {
+        *name == event && installation.instances.get(*service) == Some(&instance)
+    });
+    let mut found = of_instance.filter_map(|(service, name)| plan.may_be_told(service, name).err());
+    found.next()
 }
 
 /// The service of an event that is waited for, and whether two thirds have to have seen it.

@@ -379,6 +379,10 @@ impl Driver {
         (plan, instances): (Arc<Plan>, BTreeMap<String, Digest>),
     ) -> Result<(), ProcessError> {
         let event = Event::from_bytes(bytes)?;
+        if let Err(error) = plan.check_told(&event) {
+            self.runs.refuse(key, &error);
+            return Ok(());
+        }
         let known = self.shared.state.run(key)?.unwrap_or_default();
         if plan.needs_quorum() && !event.source.is_found() && !self.shared.is_seen_enough(key)? {
             tokio::task::block_in_place(|| self.shared.state.postpone(&[(key, known)]))?;

@@ -17,7 +17,7 @@ use rings_process::{
     event::Event,
     execution::{Execution, State},
     plan::{Settlement, StepKind},
-    run::{Run, RunError},
+    run::Run,
     service::Task,
     settle,
     words::Stage,
@@ -26,6 +26,7 @@ use rings_process::{
 use rings_protocol::{cids::digest_of, Address, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    fmt::Display,
     sync::Arc,
     time::Instant,
 };
@@ -75,7 +76,7 @@ impl Runs {
     }
 
     /// A run cannot be gone on with: its event does not start the process.
-    pub fn refuse(&mut self, key: RunKey, error: &RunError) {
+    pub fn refuse(&mut self, key: RunKey, error: &dyn Display) {
         tracing::warn!(installation = %key.0, event = %key.1, %error, "an event starts nothing");
         self.finished.push((key, RunEnd::Failed));
     }

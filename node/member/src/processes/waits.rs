@@ -213,6 +213,10 @@ impl Processes {
         };
         let fits = wait.event(&waiting.execution.inputs, event);
         Ok(fits.and_then(|event| {
+            if !event.source.is_found() {
+                let may = plan.may_be_told(&wait.service_name, &event.event);
+                may.map_err(|not_told| not_told.to_string())?;
+            }
             let source = event
                 .instance
                 .map(|instance| wait::source(instance, &event.event));
