@@ -61,7 +61,7 @@ pub enum RunEnd {
 impl RunRecord {
     /// Whether it may begin: its event stands in a log, and was found where it has to be.
     pub fn may_begin(&self) -> bool {
-        self.by.is_some() && (self.found || !self.must_find)
+        self.by.is_some() && self.has_come()
     }
 }
 
@@ -72,6 +72,12 @@ pub struct Awaited {
     /// Whether two thirds have to have seen them, where not every member can find them itself.
     pub quorum: bool,
     /// The sets of fields by which executions tell their event from others.
+    /// Whether its event counts as come at this member, which gives the run its number. What every member finds itself comes when this one has found it,
+    /// so that the order is that of the chain or the log, and not that in which members' words about it are read.
+    pub fn has_come(&self) -> bool {
+        self.found || !self.must_find
+    }
+
     pub forms: BTreeSet<BTreeSet<String>>,
 }
 

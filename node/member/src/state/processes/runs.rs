@@ -363,6 +363,8 @@ pub(super) fn write_run(
         let last = of_installation.next_back().transpose()?;
         let number = last.map_or(0, |(last, _)| last.value().1 + 1);
         drop(of_installation);
+    }
+    if record.has_come() && (is_new || !before.has_come()) {
         order.insert((key.0, number), name.0)?;
     }
     let mut unwritten = transaction.open_table(UNWRITTEN)?;
