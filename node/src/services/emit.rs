@@ -55,7 +55,7 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let mut fields = data(&args.data).map_err(ExitError::usage)?;
     let ring = Ring::of(Place::of_dir(args.dir.dir())?).await?;
     let desk = RingDesk::new(&ring, deadline, out).await?;
-    let plans = plans(&ring, &desk, args).await?;
+    let plans = plans((&ring, &desk), args, out).await?;
     let Some((service, shape)) = kind(&plans, &args.event) else {
         if let Some(due) = plans.due {
             return Err(ExitError::usage(due.to_string()));
@@ -137,7 +137,11 @@ fn kind<'p>(plans: &'p Plans, event: &str) -> Option<(Cid, &'p Record)> {
 }
 
 /// The processes that the event is for, from the ring's store.
-async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plans, ExitError> {
+async fn plans(
+    (ring, desk): (&Ring, &RingDesk<'_>),
+    args: &EmitArgs,
+    out: Out,
+) -> Result<Plans, ExitError> {
     let mut found = Plans::default();
     let mut which = ListProcessesParams::default();
     loop {
@@ -146,7 +150,17 @@ async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plan
             if !concerns(&process, args) {
                 continue;
             }
-            let plan = plan(ring, process.process).await?;
+            let plan = match plan(ring, process.process).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    // It does not keep the event from the others. The member says what it has started.
+                    out.note(format_args!(
+                        "process {} is not followed: {error}",
+                        process.process
+                    ));
+                    continue;
+                }
+            };
             let is_its = |service: &str| process.instances.get(service) == Some(&args.instance);
             for (service, event) in plan.events() {
                 if event == args.event && is_its(service) {

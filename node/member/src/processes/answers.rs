@@ -1,6 +1,10 @@
 //! Answers the HTTP side what changes processes: to install one, to take an event down, to pause, resume and cancel.
 
-use super::{error::ProcessError, keeper::Processes};
+use super::{
+    concerned::{awaited_kind, Concerned},
+    error::ProcessError,
+    keeper::Processes,
+};
 use crate::state::{Installed, RunRecord};
 use async_trait::async_trait;
 use cid::Cid;
@@ -15,7 +19,6 @@ use rings_process::{
     data::{Data, Fields},
     document::{cid_of, Document},
     event::{Event, Source, VERSION as EVENT_VERSION},
-    event_origin::NotTold,
     plan::Plan,
     run::Run,
     wait,
@@ -23,21 +26,6 @@ use rings_process::{
 };
 use rings_protocol::{cids::digest_of, Digest};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// What an event is for.
-#[derive(Default)]
-pub(super) struct Concerned {
-    /// The processes that it starts.
-    plans: Vec<Arc<Plan>>,
-    /// The processes that may wait for it.
-    awaiting: Vec<Arc<Plan>>,
-    /// Their installations, and its source if one may wait for it.
-    starts: BTreeSet<Digest>,
-    /// Why nobody tells it, if the members find it themselves.
-    not_told: Option<NotTold>,
-    /// The same, if it is the event of a schedule.
-    due: Option<NotTold>,
-}
 
 #[async_trait]
 impl ProcessKeeper for Processes {
@@ -176,7 +164,7 @@ impl Processes {
             starts,
             not_told,
             due,
-        } = self.started_by((instance, &name)).await?;
+        } = self.concerned((instance, &name)).await?;
         if let Some(not_told) = not_told {
             return Err(invalid(not_told.to_string()));
         }
@@ -222,56 +210,6 @@ impl Processes {
         }
         self.take_down(event, starts, needs_quorum.unwrap_or_default())
             .await
-    }
-
-    /// The processes that an event is for, and what it starts. Those that are paused take it down too.
-    async fn started_by(
-        &self,
-        (instance, event): (Digest, &str),
-    ) -> Result<Concerned, ProcessError> {
-        let mut found = Concerned::default();
-        for (id, installed) in self.users_of(instance)? {
-            let installation = &installed.installation;
-            if installed.activity == Activity::Cancelled {
-                continue;
-            }
-            let plan = self.plan(installation.process).await?;
-            let not_told = told_by_nobody(&plan, installation, (instance, event));
-            found.not_told = found.not_told.or(not_told);
-            found.due = found.due.or(plan.may_be_due(event).err());
-            if is_awaited(&plan, installation, (instance, event)) {
-                self.await_sources(&plan, installation)?;
-                found.starts.insert(wait::source(instance, event));
-                found.awaiting.push(Arc::clone(&plan));
-            }
-            if is_started(&plan, installation, (instance, event)) {
-                found.starts.insert(id);
-                found.plans.push(plan);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The installations that use an instance, in the order of their names.
-    ///
-    /// # Errors
-    /// [`ProcessError::State`].
-    fn users_of(&self, instance: Digest) -> Result<Vec<(Digest, Installed)>, ProcessError> {
-        let ids = self.users().of(&self.state, instance)?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            found.extend(self.state.installed(id)?.map(|installed| (id, installed)));
-        }
-        Ok(found)
-    }
-
-    /// The installations that start with an event that a task has emitted.
-    pub(super) async fn started_by_task(
-        &self,
-        event: &Event,
-    ) -> Result<BTreeSet<Digest>, ProcessError> {
-        let instance = event.instance.unwrap_or_default();
-        Ok(self.started_by((instance, &event.event)).await?.starts)
     }
 
     /// Writes an event into the own log, unless all that it starts was started before.
@@ -349,42 +287,6 @@ fn check_instances(plan: &Plan, asked: &CreateProcessParams) -> Result<(), ApiEr
         Some(other) => Err(invalid(format!("the process has no service {other}"))),
         None => Ok(()),
     }
-}
-
-/// Whether a process starts with this event of this instance.
-fn is_started(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
-    let service = plan.event_service();
-    let its_instance = service.and_then(|service| installation.instances.get(service));
-    let its_event = plan.event().map(|(_, event)| event);
-    its_instance == Some(&instance) && its_event == Some(event)
-}
-
-/// Whether a process may wait for this event of this instance.
-fn is_awaited(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
-    plan.waits().any(|(_, wait)| {
-        let its_instance = installation.instances.get(&wait.service_name);
-        wait.event == event && its_instance == Some(&instance)
-    })
-}
-
-/// Why nobody tells of this event of this instance, if the members find it themselves.
-fn told_by_nobody(
-    plan: &Plan,
-    installation: &Installation,
-    (instance, event): (Digest, &str),
-) -> Option<NotTold> {
-    let of_instance = plan.events().filter(|(service, name)| {
-        *name == event && installation.instances.get(*service) == Some(&instance)
-    });
-    let mut found = of_instance.filter_map(|(service, name)| plan.may_be_told(service, name).err());
-    found.next()
-}
-
-/// The service of an event that is waited for, and whether two thirds have to have seen it.
-fn awaited_kind(plan: &Plan, event: &str) -> Option<(Cid, bool)> {
-    let (_, wait) = plan.waits().find(|(_, wait)| wait.event == event)?;
-    let quorum = plan.is_for_quorum(&wait.service_name, event);
-    Some((wait.service, quorum))
 }
 
 fn fields(data: serde_json::Value) -> Result<Fields, ApiError> {

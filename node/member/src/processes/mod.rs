@@ -24,6 +24,7 @@
 
 mod agenda;
 mod answers;
+mod concerned;
 mod decisions;
 mod drive;
 mod errand;

@@ -193,9 +193,12 @@ impl Finder {
         head: u64,
     ) -> Result<Option<u64>, ProcessError> {
         let installed = shared.state.installed(id)?;
-        let active = installed.filter(|held| held.activity != Activity::Cancelled);
-        let Some(Installed { installation, .. }) = active else {
-            self.forget(id);
+        let Some(Installed {
+            installation,
+            activity,
+            ..
+        }) = installed
+        else {
             return Ok(None);
         };
         if self.taken_up.get(&id) == Some(&installation.since) {
@@ -204,6 +207,12 @@ impl Finder {
         let Some(plan) = self.plan(shared, id, &installation).await else {
             return Ok(None);
         };
+        let of = (id, &installation.instances);
+        if activity == Activity::Cancelled {
+            shared.users().leave_out(&shared.state, of)?;
+            self.forget(id);
+            return Ok(None);
+        }
         self.forget(id);
         shared.listen_for(id, &installation, &plan);
         let mut new = None;
@@ -212,6 +221,7 @@ impl Finder {
                 Some(time) => time,
                 None => {
                     let before = installation.since.saturating_sub(1).min(head);
+        shared.users().read(&shared.state, of, &plan)?;
                     *new.insert(self.time_of(shared, before).await?)
                 }
             };
