@@ -8,7 +8,7 @@ use super::{
 };
 use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
 use rings_protocol::cids::keccak256;
-use rings_tests::{block_on, until, Call, Program, Ring, LONG};
+use rings_tests::{block_on, quantity, until, Call, Program, Ring, LONG};
 use serde_json::json;
 use std::path::Path;
 use tempfile::TempDir;
@@ -153,6 +153,67 @@ fn a_ring_decides_between_event_and_deadline_and_waits_through_a_restart() {
     assert!(
         trace.contains(&format!("event paid by hand  {payment}")),
         "{trace}"
+    );
+}
+
+/// Members that lie have the ring decide for an event that nobody has. Honest ones give it up when an hour is over in the time of
+/// blocks, which is a decision again, and the process goes on as if none had come.
+#[test]
+fn what_the_ring_has_decided_for_and_nobody_gives_is_given_up() {
+    let ring = Ring::up(3);
+    let shop = example("shop");
+    let shop = shop.to_str().unwrap();
+    let instance = ring.rings(["service", "deploy", shop]).text();
+    ring.rings(["process", "create", shop]).ok();
+    let all_become = |program: Program| {
+        ring.terminate(&[0, 1, 2]);
+        (0..3).for_each(|member| ring.launch_member(member, program, &[("FAULT", "choice")]));
+        (0..3).for_each(|member| ring.wait_connected(member, 2));
+    };
+    let emit = |event: &str, data: serde_json::Value| {
+        let told = ring.rings([
+            "emit",
+            instance.trim(),
+            event,
+            &data.to_string(),
+            "--no-wait",
+        ]);
+        told.text().split_whitespace().nth(2).unwrap().to_owned()
+    };
+    let chain = ring.chain();
+    let address = ring.json().address("/ring");
+    let ring_nodes = || block_on(chain.ring_node_count(address)).unwrap();
+
+    all_become(Program::Faulty);
+    let order = emit(
+        "ordered",
+        json!({"order": 1, "item": "tea", "count": 2, "to": "Ada"}),
+    );
+    let waits = reaches(&ring, &order, "paid", ExecutionState::Started);
+    until("the bill is listed, so that nothing else is", LONG, || {
+        let request = execution(&ring, 0, &order, "bill")?.request?;
+        let request = block_on(ring.client(0).get_request(request)).ok()?;
+        request.ring_node.map(drop)
+    });
+    let before = ring_nodes();
+    emit("paid", json!({"order": 1, "cents": 900}));
+    until("the ring has decided", LONG, || {
+        (ring_nodes() > before).then_some(())
+    });
+
+    all_become(Program::Honest);
+    reaches(&ring, &order, "paid", ExecutionState::Started);
+    ring.eth("evm_increaseTime", &json!([2 * 60 * 60]));
+    ring.eth("anvil_mine", &json!(["0x2"]));
+    reaches(&ring, &order, "paid", ExecutionState::Expired);
+    let latest = ring.eth("eth_getBlockByNumber", &json!(["latest", false]));
+    let is_early = quantity(&latest["timestamp"]) < waits.until.unwrap();
+    assert!(is_early, "its own time is not over");
+    reaches(&ring, &order, "drop", ExecutionState::Succeeded);
+    let log = std::fs::read_to_string(ring.member_dir(0).join("node.log")).unwrap();
+    assert!(
+        log.contains("nobody gives what the ring has decided for"),
+        "{log}"
     );
 }
 

@@ -12,6 +12,7 @@ use crate::{
     blocks::MemberBlocks,
     connectors::{Connectors, Instances},
     core::{Input, NotAsked, RequestProgress, Saying},
+    faults::Faults,
     ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
     state::{ClientState, MemberState, ProcessState, RunKey},
@@ -88,6 +89,8 @@ pub struct ProcessParts {
 }
 
 /// The processes of a member.
+    /// Which faults this member commits.
+    pub faults: Faults,
 pub struct Processes {
     pub(super) parts: ProcessParts,
     pub(super) state: Arc<ProcessState>,

@@ -41,6 +41,8 @@ pub(super) struct Decisions {
     check: BTreeSet<Digest>,
     /// The head whose time was compared with the deadlines.
     head: u64,
+    /// The head at which it was looked whether what nobody gives is late.
+    missed: u64,
 }
 
 /// What this member would choose for executions that wait.
@@ -280,6 +282,9 @@ impl Processes {
                 // A ring node, or the gate, tells when it is.
                 decisions.check.remove(&name);
                 continue;
+        let head = self.parts.ring.head();
+        // Time passes with blocks, and steps are many.
+        let is_later = head > decisions.missed;
             };
             let slot = wait::slot(&id);
             let choice = match self.is_given_up(slot)? {
@@ -288,7 +293,7 @@ impl Processes {
             };
             // Where the event is not known, it comes with a log, or with a block, that is read later.
             let Some((stage, answer)) = self.got(&waiting, choice).await? else {
-                if waiting.until != NEVER {
+                if waiting.until != NEVER && is_later {
                     self.misses(slot).await?;
                 }
                 continue;
@@ -305,6 +310,7 @@ impl Processes {
                 ended,
             });
         }
+                    decisions.missed = head;
         Ok(decided)
     }
 
