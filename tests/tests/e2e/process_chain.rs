@@ -42,7 +42,7 @@ pub fn word(number: u64) -> String {
     format!("{number:064x}")
 }
 
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{}{hex:0<64}", word(text.len() as u64))
 }

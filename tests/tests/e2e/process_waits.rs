@@ -2,14 +2,14 @@
 //! meanwhile.
 
 use super::{
-    process_chain::{deploy, send, word, SENDER},
+    process_chain::{deploy, send, text as abi_text, word, SENDER},
     process_members::process,
     processes::example,
 };
-use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
+use rings_api::processes::{ExecutionState, ExecutionView, GetProcessParams, ListExecutionsParams};
 use rings_protocol::cids::keccak256;
 use rings_tests::{block_on, quantity, until, Call, Program, Ring, LONG};
-use serde_json::json;
+use serde_json::{json, Value};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -222,15 +222,72 @@ const PAID: &str = "Paid(uint256 order, uint256 cents)";
 /// What its first topic is the hash of.
 const PAID_TYPES: &str = "Paid(uint256,uint256)";
 
+/// The order on the chain, and what its first topic is the hash of.
+const ORDERED: &str = "Ordered(uint256 order, string item, uint256 count, string to)";
+const ORDERED_TYPES: &str = "Ordered(uint256,string,uint256,string)";
+
 /// Has the contract say that an order was paid.
 fn pay(ring: &Ring, contract: &str, order: u64, cents: u64) {
-    let topic = keccak256(PAID_TYPES.as_bytes()).to_string();
-    let topic = topic.trim_start_matches("0x");
-    let data = format!("0x{topic}{}{}", word(order), word(cents));
+    say(ring, contract, PAID_TYPES, &[word(order), word(cents)]);
+}
+
+/// Has the contract emit a log.
+fn say(ring: &Ring, contract: &str, types: &str, words: &[String]) {
+    let topic = keccak256(types.as_bytes()).to_string();
+    let data = format!("{topic}{}", words.concat());
     send(
         ring,
         &json!({ "from": SENDER, "to": contract, "data": data, "gas": "0x100000" }),
     );
+}
+
+#[test]
+fn a_payment_behind_its_order_is_found_although_it_needs_fewer_blocks_on_top() {
+    let ring = Ring::up(3);
+    let contract = deploy(&ring);
+    let shop = example("shop");
+    let programs = example("../target").canonicalize().unwrap();
+    let service = std::fs::read_to_string(shop.join("service.yml")).unwrap();
+    let from = |log: &str, confirmations: u64| {
+        format!("    from: {{contract: \"{contract}\", log: \"{log}\", confirmations: {confirmations}}}\n    data:")
+    };
+    let service = service
+        .replace("../../target", programs.to_str().unwrap())
+        .replace("    data:\n", &format!("{}\n", from(ORDERED, 3)))
+        .replace("    data: {order", &format!("{} {{order", from(PAID, 0)));
+    let service = ring.write("service.yml", service);
+    let process_file = ring.file("process.yml");
+    std::fs::copy(shop.join("process.yml"), &process_file).unwrap();
+    ring.rings(["service", "deploy", service.to_str().unwrap()])
+        .ok();
+    ring.rings(["process", "create", process_file.to_str().unwrap()])
+        .ok();
+    // A payment of before the order is not the one, and all members have found both before the process begins.
+    pay(&ring, &contract, 1, 900);
+    let (item, to) = (abi_text("tea"), abi_text("Ada"));
+    let order = [word(1), word(0x80), word(2), word(0xc0), item, to];
+    let early = quantity(&ring.eth("eth_blockNumber", &json!([])));
+    say(&ring, &contract, ORDERED_TYPES, &order);
+    pay(&ring, &contract, 1, 900);
+    ring.eth("anvil_mine", &json!(["0x3"]));
+    let event = until("the order has started the process", LONG, || {
+        let which = GetProcessParams {
+            installation: process(&ring, 0)?.installation,
+            before: None,
+            limit: None,
+        };
+        let runs = block_on(ring.client(0).get_process(&which)).ok()?.runs;
+        runs.first().map(|run| run.event.to_string())
+    });
+    reaches(&ring, &event, "pack", ExecutionState::Succeeded);
+    let came = reaches(&ring, &event, "paid", ExecutionState::Succeeded);
+    let payment: Value = {
+        let bytes = ring.rings(["cat", &came.result.unwrap().to_string()]).ok();
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    let receipt = json!([payment["source"]["transaction"]]);
+    let receipt = ring.eth("eth_getTransactionReceipt", &receipt);
+    assert!(quantity(&receipt["blockNumber"]) > early, "{receipt}");
 }
 
 #[test]

@@ -447,6 +447,7 @@ impl Processes {
                 event: bytes.clone(),
             }));
         }
+                place: None,
         tokio::task::block_in_place(|| {
             if !found.is_empty() {
                 let read = ReadTo::default();

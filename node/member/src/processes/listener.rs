@@ -1,7 +1,7 @@
 //! What listens to logs of rings for an installation: the messages and results that start it, or are events for which it may wait.
 
 use super::error::ProcessError;
-use crate::state::Found;
+use crate::state::{Found, LogPlace};
 use cid::Cid;
 use rings_process::{
     data::Fields,
@@ -70,11 +70,16 @@ pub(super) fn listeners(owner: Digest, installation: &Installation, plan: &Plan)
 }
 
 impl Listener {
-    /// The event with these data.
+    /// The event with these data, and its place on the chain if it has one.
     ///
     /// # Errors
     /// When it is too long.
-    pub fn found(&self, data: Fields, source: Source) -> Result<Found, ProcessError> {
+    pub fn found(
+        &self,
+        data: Fields,
+        source: Source,
+        place: Option<LogPlace>,
+    ) -> Result<Found, ProcessError> {
         let event = Event {
             data,
             event: self.event.clone(),
@@ -87,6 +92,7 @@ impl Listener {
         Ok(Found {
             installation: self.id,
             event: event.to_bytes()?,
+            place,
         })
     }
 

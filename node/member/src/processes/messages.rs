@@ -201,7 +201,7 @@ impl Node {
                 position: self.position,
                 ring: self.ring,
             };
-            found.push(listener.found(data, source)?);
+            found.push(listener.found(data, source, None)?);
         }
         Ok(found)
     }

@@ -8,7 +8,11 @@ use super::{
     keeper::Processes,
     listener::{Begun, Listener},
 };
-use crate::{clock, core::open_ring_node, state::Found};
+use crate::{
+    clock,
+    core::open_ring_node,
+    state::{Found, LogPlace},
+};
 use rings_process::{
     event::Source,
     result_origin::{registered_topic, ResultReader},
@@ -129,7 +133,11 @@ impl Results {
                     return Ok(false);
                 }
             };
-            let events = events(shared, readers, (ring, &node), log.block)?;
+            let place = LogPlace {
+                block: log.block,
+                log: log.in_block,
+            };
+            let events = events(shared, readers, (ring, &node), place)?;
             if !events.is_empty() {
                 // Whoever traces a result finds it with any member.
                 let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
@@ -172,12 +180,12 @@ fn events(
     shared: &Processes,
     readers: &[Reading<'_>],
     (ring, node): (Address, &RingNode),
-    block: u64,
+    place: LogPlace,
 ) -> Result<Vec<Found>, ProcessError> {
     let mut found = Vec::new();
     for (line, entry) in node.entries().iter().enumerate() {
         for (listener, reader, since) in readers {
-            if block < *since {
+            if place.block < *since {
                 continue;
             }
             let data = match reader.read(node.number(), entry) {
@@ -194,7 +202,7 @@ fn events(
                 node: node_cid(node.digest()),
                 ring,
             };
-            found.push(listener.found(data, source)?);
+            found.push(listener.found(data, source, Some(place))?);
         }
     }
     Ok(found)

@@ -387,6 +387,7 @@ fn write_found(
     };
     let write = || shared.state.found(found, &read, clock::milliseconds());
     tokio::task::block_in_place(write)?;
+                place: None,
     Ok(())
 }
 

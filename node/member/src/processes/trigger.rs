@@ -1,7 +1,7 @@
 //! Events of one kind that a service reads from logs of a contract, and the installations for which they are.
 
 use super::error::ProcessError;
-use crate::state::Found;
+use crate::state::{Found, LogPlace};
 use cid::Cid;
 use rings_chain::ContractLog;
 use rings_process::{
@@ -103,6 +103,10 @@ impl Reading {
             found.extend(ids.into_iter().map(|installation| Found {
                 installation,
                 event: event.clone(),
+                place: Some(LogPlace {
+                    block: log.block,
+                    log: log.in_block,
+                }),
             }));
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    state::{Begun, Ended, Opening, RunKey, Waiting, NEVER},
+    state::{Begun, Ended, Opening, RunKey, RunRecord, Waiting, NEVER},
 };
 use cid::Cid;
 use rings_process::{
@@ -84,7 +84,8 @@ impl Processes {
             execution: wait.execution.clone(),
             source: wait.source,
             until: now.saturating_add(wait.within),
-            since: run.since,
+            behind: run.place,
+            since: self.began(&run).await?,
         };
         self.keep(&[waiting.execution.to_bytes()?]).await?;
         let begun =
@@ -103,6 +104,16 @@ impl Processes {
                 Ok(Seen::Waits)
             }
         }
+    }
+
+    /// The first time of an event that came after the one that started a run, in milliseconds since 1970. A log of the chain came
+    /// with its block, and this member knew of it only with enough blocks on top.
+    async fn began(&self, run: &RunRecord) -> Result<u64, ProcessError> {
+        let Some(place) = run.place else {
+            return Ok(run.since);
+        };
+        let block = self.parts.chain.block(place.block).await?;
+        Ok(run.since.min(block.timestamp.saturating_mul(1_000)))
     }
 
     /// Events of the sources of a plan's waits are kept from now on.
@@ -162,9 +173,13 @@ impl Processes {
         if quorum && !event.source.is_found() && !self.is_seen_enough(opening.key)? {
             return Ok(());
         }
+        let Some(record) = self.state.run(opening.key)? else {
+            return Ok(());
+        };
         for name in self.state.waits_for(source, &event)? {
             let id = data_cid(name);
-            let Some(waiting) = self.state.waiting(name)? else {
+            let waiting = self.state.waiting(name)?;
+            let Some(waiting) = waiting.filter(|waiting| waiting.may_be(&record)) else {
                 continue;
             };
             if only.is_some_and(|only| only != id) {
@@ -267,6 +282,9 @@ impl Processes {
         self.read_decisions(decisions)?;
         decisions.check.extend(self.settled().take_fresh());
         let mut decided = Vec::new();
+        let head = self.parts.ring.head();
+        // Time passes with blocks, and steps are many.
+        let is_later = head > decisions.missed;
         for name in decisions.check.clone() {
             let Some(waiting) = self.state.waiting(name)? else {
                 decisions.check.remove(&name);
@@ -282,9 +300,6 @@ impl Processes {
                 // A ring node, or the gate, tells when it is.
                 decisions.check.remove(&name);
                 continue;
-        let head = self.parts.ring.head();
-        // Time passes with blocks, and steps are many.
-        let is_later = head > decisions.missed;
             };
             let slot = wait::slot(&id);
             let choice = match self.is_given_up(slot)? {
@@ -295,6 +310,7 @@ impl Processes {
             let Some((stage, answer)) = self.got(&waiting, choice).await? else {
                 if waiting.until != NEVER && is_later {
                     self.misses(slot).await?;
+                    decisions.missed = head;
                 }
                 continue;
             };
@@ -310,7 +326,6 @@ impl Processes {
                 ended,
             });
         }
-                    decisions.missed = head;
         Ok(decided)
     }
 
@@ -318,10 +333,7 @@ impl Processes {
     fn read_decisions(&self, decisions: &mut Decisions) -> Result<(), ProcessError> {
         let count = self.parts.logs.ring_node_count()?;
         let Some(mut next) = decisions.next else {
-            let all = self.state.all_waiting(None, usize::MAX)?;
-            decisions
-                .check
-                .extend(all.into_iter().map(|(name, _)| name));
+            decisions.check.extend(self.state.waiting_names()?);
             // The newest ones may not count yet.
             decisions.next = Some(count.saturating_sub(self.parts.confirmations + LATER_NODES));
             return Ok(());

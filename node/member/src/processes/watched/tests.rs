@@ -62,6 +62,7 @@ fn log(contract: Address, topic: Digest, cents: u8, block: u64) -> ContractLog {
         topics: vec![topic],
         data,
         block,
+        in_block: 6,
         transaction: Digest([9; 32]),
         index: 4,
     }

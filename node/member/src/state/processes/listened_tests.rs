@@ -55,6 +55,7 @@ fn a_message_is_taken_in_once_with_how_far_its_log_was_read() {
     let found = Found {
         installation: id,
         event: event(1, message(4)).to_bytes().unwrap(),
+        place: None,
     };
     let place = (RING, AUTHOR);
     let hear = |before, next| {
@@ -103,6 +104,7 @@ fn results_are_read_again_from_where_a_later_installation_begins() {
     let found = Found {
         installation: installation(0, 50, &[]).id().unwrap(),
         event: event(1, source).to_bytes().unwrap(),
+        place: None,
     };
     let read = (followed, Some(50), 95);
     state.found_results(&[found], read, 0).unwrap();

@@ -134,7 +134,8 @@ fn an_event_by_hand_starts_once_and_one_of_the_chain_when_it_was_found_and_writt
         let found = [Found {
             installation: id,
             event: event.to_bytes().unwrap(),
-            }];
+            place: None,
+        }];
         state.found(&found, &ReadTo::default(), 6).unwrap();
     };
     found(&said);
@@ -195,6 +196,7 @@ fn runs_are_in_the_order_in_which_their_events_were_found() {
     let found = events.each_ref().map(|event| Found {
         installation: id,
         event: event.to_bytes().unwrap(),
+        place: None,
     });
     state.found(&found, &ReadTo::default(), 6).unwrap();
     let expected: Vec<_> = (0..)
@@ -263,6 +265,7 @@ fn what_opens_no_run_does_not_make_anybody_look_for_open_ones() {
     let found = Found {
         installation: id,
         event: chain.to_bytes().unwrap(),
+        place: None,
     };
     let times = vec![(id, 7)];
     let read = ReadTo {
