@@ -47,6 +47,7 @@ mod openings;
 mod parking;
 mod plan_cache;
 mod plans;
+mod result_depth;
 mod results;
 mod runs;
 mod settle;

@@ -13,6 +13,7 @@ use crate::{
     core::open_ring_node,
     state::{Found, LogPlace},
 };
+use rings_api::with_causes;
 use rings_process::{
     event::Source,
     result_origin::{registered_topic, ResultReader},
@@ -46,8 +47,8 @@ pub(super) struct Results {
     again: BTreeMap<Followed, (Instant, Backoff)>,
     /// Ring nodes that were read for all that listen.
     read: BTreeSet<(Followed, Digest)>,
-    /// How many listen.
-    listeners: usize,
+    /// Who listens, for whom, and from which block on.
+    listeners: Vec<(Digest, Digest, u64)>,
 }
 
 impl Results {
@@ -60,11 +61,16 @@ impl Results {
         shared: &Processes,
         all: &[(Arc<Listener>, Begun)],
     ) -> Result<bool, ProcessError> {
-        if self.listeners != all.len() {
-            // Those that are new may want what was read before.
+        let listeners = all.iter().filter_map(|(listener, _)| {
+            let (_, since) = listener.results()?;
+            Some((listener.owner, listener.id, since))
+        });
+        let listeners: Vec<_> = listeners.collect();
+        if self.listeners != listeners {
+            // Those that are new, or reach further back, may want what was read before.
             self.seen.clear();
             self.read.clear();
-            self.listeners = all.len();
+            self.listeners = listeners;
         }
         let head = shared.parts.ring.head();
         let mut by_ring: BTreeMap<Followed, Vec<Reading<'_>>> = BTreeMap::new();
@@ -116,7 +122,11 @@ impl Results {
         }
         let wanted = [(ring, registered_topic())];
         let (last, logs) = shared.parts.chain.contract_logs(&wanted, from, to).await?;
-        let mut found = Vec::new();
+        let mut page = Page {
+            found: Vec::new(),
+            read: Vec::new(),
+            next: last + 1,
+        };
         for log in logs {
             let Some(digest) = log.topics.get(1).copied() else {
                 continue;
@@ -124,41 +134,39 @@ impl Results {
             if self.read.contains(&(followed, digest)) {
                 continue;
             }
-            let blocks = Arc::clone(&shared.parts.blocks) as Arc<dyn BlockSource>;
-            let node = match open_ring_node(&blocks, digest).await {
-                Ok(node) => node,
-                Err(reason) => {
-                    tracing::warn!(%ring, %digest, reason, "a ring node of another ring cannot be read now; trying again");
-                    self.postpone(followed);
-                    return Ok(false);
-                }
-            };
             let place = LogPlace {
                 block: log.block,
                 log: log.in_block,
             };
-            let events = events(shared, readers, (ring, &node), place)?;
-            if !events.is_empty() {
-                // Whoever traces a result finds it with any member.
-                let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
-                let cids: Vec<_> = pages.chain([node_cid(digest)]).collect();
-                shared.pin(&cids).await?;
+            match read_node(shared, readers, (ring, digest), place).await? {
+                Ok(events) => page.found.extend(events),
+                Err(reason) => {
+                    tracing::warn!(%ring, %digest, reason, "a ring node of another ring cannot be read now; trying again");
+                    page.next = page.next.min(log.block);
+                    break;
+                }
             }
-            found.extend(events);
-            self.remember(followed, digest);
+            page.read.push(digest);
         }
+        let is_whole = page.next > last;
         let write = || {
-            let read = (followed, cursor, last + 1);
-            shared
-                .state
-                .found_results(&found, read, clock::milliseconds())
+            let read = (followed, cursor, page.next);
+            let now = clock::milliseconds();
+            shared.state.found_results(&page.found, read, now)
         };
         tokio::task::block_in_place(write)?;
-        self.again.remove(&followed);
-        if last >= to {
+        // Not before: what was not written is to be read again.
+        for digest in page.read {
+            self.remember(followed, digest);
+        }
+        match is_whole {
+            true => drop(self.again.remove(&followed)),
+            false => self.postpone(followed),
+        }
+        if is_whole && last >= to {
             self.seen.insert(followed, head);
         }
-        Ok(!found.is_empty())
+        Ok(!page.found.is_empty())
     }
 
     fn postpone(&mut self, followed: Followed) {
@@ -175,8 +183,43 @@ impl Results {
     }
 }
 
+/// What came of a page of a ring's logs.
+struct Page {
+    found: Vec<Found>,
+    /// The ring nodes that were read.
+    read: Vec<Digest>,
+    /// The first block that was not read whole.
+    next: u64,
+}
+
+/// The events that the lines of a ring node are, for those who listen, or why it cannot be read now.
+async fn read_node(
+    shared: &Processes,
+    readers: &[Reading<'_>],
+    (ring, digest): (Address, Digest),
+    place: LogPlace,
+) -> Result<Result<Vec<Found>, String>, ProcessError> {
+    let blocks = Arc::clone(&shared.parts.blocks) as Arc<dyn BlockSource>;
+    let node = match open_ring_node(&blocks, digest).await {
+        Ok(node) => node,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let events = match events(shared, readers, (ring, &node), place).await {
+        Ok(events) => events,
+        Err(ProcessError::Store(error)) => return Ok(Err(with_causes(&error))),
+        Err(error) => return Err(error),
+    };
+    if !events.is_empty() {
+        // Whoever traces a result finds it with any member.
+        let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
+        let cids: Vec<_> = pages.chain([node_cid(digest)]).collect();
+        shared.pin(&cids).await?;
+    }
+    Ok(Ok(events))
+}
+
 /// The events that the lines of a ring node are, for those who listen.
-fn events(
+async fn events(
     shared: &Processes,
     readers: &[Reading<'_>],
     (ring, node): (Address, &RingNode),
@@ -184,20 +227,33 @@ fn events(
 ) -> Result<Vec<Found>, ProcessError> {
     let mut found = Vec::new();
     for (line, entry) in node.entries().iter().enumerate() {
+        let mut chosen = Vec::new();
         for (listener, reader, since) in readers {
             if place.block < *since {
                 continue;
             }
-            let data = match reader.read(node.number(), entry) {
-                Ok(Some(data)) => data,
-                Ok(None) => continue,
+            match reader.read(node.number(), entry) {
+                Ok(Some(data)) => chosen.push((listener, data)),
+                Ok(None) => {}
                 Err(reason) => {
                     tracing::debug!(%ring, number = node.number(), line, reason, "a result is no event of a process");
-                    continue;
                 }
-            };
+            }
+        }
+        if chosen.is_empty() {
+            continue;
+        }
+        let depth = match shared.depth_of(entry).await? {
+            Ok(depth) => depth,
+            Err(error) => {
+                tracing::warn!(%ring, number = node.number(), line, %error, "a result is left out");
+                continue;
+            }
+        };
+        for (listener, data) in chosen {
             let source = Source::Result {
                 chain: shared.parts.domain.chain_id,
+                depth,
                 line: line as u64,
                 node: node_cid(node.digest()),
                 ring,

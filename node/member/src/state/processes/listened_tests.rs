@@ -96,6 +96,7 @@ fn results_are_read_again_from_where_a_later_installation_begins() {
         .unwrap();
     assert_eq!(state.next_result(followed).unwrap(), Some(50));
     let source = Source::Result {
+        depth: 0,
         chain: 1,
         line: 0,
         node: cid_of(b"ring node"),
