@@ -300,7 +300,9 @@ impl Driver {
                     self.decisions.waits(name);
                     if !is_waiting {
                         // It has ended meanwhile: the runs are gone through again.
-                        runs.into_iter().for_each(|key| self.runs.drop_run(key));
+                        let shared = Arc::clone(&self.shared);
+                        runs.into_iter()
+                            .for_each(|key| self.runs.drop_run(&mut shared.live(), key));
                         self.taken_up = None;
                     }
                 }
@@ -445,9 +447,9 @@ impl Processes {
             found.extend(starts.into_iter().map(|installation| Found {
                 installation,
                 event: bytes.clone(),
+                place: None,
             }));
         }
-                place: None,
         tokio::task::block_in_place(|| {
             if !found.is_empty() {
                 let read = ReadTo::default();

@@ -59,7 +59,7 @@ impl Results {
     pub async fn read(
         &mut self,
         shared: &Processes,
-        all: &[(Arc<Listener>, Begun)],
+        (all, put_back): (&[(Arc<Listener>, Begun)], u64),
     ) -> Result<bool, ProcessError> {
         let listeners = all.iter().filter_map(|(listener, _)| {
             let (_, since) = listener.results()?;
@@ -94,7 +94,7 @@ impl Results {
             let is_new = self.seen.get(&followed).is_none_or(|seen| *seen < head);
             if let Some(to) = to.filter(|_| is_due && is_new) {
                 has_found |= self
-                    .follow(shared, (followed, &readers), (head, to))
+                    .follow(shared, (followed, &readers), (head, to, put_back))
                     .await?;
             }
         }
@@ -106,7 +106,7 @@ impl Results {
         &mut self,
         shared: &Processes,
         (followed, readers): (Followed, &[Reading<'_>]),
-        (head, to): (u64, u64),
+        (head, to, put_back): (u64, u64, u64),
     ) -> Result<bool, ProcessError> {
         let (ring, _) = followed;
         let since = readers.iter().map(|(_, _, since)| *since).min();
@@ -152,9 +152,13 @@ impl Results {
         let write = || {
             let read = (followed, cursor, page.next);
             let now = clock::milliseconds();
-            shared.state.found_results(&page.found, read, now)
+            shared
+                .state
+                .found_results(&page.found, read, (put_back, now))
         };
-        tokio::task::block_in_place(write)?;
+        if !tokio::task::block_in_place(write)? {
+            return Ok(false);
+        }
         // Not before: what was not written is to be read again.
         for digest in page.read {
             self.remember(followed, digest);
@@ -258,7 +262,12 @@ async fn events(
                 node: node_cid(node.digest()),
                 ring,
             };
-            found.push(listener.found(data, source, Some(place))?);
+            match listener.found(data, source, Some(place)) {
+                Ok(event) => found.push(event),
+                Err(error) => {
+                    tracing::warn!(%ring, number = node.number(), line, %error, "a result is no event of a process");
+                }
+            }
         }
     }
     Ok(found)

@@ -85,9 +85,17 @@ impl Runs {
     pub fn forget(&mut self, shared: &Processes, installation: Digest) {
         self.runs.retain(|key, _| key.0 != installation);
         self.causes.retain(|key, _| key.0 != installation);
-        let mut live = shared.live();
+        self.leave(&mut shared.live(), |key| key.0 == installation);
+    }
+
+    /// Runs wait no more for executions; those for which nobody waits are forgotten.
+    pub(super) fn leave(
+        &mut self,
+        live: &mut BTreeMap<Cid, Live>,
+        leaves: impl Fn(&RunKey) -> bool,
+    ) {
         self.jobs.retain(|id, job| {
-            job.runs.retain(|key| key.0 != installation);
+            job.runs.retain(|key| !leaves(key));
             if job.runs.is_empty() {
                 live.remove(id);
                 for request in &job.requests {
@@ -271,7 +279,10 @@ impl Runs {
         };
         match run.emitted(id, &cause.instances, cause.depth) {
             Ok(event) => self.emitted.extend(event),
-            Err(error) => tracing::warn!(installation = %key.0, %error, "an event is left out"),
+            Err(error) => {
+                let cause = rings_api::with_causes(&error);
+                tracing::warn!(installation = %key.0, cause, "an event is left out");
+            }
         }
     }
 
