@@ -149,7 +149,8 @@ fn an_event_concerns_those_that_a_walk_finds_whenever_they_were_installed_or_rea
     all.last_mut().unwrap().2 = Some(&plans[0]);
     check(&mut users, &all);
     // Those that are cancelled are concerned by nothing, whether they were read or not.
-    for (id, installation, _) in [all.remove(12), all.remove(6), all.remove(0)] {
+    for place in [12, 6, 0] {
+        let (id, installation, _) = all.remove(place);
         users
             .leave_out(&state, (id, &installation.instances))
             .unwrap();
