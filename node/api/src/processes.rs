@@ -249,7 +249,7 @@ pub struct InstancesView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Its event was found and stands in no log, or stands in a log and was not found.
+    /// Its event was found, and stands in no log yet.
     Waiting,
     /// It goes on.
     Open,

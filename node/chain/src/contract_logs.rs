@@ -31,6 +31,8 @@ pub struct ContractLog {
     pub data: Vec<u8>,
     /// The height of its block.
     pub block: u64,
+    /// Its place among the logs of the block.
+    pub in_block: u64,
     /// Its transaction.
     pub transaction: Digest,
     /// Its place among the logs of the transaction.
@@ -91,6 +93,7 @@ impl Chain {
                 topics: event.topics.into_iter().map(digest).collect(),
                 data: event.data.to_vec(),
                 block: place.number,
+                in_block: place.log_index,
                 transaction: digest(place.transaction),
                 index,
             });
@@ -118,6 +121,7 @@ impl Chain {
         let log = receipt.logs.into_iter().nth(place);
         Ok(log.map(|event| ContractLog {
             contract: address(event.address),
+            in_block: event.place().log_index,
             topics: event.topics.into_iter().map(digest).collect(),
             data: event.data.to_vec(),
             block,

@@ -237,7 +237,7 @@ impl Opened {
             self.clients(&config, joined, heard, (outbox.clone(), news.clone()))?;
         let clients = Arc::new(clients);
         let held = (wide, clients.state());
-        let processes = self.processes(&config, held, words, (&outbox, news.clone()))?;
+        let processes = self.processes(&config, held, (words, faults), (&outbox, news.clone()))?;
         let processes = Arc::new(processes);
         let keeper = Housekeeper::new(
             Arc::clone(&self.store),
@@ -364,7 +364,7 @@ impl Opened {
         &self,
         config: &NodeConfig,
         (blocks, clients): (Arc<MemberBlocks>, Arc<ClientState>),
-        words: Arc<Notify>,
+        (words, faults): (Arc<Notify>, Faults),
         (outbox, news): (&mpsc::Sender<Input>, News),
     ) -> Result<Processes, MemberError> {
         let path = config.store.path.join(PROCESSES);
@@ -389,6 +389,7 @@ impl Opened {
             connectors: Connectors::new(&config.connectors, launcher()),
             instances: Instances::new(config.connectors.instances.clone()),
             news,
+            faults,
         };
         Ok(Processes::new(parts, Arc::new(state)))
     }

@@ -44,7 +44,8 @@ pub const MAX_EXTERNAL_SECONDS: u64 = 300;
 pub const MAX_TRIES: u64 = 10;
 /// Longest pause between two tries, in seconds.
 pub const MAX_PAUSE_SECONDS: u64 = 600;
-/// Events that tasks emit in a row, each by a process that the one before has started: a process cannot start itself for ever.
+/// Events that come of tasks in a row, each by a process that the one before has started: events that tasks emit, and results of other rings. So neither a
+/// process can start itself for ever, nor two rings each other.
 pub const MAX_EMITTED: u64 = 16;
 /// The longest time for which a node waits for an event, in seconds: a year.
 pub const MAX_WAIT_SECONDS: u64 = 366 * 24 * 60 * 60;

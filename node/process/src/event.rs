@@ -1,7 +1,7 @@
 //! Events: what happened, with its data and its source. The id of an event is the CID of these, and of nothing else: no block
 //! and no clock of a member is in it, so every member derives the same.
 
-use crate::{data::Fields, document::Document};
+use crate::{bounds::MAX_EMITTED, data::Fields, document::Document};
 use cid::Cid;
 use rings_protocol::{Address, Digest};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ pub enum Source {
     Result {
         /// The chain's id.
         chain: u64,
+        /// How many events in a row have come of tasks up to this one, in whichever rings; 0 where no process gave the result.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        depth: u64,
         /// Its place among the lines of the ring node.
         line: u64,
         /// The ring node.
@@ -107,10 +110,10 @@ impl Document for Event {
 }
 
 impl Source {
-    /// How many tasks have emitted events in a row up to this one.
+    /// How many events in a row have come of tasks up to this one: events that they have emitted, and results of other rings.
     pub fn depth(&self) -> u64 {
         match self {
-            Self::Task { depth, .. } => *depth,
+            Self::Result { depth, .. } | Self::Task { depth, .. } => *depth,
             _ => 0,
         }
     }
@@ -128,7 +131,28 @@ impl Source {
     }
 }
 
+/// A result is no event, for too many events in a row have come of tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_EMITTED} events in a row have come of tasks, which is the most; do two rings start each other?")]
+pub struct TooDeep;
+
+/// So that what has no depth has the bytes that it would have without the field.
+fn is_zero(depth: &u64) -> bool {
+    *depth == 0
+}
+
 impl Event {
+    /// The depth of a result that a task gives in a run which this event has started, if another ring takes that for an event.
+    ///
+    /// # Errors
+    /// [`TooDeep`]: it is none, for all members alike.
+    pub fn depth_behind(&self) -> Result<u64, TooDeep> {
+        match self.source.depth() {
+            depth if depth >= MAX_EMITTED => Err(TooDeep),
+            depth => Ok(depth + 1),
+        }
+    }
+
     /// The event of a schedule that was due at `time`.
     pub fn scheduled(process: Cid, time: u64) -> Self {
         let shown = i64::try_from(time).unwrap_or(i64::MAX);
@@ -181,9 +205,10 @@ mod tests {
         }
     }
 
-    fn result(line: u64) -> Source {
+    fn result(line: u64, depth: u64) -> Source {
         Source::Result {
             chain: 31337,
+            depth,
             line,
             node: cid_of(b"ring node"),
             ring: Address([2; 20]),
@@ -200,8 +225,9 @@ mod tests {
             said(1, 0, 1),
             said(1, 1, 0),
             said(2, 0, 0),
-            result(0),
-            result(1),
+            result(0, 0),
+            result(1, 0),
+            result(1, 1),
             Source::Hand { nonce: 0 },
             Source::Hand { nonce: 1 },
             Source::Task {
@@ -235,6 +261,38 @@ mod tests {
         let all = ids.len();
         ids.dedup();
         assert_eq!(ids.len(), all, "each has its own");
+    }
+
+    /// Each ring takes the other's results for events: they come to an end, in whichever ring.
+    #[test]
+    fn two_rings_start_each_other_so_many_times_and_no_more() {
+        let mut last = event(Source::Hand { nonce: 0 });
+        let mut started = 0;
+        while let Ok(depth) = last.depth_behind() {
+            started += 1;
+            last = event(result(0, depth));
+            assert_eq!(last.source.depth(), started);
+        }
+        assert_eq!(started, MAX_EMITTED);
+        let task = Source::Task {
+            depth: MAX_EMITTED,
+            execution: cid_of(b"execution"),
+            result: cid_of(b"result"),
+        };
+        assert_eq!(event(task).depth_behind(), Err(TooDeep));
+    }
+
+    #[test]
+    fn a_depth_is_counted_whatever_the_event_comes_from() {
+        let task = Source::Task {
+            depth: 3,
+            execution: cid_of(b"execution"),
+            result: cid_of(b"result"),
+        };
+        assert_eq!((task.depth(), result(0, 4).depth()), (3, 4));
+        assert_eq!((said(1, 0, 0).depth(), chain(1, 0).depth()), (0, 0));
+        let text = String::from_utf8(event(result(0, 0)).to_bytes().unwrap()).unwrap();
+        assert!(!text.contains("depth"), "{text}");
     }
 
     /// The bytes of an event are what its id is made of: a change of them is a change of the format.

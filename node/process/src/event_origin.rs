@@ -8,6 +8,17 @@ use crate::{
     shape::Record,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display, Formatter};
+
+/// Somebody tells of an event that the members find themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} comes from {origin}, where the members find it themselves; on a ring nobody tells it by hand or by a webhook (`rings process dev` takes it by hand)")]
+pub struct NotTold {
+    /// The event.
+    pub event: String,
+    /// Where it comes from.
+    pub origin: String,
+}
 
 /// Where they come from. Which one it is, its keys say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +53,28 @@ impl EventOrigin {
             Self::Log(origin) => origin.reader(data).map(EventReader::Log),
             Self::Message(origin) => origin.reader(data).map(EventReader::Message),
             Self::Result(origin) => origin.reader(data).map(EventReader::Result),
+        }
+    }
+}
+
+impl Display for EventOrigin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(origin) => {
+                write!(f, "the logs {} of contract {}", origin.log, origin.contract)
+            }
+            Self::Message(origin) => {
+                write!(
+                    f,
+                    "the messages of domain {} in the logs of ",
+                    origin.message
+                )?;
+                match origin.ring {
+                    Some(ring) => write!(f, "client ring {ring}"),
+                    None => f.write_str("this ring"),
+                }
+            }
+            Self::Result(origin) => write!(f, "the results of ring {}", origin.results),
         }
     }
 }

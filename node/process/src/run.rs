@@ -16,6 +16,7 @@ use crate::{
     shape::Misfit,
     template::Template,
     wait,
+    words::{event_bytes, WordError},
 };
 use cid::Cid;
 use rings_protocol::Digest;
@@ -48,6 +49,17 @@ pub enum RunError {
         event: String,
         /// The execution that emits it.
         execution: Cid,
+    },
+    /// A task has emitted what members cannot write into their logs.
+    #[error("event {event} of execution {execution} is left out")]
+    Emitted {
+        /// The event.
+        event: String,
+        /// The execution that emits it.
+        execution: String,
+        /// Why.
+        #[source]
+        source: Box<WordError>,
     },
     /// There is no such execution.
     #[error("there is no execution {0} in this run")]
@@ -235,7 +247,8 @@ impl Run {
     /// instance of its service. `depth` is that of the event of this run.
     ///
     /// # Errors
-    /// [`RunError::Depth`] when too many such events are in a row.
+    /// [`RunError::Depth`] when too many such events are in a row, and [`RunError::Emitted`] when it is too long: for all members
+    /// alike.
     pub fn emitted(
         &self,
         id: &Cid,
@@ -271,12 +284,22 @@ impl Run {
                 version: crate::event::VERSION,
             })
         };
-        match found() {
-            Some(event) if event.source.depth() > MAX_EMITTED => Err(RunError::Depth {
+        let Some(event) = found() else {
+            return Ok(None);
+        };
+        if event.source.depth() > MAX_EMITTED {
+            return Err(RunError::Depth {
                 event: event.event,
                 execution: *id,
+            });
+        }
+        match event_bytes(&event) {
+            Ok(_) => Ok(Some(event)),
+            Err(error) => Err(RunError::Emitted {
+                event: event.event,
+                execution: id.to_string(),
+                source: Box::new(error),
             }),
-            event => Ok(event),
         }
     }
 

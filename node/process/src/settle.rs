@@ -8,7 +8,10 @@
 //! that waits for an event ([`wait`]): the choice is the digest of the output, that of the failure record, or that of
 //! [`expired`](wait::expired).
 
-use crate::{wait, work::Work};
+use crate::{
+    wait,
+    work::{execution_before, Work},
+};
 use cid::Cid;
 use rings_protocol::{
     assembly::Choice,
@@ -39,6 +42,18 @@ pub fn gate(work: &Work, scope: Address, ring: Address) -> Result<GateSpec, Stri
         outputs: 1,
         salt: Digest::ZERO,
     })
+}
+
+/// The execution of which a gate is, if it has the form of such a gate.
+pub fn execution_of(spec: &GateSpec) -> Option<Cid> {
+    let of = |input: &GateInput| match input {
+        GateInput::Constant(digest) => Some(*digest),
+        GateInput::Future { .. } => None,
+    };
+    let [_, execution, line_end, ..] = spec.inputs.as_slice() else {
+        return None;
+    };
+    execution_before(of(execution)?, of(line_end)?)
 }
 
 /// What a member chooses that finds this output, or failure record, on the gate of an execution that may expire.
@@ -75,7 +90,7 @@ mod tests {
         let work = Work {
             operation: operation(),
             documents: Vec::new(),
-            inputs: vec![cid_of(b"operation"), cid_of(b"execution")],
+            inputs: vec![cid_of(b"operation"), cid_of(b"execution"), cid_of(b"\n")],
         };
         let (scope, ring) = (Address([1; 20]), Address([2; 20]));
         let spec = gate(&work, scope, ring).unwrap();
@@ -83,6 +98,12 @@ mod tests {
         let execution = digest_of(&cid_of(b"execution")).unwrap();
         assert_eq!(spec.inputs[1], GateInput::Constant(execution));
         assert_eq!((spec.outputs, spec.salt), (1, Digest::ZERO));
+        assert_eq!(execution_of(&spec), Some(cid_of(b"execution")));
+        let other = GateSpec {
+            inputs: spec.inputs[..2].to_vec(),
+            ..spec.clone()
+        };
+        assert_eq!(execution_of(&other), None);
         assert_ne!(spec, gate(&work, scope, scope).unwrap());
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::{
     attempt::{Attempt, Verdict},
+    data::Data,
     document::{Document, DocumentError},
     event::Event,
 };
@@ -301,6 +302,24 @@ pub enum Word {
     Opened(Opened),
 }
 
+/// The bytes of an event, if members can write it into their logs. One that they cannot is no event, for everybody alike.
+///
+/// # Errors
+/// [`WordError::Bound`] when it is too long, or its data are nested too deep.
+pub fn event_bytes(event: &Event) -> Result<Vec<u8>, WordError> {
+    let bound = |what: String| Err(WordError::Bound { what });
+    if !Data::Map(event.data.clone()).is_within_bounds() {
+        return bound("an event whose data are nested too deep, or too many".into());
+    }
+    let bytes = event.to_bytes()?;
+    match bytes.len() {
+        length if length > MAX_EVENT_BYTES => bound(format!(
+            "an event of {length} bytes; at most {MAX_EVENT_BYTES} are taken: put what is large into a file"
+        )),
+        _ => Ok(bytes),
+    }
+}
+
 impl Word {
     fn parts(&self) -> (&'static str, &'static str, u32) {
         match self {
@@ -335,11 +354,9 @@ impl Word {
             }
             _ => return Ok(()),
         };
-        match (word.event.to_bytes()?.len(), word.starts.len()) {
-            (bytes, _) if bytes > MAX_EVENT_BYTES => bound(format!(
-                "an event of {bytes} bytes; at most {MAX_EVENT_BYTES} are taken: put what is large into a file"
-            )),
-            (_, starts) if starts > MAX_STARTS => bound(format!(
+        event_bytes(&word.event)?;
+        match word.starts.len() {
+            starts if starts > MAX_STARTS => bound(format!(
                 "an event that starts {starts} processes; at most {MAX_STARTS} are started"
             )),
             _ => Ok(()),
@@ -409,7 +426,7 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::Fields, document::cid_of, event::Source};
+    use crate::{bounds::MAX_DATA_DEPTH, data::Fields, document::cid_of, event::Source};
 
     fn installation() -> Installation {
         Installation {
@@ -560,6 +577,11 @@ mod tests {
     fn an_event_that_is_too_long_is_refused_by_who_writes_and_who_reads() {
         let long = Word::Happened(Box::new(happened(&"x".repeat(MAX_EVENT_BYTES))));
         assert!(long.to_message().is_err());
+        let mut event = happened("x").event;
+        assert_eq!(event_bytes(&event).unwrap(), event.to_bytes().unwrap());
+        let nested = |depth| (0..depth).fold(Data::Null, |inner, _| Data::List(vec![inner]));
+        event.data.insert("deep".into(), nested(MAX_DATA_DEPTH));
+        assert!(event_bytes(&event).is_err());
         let mut message = words()[3].to_message().unwrap();
         message.payload = happened(&"x".repeat(MAX_EVENT_BYTES))
             .to_bytes()

@@ -14,10 +14,11 @@ use crate::{
 };
 use cid::Cid;
 use rings_protocol::{
-    cids::digest_of,
+    cids::{data_cid, digest_of},
     eip712::Domain,
     operation::{FailureRecord, Mode, Operation, Reason},
     request::{Request, RequestInput},
+    Digest,
 };
 
 /// What stands between the execution and the file.
@@ -126,6 +127,24 @@ impl Work {
     }
 }
 
+/// The execution for which a request was asked, if it has the form of such a request.
+pub fn execution_of(request: &Request) -> Option<Cid> {
+    let of = |input: &RequestInput| match input {
+        RequestInput::Data(digest) => Some(*digest),
+        RequestInput::Output { .. } => None,
+    };
+    let [execution, line_end, ..] = request.inputs.as_slice() else {
+        return None;
+    };
+    execution_before(of(execution)?, of(line_end)?)
+}
+
+/// The execution with this digest, if a line end follows it.
+pub(crate) fn execution_before(execution: Digest, line_end: Digest) -> Option<Cid> {
+    let is_line_end = data_cid(line_end) == cid_of(LINE_END.as_bytes());
+    is_line_end.then(|| data_cid(execution))
+}
+
 /// The last ring node that may list a request which is asked when the next one is `next`.
 pub fn until(next: u64) -> u64 {
     let window = next / WINDOW;
@@ -206,6 +225,15 @@ mod tests {
         assert_eq!(work.inputs[2], cid_of(b"\n"));
         let named: Vec<_> = work.documents.iter().map(|bytes| cid_of(bytes)).collect();
         assert_eq!(named, work.inputs);
+        // From the request, the execution is found again.
+        let domain = Domain::new(1, Address([1; 20]));
+        let request = work.request(&domain, 5).unwrap();
+        assert_eq!(execution_of(&request), Some(execution().cid().unwrap()));
+        let plain = Request {
+            inputs: request.inputs[..1].to_vec(),
+            ..request
+        };
+        assert_eq!(execution_of(&plain), None, "somebody's own computation");
         let external = Task {
             external: Some("mail".into()),
             program: None,

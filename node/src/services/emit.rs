@@ -25,6 +25,7 @@ use rings_process::{
     data::Data,
     document::Document,
     event::{Event, Source, VERSION},
+    event_origin::NotTold,
     execution::Execution,
     plan::{Plan, StepKind},
     process::Process,
@@ -54,8 +55,11 @@ async fn all(args: &EmitArgs, out: Out) -> Result<(), ExitError> {
     let mut fields = data(&args.data).map_err(ExitError::usage)?;
     let ring = Ring::of(Place::of_dir(args.dir.dir())?).await?;
     let desk = RingDesk::new(&ring, deadline, out).await?;
-    let plans = plans(&ring, &desk, args).await?;
+    let plans = plans((&ring, &desk), args, out).await?;
     let Some((service, shape)) = kind(&plans, &args.event) else {
+        if let Some(due) = plans.due {
+            return Err(ExitError::usage(due.to_string()));
+        }
         return Err(ExitError::usage(format!(
             "no process starts with event {} of instance {}, or waits for it; look for both in `rings process list` and `rings service list`, or make one with `rings process create`",
             args.event, args.instance
@@ -116,6 +120,8 @@ struct Plans {
     starts: Vec<Arc<Plan>>,
     /// They may wait for it.
     awaiting: Vec<Arc<Plan>>,
+    /// Why nobody tells it, if it is the event of a schedule.
+    due: Option<NotTold>,
 }
 
 /// The service of the event, and the shape of its data.
@@ -131,7 +137,11 @@ fn kind<'p>(plans: &'p Plans, event: &str) -> Option<(Cid, &'p Record)> {
 }
 
 /// The processes that the event is for, from the ring's store.
-async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plans, ExitError> {
+async fn plans(
+    (ring, desk): (&Ring, &RingDesk<'_>),
+    args: &EmitArgs,
+    out: Out,
+) -> Result<Plans, ExitError> {
     let mut found = Plans::default();
     let mut which = ListProcessesParams::default();
     loop {
@@ -140,8 +150,25 @@ async fn plans(ring: &Ring, desk: &RingDesk<'_>, args: &EmitArgs) -> Result<Plan
             if !concerns(&process, args) {
                 continue;
             }
-            let plan = plan(ring, process.process).await?;
+            let plan = match plan(ring, process.process).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    // It does not keep the event from the others. The member says what it has started.
+                    out.note(format_args!(
+                        "process {} is not followed: {error}",
+                        process.process
+                    ));
+                    continue;
+                }
+            };
             let is_its = |service: &str| process.instances.get(service) == Some(&args.instance);
+            for (service, event) in plan.events() {
+                if event == args.event && is_its(service) {
+                    let may = plan.may_be_told(service, event);
+                    may.map_err(|not_told| ExitError::usage(not_told.to_string()))?;
+                }
+            }
+            found.due = found.due.or(plan.may_be_due(&args.event).err());
             let may_wait = plan
                 .waits()
                 .any(|(_, wait)| wait.event == args.event && is_its(&wait.service_name));

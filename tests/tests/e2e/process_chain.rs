@@ -42,7 +42,7 @@ pub fn word(number: u64) -> String {
     format!("{number:064x}")
 }
 
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{}{hex:0<64}", word(text.len() as u64))
 }
@@ -113,6 +113,20 @@ fn driver(ring: &Ring, event: &str) -> String {
     event["data"]["driver"].as_str().unwrap().to_owned()
 }
 
+/// A member takes no such event down by hand, and starts nothing.
+fn refuses_by_hand(ring: &Ring) {
+    let process = process(ring, 1).unwrap();
+    let instance = process.instances.values().next().unwrap();
+    let data = json!({"car": "B-EV 1", "driver": "Mallory", "kwh": 40, "minutes": 90});
+    let params = json!({"instance": instance, "event": "charged", "data": data});
+    let told = block_on(ring.client(1).call::<Value>("rings_emit", params));
+    let refused = told.unwrap_err().to_string();
+    assert!(
+        refused.contains("event charged comes from the logs Charged("),
+        "{refused}"
+    );
+}
+
 #[test]
 fn a_log_of_a_contract_starts_a_process_also_one_that_came_while_the_ring_was_down() {
     let ring = Ring::up(3);
@@ -125,6 +139,7 @@ fn a_log_of_a_contract_starts_a_process_also_one_that_came_while_the_ring_was_do
     ring.eth("evm_mine", &json!([]));
     let first = events(&ring, 1, 1);
     assert_eq!(driver(&ring, &first[0]), "Ada");
+    refuses_by_hand(&ring);
     let results = over(&ring, 1, &first[0]);
     assert_eq!(results.len(), 3);
     assert_eq!(over(&ring, 0, &first[0]), results);

@@ -1,7 +1,7 @@
 //! Tasks that a gate settles: on the chain, and by another ring, which is down at first.
 
 use super::processes::example;
-use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
+use rings_api::processes::{ExecutionState, ExecutionView, GetProcessParams, ListExecutionsParams};
 use rings_protocol::Address;
 use rings_tests::{block_on, free_port, until, Program, Ring, LONG};
 use serde_json::{json, Value};
@@ -251,6 +251,19 @@ fn a_task_of_another_ring_expires_while_that_is_down_and_delays_nothing_else() {
             },
         );
     }
+    // The execution behind it was started by hand, so it is the first in a row.
+    let listed = block_on(ring.client(0).list_processes(&Default::default())).unwrap();
+    let mut all = listed.processes.into_iter();
+    let process = all.find(|process| process.name.as_deref() == Some("landed"));
+    let which = GetProcessParams {
+        installation: process.unwrap().installation,
+        before: None,
+        limit: None,
+    };
+    let runs = block_on(ring.client(0).get_process(&which)).unwrap().runs;
+    let event = ring.rings(["cat", &runs[0].event.to_string()]).ok();
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(event["source"]["depth"], 1, "{event}");
     let shown = ring.rings(["process", "show", &landed]).text();
     let line = shown.lines().find(|line| line.contains("note  succeeded"));
     let note = line

@@ -2,14 +2,14 @@
 //! meanwhile.
 
 use super::{
-    process_chain::{deploy, send, word, SENDER},
+    process_chain::{deploy, send, text as abi_text, word, SENDER},
     process_members::process,
     processes::example,
 };
-use rings_api::processes::{ExecutionState, ExecutionView, ListExecutionsParams};
+use rings_api::processes::{ExecutionState, ExecutionView, GetProcessParams, ListExecutionsParams};
 use rings_protocol::cids::keccak256;
-use rings_tests::{block_on, until, Call, Program, Ring, LONG};
-use serde_json::json;
+use rings_tests::{block_on, quantity, until, Call, Program, Ring, LONG};
+use serde_json::{json, Value};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -156,20 +156,138 @@ fn a_ring_decides_between_event_and_deadline_and_waits_through_a_restart() {
     );
 }
 
+/// Members that lie have the ring decide for an event that nobody has. Honest ones give it up when an hour is over in the time of
+/// blocks, which is a decision again, and the process goes on as if none had come.
+#[test]
+fn what_the_ring_has_decided_for_and_nobody_gives_is_given_up() {
+    let ring = Ring::up(3);
+    let shop = example("shop");
+    let shop = shop.to_str().unwrap();
+    let instance = ring.rings(["service", "deploy", shop]).text();
+    ring.rings(["process", "create", shop]).ok();
+    let all_become = |program: Program| {
+        ring.terminate(&[0, 1, 2]);
+        (0..3).for_each(|member| ring.launch_member(member, program, &[("FAULT", "choice")]));
+        (0..3).for_each(|member| ring.wait_connected(member, 2));
+    };
+    let emit = |event: &str, data: serde_json::Value| {
+        let told = ring.rings([
+            "emit",
+            instance.trim(),
+            event,
+            &data.to_string(),
+            "--no-wait",
+        ]);
+        told.text().split_whitespace().nth(2).unwrap().to_owned()
+    };
+    let chain = ring.chain();
+    let address = ring.json().address("/ring");
+    let ring_nodes = || block_on(chain.ring_node_count(address)).unwrap();
+
+    all_become(Program::Faulty);
+    let order = emit(
+        "ordered",
+        json!({"order": 1, "item": "tea", "count": 2, "to": "Ada"}),
+    );
+    let waits = reaches(&ring, &order, "paid", ExecutionState::Started);
+    until("the bill is listed, so that nothing else is", LONG, || {
+        let request = execution(&ring, 0, &order, "bill")?.request?;
+        let request = block_on(ring.client(0).get_request(request)).ok()?;
+        request.ring_node.map(drop)
+    });
+    let before = ring_nodes();
+    emit("paid", json!({"order": 1, "cents": 900}));
+    until("the ring has decided", LONG, || {
+        (ring_nodes() > before).then_some(())
+    });
+
+    all_become(Program::Honest);
+    reaches(&ring, &order, "paid", ExecutionState::Started);
+    ring.eth("evm_increaseTime", &json!([2 * 60 * 60]));
+    ring.eth("anvil_mine", &json!(["0x2"]));
+    reaches(&ring, &order, "paid", ExecutionState::Expired);
+    let latest = ring.eth("eth_getBlockByNumber", &json!(["latest", false]));
+    let is_early = quantity(&latest["timestamp"]) < waits.until.unwrap();
+    assert!(is_early, "its own time is not over");
+    reaches(&ring, &order, "drop", ExecutionState::Succeeded);
+    let log = std::fs::read_to_string(ring.member_dir(0).join("node.log")).unwrap();
+    assert!(
+        log.contains("nobody gives what the ring has decided for"),
+        "{log}"
+    );
+}
+
 /// The payment on the chain, as Solidity declares it.
 const PAID: &str = "Paid(uint256 order, uint256 cents)";
 /// What its first topic is the hash of.
 const PAID_TYPES: &str = "Paid(uint256,uint256)";
 
+/// The order on the chain, and what its first topic is the hash of.
+const ORDERED: &str = "Ordered(uint256 order, string item, uint256 count, string to)";
+const ORDERED_TYPES: &str = "Ordered(uint256,string,uint256,string)";
+
 /// Has the contract say that an order was paid.
 fn pay(ring: &Ring, contract: &str, order: u64, cents: u64) {
-    let topic = keccak256(PAID_TYPES.as_bytes()).to_string();
-    let topic = topic.trim_start_matches("0x");
-    let data = format!("0x{topic}{}{}", word(order), word(cents));
+    say(ring, contract, PAID_TYPES, &[word(order), word(cents)]);
+}
+
+/// Has the contract emit a log.
+fn say(ring: &Ring, contract: &str, types: &str, words: &[String]) {
+    let topic = keccak256(types.as_bytes()).to_string();
+    let data = format!("{topic}{}", words.concat());
     send(
         ring,
         &json!({ "from": SENDER, "to": contract, "data": data, "gas": "0x100000" }),
     );
+}
+
+#[test]
+fn a_payment_behind_its_order_is_found_although_it_needs_fewer_blocks_on_top() {
+    let ring = Ring::up(3);
+    let contract = deploy(&ring);
+    let shop = example("shop");
+    let programs = example("../target").canonicalize().unwrap();
+    let service = std::fs::read_to_string(shop.join("service.yml")).unwrap();
+    let from = |log: &str, confirmations: u64| {
+        format!("    from: {{contract: \"{contract}\", log: \"{log}\", confirmations: {confirmations}}}\n    data:")
+    };
+    let service = service
+        .replace("../../target", programs.to_str().unwrap())
+        .replace("    data:\n", &format!("{}\n", from(ORDERED, 3)))
+        .replace("    data: {order", &format!("{} {{order", from(PAID, 0)));
+    let service = ring.write("service.yml", service);
+    let process_file = ring.file("process.yml");
+    std::fs::copy(shop.join("process.yml"), &process_file).unwrap();
+    ring.rings(["service", "deploy", service.to_str().unwrap()])
+        .ok();
+    ring.rings(["process", "create", process_file.to_str().unwrap()])
+        .ok();
+    // A payment of before the order is not the one, and all members have found both before the process begins.
+    pay(&ring, &contract, 1, 900);
+    let (item, to) = (abi_text("tea"), abi_text("Ada"));
+    let order = [word(1), word(0x80), word(2), word(0xc0), item, to];
+    let early = quantity(&ring.eth("eth_blockNumber", &json!([])));
+    say(&ring, &contract, ORDERED_TYPES, &order);
+    pay(&ring, &contract, 1, 900);
+    ring.eth("anvil_mine", &json!(["0x3"]));
+    let event = until("the order has started the process", LONG, || {
+        let which = GetProcessParams {
+            installation: process(&ring, 0)?.installation,
+            before: None,
+            limit: None,
+        };
+        let runs = block_on(ring.client(0).get_process(&which)).ok()?.runs;
+        runs.first().map(|run| run.event.to_string())
+    });
+    reaches(&ring, &event, "pack", ExecutionState::Succeeded);
+    let came = reaches(&ring, &event, "paid", ExecutionState::Succeeded);
+    let payment: Value = {
+        let bytes = ring.rings(["cat", &came.result.unwrap().to_string()]).ok();
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    let receipt = json!([payment["source"]["transaction"]]);
+    let receipt = ring.eth("eth_getTransactionReceipt", &receipt);
+    assert!(quantity(&receipt["blockNumber"]) > early, "{receipt}");
 }
 
 #[test]
@@ -197,6 +315,20 @@ fn a_payment_on_the_chain_is_found_also_when_it_came_while_the_ring_was_down() {
         .rings(["emit", instance.trim(), "ordered", &data])
         .text();
     let event = told.split_whitespace().nth(2).unwrap();
+    // The service says that it comes from the contract, so it is nobody's word.
+    let by_hand = ring.rings([
+        "emit",
+        instance.trim(),
+        "paid",
+        r#"{"order": 1, "cents": 900}"#,
+    ]);
+    let refused = by_hand.refused(2);
+    assert!(
+        refused.contains(
+            "event paid comes from the logs Paid(uint256 order, uint256 cents) of contract 0x"
+        ),
+        "{refused}"
+    );
     reaches(&ring, event, "paid", ExecutionState::Started);
 
     ring.kill(&[0, 1, 2]);

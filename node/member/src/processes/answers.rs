@@ -1,6 +1,10 @@
 //! Answers the HTTP side what changes processes: to install one, to take an event down, to pause, resume and cancel.
 
-use super::{error::ProcessError, keeper::Processes};
+use super::{
+    concerned::{awaited_kind, Concerned},
+    error::ProcessError,
+    keeper::Processes,
+};
 use crate::state::{Installed, RunRecord};
 use async_trait::async_trait;
 use cid::Cid;
@@ -22,17 +26,6 @@ use rings_process::{
 };
 use rings_protocol::{cids::digest_of, Digest};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// What an event is for.
-#[derive(Default)]
-pub(super) struct Concerned {
-    /// The processes that it starts.
-    plans: Vec<Arc<Plan>>,
-    /// The processes that may wait for it.
-    awaiting: Vec<Arc<Plan>>,
-    /// Their installations, and its source if one may wait for it.
-    starts: BTreeSet<Digest>,
-}
 
 #[async_trait]
 impl ProcessKeeper for Processes {
@@ -169,8 +162,16 @@ impl Processes {
             plans,
             awaiting,
             starts,
-        } = self.started_by((instance, &name)).await?;
+            not_told,
+            due,
+        } = self.concerned((instance, &name)).await?;
+        if let Some(not_told) = not_told {
+            return Err(invalid(not_told.to_string()));
+        }
         let waiting = awaiting.first().map(|plan| (plan, false));
+        if let Some(due) = due.filter(|_| plans.is_empty() && awaiting.is_empty()) {
+            return Err(invalid(due.to_string()));
+        }
         let Some((first, is_started)) = plans.first().map(|plan| (plan, true)).or(waiting) else {
             return Err(invalid(format!(
                 "no process starts with event {name} of instance {instance}, or waits for it; `rings process create` makes one"
@@ -209,53 +210,6 @@ impl Processes {
         }
         self.take_down(event, starts, needs_quorum.unwrap_or_default())
             .await
-    }
-
-    /// The processes that an event is for, and what it starts. Those that are paused take it down too.
-    async fn started_by(
-        &self,
-        (instance, event): (Digest, &str),
-    ) -> Result<Concerned, ProcessError> {
-        let mut found = Concerned::default();
-        for (id, installed) in self.users_of(instance)? {
-            let installation = &installed.installation;
-            if installed.activity == Activity::Cancelled {
-                continue;
-            }
-            let plan = self.plan(installation.process).await?;
-            if is_awaited(&plan, installation, (instance, event)) {
-                self.await_sources(&plan, installation)?;
-                found.starts.insert(wait::source(instance, event));
-                found.awaiting.push(Arc::clone(&plan));
-            }
-            if is_started(&plan, installation, (instance, event)) {
-                found.starts.insert(id);
-                found.plans.push(plan);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The installations that use an instance, in the order of their names.
-    ///
-    /// # Errors
-    /// [`ProcessError::State`].
-    fn users_of(&self, instance: Digest) -> Result<Vec<(Digest, Installed)>, ProcessError> {
-        let ids = self.users().of(&self.state, instance)?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            found.extend(self.state.installed(id)?.map(|installed| (id, installed)));
-        }
-        Ok(found)
-    }
-
-    /// The installations that start with an event that a task has emitted.
-    pub(super) async fn started_by_task(
-        &self,
-        event: &Event,
-    ) -> Result<BTreeSet<Digest>, ProcessError> {
-        let instance = event.instance.unwrap_or_default();
-        Ok(self.started_by((instance, &event.event)).await?.starts)
     }
 
     /// Writes an event into the own log, unless all that it starts was started before.
@@ -333,29 +287,6 @@ fn check_instances(plan: &Plan, asked: &CreateProcessParams) -> Result<(), ApiEr
         Some(other) => Err(invalid(format!("the process has no service {other}"))),
         None => Ok(()),
     }
-}
-
-/// Whether a process starts with this event of this instance.
-fn is_started(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
-    let service = plan.event_service();
-    let its_instance = service.and_then(|service| installation.instances.get(service));
-    let its_event = plan.event().map(|(_, event)| event);
-    its_instance == Some(&instance) && its_event == Some(event)
-}
-
-/// Whether a process may wait for this event of this instance.
-fn is_awaited(plan: &Plan, installation: &Installation, (instance, event): (Digest, &str)) -> bool {
-    plan.waits().any(|(_, wait)| {
-        let its_instance = installation.instances.get(&wait.service_name);
-        wait.event == event && its_instance == Some(&instance)
-    })
-}
-
-/// The service of an event that is waited for, and whether two thirds have to have seen it.
-fn awaited_kind(plan: &Plan, event: &str) -> Option<(Cid, bool)> {
-    let (_, wait) = plan.waits().find(|(_, wait)| wait.event == event)?;
-    let quorum = plan.is_for_quorum(&wait.service_name, event);
-    Some((wait.service, quorum))
 }
 
 fn fields(data: serde_json::Value) -> Result<Fields, ApiError> {

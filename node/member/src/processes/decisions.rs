@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 impl Processes {
     /// Writes what this member would choose into its log.
     pub(super) async fn choose(&self, choices: &[Choice]) -> Result<(), ProcessError> {
+        let choices = self.parts.faults.distort_choices(choices);
         let messages = choices.iter().map(Choice::to_message).collect();
         let (done, written) = oneshot::channel();
         let saying = Saying { messages, done };

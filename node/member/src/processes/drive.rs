@@ -300,7 +300,9 @@ impl Driver {
                     self.decisions.waits(name);
                     if !is_waiting {
                         // It has ended meanwhile: the runs are gone through again.
-                        runs.into_iter().for_each(|key| self.runs.drop_run(key));
+                        let shared = Arc::clone(&self.shared);
+                        runs.into_iter()
+                            .for_each(|key| self.runs.drop_run(&mut shared.live(), key));
                         self.taken_up = None;
                     }
                 }
@@ -379,6 +381,10 @@ impl Driver {
         (plan, instances): (Arc<Plan>, BTreeMap<String, Digest>),
     ) -> Result<(), ProcessError> {
         let event = Event::from_bytes(bytes)?;
+        if let Err(error) = plan.check_told(&event) {
+            self.runs.refuse(key, &error);
+            return Ok(());
+        }
         let known = self.shared.state.run(key)?.unwrap_or_default();
         if plan.needs_quorum() && !event.source.is_found() && !self.shared.is_seen_enough(key)? {
             tokio::task::block_in_place(|| self.shared.state.postpone(&[(key, known)]))?;
@@ -441,6 +447,7 @@ impl Processes {
             found.extend(starts.into_iter().map(|installation| Found {
                 installation,
                 event: bytes.clone(),
+                place: None,
             }));
         }
         tokio::task::block_in_place(|| {

@@ -12,6 +12,7 @@ use crate::{
     blocks::MemberBlocks,
     connectors::{Connectors, Instances},
     core::{Input, NotAsked, RequestProgress, Saying},
+    faults::Faults,
     ring_keys::RingKeys,
     ring_status::{RingStatus, Snapshot},
     state::{ClientState, MemberState, ProcessState, RunKey},
@@ -39,7 +40,10 @@ use rings_protocol::{
 use rings_store::{read_small_file, Block, BlockKey, BlockSource, BlockStore, Pin, StoreError};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+    },
     time::Duration,
 };
 use tokio::{
@@ -85,6 +89,8 @@ pub struct ProcessParts {
     pub instances: Instances,
     /// Where those are told that subscribe.
     pub news: News,
+    /// Which faults this member commits.
+    pub faults: Faults,
 }
 
 /// The processes of a member.
@@ -96,6 +102,8 @@ pub struct Processes {
     live: Mutex<BTreeMap<Cid, Live>>,
     /// What listens to logs.
     listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Whether all installations were looked at once since this member started.
+    are_all_looked_for: AtomicBool,
     /// Notified when those have heard events that may stand in no log.
     pub(super) heard: Notify,
     /// External executions whose connectors run here.
@@ -180,6 +188,7 @@ impl Processes {
             plans: Plans::default(),
             live: Mutex::default(),
             listeners: Mutex::default(),
+            are_all_looked_for: AtomicBool::new(false),
             heard: Notify::new(),
             errands: Mutex::default(),
             gates: Notify::new(),
@@ -214,6 +223,19 @@ impl Processes {
             // Who listens looks at all installations again.
             self.taken.send_modify(|taken| *taken += 1);
         }
+    }
+
+    /// All installations were looked at once since this member started. Before that, logs are not read: what was read for some of
+    /// those that listen would not be read for the others.
+    pub(super) fn all_are_looked_for(&self) {
+        if !self.are_all_looked_for.swap(true, Ordering::AcqRel) {
+            self.taken.send_modify(|taken| *taken += 1);
+        }
+    }
+
+    /// Whether all installations were looked at once since this member started.
+    pub(super) fn are_all_looked_for(&self) -> bool {
+        self.are_all_looked_for.load(Ordering::Acquire)
     }
 
     /// Installations that are new or have changed.

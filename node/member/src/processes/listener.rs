@@ -1,18 +1,16 @@
 //! What listens to logs of rings for an installation: the messages and results that start it, or are events for which it may wait.
 
-use super::error::ProcessError;
-use crate::state::Found;
+use crate::state::{Found, LogPlace};
 use cid::Cid;
 use rings_process::{
     data::Fields,
-    document::Document,
     event::{Event, Source, VERSION},
     event_origin::EventReader,
     message_origin::MessageReader,
     plan::Plan,
     result_origin::ResultReader,
     wait,
-    words::Installation,
+    words::{event_bytes, Installation, WordError},
 };
 use rings_protocol::{Address, Digest};
 use std::collections::BTreeMap;
@@ -70,11 +68,16 @@ pub(super) fn listeners(owner: Digest, installation: &Installation, plan: &Plan)
 }
 
 impl Listener {
-    /// The event with these data.
+    /// The event with these data, and its place on the chain if it has one.
     ///
     /// # Errors
-    /// When it is too long.
-    pub fn found(&self, data: Fields, source: Source) -> Result<Found, ProcessError> {
+    /// [`WordError`]: it is none, for everybody alike.
+    pub fn found(
+        &self,
+        data: Fields,
+        source: Source,
+        place: Option<LogPlace>,
+    ) -> Result<Found, WordError> {
         let event = Event {
             data,
             event: self.event.clone(),
@@ -86,7 +89,8 @@ impl Listener {
         };
         Ok(Found {
             installation: self.id,
-            event: event.to_bytes()?,
+            event: event_bytes(&event)?,
+            place,
         })
     }
 

@@ -61,6 +61,8 @@ pub async fn find_in_logs(
 struct Listening {
     /// How often members' words were taken in when the installations were read.
     taken: Option<u64>,
+    /// How often it had been put back then how far was read.
+    put_back: u64,
     /// What listens, with the first messages that count.
     all: Vec<(Arc<Listener>, Begun)>,
     heads: Heads,
@@ -69,8 +71,13 @@ struct Listening {
 
 impl Listening {
     async fn step(&mut self, shared: &Processes) -> Result<(), ProcessError> {
+        if !shared.are_all_looked_for() {
+            return Ok(());
+        }
         let taken = *shared.taken.borrow();
-        if self.taken != Some(taken) {
+        let put_back = shared.state.put_back();
+        if self.taken != Some(taken) || self.put_back != put_back {
+            self.put_back = put_back;
             self.all = active(shared)?;
             self.heads.forget();
             self.taken = Some(taken);
@@ -80,8 +87,9 @@ impl Listening {
             self.taken = None;
             return Ok(());
         }
-        let mut found = self.heads.read(shared, &self.all).await?;
-        found |= self.results.read(shared, &self.all).await?;
+        let all = (&self.all[..], put_back);
+        let mut found = self.heads.read(shared, all).await?;
+        found |= self.results.read(shared, all).await?;
         if found {
             shared.heard.notify_one();
             // Others may have written them already: then the runs go on.

@@ -7,6 +7,8 @@ use rings_process::{
     document::Document,
     event::{Event, Source},
 };
+use rings_protocol::Digest;
+use std::collections::BTreeMap;
 
 /// Blocks that are read again when the chain has another branch, and when a member starts. What was found before is known by
 /// its name, which has no block in it.
@@ -35,8 +37,9 @@ pub(super) async fn read_page(
         let since = watched.since(confirmations).unwrap_or(from);
         from = from.saturating_sub(READ_AGAIN).max(since);
         if last.is_some() {
+            let mut known = BTreeMap::new();
             for (listener, _) in watched.listeners(confirmations) {
-                mark_orphans(shared, listener).await?;
+                mark_orphans(shared, listener, &mut known).await?;
             }
         }
     }
@@ -60,8 +63,13 @@ pub(super) async fn read_page(
     Ok(Some((block, found.len())))
 }
 
-/// Finds out which runs have lost their event. What they computed stays, and is said to be without a cause.
-async fn mark_orphans(shared: &Processes, listener: &Listener) -> Result<(), ProcessError> {
+/// Finds out which runs have lost their event. What they computed stays, and is said to be without a cause. `known` are the logs
+/// that were looked up: one may have started many.
+async fn mark_orphans(
+    shared: &Processes,
+    listener: &Listener,
+    known: &mut BTreeMap<(Digest, u64), bool>,
+) -> Result<(), ProcessError> {
     for (_, name, record) in shared.state.newest_runs(listener.id, None, LOOKED_UP)? {
         let Some((bytes, _)) = shared.state.known_event(listener.id, name)? else {
             continue;
@@ -72,12 +80,14 @@ async fn mark_orphans(shared: &Processes, listener: &Listener) -> Result<(), Pro
         else {
             continue;
         };
-        let is_gone = shared
-            .parts
-            .chain
-            .log_of(transaction, index)
-            .await?
-            .is_none();
+        let is_gone = match known.get(&(transaction, index)) {
+            Some(is_gone) => *is_gone,
+            None => {
+                let log = shared.parts.chain.log_of(transaction, index).await?;
+                known.insert((transaction, index), log.is_none());
+                log.is_none()
+            }
+        };
         if is_gone != record.orphaned {
             tracing::warn!(installation = %listener.owner, event = %name, orphaned = is_gone, "a reorganisation has changed whether the event of a process is on the chain");
             let key = (listener.id, name);

@@ -9,7 +9,13 @@ use super::{
 use crate::{clock, state::Found};
 use rings_api::ApiError;
 use rings_process::{event::Source, event_origin::EventReader, plan::Plan, words::MAX_HEADS};
-use rings_protocol::{cids::node_cid, log::LogNode, message::Message, Address, Digest};
+use rings_protocol::{
+    cids::node_cid,
+    log::LogNode,
+    message::Message,
+    private::{body_key, FormError},
+    Address, Digest,
+};
 use rings_store::BlockSource;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,7 +58,7 @@ impl Heads {
     pub async fn read(
         &mut self,
         shared: &Processes,
-        all: &[(Arc<Listener>, Begun)],
+        (all, put_back): (&[(Arc<Listener>, Begun)], u64),
     ) -> Result<bool, ProcessError> {
         let own = shared.parts.domain.ring;
         let rings: BTreeSet<Address> = all
@@ -69,7 +75,7 @@ impl Heads {
                 let Some(log) = self.unread(shared, all, (ring, author, newest))? else {
                     continue;
                 };
-                let (next, found) = read_page(shared, all, &log).await?;
+                let (next, found) = read_page(shared, (all, put_back), &log).await?;
                 has_found |= found;
                 is_level &= next > newest;
                 self.next.insert((ring, author), next);
@@ -122,7 +128,7 @@ fn first_of(begun: &Begun, (ring, author): (Address, Address)) -> Option<u64> {
 /// Reads a page of a log. Gives the first node that was not read, and whether events were found.
 async fn read_page(
     shared: &Processes,
-    all: &[(Arc<Listener>, Begun)],
+    (all, put_back): (&[(Arc<Listener>, Begun)], u64),
     log: &Unread,
 ) -> Result<(u64, bool), ProcessError> {
     let (ring, author) = (log.ring, log.author);
@@ -135,8 +141,14 @@ async fn read_page(
         // It was opened before it came into the index, by whose digest the block was read. One that is sealed with another ring's
         // key is no node here.
         let messages = match &own {
-            Some(form) => form.messages_again(block.data()).unwrap_or_default(),
-            None => LogNode::messages_again(block.data()).unwrap_or_default(),
+            Some(form) => form.messages_again(block.data()),
+            None => Ok(LogNode::messages_again(block.data()).unwrap_or_default()),
+        };
+        let messages = match messages {
+            Ok(messages) if own.is_none() || body_key(&messages).is_none() => messages,
+            // It is read when somebody has given the key: then all members find the same in it.
+            Ok(_) | Err(FormError::Locked { .. }) => break,
+            Err(_) => Vec::new(),
         };
         let place = Node {
             ring,
@@ -149,14 +161,18 @@ async fn read_page(
         }
         next += 1;
     }
+    if next == log.from {
+        return Ok((next, false));
+    }
     let read = ((ring, author), log.cursor, next);
     let write = || {
-        shared
-            .state
-            .heard_messages(&found, read, clock::milliseconds())
+        let now = clock::milliseconds();
+        shared.state.heard_messages(&found, read, (put_back, now))
     };
-    tokio::task::block_in_place(write)?;
-    Ok((next, !found.is_empty()))
+    match tokio::task::block_in_place(write)? {
+        true => Ok((next, !found.is_empty())),
+        false => Ok((log.from, false)),
+    }
 }
 
 /// A log node.
@@ -201,7 +217,12 @@ impl Node {
                 position: self.position,
                 ring: self.ring,
             };
-            found.push(listener.found(data, source)?);
+            match listener.found(data, source, None) {
+                Ok(event) => found.push(event),
+                Err(error) => {
+                    tracing::warn!(ring = %self.ring, author = %self.author, position = self.position, %error, "a message is no event of a process");
+                }
+            }
         }
         Ok(found)
     }

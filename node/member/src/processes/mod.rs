@@ -24,6 +24,7 @@
 
 mod agenda;
 mod answers;
+mod concerned;
 mod decisions;
 mod drive;
 mod errand;
@@ -46,6 +47,7 @@ mod openings;
 mod parking;
 mod plan_cache;
 mod plans;
+mod result_depth;
 mod results;
 mod runs;
 mod settle;

@@ -8,7 +8,12 @@ use super::{
     keeper::Processes,
     listener::{Begun, Listener},
 };
-use crate::{clock, core::open_ring_node, state::Found};
+use crate::{
+    clock,
+    core::open_ring_node,
+    state::{Found, LogPlace},
+};
+use rings_api::with_causes;
 use rings_process::{
     event::Source,
     result_origin::{registered_topic, ResultReader},
@@ -42,8 +47,8 @@ pub(super) struct Results {
     again: BTreeMap<Followed, (Instant, Backoff)>,
     /// Ring nodes that were read for all that listen.
     read: BTreeSet<(Followed, Digest)>,
-    /// How many listen.
-    listeners: usize,
+    /// Who listens, for whom, and from which block on.
+    listeners: Vec<(Digest, Digest, u64)>,
 }
 
 impl Results {
@@ -54,13 +59,18 @@ impl Results {
     pub async fn read(
         &mut self,
         shared: &Processes,
-        all: &[(Arc<Listener>, Begun)],
+        (all, put_back): (&[(Arc<Listener>, Begun)], u64),
     ) -> Result<bool, ProcessError> {
-        if self.listeners != all.len() {
-            // Those that are new may want what was read before.
+        let listeners = all.iter().filter_map(|(listener, _)| {
+            let (_, since) = listener.results()?;
+            Some((listener.owner, listener.id, since))
+        });
+        let listeners: Vec<_> = listeners.collect();
+        if self.listeners != listeners {
+            // Those that are new, or reach further back, may want what was read before.
             self.seen.clear();
             self.read.clear();
-            self.listeners = all.len();
+            self.listeners = listeners;
         }
         let head = shared.parts.ring.head();
         let mut by_ring: BTreeMap<Followed, Vec<Reading<'_>>> = BTreeMap::new();
@@ -84,7 +94,7 @@ impl Results {
             let is_new = self.seen.get(&followed).is_none_or(|seen| *seen < head);
             if let Some(to) = to.filter(|_| is_due && is_new) {
                 has_found |= self
-                    .follow(shared, (followed, &readers), (head, to))
+                    .follow(shared, (followed, &readers), (head, to, put_back))
                     .await?;
             }
         }
@@ -96,7 +106,7 @@ impl Results {
         &mut self,
         shared: &Processes,
         (followed, readers): (Followed, &[Reading<'_>]),
-        (head, to): (u64, u64),
+        (head, to, put_back): (u64, u64, u64),
     ) -> Result<bool, ProcessError> {
         let (ring, _) = followed;
         let since = readers.iter().map(|(_, _, since)| *since).min();
@@ -112,7 +122,11 @@ impl Results {
         }
         let wanted = [(ring, registered_topic())];
         let (last, logs) = shared.parts.chain.contract_logs(&wanted, from, to).await?;
-        let mut found = Vec::new();
+        let mut page = Page {
+            found: Vec::new(),
+            read: Vec::new(),
+            next: last + 1,
+        };
         for log in logs {
             let Some(digest) = log.topics.get(1).copied() else {
                 continue;
@@ -120,37 +134,43 @@ impl Results {
             if self.read.contains(&(followed, digest)) {
                 continue;
             }
-            let blocks = Arc::clone(&shared.parts.blocks) as Arc<dyn BlockSource>;
-            let node = match open_ring_node(&blocks, digest).await {
-                Ok(node) => node,
+            let place = LogPlace {
+                block: log.block,
+                log: log.in_block,
+            };
+            match read_node(shared, readers, (ring, digest), place).await? {
+                Ok(events) => page.found.extend(events),
                 Err(reason) => {
                     tracing::warn!(%ring, %digest, reason, "a ring node of another ring cannot be read now; trying again");
-                    self.postpone(followed);
-                    return Ok(false);
+                    page.next = page.next.min(log.block);
+                    break;
                 }
-            };
-            let events = events(shared, readers, (ring, &node), log.block)?;
-            if !events.is_empty() {
-                // Whoever traces a result finds it with any member.
-                let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
-                let cids: Vec<_> = pages.chain([node_cid(digest)]).collect();
-                shared.pin(&cids).await?;
             }
-            found.extend(events);
-            self.remember(followed, digest);
+            page.read.push(digest);
         }
+        let is_whole = page.next > last;
         let write = || {
-            let read = (followed, cursor, last + 1);
+            let read = (followed, cursor, page.next);
+            let now = clock::milliseconds();
             shared
                 .state
-                .found_results(&found, read, clock::milliseconds())
+                .found_results(&page.found, read, (put_back, now))
         };
-        tokio::task::block_in_place(write)?;
-        self.again.remove(&followed);
-        if last >= to {
+        if !tokio::task::block_in_place(write)? {
+            return Ok(false);
+        }
+        // Not before: what was not written is to be read again.
+        for digest in page.read {
+            self.remember(followed, digest);
+        }
+        match is_whole {
+            true => drop(self.again.remove(&followed)),
+            false => self.postpone(followed),
+        }
+        if is_whole && last >= to {
             self.seen.insert(followed, head);
         }
-        Ok(!found.is_empty())
+        Ok(!page.found.is_empty())
     }
 
     fn postpone(&mut self, followed: Followed) {
@@ -167,34 +187,87 @@ impl Results {
     }
 }
 
+/// What came of a page of a ring's logs.
+struct Page {
+    found: Vec<Found>,
+    /// The ring nodes that were read.
+    read: Vec<Digest>,
+    /// The first block that was not read whole.
+    next: u64,
+}
+
+/// The events that the lines of a ring node are, for those who listen, or why it cannot be read now.
+async fn read_node(
+    shared: &Processes,
+    readers: &[Reading<'_>],
+    (ring, digest): (Address, Digest),
+    place: LogPlace,
+) -> Result<Result<Vec<Found>, String>, ProcessError> {
+    let blocks = Arc::clone(&shared.parts.blocks) as Arc<dyn BlockSource>;
+    let node = match open_ring_node(&blocks, digest).await {
+        Ok(node) => node,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let events = match events(shared, readers, (ring, &node), place).await {
+        Ok(events) => events,
+        Err(ProcessError::Store(error)) => return Ok(Err(with_causes(&error))),
+        Err(error) => return Err(error),
+    };
+    if !events.is_empty() {
+        // Whoever traces a result finds it with any member.
+        let pages = node.pages().iter().map(|(page, _)| node_cid(*page));
+        let cids: Vec<_> = pages.chain([node_cid(digest)]).collect();
+        shared.pin(&cids).await?;
+    }
+    Ok(Ok(events))
+}
+
 /// The events that the lines of a ring node are, for those who listen.
-fn events(
+async fn events(
     shared: &Processes,
     readers: &[Reading<'_>],
     (ring, node): (Address, &RingNode),
-    block: u64,
+    place: LogPlace,
 ) -> Result<Vec<Found>, ProcessError> {
     let mut found = Vec::new();
     for (line, entry) in node.entries().iter().enumerate() {
+        let mut chosen = Vec::new();
         for (listener, reader, since) in readers {
-            if block < *since {
+            if place.block < *since {
                 continue;
             }
-            let data = match reader.read(node.number(), entry) {
-                Ok(Some(data)) => data,
-                Ok(None) => continue,
+            match reader.read(node.number(), entry) {
+                Ok(Some(data)) => chosen.push((listener, data)),
+                Ok(None) => {}
                 Err(reason) => {
                     tracing::debug!(%ring, number = node.number(), line, reason, "a result is no event of a process");
-                    continue;
                 }
-            };
+            }
+        }
+        if chosen.is_empty() {
+            continue;
+        }
+        let depth = match shared.depth_of(entry).await? {
+            Ok(depth) => depth,
+            Err(error) => {
+                tracing::warn!(%ring, number = node.number(), line, %error, "a result is left out");
+                continue;
+            }
+        };
+        for (listener, data) in chosen {
             let source = Source::Result {
                 chain: shared.parts.domain.chain_id,
+                depth,
                 line: line as u64,
                 node: node_cid(node.digest()),
                 ring,
             };
-            found.push(listener.found(data, source)?);
+            match listener.found(data, source, Some(place)) {
+                Ok(event) => found.push(event),
+                Err(error) => {
+                    tracing::warn!(%ring, number = node.number(), line, %error, "a result is no event of a process");
+                }
+            }
         }
     }
     Ok(found)

@@ -17,7 +17,7 @@ use rings_process::{
     event::Event,
     execution::{Execution, State},
     plan::{Settlement, StepKind},
-    run::{Run, RunError},
+    run::Run,
     service::Task,
     settle,
     words::Stage,
@@ -26,6 +26,7 @@ use rings_process::{
 use rings_protocol::{cids::digest_of, Address, Digest};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    fmt::Display,
     sync::Arc,
     time::Instant,
 };
@@ -75,7 +76,7 @@ impl Runs {
     }
 
     /// A run cannot be gone on with: its event does not start the process.
-    pub fn refuse(&mut self, key: RunKey, error: &RunError) {
+    pub fn refuse(&mut self, key: RunKey, error: &dyn Display) {
         tracing::warn!(installation = %key.0, event = %key.1, %error, "an event starts nothing");
         self.finished.push((key, RunEnd::Failed));
     }
@@ -84,9 +85,17 @@ impl Runs {
     pub fn forget(&mut self, shared: &Processes, installation: Digest) {
         self.runs.retain(|key, _| key.0 != installation);
         self.causes.retain(|key, _| key.0 != installation);
-        let mut live = shared.live();
+        self.leave(&mut shared.live(), |key| key.0 == installation);
+    }
+
+    /// Runs wait no more for executions; those for which nobody waits are forgotten.
+    pub(super) fn leave(
+        &mut self,
+        live: &mut BTreeMap<Cid, Live>,
+        leaves: impl Fn(&RunKey) -> bool,
+    ) {
         self.jobs.retain(|id, job| {
-            job.runs.retain(|key| key.0 != installation);
+            job.runs.retain(|key| !leaves(key));
             if job.runs.is_empty() {
                 live.remove(id);
                 for request in &job.requests {
@@ -270,7 +279,10 @@ impl Runs {
         };
         match run.emitted(id, &cause.instances, cause.depth) {
             Ok(event) => self.emitted.extend(event),
-            Err(error) => tracing::warn!(installation = %key.0, %error, "an event is left out"),
+            Err(error) => {
+                let cause = rings_api::with_causes(&error);
+                tracing::warn!(installation = %key.0, cause, "an event is left out");
+            }
         }
     }
 

@@ -47,6 +47,7 @@ impl Processes {
             source: Digest::ZERO,
             gate: Some(gate),
             until,
+            behind: None,
             since: crate::clock::milliseconds(),
         };
         // Whoever computes it fetches them from any member, also when who opened the gate is gone.

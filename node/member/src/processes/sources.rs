@@ -88,6 +88,8 @@ struct Finder {
     taken_up: BTreeMap<Digest, u64>,
     /// Installations at which somebody has to look; nothing before all were looked at once.
     wanted: Option<BTreeSet<Digest>>,
+    /// Those that were taken up, and for whom it is not on disk that their events are looked for.
+    new: Vec<(Digest, Installation)>,
     /// Those whose definitions could not be read, and when they are tried again.
     unread: BTreeSet<Digest>,
     again: Option<Instant>,
@@ -152,7 +154,11 @@ impl Finder {
             // So that none of these blocks is asked for again after a start.
             write_found(shared, &[], times)?;
         }
+        // After they are listened for: what is being read without them is read again.
+        tokio::task::block_in_place(|| shared.state.look_for(&self.new))?;
+        self.new.clear();
         self.wanted = Some(BTreeSet::new());
+        shared.all_are_looked_for();
         if self.unread.is_empty() {
             self.failures = 0;
         }
@@ -193,18 +199,29 @@ impl Finder {
         head: u64,
     ) -> Result<Option<u64>, ProcessError> {
         let installed = shared.state.installed(id)?;
-        let active = installed.filter(|held| held.activity != Activity::Cancelled);
-        let Some(Installed { installation, .. }) = active else {
-            self.forget(id);
+        let Some(Installed {
+            installation,
+            activity,
+            ..
+        }) = installed
+        else {
             return Ok(None);
         };
+        let of = (id, &installation.instances);
+        if activity == Activity::Cancelled {
+            shared.users().leave_out(&shared.state, of)?;
+            self.forget(id);
+            return Ok(None);
+        }
         if self.taken_up.get(&id) == Some(&installation.since) {
             return Ok(None);
         }
         let Some(plan) = self.plan(shared, id, &installation).await else {
+            tokio::task::block_in_place(|| shared.state.look_later(id))?;
             return Ok(None);
         };
         self.forget(id);
+        shared.users().read(&shared.state, of, &plan)?;
         shared.listen_for(id, &installation, &plan);
         let mut new = None;
         if let Some(schedule) = plan.schedule() {
@@ -223,6 +240,7 @@ impl Finder {
             self.seen = 0;
         }
         self.taken_up.insert(id, installation.since);
+        self.new.push((id, installation));
         Ok(new)
     }
 
@@ -336,11 +354,23 @@ impl Finder {
         let mut words = Vec::with_capacity(starts.len());
         for (name, (event, starts)) in starts {
             self.due.insert(name, now + shared.round());
-            words.push(Word::Happened(Box::new(Happened {
-                event: Event::from_bytes(&event)?,
-                starts,
-                version: VERSION,
-            })));
+            let happened = |event| {
+                Word::Happened(Box::new(Happened {
+                    event,
+                    starts,
+                    version: VERSION,
+                }))
+            };
+            let word = Event::from_bytes(&event).map(happened);
+            let checked = word.map_err(ProcessError::from);
+            match checked.and_then(|word| Ok(word.to_message().map(|_| word)?)) {
+                Ok(word) => words.push(word),
+                // It keeps no other from being written.
+                Err(error) => {
+                    let cause = with_causes(&error);
+                    tracing::warn!(event = %name, cause, "an event that was found cannot be written into a log");
+                }
+            }
         }
         shared.say(&words).await
     }
@@ -357,6 +387,7 @@ fn write_due(shared: &Processes, all: &[DueRun], now: u64) -> Result<usize, Proc
             found.push(Found {
                 installation: run.installation,
                 event: Event::scheduled(run.process, *time).to_bytes()?,
+                place: None,
             });
         }
         times.push((run.installation, now));

@@ -1,14 +1,14 @@
 //! Events of one kind that a service reads from logs of a contract, and the installations for which they are.
 
 use super::error::ProcessError;
-use crate::state::Found;
+use crate::state::{Found, LogPlace};
 use cid::Cid;
 use rings_chain::ContractLog;
 use rings_process::{
     data::Fields,
-    document::Document,
     event::{Event, Source, VERSION as EVENT_VERSION},
     origin::LogReader,
+    words::event_bytes,
 };
 use rings_protocol::Digest;
 use std::{
@@ -99,10 +99,20 @@ impl Reading {
             if ids.is_empty() {
                 continue;
             }
-            let event = self.event(chain, *instance, (log, &data)).to_bytes()?;
+            let event = match event_bytes(&self.event(chain, *instance, (log, &data))) {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::warn!(transaction = %log.transaction, index = log.index, %error, "a log is no event of a process");
+                    continue;
+                }
+            };
             found.extend(ids.into_iter().map(|installation| Found {
                 installation,
                 event: event.clone(),
+                place: Some(LogPlace {
+                    block: log.block,
+                    log: log.in_block,
+                }),
             }));
         }
         Ok(())

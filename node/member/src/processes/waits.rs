@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    state::{Begun, Ended, Opening, RunKey, Waiting, NEVER},
+    state::{Begun, Ended, Opening, RunKey, RunRecord, Waiting, NEVER},
 };
 use cid::Cid;
 use rings_process::{
@@ -41,6 +41,8 @@ pub(super) struct Decisions {
     check: BTreeSet<Digest>,
     /// The head whose time was compared with the deadlines.
     head: u64,
+    /// The head at which it was looked whether what nobody gives is late.
+    missed: u64,
 }
 
 /// What this member would choose for executions that wait.
@@ -82,7 +84,8 @@ impl Processes {
             execution: wait.execution.clone(),
             source: wait.source,
             until: now.saturating_add(wait.within),
-            since: run.since,
+            behind: run.place,
+            since: self.began(&run).await?,
         };
         self.keep(&[waiting.execution.to_bytes()?]).await?;
         let begun =
@@ -101,6 +104,16 @@ impl Processes {
                 Ok(Seen::Waits)
             }
         }
+    }
+
+    /// The first time of an event that came after the one that started a run, in milliseconds since 1970. A log of the chain came
+    /// with its block, and this member knew of it only with enough blocks on top.
+    async fn began(&self, run: &RunRecord) -> Result<u64, ProcessError> {
+        let Some(place) = run.place else {
+            return Ok(run.since);
+        };
+        let block = self.parts.chain.block(place.block).await?;
+        Ok(run.since.min(block.timestamp.saturating_mul(1_000)))
     }
 
     /// Events of the sources of a plan's waits are kept from now on.
@@ -160,9 +173,13 @@ impl Processes {
         if quorum && !event.source.is_found() && !self.is_seen_enough(opening.key)? {
             return Ok(());
         }
+        let Some(record) = self.state.run(opening.key)? else {
+            return Ok(());
+        };
         for name in self.state.waits_for(source, &event)? {
             let id = data_cid(name);
-            let Some(waiting) = self.state.waiting(name)? else {
+            let waiting = self.state.waiting(name)?;
+            let Some(waiting) = waiting.filter(|waiting| waiting.may_be(&record)) else {
                 continue;
             };
             if only.is_some_and(|only| only != id) {
@@ -213,6 +230,10 @@ impl Processes {
         };
         let fits = wait.event(&waiting.execution.inputs, event);
         Ok(fits.and_then(|event| {
+            if !event.source.is_found() {
+                let may = plan.may_be_told(&wait.service_name, &event.event);
+                may.map_err(|not_told| not_told.to_string())?;
+            }
             let source = event
                 .instance
                 .map(|instance| wait::source(instance, &event.event));
@@ -261,6 +282,9 @@ impl Processes {
         self.read_decisions(decisions)?;
         decisions.check.extend(self.settled().take_fresh());
         let mut decided = Vec::new();
+        let head = self.parts.ring.head();
+        // Time passes with blocks, and steps are many.
+        let is_later = head > decisions.missed;
         for name in decisions.check.clone() {
             let Some(waiting) = self.state.waiting(name)? else {
                 decisions.check.remove(&name);
@@ -284,8 +308,9 @@ impl Processes {
             };
             // Where the event is not known, it comes with a log, or with a block, that is read later.
             let Some((stage, answer)) = self.got(&waiting, choice).await? else {
-                if waiting.until != NEVER {
+                if waiting.until != NEVER && is_later {
                     self.misses(slot).await?;
+                    decisions.missed = head;
                 }
                 continue;
             };
@@ -308,10 +333,7 @@ impl Processes {
     fn read_decisions(&self, decisions: &mut Decisions) -> Result<(), ProcessError> {
         let count = self.parts.logs.ring_node_count()?;
         let Some(mut next) = decisions.next else {
-            let all = self.state.all_waiting(None, usize::MAX)?;
-            decisions
-                .check
-                .extend(all.into_iter().map(|(name, _)| name));
+            decisions.check.extend(self.state.waiting_names()?);
             // The newest ones may not count yet.
             decisions.next = Some(count.saturating_sub(self.parts.confirmations + LATER_NODES));
             return Ok(());

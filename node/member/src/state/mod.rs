@@ -59,8 +59,8 @@ pub use error::StateError;
 pub use late::LateBlocks;
 pub use open::Identity;
 pub use processes::{
-    Begun, Ended, Finished, Found, Heard, Installed, News, Opening, ProcessState, ReadTo, RunEnd,
-    RunKey, RunRecord, Waiting, NEVER,
+    Begun, Ended, Finished, Found, Heard, Installed, LogPlace, News, Opening, ProcessState, ReadTo,
+    RunEnd, RunKey, RunRecord, Waiting, NEVER,
 };
 pub use records::{
     Cost, Duty, GateData, GateFact, ReceivedNode, RegisteredNode, RingNodeFact, Said, Usage,

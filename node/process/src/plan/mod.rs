@@ -19,7 +19,8 @@ pub use step::{
 use crate::{
     bounds::{MAX_NODES, MAX_SERVICES},
     document::Document,
-    event_origin::EventReader,
+    event::{Event, SCHEDULED},
+    event_origin::{EventReader, NotTold},
     origin::LogReader,
     process::{Process, VERSION},
     schedule::Schedule,
@@ -127,6 +128,48 @@ impl Plan {
         let kind = self.services.get(service)?.events.get(event)?;
         // It was read without a fault when the plan was made.
         kind.from.as_ref()?.reader(&kind.data).ok()
+    }
+
+    /// Whether somebody may tell of this event of a service on a ring; `service` is the process's name for it. The events of
+    /// tasks may be told too.
+    ///
+    /// # Errors
+    /// [`NotTold`]: the members find it themselves.
+    pub fn may_be_told(&self, service: &str, event: &str) -> Result<(), NotTold> {
+        let kind = self.services.get(service);
+        let kind = kind.and_then(|service| service.events.get(event));
+        match kind.and_then(|kind| kind.from.as_ref()) {
+            Some(origin) => Err(NotTold {
+                event: event.to_owned(),
+                origin: origin.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for the event of its schedule.
+    ///
+    /// # Errors
+    /// [`NotTold`]: `event` is that one.
+    pub fn may_be_due(&self, event: &str) -> Result<(), NotTold> {
+        match self.started.schedule.is_some() && event == SCHEDULED {
+            true => Err(NotTold {
+                event: event.to_owned(),
+                origin: "the schedule of the process".into(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether an event that starts it on a ring is the word of somebody, although the members find such events themselves.
+    ///
+    /// # Errors
+    /// [`NotTold`]: then it starts nothing, whoever says it.
+    pub fn check_told(&self, event: &Event) -> Result<(), NotTold> {
+        match (event.source.is_found(), self.event_service()) {
+            (false, Some(service)) => self.may_be_told(service, &event.event),
+            _ => Ok(()),
+        }
     }
 
     /// The service and the name of the event that starts it, unless it is a schedule, and of those for which nodes wait; the

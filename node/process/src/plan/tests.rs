@@ -1,6 +1,7 @@
 use crate::{
     bounds::MAX_NODES,
     document::{cid_of, Document},
+    event::{Event, Source},
     mistake::Mistakes,
     plan::Plan,
     process::Process,
@@ -328,4 +329,58 @@ fn a_thousand_nodes_are_a_process_and_one_more_is_none() {
     assert_eq!(plan(&nodes(MAX_NODES)).unwrap().order().count(), MAX_NODES);
     let refused = plan(&nodes(MAX_NODES + 1)).unwrap_err().to_string();
     assert!(refused.contains("at most 1000 are accepted"), "{refused}");
+}
+
+/// What the members find themselves is nobody's word: each source is named, and what has none may be told.
+#[test]
+fn an_event_that_the_members_find_is_not_to_be_told() {
+    let ring = "0x0101010101010101010101010101010101010101";
+    let planned = |from: &str, on: &str| {
+        let data = "{driver: string, kwh: integer}";
+        let service = "service: car\nevents:\n  charged:\n    FROM\n    data: DATA\ntasks:\n  pay: {program: pay.wasm, inputs: {}, statuses: {paid: {}}}\n";
+        let text = service.replace("FROM", from).replace("DATA", data);
+        let process = format!("process: p\nservices: {{car: service.yml}}\non: {on}\nnodes:\n  pay: {{task: car.pay, inputs: {{}}}}\n");
+        let draft = ProcessDraft::read("process.yml", &process).unwrap();
+        draft.finish(|_| Ok(self::service(&text))).unwrap()
+    };
+    for (from, told) in [
+        (
+            format!("from: {{contract: \"{ring}\", log: \"C(string driver, int64 kwh)\"}}"),
+            format!("event charged comes from the logs C(string driver, int64 kwh) of contract {ring}, where the members find it themselves"),
+        ),
+        (
+            format!("from: {{message: chat, ring: \"{ring}\"}}"),
+            format!("the messages of domain chat in the logs of client ring {ring},"),
+        ),
+        (
+            "from: {message: chat}".to_owned(),
+            "the messages of domain chat in the logs of this ring,".to_owned(),
+        ),
+    ] {
+        let plan = planned(&from, "car.charged");
+        let refused = plan.may_be_told("car", "charged").unwrap_err().to_string();
+        assert!(refused.contains(&told), "{refused}");
+        assert!(plan.may_be_due("scheduled").is_ok());
+        let (service, name) = plan.event().unwrap();
+        let mut event = Event {
+            event: name.to_owned(),
+            service: Some(service),
+            ..Event::scheduled(plan.cid(), 60)
+        };
+        assert_eq!(plan.check_told(&event), Ok(()), "a member has found it");
+        for source in [Source::Hand { nonce: 0 }, Source::Webhook { id: "1".into() }] {
+            event.source = source;
+            assert!(plan.check_told(&event).is_err());
+        }
+    }
+    let plan = planned("about: nobody finds it", "car.charged");
+    assert_eq!(plan.may_be_told("car", "charged"), Ok(()));
+    assert_eq!(plan.may_be_told("bus", "charged"), Ok(()));
+    let plan = planned("about: nobody finds it", "{every: 60}");
+    let refused = plan.may_be_due("scheduled").unwrap_err().to_string();
+    assert!(
+        refused.contains("comes from the schedule of the process"),
+        "{refused}"
+    );
+    assert_eq!(plan.may_be_due("charged"), Ok(()));
 }

@@ -62,6 +62,7 @@ fn log(contract: Address, topic: Digest, cents: u8, block: u64) -> ContractLog {
         topics: vec![topic],
         data,
         block,
+        in_block: 6,
         transaction: Digest([9; 32]),
         index: 4,
     }
@@ -170,4 +171,40 @@ fn a_log_is_read_once_however_many_installations_it_starts() {
     assert_eq!(watched.readings.len(), 1);
     assert_eq!(watched.depths(), [0]);
     assert_eq!(watched.places(0).len(), 1);
+}
+
+/// Otherwise whoever emits it would keep all events behind it from being written.
+#[test]
+fn a_log_that_is_too_long_to_be_written_into_a_log_is_no_event() {
+    let contract = CONTRACTS[0];
+    let text = format!(
+        "service: s\nevents:\n  told:\n    from: {{contract: \"{contract}\", log: \"Told(string text)\", confirmations: 0}}\n    \
+           data: {{text: string}}\ntasks:\n  answer: {{program: answer.wasm, statuses: {{done: {{n: integer}}}}}}\n"
+    );
+    let service = || {
+        let draft = ServiceDraft::read("service.yml", &text).unwrap();
+        draft.finish(|_| Ok(cid_of(b"program"))).unwrap()
+    };
+    let process = "process: p\nservices: {shop: service.yml}\non: shop.told\nnodes:\n  t: {task: shop.answer}\n";
+    let draft = ProcessDraft::read("process.yml", process).unwrap();
+    let plan = draft.finish(|_| Ok(service())).unwrap();
+    let topic = plan.reader_of("shop", "told").unwrap().topic;
+    let mut watched = Watched::default();
+    watched.add(Digest([1; 32]), &installation(1, 0, &plan), &plan);
+    let word = |number: usize| {
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&(number as u64).to_be_bytes());
+        word
+    };
+    let told = |length: usize| {
+        let text = vec![b'x'; length];
+        let log = ContractLog {
+            data: [&word(32)[..], &word(length), &text].concat(),
+            ..log(contract, topic, 0, 3)
+        };
+        let mut found = Vec::new();
+        watched.found((31337, 0), &log, &mut found).unwrap();
+        found.len()
+    };
+    assert_eq!((told(32 * 1_000), told(32 * 2_048)), (1, 0));
 }

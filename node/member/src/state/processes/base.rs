@@ -65,6 +65,8 @@ pub(super) const MESSAGES: TableDefinition<'_, (Account, Account), u64> =
 /// (ring, blocks on top) → the first block whose ring nodes of that ring were not read for results that are events.
 pub(super) const RESULTS: TableDefinition<'_, (Account, u64), u64> =
     TableDefinition::new("results");
+/// Installations whose events nobody here has looked for yet.
+pub(super) const PENDING: TableDefinition<'_, Word, ()> = TableDefinition::new("pending");
 /// Installation → the time up to which its schedule was followed, in seconds since 1970.
 pub(super) const TIMES: TableDefinition<'_, Word, u64> = TableDefinition::new("times");
 
@@ -97,6 +99,8 @@ pub struct ProcessState {
     pub(super) database: Durable,
     /// How often runs may have come to be open.
     opened: AtomicU64,
+    /// How often it was put back how far was read for events.
+    pub(super) put_back: AtomicU64,
 }
 
 impl ProcessState {
@@ -113,6 +117,7 @@ impl ProcessState {
         Ok(Self {
             database,
             opened: AtomicU64::new(0),
+            put_back: AtomicU64::new(0),
         })
     }
 
@@ -295,6 +300,7 @@ fn create(transaction: &WriteTransaction) -> Result<(), StateError> {
     transaction.open_table(CHAIN)?;
     transaction.open_table(MESSAGES)?;
     transaction.open_table(RESULTS)?;
+    transaction.open_table(PENDING)?;
     transaction.open_table(TIMES)?;
     transaction.open_table(SOURCES)?;
     transaction.open_table(WAITS)?;

@@ -1,7 +1,9 @@
 //! What members have written about processes, taken in together with how far each log was read.
 
 use super::{
-    base::{read, ProcessState, CHAIN, CHANGES, CHOSEN, CURSORS, FIRST, INSTALLED, LAST, REQUESTS},
+    base::{
+        read, ProcessState, CHANGES, CHOSEN, CURSORS, FIRST, INSTALLED, LAST, PENDING, REQUESTS,
+    },
     external, listened,
     records::{Installed, RunRecord},
     runs::write_run,
@@ -150,18 +152,7 @@ fn install(
         },
     };
     table.insert(id.0, encode(&installed)?.as_slice())?;
-    // Logs of contracts are read again from there; what was found before is found to be known.
-    let mut chain = transaction.open_table(CHAIN)?;
-    let mut behind = Vec::new();
-    for entry in chain.range::<u64>(..)? {
-        let (confirmations, next) = entry?;
-        if next.value() > installation.since {
-            behind.push(confirmations.value());
-        }
-    }
-    for confirmations in behind {
-        chain.insert(confirmations, installation.since)?;
-    }
+    transaction.open_table(PENDING)?.insert(id.0, ())?;
     listened::read_again(transaction, &installed.installation)?;
     news.installed.push(id);
     Ok(())

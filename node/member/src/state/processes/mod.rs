@@ -26,6 +26,6 @@ mod waits_tests;
 
 pub use base::ProcessState;
 pub use hear::{Heard, News};
-pub use records::{Ended, Installed, RunEnd, RunKey, RunRecord, Waiting, NEVER};
+pub use records::{Ended, Installed, LogPlace, RunEnd, RunKey, RunRecord, Waiting, NEVER};
 pub use runs::{Finished, Found, Opening, ReadTo};
 pub use waits::Begun;

@@ -26,6 +26,16 @@ pub struct Installed {
     pub changes: u64,
 }
 
+/// Where an event stands on the chain: it was before all that stand behind it, however many blocks each has to have on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogPlace {
+    /// The height of its block.
+    pub block: u64,
+    /// Its log's place among those of the block.
+    pub log: u64,
+}
+
 /// A run of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +50,9 @@ pub struct RunRecord {
     /// Whether a reorganisation has taken its event from the chain since.
     #[serde(default)]
     pub orphaned: bool,
+    /// Where its event stands on the chain, if this member has found it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<LogPlace>,
     /// Whether it may only begin when this member has found the event itself.
     pub must_find: bool,
     /// When this member knew of it, in milliseconds since 1970.
@@ -59,9 +72,15 @@ pub enum RunEnd {
 }
 
 impl RunRecord {
+    /// Whether its event counts as come at this member, which gives the run its number. What every member finds itself comes when this one has found it,
+    /// so that the order is that of the chain or the log, and not that in which members' words about it are read.
+    pub fn has_come(&self) -> bool {
+        self.found || !self.must_find
+    }
+
     /// Whether it may begin: its event stands in a log, and was found where it has to be.
     pub fn may_begin(&self) -> bool {
-        self.by.is_some() && (self.found || !self.must_find)
+        self.by.is_some() && self.has_come()
     }
 }
 
@@ -95,8 +114,22 @@ pub struct Waiting {
     pub gate: Option<Address>,
     /// The time of blocks at which it expires, in seconds since 1970; [`NEVER`] if it does not.
     pub until: u64,
-    /// The first time of an event that may be the one, in milliseconds since 1970: when this member knew of the run.
+    /// Where the event of the run stands on the chain: one that stands there too may be the one if it is behind that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<LogPlace>,
+    /// The first time of another event that may be the one, in milliseconds since 1970: when this member knew of the run, or that
+    /// of the block in which the event of the run stands.
     pub since: u64,
+}
+
+impl Waiting {
+    /// Whether an event of which this is known came after the one that started the run.
+    pub fn may_be(&self, event: &RunRecord) -> bool {
+        match (self.behind, event.place) {
+            (Some(start), Some(place)) => place > start,
+            _ => event.since >= self.since,
+        }
+    }
 }
 
 /// What an execution gave.

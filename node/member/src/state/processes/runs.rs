@@ -5,7 +5,7 @@ use super::{
         read, ProcessState, CHAIN, ENDED, END_ORDER, EVENTS, FIRST, INSTALLED, LAST, OF_EVENT,
         OPEN, PARKED, REQUESTS, RUNS, RUN_ORDER, SOURCES, TIMES, UNWRITTEN,
     },
-    records::{Ended, Installed, RunEnd, RunKey, RunRecord},
+    records::{Ended, Installed, LogPlace, RunEnd, RunKey, RunRecord},
 };
 use crate::state::{
     error::StateError,
@@ -23,6 +23,8 @@ pub struct Found {
     pub installation: Digest,
     /// The bytes of the event.
     pub event: Vec<u8>,
+    /// Where it stands on the chain, if it does.
+    pub place: Option<LogPlace>,
 }
 
 /// A run that is to be gone on with.
@@ -278,6 +280,7 @@ pub(super) fn take_found(
     for Found {
         installation,
         event,
+        place,
     } in found
     {
         has_opened |= write_run(transaction, *installation, event, |record| {
@@ -289,6 +292,8 @@ pub(super) fn take_found(
             RunRecord {
                 found: true,
                 orphaned: false,
+                // Another branch may have it elsewhere.
+                place: place.or(record.place),
                 ..record
             }
         })?;
@@ -358,6 +363,8 @@ pub(super) fn write_run(
     runs.insert(key, encode(&record)?.as_slice())?;
     if is_new {
         transaction.open_table(EVENTS)?.insert(name.0, event)?;
+    }
+    if record.has_come() && (is_new || !before.has_come()) {
         let mut order = transaction.open_table(RUN_ORDER)?;
         let mut of_installation = order.range((key.0, 0)..=(key.0, u64::MAX))?;
         let last = of_installation.next_back().transpose()?;

@@ -134,6 +134,7 @@ fn an_event_by_hand_starts_once_and_one_of_the_chain_when_it_was_found_and_writt
         let found = [Found {
             installation: id,
             event: event.to_bytes().unwrap(),
+            place: None,
         }];
         state.found(&found, &ReadTo::default(), 6).unwrap();
     };
@@ -160,6 +161,52 @@ fn an_event_by_hand_starts_once_and_one_of_the_chain_when_it_was_found_and_writt
     assert_eq!(numbers, [2, 1]);
     let rest = state.newest_runs(id, Some(1), 2).unwrap();
     assert_eq!(rest[0].2.end, Some(RunEnd::Done));
+}
+
+/// The logs of members are read in any order, so the word of a later event may come first.
+#[test]
+fn runs_are_in_the_order_in_which_their_events_were_found() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    let id = installation(1, 0).id().unwrap();
+    hear(&state, 1, 1, vec![Word::Installation(installation(1, 0))]);
+    let log = |index: u64| Source::Chain {
+        chain: 1,
+        contract: Address([2; 20]).to_string(),
+        index,
+        transaction: Digest([3; 32]),
+    };
+    let events = [1, 2, 3].map(|number| event(number, log(number as u64)));
+    let names = || {
+        let newest = state.newest_runs(id, None, 9).unwrap();
+        let runs = newest.iter().rev();
+        runs.map(|(number, name, _)| (*number, *name))
+            .collect::<Vec<_>>()
+    };
+    for later in [2, 1] {
+        hear(
+            &state,
+            later,
+            2,
+            vec![happened(&events[usize::from(later)], &[id])],
+        );
+    }
+    assert_eq!(names(), [], "nobody here has found them");
+    assert_eq!(state.run_counts(id).unwrap(), (0, 0));
+    let found = events.each_ref().map(|event| Found {
+        installation: id,
+        event: event.to_bytes().unwrap(),
+        place: None,
+    });
+    state.found(&found, &ReadTo::default(), 6).unwrap();
+    let expected: Vec<_> = (0..)
+        .zip(events.iter().map(|event| key(id, event).1))
+        .collect();
+    assert_eq!(names(), expected);
+    hear(&state, 3, 1, vec![happened(&events[0], &[id])]);
+    state.found(&found, &ReadTo::default(), 7).unwrap();
+    assert_eq!(names(), expected, "each has one number");
+    assert_eq!(state.run_counts(id).unwrap(), (3, 3));
 }
 
 #[test]
@@ -218,6 +265,7 @@ fn what_opens_no_run_does_not_make_anybody_look_for_open_ones() {
     let found = Found {
         installation: id,
         event: chain.to_bytes().unwrap(),
+        place: None,
     };
     let times = vec![(id, 7)];
     let read = ReadTo {

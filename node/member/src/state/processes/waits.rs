@@ -29,6 +29,9 @@ const MAX_FORMS: usize = 64;
 /// Events of before an execution began to wait that may be the one.
 const MAX_EARLIER: usize = 1_000;
 
+/// Milliseconds by which a member may have heard of an event earlier than of one that came before it.
+const OUT_OF_ORDER: u64 = 600_000;
+
 /// How an execution began to wait.
 #[derive(Debug)]
 pub enum Begun {
@@ -123,10 +126,13 @@ impl ProcessState {
                 let record = runs.get((source.0, event))?;
                 let record: Option<RunRecord> =
                     record.map(|record| decode(record.value())).transpose()?;
-                let Some(record) = record.filter(|record| record.since >= waiting.since) else {
+                let Some(record) = record else { continue };
+                let is_the_one = record.may_begin() && waiting.may_be(&record);
+                if !is_the_one && record.since.saturating_add(OUT_OF_ORDER) < waiting.since {
+                    // Those before it came still earlier.
                     break;
-                };
-                if let Some(bytes) = events.get(event)?.filter(|_| record.may_begin()) {
+                }
+                if let Some(bytes) = events.get(event)?.filter(|_| is_the_one) {
                     earlier.push(Opening {
                         key: (source, Digest(event)),
                         event: bytes.value().to_vec(),
@@ -204,6 +210,18 @@ impl ProcessState {
                 }
             }
             Ok(found)
+        })
+    }
+
+    /// The names of all executions that wait.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn waiting_names(&self) -> Result<Vec<Digest>, StateError> {
+        self.database.read(|transaction| {
+            let table = transaction.open_table(WAITS)?;
+            let names = table.range::<Word>(..)?;
+            names.map(|entry| Ok(Digest(entry?.0.value()))).collect()
         })
     }
 

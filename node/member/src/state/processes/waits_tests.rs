@@ -2,7 +2,7 @@
 
 use super::{
     tests::{by_chain, event, happened, hear, open},
-    Begun, Ended, Found, ProcessState, ReadTo, RunKey, RunRecord, Waiting,
+    Begun, Ended, Found, LogPlace, ProcessState, ReadTo, RunKey, RunRecord, Waiting,
 };
 use cid::Cid;
 use rings_process::{
@@ -47,6 +47,7 @@ fn waiting(number: i64, since: u64) -> (Cid, Waiting) {
         event: digest_of(&cid_of(b"order")).unwrap(),
         source: source(),
         until: UNTIL,
+        behind: None,
         since,
         execution,
     };
@@ -113,6 +114,7 @@ fn an_event_of_the_chain_counts_when_it_was_found_here() {
     let found = Found {
         installation: source(),
         event: came.to_bytes().unwrap(),
+        place: None,
     };
     state.found(&[found], &ReadTo::default(), 5).unwrap();
     assert_eq!(state.awaited_events(10).unwrap().len(), 1);
@@ -120,6 +122,60 @@ fn an_event_of_the_chain_counts_when_it_was_found_here() {
     let (bytes, record) = state.known_event(source(), name).unwrap().unwrap();
     assert_eq!(bytes, came.to_bytes().unwrap());
     assert!(record.may_begin());
+}
+
+/// Members find logs when enough blocks are on top, and one source may need fewer than another: what came first, the chain says.
+#[test]
+fn of_two_logs_the_place_on_the_chain_says_which_came_first() {
+    let directory = TempDir::new().unwrap();
+    let state = open(&directory);
+    state.await_source(source(), false).unwrap();
+    let place = |block, log| LogPlace { block, log };
+    let logs = [
+        (1, place(4, 9)),
+        (2, place(5, 2)),
+        (3, place(5, 4)),
+        (4, place(6, 0)),
+    ];
+    let mut next = 1;
+    let mut come = |number: u64, place, time| {
+        let source_of_log = Source::Chain {
+            chain: 1,
+            contract: "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".into(),
+            index: number,
+            transaction: Digest([3; 32]),
+        };
+        let came = event(1, source_of_log);
+        let found = Found {
+            installation: source(),
+            event: came.to_bytes().unwrap(),
+            place: Some(place),
+        };
+        state.found(&[found], &ReadTo::default(), time).unwrap();
+        hear(&state, 1, next, vec![happened(&came, &[source()])]);
+        next += 1;
+        let name = digest_of(&came.cid().unwrap()).unwrap();
+        state.run((source(), name)).unwrap().unwrap()
+    };
+    // All were found before the process began, which needs more blocks on top.
+    let records = logs.map(|(number, place)| come(number, place, 5));
+    let (id, waits) = waiting(1, 7);
+    let waits = Waiting {
+        behind: Some(place(5, 3)),
+        ..waits
+    };
+    let is_behind: Vec<_> = records.iter().map(|record| waits.may_be(record)).collect();
+    assert_eq!(is_behind, [false, false, true, true]);
+    assert_eq!(begin(&state, &(id, waits.clone())), 2);
+    // One that needs more blocks than the process is found later, and came before all the same.
+    let late = come(5, place(3, 0), 9);
+    assert!(!waits.may_be(&late));
+    // What has no place on the chain goes by its time.
+    let by_time = |since| RunRecord {
+        since,
+        ..RunRecord::default()
+    };
+    assert!(waits.may_be(&by_time(7)) && !waits.may_be(&by_time(6)));
 }
 
 /// An event that this member alone has found is to be written into a log, although no installation has its source as a name.
@@ -130,6 +186,7 @@ fn an_event_that_stands_in_no_log_is_written_if_it_is_waited_for() {
     let found = Found {
         installation: source(),
         event: event(1, by_chain()).to_bytes().unwrap(),
+        place: None,
     };
     state.found(&[found], &ReadTo::default(), 5).unwrap();
     assert!(state.unwritten(10).unwrap().is_empty());
