@@ -100,7 +100,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_name_is_what_it_was() {
-        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-983653f8456f2586");
+        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-0588e5cf83b67e59");
     }
 
     #[test]

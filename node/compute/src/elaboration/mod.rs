@@ -25,14 +25,15 @@ mod phis;
 mod pure;
 mod steps;
 mod values;
+mod weights;
 
 use crate::{
     arities::Arity,
     bounds::{MAX_AGAIN, MAX_EFFORT, MAX_VALUES},
     profile_error::{bounded, ProfileError},
 };
-use paths::{Kind, Paths};
-use steps::{Step, Steps};
+use paths::Paths;
+use steps::{Kind, Step, Steps};
 use values::NONE;
 use wasmparser::{FuncValidator, FunctionBody, Operator, ValidatorResources};
 
@@ -40,30 +41,6 @@ use wasmparser::{FuncValidator, FunctionBody, Operator, ValidatorResources};
 const SPAN: u64 = 150;
 /// For a step of the simulation itself.
 const STEP: u64 = 30;
-/// For a floating-point value that is computed again, and a conversion.
-const FLOAT_AGAIN: u32 = 17_000;
-/// For a vector, and a conversion that saturates.
-const VECTOR_AGAIN: u32 = 30_000;
-/// For a division, which may become a product, shifts and sums.
-const DIVISION_AGAIN: u32 = 20_000;
-/// For a selection or a count of zeros.
-const CHOICE_AGAIN: u32 = 8_000;
-/// For another value.
-const INTEGER_AGAIN: u32 = 3_000;
-
-/// What it takes to compute the value of a pure operator again, by the first byte of its code.
-fn weight(code: u8) -> u32 {
-    match code {
-        // Floating point: the compiler makes all NaN alike.
-        0x8b..=0xbf => FLOAT_AGAIN,
-        0xfc | 0xfd => VECTOR_AGAIN,
-        0x6d..=0x70 | 0x7f..=0x82 => DIVISION_AGAIN,
-        // Selections, leading and trailing zeros: several instructions.
-        0x1b | 0x1c | 0x67 | 0x68 | 0x79 | 0x7a => CHOICE_AGAIN,
-        _ => INTEGER_AGAIN,
-    }
-}
-
 /// The simulation of a function.
 #[derive(Default)]
 pub(crate) struct Elaboration {

@@ -6,7 +6,7 @@
 use super::{
     locals::Locals,
     phis::Phis,
-    steps::Step,
+    steps::{Kind, Step},
     values::{Cost, Values},
 };
 use crate::arities::Arity;
@@ -35,15 +35,6 @@ struct Header {
     initial: u32,
     /// A jump back brings another value.
     differs: bool,
-}
-
-/// A kind of block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Block,
-    Loop,
-    /// An `if` before its `else`.
-    If,
 }
 
 /// A block that is open.

@@ -1,11 +1,19 @@
 //! A function as a list of short steps, so that it can be followed twice without its validator.
 
 use super::{
-    paths::Kind,
     pure::{class_of, Class, Family},
-    weight,
+    weights::weight,
 };
 use wasmparser::{FuncValidator, ModuleArity, Operator, ValidatorResources};
+
+/// A kind of block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Block,
+    Loop,
+    /// An `if` before its `else`.
+    If,
+}
 
 /// What an operator does with values and paths.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,9 @@
 //! Small functions, and what the compiler computes again in them.
 
-use super::*;
+use super::{
+    weights::{DIVISION_AGAIN, INTEGER_AGAIN},
+    *,
+};
 use crate::features::features;
 use wasmparser::{Parser, ValidPayload, Validator};
 

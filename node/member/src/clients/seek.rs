@@ -34,8 +34,11 @@ use std::{
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether the chain has new blocks, and whether something is to be sought.
+/// How often it is looked whether something is to be sought.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often at most the chain is asked which heads have moved, whatever the time between its blocks: whoever takes nodes tells the
+/// others at once, so this finds only what nobody told.
+const NOTICE: Duration = Duration::from_secs(10);
 /// Rings whose heads are all asked for in one look, after a start.
 const RINGS_ASKED: usize = 1;
 /// Logs that are sought at one moment.
@@ -66,6 +69,7 @@ pub async fn seek(clients: Arc<Clients>, stop: CancellationToken) -> Result<(), 
         read: None,
         asked: BTreeSet::new(),
         has_more: true,
+        noticed: None,
         logs: BTreeMap::new(),
     };
     while !stop.is_cancelled() {
@@ -98,6 +102,8 @@ struct Seeker {
     asked: BTreeSet<Address>,
     /// Whether there may be rings whose heads were not.
     has_more: bool,
+    /// When the chain was asked last.
+    noticed: Option<Instant>,
     logs: BTreeMap<Place, Attempt>,
 }
 
@@ -125,9 +131,13 @@ impl Seeker {
             return Ok(());
         }
         let read = *self.read.get_or_insert(head);
-        if head <= read && !self.has_more {
+        let is_due = self
+            .noticed
+            .is_none_or(|noticed| noticed.elapsed() >= NOTICE);
+        if !self.has_more && (head <= read || !is_due) {
             return Ok(());
         }
+        self.noticed = Some(Instant::now());
         let rings = kept_rings(clients)?;
         if head > read && !rings.is_empty() {
             // Blocks that are not final may have been replaced since they were read.
