@@ -254,6 +254,7 @@ impl NodeApi for Entrance {
 mod tests {
     use super::*;
     use rings_store::StoreConfig;
+    use std::pin::pin;
 
     #[tokio::test]
     async fn a_member_that_waits_for_its_chain_says_so() {
@@ -281,8 +282,10 @@ mod tests {
                 seconds: 1,
             })
         };
-        let asking = timeout(Duration::from_millis(50), waiting.patiently(refused));
-        assert!(asking.await.is_err(), "it goes on asking");
+        // It is waited for as long as this lives.
+        let mut asking = pin!(waiting.patiently(refused));
+        let asked = timeout(Duration::from_millis(50), &mut asking);
+        assert!(asked.await.is_err(), "it goes on asking");
         assert!(trouble().contains("http://127.0.0.1:1"), "{}", trouble());
         let status = entrance.status().await.unwrap();
         assert_eq!((status.following, status.trouble), (false, Some(trouble())));
