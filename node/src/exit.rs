@@ -97,6 +97,16 @@ impl ExitError {
         self.status
     }
 
+    /// Whether it comes from a member that may do the same thing a moment later.
+    pub fn may_pass(&self) -> bool {
+        let told = self
+            .cause
+            .as_deref()
+            .and_then(|cause| cause.downcast_ref::<Told>());
+        let told = told.and_then(|told| told.0.downcast_ref::<ClientError>());
+        told.is_some_and(ClientError::may_pass)
+    }
+
     /// The causes, outermost first.
     pub fn causes(&self) -> Vec<String> {
         let first = self
@@ -360,6 +370,22 @@ mod tests {
         let number = ExitError::from(ClientError::Url { url: "0".into() });
         assert_eq!(number.status(), ExitStatus::Usage);
         assert!(number.to_string().contains("rings store"), "{number}");
+    }
+
+    #[test]
+    fn a_member_whose_store_is_away_may_take_the_file_later() {
+        let refused = |status: u16| {
+            ExitError::from(ClientError::Refused {
+                url: "http://127.0.0.1:7545".into(),
+                status: status.try_into().unwrap(),
+                line: "the file was not added".into(),
+            })
+        };
+        assert!(refused(503).may_pass());
+        for final_one in [refused(401), refused(413), refused(507)] {
+            assert!(!final_one.may_pass(), "{final_one}");
+        }
+        assert!(!ExitError::usage("no such file").may_pass());
     }
 
     #[test]

@@ -111,20 +111,43 @@ impl Votes {
     }
 }
 
+/// Which members answer.
+#[derive(Debug)]
+pub enum Answering<'a> {
+    /// All members, those that answer first.
+    Members(Vec<&'a Client>),
+    /// None, and some let the time pass: they may be busy.
+    Late,
+    /// None, and each said so at once: nobody is there, or something else.
+    Away,
+}
+
 /// The members in the order of preference: the first one to answer comes first, of those that are connected with others if
 /// there are any, because nobody gets a file from a member that is alone. `None` when none answers.
 pub async fn answering(clients: &[Client]) -> Option<Vec<&Client>> {
+    match who_answers(clients).await {
+        Answering::Members(members) => Some(members),
+        Answering::Late | Answering::Away => None,
+    }
+}
+
+/// As [`answering`], and when none answers, what they do.
+pub async fn who_answers(clients: &[Client]) -> Answering<'_> {
     let mut asked: FuturesUnordered<_> = clients
         .iter()
         .enumerate()
         .map(|(index, client)| async move {
             let answer = tokio::time::timeout(ASK_LIMIT, client.status()).await;
-            Some((index, answer.ok()?.ok()?.peers))
+            (
+                index,
+                answer.map(|answer| answer.map(|status| status.peers)),
+            )
         })
         .collect();
-    let mut first = None;
-    while let Some(answer) = asked.next().await {
-        let Some((index, peers)) = answer else {
+    let (mut first, mut are_late) = (None, false);
+    while let Some((index, answer)) = asked.next().await {
+        are_late |= answer.is_err();
+        let Ok(Ok(peers)) = answer else {
             continue;
         };
         if peers > 0 || clients.len() == 1 {
@@ -133,10 +156,15 @@ pub async fn answering(clients: &[Client]) -> Option<Vec<&Client>> {
         }
         first.get_or_insert(index);
     }
-    let first = first?;
+    let Some(first) = first else {
+        return match are_late {
+            true => Answering::Late,
+            false => Answering::Away,
+        };
+    };
     let others = (0..clients.len()).filter(|index| *index != first);
     let order = std::iter::once(first).chain(others);
-    Some(order.map(|index| &clients[index]).collect())
+    Answering::Members(order.map(|index| &clients[index]).collect())
 }
 
 /// The notes of the run for a gate, of the first member that has computed it. They follow from the program and its

@@ -173,6 +173,18 @@ impl ClientError {
     }
 }
 
+impl ClientError {
+    /// Whether the member may do the same thing a moment later: it is busy, late or just gone, or its store is away.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Stalled { .. } => true,
+            Self::Refused { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
+            Self::Rpc { code, .. } => *code == i64::from(super::node_api::code::BUSY),
+            _ => false,
+        }
+    }
+}
+
 impl Client {
     /// A client of the member at `url`; `token` is needed for [`Client::add`] and [`Client::request`], and
     /// to read the logs of a private ring.

@@ -117,10 +117,11 @@ pub trait NodeApi: Send + Sync + 'static {
     /// Where this member tells what happens, for the sessions that subscribe.
     fn news(&self) -> News;
 
-    /// Whether the member keeps up with its chain (`/health` answers 200) or not (503).
+    /// Whether the member keeps up with its chain.
     fn following(&self) -> bool;
 
-    /// Why the member does not keep up with its chain, in words for people; `None` while it does.
+    /// Why the member does not do its work (`/health` answers 503), in words for people: it does not keep up with its chain, or
+    /// its block store fails. `None` while it does (200).
     fn trouble(&self) -> Option<String>;
 
     /// What somebody should look at although the member follows its chain, in words for people.

@@ -58,22 +58,18 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// 200 while the member follows the chain; otherwise 503 with the reason, so that a load balancer leaves it out.
+/// 200 while the member does its work; 503 with the reason while it does not follow its chain, or its store fails, so that a
+/// load balancer leaves it out.
 async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
-    let following = app.api.following();
-    let status = match following {
+    let (following, trouble) = (app.api.following(), app.api.trouble());
+    let status = match following && trouble.is_none() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let trouble = match following {
-        true => None,
-        false => app.api.trouble(),
-    };
-    let warnings = app.api.warnings();
     let health = Health {
         following,
         trouble,
-        warnings,
+        warnings: app.api.warnings(),
     };
     (status, Json(health))
 }

@@ -38,7 +38,7 @@ pub struct Status {
     pub block: u64,
     /// Whether the member keeps up with the chain.
     pub following: bool,
-    /// What it waits for, where it does not keep up with the chain now.
+    /// Why it does not do its work now: what it waits for to keep up with the chain, or how its block store fails.
     #[serde(default)]
     pub trouble: Option<String>,
     /// Account of this member.
@@ -720,7 +720,7 @@ pub struct Added {
 pub struct Health {
     /// Whether the node keeps up with its chain.
     pub following: bool,
-    /// Why it does not: what it waits for.
+    /// Why the node does not do its work: what it waits for to keep up with the chain, or how its block store fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
     /// What somebody should look at: members that cannot be reached, ether that ends.

@@ -152,6 +152,11 @@ impl Chain {
         self.condition().trouble()
     }
 
+    /// The connection.
+    pub(crate) fn rpc(&self) -> &Providers {
+        &self.0.rpc
+    }
+
     pub(crate) fn condition(&self) -> &Condition {
         self.0.rpc.condition()
     }

@@ -8,6 +8,7 @@
 //! answer (`rpc/single.rs`). Failures of one exchange are `RpcFailure`s until `Chain` adds the endpoint and the method.
 //! An error of a library never passes this crate's edge except as a cause.
 
+use super::lacking::Lacking;
 use rings_protocol::{crypto::CryptoError, Address};
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
@@ -119,6 +120,18 @@ pub enum ChainError {
         /// The block that was asked for.
         number: u64,
     },
+    /// A contract is not there, and the endpoint's chain may not be as far yet as the block in which it was made.
+    #[error("the chain at {endpoint} has no {what} at {address}, and {why}; wait, or use another endpoint")]
+    Behind {
+        /// Scheme and host.
+        endpoint: String,
+        /// The address that was called.
+        address: Address,
+        /// Which contract was expected.
+        what: &'static str,
+        /// What shows that the endpoint is behind.
+        why: Lacking,
+    },
     /// A contract refused the call.
     #[error("the contract refused: {reason}")]
     Reverted {
@@ -208,7 +221,8 @@ impl ChainError {
             | Self::WrongChain { .. }
             | Self::Refused { .. }
             | Self::Malformed { .. }
-            | Self::NoSuchBlock { .. } => Class::Transient,
+            | Self::NoSuchBlock { .. }
+            | Self::Behind { .. } => Class::Transient,
             Self::Key(error) if error.is_transient() => Class::Transient,
             Self::Journal { .. }
             | Self::JournalInUse { .. }

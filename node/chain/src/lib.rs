@@ -49,7 +49,9 @@ mod header;
 mod heads;
 mod history;
 mod interest;
+mod lacking;
 mod log_heads;
+mod presence;
 mod raw_event;
 mod reads;
 mod receipt;
@@ -69,6 +71,7 @@ pub use deploy::{create_ring, deploy, ensure_registry, fund, Deployed};
 pub use error::{Cause, ChainError, Class};
 pub use gate_code::CREATE2_DEPLOYER;
 pub use gate_results::GateOutcome;
+pub use lacking::Lacking;
 pub use registry::{
     register, registry_address, withdraw, Registered, Registration, RegistryEntry, RegistryPage,
     MAX_REGISTERED_NAME, MAX_REGISTERED_VERSION, REGISTRY_PAGE,

@@ -10,6 +10,7 @@ use super::{
     metrics::{self, Facts},
     ring_status::RingStatus,
     waiting::Waiting,
+    watched_store::WatchedStore,
 };
 use async_trait::async_trait;
 use rings_api::{
@@ -21,7 +22,7 @@ use rings_api::{
 };
 use rings_network::Stats;
 use rings_protocol::{private::node_key, Address, Digest};
-use rings_store::{BlockSource, BlockStore, StoreSize};
+use rings_store::{BlockSource, BlockStore};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 
@@ -42,6 +43,8 @@ pub struct Starting {
     pub is_private: bool,
     /// Its block store.
     pub store: Arc<dyn BlockStore>,
+    /// The same, which knows whether it works.
+    pub watched: Arc<WatchedStore>,
     /// What it waits for.
     pub waiting: Arc<Waiting>,
     /// Where it tells what happens.
@@ -89,14 +92,10 @@ impl Entrance {
             me,
             peer_id,
             ring,
-            store,
+            watched,
             ..
         } = &self.starting;
-        let size = store.size().await.unwrap_or_else(|error| {
-            let cause = &error as &dyn std::error::Error;
-            tracing::warn!(error = cause, "the store cannot be measured");
-            StoreSize::default()
-        });
+        let size = watched.size_by_now().await;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             profile: rings_compute::profile(),
@@ -111,7 +110,7 @@ impl Entrance {
             epoch: 0,
             head: None,
             store: StoreStatus {
-                kind: store.kind().into(),
+                kind: watched.kind().into(),
                 blocks: size.blocks,
                 bytes: size.bytes,
             },
@@ -242,6 +241,7 @@ impl NodeApi for Entrance {
                     unreachable: &[],
                     providers: &[],
                     is_signer_away: false,
+                    is_store_failing: self.starting.watched.trouble().is_some(),
                     usage: &[],
                 };
                 metrics::write(&facts, out)
@@ -254,19 +254,22 @@ impl NodeApi for Entrance {
 mod tests {
     use super::*;
     use rings_store::StoreConfig;
+    use std::pin::pin;
 
     #[tokio::test]
     async fn a_member_that_waits_for_its_chain_says_so() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("blocks.redb");
         let store = rings_store::open(&StoreConfig::Embedded { path }).await;
+        let watched = Arc::new(WatchedStore::new(store.unwrap(), "blocks.redb".into()));
         let waiting = Arc::new(Waiting::default());
         let entrance = Entrance::new(Starting {
             me: Address([1; 20]),
             peer_id: "16Uiu2HA".into(),
             ring: Address([2; 20]),
             is_private: false,
-            store: store.unwrap(),
+            store: Arc::clone(&watched) as Arc<dyn BlockStore>,
+            watched,
             waiting: Arc::clone(&waiting),
             news: News::default(),
         });
@@ -279,8 +282,10 @@ mod tests {
                 seconds: 1,
             })
         };
-        let asking = timeout(Duration::from_millis(50), waiting.patiently(refused));
-        assert!(asking.await.is_err(), "it goes on asking");
+        // It is waited for as long as this lives.
+        let mut asking = pin!(waiting.patiently(refused));
+        let asked = timeout(Duration::from_millis(50), &mut asking);
+        assert!(asked.await.is_err(), "it goes on asking");
         assert!(trouble().contains("http://127.0.0.1:1"), "{}", trouble());
         let status = entrance.status().await.unwrap();
         assert_eq!((status.following, status.trouble), (false, Some(trouble())));

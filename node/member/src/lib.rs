@@ -36,6 +36,7 @@
 
 mod announce;
 mod api;
+mod approach;
 mod blocks;
 mod bounded_body;
 mod clients;
@@ -72,6 +73,7 @@ mod state;
 pub mod task;
 mod turn;
 mod waiting;
+mod watched_store;
 mod workers;
 
 pub use self::core::CoreError;

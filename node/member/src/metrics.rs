@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub unreachable: &'a [UnreachableView],
     /// Whether a service has the member's key, and gives no signatures.
     pub is_signer_away: bool,
+    /// Whether its block store fails.
+    pub is_store_failing: bool,
     /// The providers of the chain.
     pub providers: &'a [ProviderView],
     /// What was written of each author's log, on the day on which something was written last.
@@ -80,6 +82,11 @@ fn gauges(snapshot: &Snapshot, facts: &Facts<'_>, registry: &mut Registry) {
             "signer_away",
             "1 while the service that has the member's key gives no signatures",
             u64::from(facts.is_signer_away),
+        ),
+        (
+            "store_failing",
+            "1 while the block store does not answer, or refuses",
+            u64::from(facts.is_store_failing),
         ),
         (
             "members_forked",

@@ -1,14 +1,15 @@
 //! Everything that a member needs, opened before it runs: key, chain, state database, block store, submitter.
 //!
 //! [`Opened::new`] opens it in this order. The chain comes first, because its id says whose state the database must be.
-//! Then the ring is read, and a member that is not in it is refused. If the chain knows this member's contact and the
-//! state database is missing, it is refused as well: it would not know what it has signed. Only then are the state
-//! database and the transaction journal opened, with all transactions that were on their way. While the chain cannot be
-//! reached, each step waits ([`Waiting::patiently`]).
+//! Then the ring is read, and a member that is not in it is refused (`approach.rs`). If the chain knows this member's contact
+//! and the state database is missing, it is refused as well: it would not know what it has signed. Only then is a new
+//! state database made, and the transaction journal opened, with all transactions that were on their way. While the chain
+//! cannot be reached, each step waits ([`Waiting::patiently`]).
 //!
 //! [`Opened`] is what all parts of the running member are made from (`run.rs`, `follow.rs`, `announce.rs`, `api/`).
 
 use super::{
+    approach::{self, Found},
     config::{NodeConfig, StoreKind},
     error::MemberError,
     late_store::LateStore,
@@ -19,11 +20,13 @@ use super::{
     state::{Identity, MemberState},
     turn::turn,
     waiting::Waiting,
+    watched_store::WatchedStore,
 };
+use rings_api::shown_url;
 use rings_chain::{Chain, RingState, Submitter};
 use rings_protocol::{crypto::Signer, eip712::Domain, Address};
 use rings_store::{BlockStore, StoreConfig};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The file of the state database, below `[store] path`.
 pub(super) const STATE: &str = "state.redb";
@@ -49,6 +52,8 @@ pub(super) struct Opened {
     pub(super) store: Arc<dyn BlockStore>,
     /// The same, which takes the blocks of log nodes late.
     pub(super) late: Arc<LateStore>,
+    /// The same, which knows whether it works.
+    pub(super) watched: Arc<WatchedStore>,
     pub(super) submitter: Arc<Submitter>,
     /// What several parts know of the ring and of its members.
     pub(super) shared: Arc<RingStatus>,
@@ -63,40 +68,30 @@ impl Opened {
     pub(super) async fn new(
         config: &NodeConfig,
         key: MemberKey,
-        late: Arc<LateStore>,
+        (late, watched): (Arc<LateStore>, Arc<WatchedStore>),
         waiting: &Waiting,
     ) -> Result<Self, MemberError> {
         let (address, me, path) = (config.ring.address, key.address(), &config.store.path);
-        let chain = waiting
-            .patiently(|| Chain::connect_to(&config.chain.rpc, config.chain.agree))
-            .await?;
-        let ring = waiting.patiently(|| chain.ring_state(address)).await?;
-        // Without this check a member that was removed while it was down would follow the ring and be refused everywhere.
-        if !ring.members.contains(&me) {
-            return Err(MemberError::NotAMember {
-                account: me,
-                ring: address,
-            });
-        }
-        // A member announces itself when it first runs, which is after its state database was made.
-        if !has_memory(path)
-            && waiting
-                .patiently(|| chain.contact(address, me))
-                .await?
-                .is_some()
-        {
-            return Err(MemberError::LostMemory {
-                path: path.clone(),
-                account: me,
-            });
-        }
+        let Found { chain, state, ring } =
+            approach::find(config, me, &path.join(STATE), waiting).await?;
         let identity = Identity {
             chain_id: chain.id(),
             ring: address,
             member: me,
         };
-        let state =
-            tokio::task::block_in_place(|| MemberState::open(&path.join(STATE), &identity))?;
+        let state = match state {
+            Some(state) => state,
+            // A member announces itself when it first runs, which is after its state database was made.
+            None => match waiting.patiently(|| chain.contact(address, me)).await? {
+                Some(_) => {
+                    return Err(MemberError::LostMemory {
+                        path: path.clone(),
+                        account: me,
+                    })
+                }
+                None => approach::open(&path.join(STATE), &identity)?,
+            },
+        };
         // What the last rounds wrote before a crash, and the store has not got.
         late.resume(&state)?;
         let (domain, state) = (Domain::new(chain.id(), address), Arc::new(state));
@@ -135,15 +130,11 @@ impl Opened {
             chain,
             store: Arc::clone(&late) as Arc<dyn BlockStore>,
             late,
+            watched,
             shared,
             ring,
         })
     }
-}
-
-/// Whether a member ran in this directory before. An empty file does not count.
-fn has_memory(path: &Path) -> bool {
-    std::fs::metadata(path.join(STATE)).is_ok_and(|file| file.len() > 0)
 }
 
 pub(super) fn store_config(config: &NodeConfig) -> StoreConfig {
@@ -152,5 +143,13 @@ pub(super) fn store_config(config: &NodeConfig) -> StoreConfig {
             path: config.store.path.join("blocks.redb"),
         },
         StoreKind::Kubo { url } => StoreConfig::Kubo { url: url.clone() },
+    }
+}
+
+/// Where the block store is, as it may be shown.
+pub(super) fn store_place(config: &NodeConfig) -> String {
+    match store_config(config) {
+        StoreConfig::Embedded { path } => path.display().to_string(),
+        StoreConfig::Kubo { url } => shown_url(&url),
     }
 }

@@ -23,7 +23,7 @@ use super::{
     late_store::LateStore,
     layout,
     lock::DataLock,
-    opened::{store_config, Opened, CLIENTS, PROCESSES},
+    opened::{store_config, store_place, Opened, CLIENTS, PROCESSES},
     peers::{answer_all, listen},
     processes::{drive, find, find_in_logs, ProcessParts, Processes},
     running::Running,
@@ -32,6 +32,7 @@ use super::{
     sizes::measure,
     state::{ClientState, Cost, Identity, ProcessState},
     waiting::Waiting,
+    watched_store::WatchedStore,
     workers::{pool_config, tell_sandbox},
 };
 use futures::FutureExt;
@@ -85,8 +86,11 @@ pub async fn run(
     let policy = Policy::new(&config, name.announced)?;
     let tls = config.rpc.tls.as_ref().map(tls).transpose()?;
     let listener = rings_api::bind(config.rpc.listen, tls).await?;
-    let store = rings_store::open(&store_config(&config)).await?;
-    let late = Arc::new(LateStore::new(store));
+    let watched = Arc::new(WatchedStore::new(
+        rings_store::open(&store_config(&config)).await?,
+        store_place(&config),
+    ));
+    let late = Arc::new(LateStore::new(Arc::clone(&watched) as Arc<dyn BlockStore>));
     let waiting = Arc::new(Waiting::default());
     let news = News::default();
     let entrance = Arc::new(Entrance::new(Starting {
@@ -95,6 +99,7 @@ pub async fn run(
         ring: config.ring.address,
         is_private: !config.ring.readers.is_empty(),
         store: Arc::clone(&late) as Arc<dyn BlockStore>,
+        watched: Arc::clone(&watched),
         waiting: Arc::clone(&waiting),
         news: news.clone(),
     }));
@@ -110,10 +115,12 @@ pub async fn run(
     let serve = rings_api::serve(api, listener, token, limits, stop.clone());
     // From here on `GET /health` and `rings status` say what the member waits for.
     parts.run("HTTP side", serve);
+    let looks = Arc::clone(&watched).run(stop.clone());
+    parts.run("look at the block store", looks);
     // Opening may wait for the chain for any time, so the shutdown must be able to end it.
     let opened = tokio::select! {
         () = shutdown.cancelled() => Ok(None),
-        opened = open(&config, key, late, &waiting) => opened.map(Some),
+        opened = open(&config, key, (late, watched), &waiting) => opened.map(Some),
     };
     match opened {
         Ok(Some(opened)) => {
@@ -138,7 +145,7 @@ pub async fn run(
 async fn open(
     config: &NodeConfig,
     key: Option<SecretKey>,
-    late: Arc<LateStore>,
+    stores: (Arc<LateStore>, Arc<WatchedStore>),
     waiting: &Waiting,
 ) -> Result<Opened, MemberError> {
     let key = match (&config.key, key) {
@@ -151,7 +158,7 @@ async fn open(
             MemberKey::Here(keystore::load(&files.keystore, password)?)
         }
     };
-    Opened::new(config, key, late, waiting).await
+    Opened::new(config, key, stores, waiting).await
 }
 
 /// Who this member is among its peers.

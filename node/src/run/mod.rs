@@ -8,6 +8,7 @@
 //! `gate.rs` and `outcome.rs`. A program that failed is described by `program_failure.rs`. Without a ring in the default
 //! directory, a throw-away one is started; with `--dry`, `dry.rs` does all of it on this machine.
 
+mod bring;
 pub mod content;
 mod declined;
 mod dry;

@@ -8,10 +8,11 @@
 //! request, and a run that was interrupted finds it when it is given again.
 
 use super::{
+    bring::Hindrance,
     declined::{is_hopeless, Declined},
     job::{ProgramSource, StateSource, STATE_PIN},
     receipt::milliseconds,
-    session::{random_nonce, too_late, Session},
+    session::{random_nonce, Session},
 };
 use crate::{
     ballots::Depth,
@@ -37,7 +38,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
 /// Time for a member to tell about a request, or that it is there.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -66,12 +67,10 @@ impl Session<'_> {
     /// As the exit statuses of the interface say.
     pub(super) async fn all_without_gate(mut self) -> Result<(), ExitError> {
         let params = self.params()?;
-        let asked = timeout_at(self.deadline.into(), self.ask_ring(&params)).await;
-        let late = |_| {
-            let what = "the members do not take the request";
-            ExitError::unavailable(too_late(what, self.args.timeout))
-        };
-        let asked = asked.map_err(late)??;
+        let ask = async |session: &mut Self| session.ask_ring(&params).await;
+        let asked = self
+            .insist("the members do not take the request", ask)
+            .await?;
         match self.wait_for(asked.request).await? {
             Ok(came) => self.show_came(came).await,
             Err(views) => self.did_not_come(asked.request, views).await,
@@ -80,20 +79,29 @@ impl Session<'_> {
 
     /// Brings the files and the request to the first member that takes them. The order is always the same, so that the same
     /// job is the same request.
-    async fn ask_ring(&mut self, params: &RequestParams) -> Result<RequestedView, ExitError> {
+    async fn ask_ring(&mut self, params: &RequestParams) -> Result<RequestedView, Hindrance> {
         let clients = self.clients.clone();
-        let mut last = None;
+        let (mut last, mut are_late) = (None, false);
         for client in &clients {
-            if !matches!(timeout(ASK_LIMIT, client.status()).await, Ok(Ok(_))) {
-                continue;
+            match timeout(ASK_LIMIT, client.status()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => continue,
+                Err(_) => {
+                    are_late = true;
+                    continue;
+                }
             }
             match self.ask_member(client, params).await {
                 Ok(asked) => return Ok(asked),
-                Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure),
+                Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure.into()),
                 Err(failure) => last = Some(failure),
             }
         }
-        Err(last.unwrap_or_else(|| self.nobody()))
+        Err(match last {
+            Some(failure) => failure.into(),
+            None if are_late => self.nobody_in_time(),
+            None => Hindrance::Final(self.nobody()),
+        })
     }
 
     /// Adds the files to one member's store and asks the request of it. The other members fetch the files from there.

@@ -6,44 +6,32 @@
 //! given again and goes on. The files are kept for an hour at least, until the gate needs them.
 
 use super::{
-    declined::{until_hopeless, until_stuck, Declined},
+    declined::{until_hopeless, Declined},
     gate::{Gate, Waited},
-    job::{self, Job, ProgramSource, StateSource, STATE_PIN},
+    job::{Job, StateSource, STATE_PIN},
     receipt::{milliseconds, Milliseconds},
 };
 use crate::{
     anvil,
     args::{values, RunArgs},
-    exit::{ExitError, ExitStatus},
+    exit::ExitError,
     known::patiently,
     out::{count, Out},
-    place::{does_not_run, nobody_answers},
+    place::does_not_run,
     ringdir::{MemberEntry, RingDir, RingFile},
     up::check_chain,
-    votes::answering,
 };
-use futures::{stream, StreamExt, TryStreamExt};
 use rand::RngCore;
-use rings_api::{shown_url, Client, GatewaySource};
+use rings_api::{shown_url, Client};
 use rings_chain::{Chain, ChainError, RingState};
 use rings_protocol::{gate::GateSpec, Address, Digest};
-use rings_store::BlockSource;
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::{sync::watch, time::timeout_at};
-
-/// How long a member keeps the files of a run at least, in seconds: until its gate is asked for, and they are needed.
-const KEPT_SECONDS: u64 = 60 * 60;
-/// Files that are added at one moment; a member takes a few at once and sends others away.
-const UPLOADS_AT_ONCE: usize = 4;
 
 /// One run, with the ring, chain and members that it talks to.
 pub(super) struct Session<'a> {
     pub(super) args: &'a RunArgs,
-    dir: &'a RingDir,
+    pub(super) dir: &'a RingDir,
     pub(super) file: RingFile,
     pub(super) job: Job,
     pub(super) out: Out,
@@ -58,7 +46,7 @@ pub(super) struct Session<'a> {
     pub(super) members: Vec<(Address, Client)>,
     pub(super) times: Milliseconds,
     /// The URL of the member that took the files.
-    brought: Option<String>,
+    pub(super) brought: Option<String>,
 }
 
 impl<'a> Session<'a> {
@@ -159,14 +147,7 @@ impl<'a> Session<'a> {
 
     /// Publishes, makes the gate, and waits, all of it until the deadline.
     async fn ask(&mut self, gate: &Gate) -> Result<Asked, ExitError> {
-        let deadline = self.deadline.into();
-        match timeout_at(deadline, self.bring()).await {
-            Ok(brought) => brought?,
-            Err(_) => {
-                let what = "the members do not take the files";
-                return Err(ExitError::unavailable(too_late(what, self.args.timeout)));
-            }
-        }
+        self.bring().await?;
         let began = Instant::now();
         loop {
             let request = gate.request(
@@ -211,67 +192,6 @@ impl<'a> Session<'a> {
             Waited::TooLate => Some(Asked::NoQuorum),
             Waited::Gone => None,
         })
-    }
-
-    /// Gives the files to one member after the other, as long as members say that they cannot get what they need: the one that
-    /// took the files may be gone, or cut off from the others.
-    async fn bring_again(&self, lacking: &mut watch::Receiver<bool>) -> Infallible {
-        let others = self.clients.iter();
-        for client in others.filter(|client| Some(client.url()) != self.brought) {
-            until_stuck(lacking).await;
-            if let Err(error) = self.publish(&[client]).await {
-                self.out.note(format_args!("{error}"));
-            }
-        }
-        std::future::pending().await
-    }
-
-    /// Puts the files into a member's store.
-    async fn bring(&mut self) -> Result<(), ExitError> {
-        let clients = self.clients.clone();
-        let members = answering(&clients).await;
-        let members = members.ok_or_else(|| self.nobody())?;
-        let began = Instant::now();
-        if let ProgramSource::There(cid) = &self.job.program {
-            job::read_program(self.source(&members)?, *cid).await?;
-        }
-        let taken_by = self.publish(&members).await?;
-        self.brought = Some(taken_by);
-        self.times.store = Some(milliseconds(began));
-        Ok(())
-    }
-
-    /// Gives all files to the first member that takes them, and tells its URL.
-    pub(super) async fn publish(&self, members: &[&Client]) -> Result<String, ExitError> {
-        let mut last = None;
-        for member in members {
-            let contents = self.job.contents();
-            let added =
-                contents.map(|content| content.add_to(member, Some(KEPT_SECONDS), self.out));
-            let added = stream::iter(added).buffer_unordered(UPLOADS_AT_ONCE);
-            match added.try_collect().await {
-                Ok(()) => return Ok(member.url()),
-                Err(failure) if failure.status() == ExitStatus::Usage => return Err(failure),
-                Err(failure) => last = Some(failure),
-            }
-        }
-        Err(last.unwrap_or_else(|| ExitError::unavailable("the ring has no members")))
-    }
-
-    pub(super) fn nobody(&self) -> ExitError {
-        let root = self.dir.root();
-        match self.members.is_empty() {
-            false => nobody_answers(root.display()),
-            true => ExitError::unavailable(format!(
-                "{} names no URL of a member of today; add one with `rings join --member URL`",
-                self.dir.ring_json().display()
-            )),
-        }
-    }
-
-    /// The members' stores, in this order.
-    pub(super) fn source(&self, members: &[&Client]) -> Result<Arc<dyn BlockSource>, ExitError> {
-        Ok(Arc::new(GatewaySource::of(members)?))
     }
 }
 

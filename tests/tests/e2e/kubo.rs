@@ -166,6 +166,49 @@ fn gates(ring: &Ring) -> Vec<Address> {
         .collect()
 }
 
+/// Waits until all members say that their store at this URL fails, or until they have nothing to say.
+fn members_name(ring: &Ring, url: Option<&str>) {
+    until("members say how their store is", LONG, || {
+        let told = (0..ring.json().count()).all(|member| match (ring.health(member), url) {
+            (Some((503, Some(trouble))), Some(url)) => trouble.contains(url),
+            (Some((200, None)), None) => true,
+            _ => false,
+        });
+        told.then_some(())
+    });
+}
+
+#[test]
+fn a_kubo_that_stands_still_or_is_away_is_named_and_a_run_waits_for_it() {
+    let mut kubo = Kubo::start();
+    let url = kubo.url();
+    let ring = Ring::up_with(["--store", &format!("kubo={url}")]);
+    members_name(&ring, None);
+    signal(kubo.pid(), Signal::STOP);
+    let run = ring.run(&["--timeout", "80"], "wc", &["-"]);
+    let run = run.stdin(b"still\n").start();
+    members_name(&ring, Some(&url));
+    // All of them answer, and say the same.
+    let status = ring.rings(["status", "--json"]).ok();
+    let status: Value = serde_json::from_slice(&status).unwrap();
+    for member in status["members"].as_array().unwrap() {
+        assert!(member["following"] == true, "{member}");
+        let trouble = member["trouble"].as_str().unwrap();
+        assert!(trouble.contains(&url), "{trouble}");
+    }
+    signal(kubo.pid(), Signal::CONT);
+    assert_eq!(run.end().ok().stdout, wc(b"still\n"));
+    members_name(&ring, None);
+
+    kubo.fail();
+    members_name(&ring, Some(&url));
+    let run = ring.run(&["--timeout", "80"], "wc", &["-"]);
+    let run = run.stdin(b"away\n").start();
+    kubo.go_on();
+    assert_eq!(run.end().ok().stdout, wc(b"away\n"));
+    members_name(&ring, None);
+}
+
 #[test]
 fn a_kubo_that_is_not_there() {
     let ring = Ring::prepare();

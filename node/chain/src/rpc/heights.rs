@@ -6,7 +6,7 @@
 
 use super::{
     failure::RpcFailure,
-    providers::{Inner, Providers},
+    providers::{Inner, Providers, PATIENCE},
 };
 use ethers_core::types::U64;
 use ethers_providers::JsonRpcClient;
@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
+use tokio::time::timeout;
 
 /// How often the heads of all are compared.
 const COMPARE: Duration = Duration::from_secs(15);
@@ -37,31 +38,40 @@ async fn compare_heads(inner: Weak<Inner>) {
     loop {
         tokio::time::sleep(COMPARE).await;
         let Some(inner) = inner.upgrade() else { return };
-        let providers = Providers(inner);
-        let asked = providers.0.all.iter().map(|provider| async move {
-            let head: Result<U64, _> = provider.rpc.request("eth_blockNumber", json!([])).await;
+        before = Providers(inner).compare(&before).await;
+    }
+}
+
+impl Providers {
+    /// Compares the heads of all once. `before` is at which head each was behind the last time; what it is now is given back.
+    pub(super) async fn compare(&self, before: &[Option<u64>]) -> Vec<Option<u64>> {
+        let asked = self.0.all.iter().map(|provider| async move {
+            let head = provider.rpc.request("eth_blockNumber", json!([]));
+            let head: Result<U64, _> = timeout(PATIENCE, head)
+                .await
+                .unwrap_or(Err(RpcFailure::Timeout));
             head.map(|head| head.as_u64())
         });
         let heads = join_all(asked).await;
-        let newest = newest(&heads, providers.0.agree);
-        let standing = providers.0.all.iter().zip(&heads).enumerate();
+        let newest = newest(&heads, self.0.agree);
+        let standing = self.0.all.iter().zip(&heads).enumerate();
         for (index, (provider, head)) in standing {
             match head {
-                Err(failure) => providers.put_aside(provider, &failure.in_words()),
+                Err(failure) => self.put_aside(provider, &failure.in_words()),
                 Ok(head) if lags(*head, before.get(index).copied(), newest) => {
                     let reason = format!(
                         "it is behind: its newest block is {head}, and others have {newest}"
                     );
-                    providers.put_aside(provider, &reason);
+                    self.put_aside(provider, &reason);
                 }
-                Ok(_) => providers.is_good(provider),
+                Ok(_) => self.is_good(provider),
             }
         }
         // What each was behind then counts the next time.
-        before = heads
-            .into_iter()
+        let behind = heads.into_iter();
+        behind
             .map(|head| head.ok().filter(|head| *head < newest))
-            .collect();
+            .collect()
     }
 }
 

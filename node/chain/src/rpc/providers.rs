@@ -29,7 +29,7 @@ const ROUNDS: u32 = 4;
 /// How long all may take to name their chain when a connection begins, once one of them has.
 const INTRODUCTION: Duration = Duration::from_secs(3);
 /// How long one of several may take to answer.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// The method that goes to all.
 const SEND: &str = "eth_sendRawTransaction";
 
@@ -224,6 +224,19 @@ impl Providers {
         let mut good = self.0.all.iter().filter(|one| !one.standing.is_aside());
         if let (Some(first), Some(_)) = (good.next(), good.next()) {
             self.put_aside(first, reason);
+        }
+    }
+
+    /// What the endpoint that is asked now says may be wrong: those that are behind are put aside, and that one in any case, if
+    /// there is another.
+    pub(crate) async fn doubt(&self, reason: &str) {
+        if self.only().is_some() {
+            return;
+        }
+        let asked = self.endpoint();
+        self.compare(&[]).await;
+        if self.endpoint() == asked {
+            self.suspect(reason);
         }
     }
 

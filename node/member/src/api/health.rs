@@ -1,9 +1,9 @@
 //! What is wrong with this member or around it, for status, health and metrics.
 //!
-//! There are two grades. A trouble means that the member does not do its work: it does not follow the chain, another
-//! process uses its key, it was restored and does not sign yet, or its store is over its bound. A warning is something
-//! that a person should look at while the member works: little ether, members that are not connected, a provider that
-//! was put aside. Each is one sentence that says what to do.
+//! There are two grades. A trouble means that the member does not do its work: it does not follow the chain, or its block
+//! store fails (`watched_store.rs`). A warning is something that a person should look at while the member works: another
+//! process uses its key, little ether, members that are not connected, a provider that was put aside. Each is one sentence
+//! that says what to do.
 
 use super::Api;
 use crate::{

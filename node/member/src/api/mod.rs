@@ -30,6 +30,7 @@ use crate::{
     ring_status::{RingStatus, Snapshot},
     signer::MemberKey,
     state::MemberState,
+    watched_store::WatchedStore,
 };
 use async_trait::async_trait;
 use rings_api::{
@@ -43,7 +44,7 @@ use rings_api::{
 use rings_chain::{Chain, RingState};
 use rings_network::Network;
 use rings_protocol::{cids::node_cid, crypto::Signer, eip712::Domain, log::Tip, Address, Digest};
-use rings_store::{BlockSource, BlockStore, StoreSize};
+use rings_store::{BlockSource, BlockStore};
 use std::{fmt, sync::Arc};
 use tokio::sync::mpsc;
 use views::memory;
@@ -64,6 +65,8 @@ pub struct Api {
     chain: Chain,
     state: Arc<MemberState>,
     store: Arc<dyn BlockStore>,
+    /// The same, which knows whether it works.
+    watched: Arc<WatchedStore>,
     shared: Arc<RingStatus>,
     network: Network,
     blocks: Arc<MemberBlocks>,
@@ -95,6 +98,7 @@ impl Api {
             chain: parts.chain.clone(),
             state: Arc::clone(&parts.state),
             store: Arc::clone(&parts.store),
+            watched: Arc::clone(&parts.watched),
             shared: Arc::clone(&parts.shared),
             network,
             blocks,
@@ -178,14 +182,8 @@ impl Api {
 impl NodeApi for Api {
     async fn status(&self) -> Result<Status, ApiError> {
         let snapshot = self.shared.snapshot();
-        // If the store cannot be reached now, the rest is still answered.
-        let size = self.store.size().await.unwrap_or_else(|error| {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the store cannot be measured"
-            );
-            StoreSize::default()
-        });
+        // A store that does not answer holds nobody up.
+        let size = self.watched.size_by_now().await;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             profile: rings_compute::profile(),
@@ -306,7 +304,7 @@ impl NodeApi for Api {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.chain_trouble()
+        self.chain_trouble().or_else(|| self.watched.trouble())
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -323,6 +321,7 @@ impl NodeApi for Api {
             unreachable: &self.unreachable(&snapshot),
             providers: &self.providers(),
             is_signer_away: self.key.trouble().is_some(),
+            is_store_failing: self.watched.trouble().is_some(),
             usage: &self.state.usage().unwrap_or_default(),
         };
         metrics::write(&facts, out)

@@ -12,5 +12,6 @@ mod members;
 mod mixed;
 mod providers;
 mod requests;
+mod starts;
 mod strangers;
 mod urls;
