@@ -43,6 +43,8 @@ pub const MAX_AGAIN: u64 = 1_400_000_000;
 /// Most values that are followed in one function: one for each operator that gives one, and for each local that differs where paths
 /// meet. The check keeps 32 bytes for each.
 pub const MAX_VALUES: u64 = 2_000_000;
+/// Most memory that compiling one function takes, in thousandths of what each of the bounds on memory above allows by itself.
+pub const MAX_SHARES: u64 = 1_500;
 /// Most effort of compiling the module, in units of about a nanosecond of one core.
 pub const MAX_EFFORT: u64 = 40_000_000_000;
 /// Most types.

@@ -30,7 +30,7 @@
 
 use crate::{
     arities::Arity,
-    bounds::{MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES},
+    bounds::{MAX_AGAIN, MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES, MAX_SHARES},
     elaboration::Elaboration,
     engine_calls::EngineCalls,
     labels::{self, Labels},
@@ -127,6 +127,15 @@ fn weight(code: u8) -> u64 {
 /// The least effort of a module of that many bytes: what the check itself takes.
 pub(crate) fn least_effort(bytes: usize) -> u64 {
     bytes as u64 * BYTE
+}
+
+/// How many operators the compiler makes of one, by the first byte of its code: after an operation that may give a NaN it compares
+/// with itself and selects, against a constant, so that all NaN are alike.
+fn compiled_operators(code: u8) -> u64 {
+    match code {
+        0x8d..=0x97 | 0x9b..=0xa5 | 0xb6 | 0xbb => 4,
+        _ => 1,
+    }
 }
 
 /// The effort of a module's functions so far.
@@ -234,6 +243,13 @@ impl Effort {
         bounded(what, counted.labels.entries(), MAX_LABEL_ENTRIES)?;
         let alive = counted.alive_locals + counted.alive_operands;
         counted.engine_calls.check()?;
+        let share = |count: u64, most: u64| count * 1_000 / most;
+        let shares = share(alive, MAX_ALIVE)
+            + share(counted.labels.entries(), MAX_LABEL_ENTRIES)
+            + share(self.elaboration.again(), MAX_AGAIN)
+            + counted.engine_calls.share();
+        let what = "thousandths of what one kind of thing may take of the compiler's memory";
+        bounded(what, shares, MAX_SHARES)?;
         self.most_alive = self.most_alive.max(alive);
         self.most_entries = self.most_entries.max(counted.labels.entries());
         self.most_again = self.most_again.max(self.elaboration.again());
@@ -386,7 +402,7 @@ impl Counted {
         code: u8,
         validator: &FuncValidator<ValidatorResources>,
     ) {
-        self.operators += 1;
+        self.operators += compiled_operators(code);
         self.weights += weight(code);
         self.labels.operator(operator, validator);
         self.engine_calls.operator(operator, validator);

@@ -27,6 +27,12 @@ const MEMORY_MOVE: u64 = 20_000;
 /// For the square of a function's.
 const MEMORY_SQUARE: u64 = 30;
 
+/// For the square of a function's calls through tables and reads of tables: each becomes branches and a call.
+const LOOKUP_SQUARE: u64 = 25;
+
+/// Calls through tables and reads of tables with which the compiler takes half of its memory.
+const MOST_LOOKUPS: u64 = 30_000;
+
 /// Those of one function, as far as it has been read.
 #[derive(Debug, Default)]
 pub(crate) struct EngineCalls {
@@ -38,6 +44,8 @@ pub(crate) struct EngineCalls {
     table_changes: u64,
     /// `memory.copy`, `memory.fill` and `memory.init`.
     memory_moves: u64,
+    /// `call_indirect` and `table.get`.
+    lookups: u64,
 }
 
 impl EngineCalls {
@@ -53,7 +61,9 @@ impl EngineCalls {
                 let ty = resources.type_index_of_function(*function_index);
                 self.call(ty.map_or(Arity::default(), |ty| labels::function(ty, resources)));
             }
+            Operator::TableGet { .. } => self.lookups += 1,
             Operator::CallIndirect { type_index, .. } => {
+                self.lookups += 1;
                 self.call(labels::function(*type_index, resources));
             }
             Operator::TableCopy { .. } | Operator::TableInit { .. } => self.table_moves += 1,
@@ -83,6 +93,11 @@ impl EngineCalls {
         bounded(what, self.tables(), MAX_TABLE_OPERATIONS)
     }
 
+    /// Their share of the memory for their function, in thousandths of half of the compiler's.
+    pub(crate) fn share(&self) -> u64 {
+        self.tables() * 1_000 / MAX_TABLE_OPERATIONS + self.lookups * 1_000 / MOST_LOOKUPS
+    }
+
     /// What they add to the effort of their function.
     pub(crate) fn effort(&self) -> u128 {
         let times = |count: u64, weight: u64| u128::from(count) * u128::from(weight);
@@ -93,5 +108,6 @@ impl EngineCalls {
             + times(self.memory_moves, MEMORY_MOVE)
             + square(self.tables(), TABLE_SQUARE)
             + square(self.memory_moves, MEMORY_SQUARE)
+            + square(self.lookups, LOOKUP_SQUARE)
     }
 }

@@ -10,8 +10,8 @@ use crate::{
         MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS,
         MAX_JOINED_LOCALS, MAX_JOINS, MAX_LABELS, MAX_LABEL_ENTRIES, MAX_MODULE_BYTES,
         MAX_MOVED_VALUES, MAX_NESTED_LOCALS, MAX_NESTED_LOOPS, MAX_NESTING, MAX_SEGMENT_ELEMENTS,
-        MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES,
-        MAX_VALUES,
+        MAX_SHARES, MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS,
+        MAX_TYPES, MAX_VALUES,
     },
     costs::{
         BLOCK_FUEL, BYTE_FUEL, CALL_FUEL, FRAME_COST, ITEM_FUEL, LEAF_COST, OPERATOR_COST,
@@ -85,6 +85,7 @@ fn bounds() -> String {
         MAX_LABEL_ENTRIES,
         MAX_AGAIN,
         MAX_VALUES,
+        MAX_SHARES,
         MAX_EFFORT,
         EFFORT_RULES,
     ];
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_name_is_what_it_was() {
-        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-0588e5cf83b67e59");
+        assert_eq!(profile(), "wasmtime-48.0.8-x86_64-28557901b7da8322");
     }
 
     #[test]

@@ -7,9 +7,9 @@ use rings_compute::{
     MAX_ALIVE, MAX_COMPUTED, MAX_EFFORT, MAX_EXPORTS, MAX_FUNCTIONS, MAX_FUNCTION_BYTES,
     MAX_FUNCTION_LOCALS, MAX_FUNCTION_OPERATORS, MAX_GLOBALS, MAX_IMPORTS, MAX_JOINED_LOCALS,
     MAX_JOINS, MAX_LABELS, MAX_LABEL_ENTRIES, MAX_MODULE_BYTES, MAX_MOVED_VALUES,
-    MAX_NESTED_LOCALS, MAX_NESTED_LOOPS, MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SIGNATURE_VALUES,
-    MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES, MAX_VALUES, TOUCH_SECONDS,
-    UNIT_NANOSECONDS,
+    MAX_NESTED_LOCALS, MAX_NESTED_LOOPS, MAX_NESTING, MAX_SEGMENT_ELEMENTS, MAX_SHARES,
+    MAX_SIGNATURE_VALUES, MAX_STACK, MAX_TABLE_ELEMENTS, MAX_TABLE_OPERATIONS, MAX_TYPES,
+    MAX_VALUES, TOUCH_SECONDS, UNIT_NANOSECONDS,
 };
 
 use rings_protocol::operation::DEFAULT_STACK;
@@ -114,6 +114,10 @@ fn every_bound_is_written_down() {
         (
             "values and paths between them in one function",
             thousands(MAX_VALUES),
+        ),
+        (
+            "thousandths of what one of the bounds on memory allows, which all together take in one function",
+            thousands(MAX_SHARES),
         ),
         (
             "units of effort to compile all functions",

@@ -216,6 +216,8 @@ pub(crate) async fn settle(state: &MemberState, store: &dyn BlockStore) -> Resul
     }
 }
 
+// A method that is not passed on would be the default one, and not that of the store behind.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl BlockStore for LateStore {
     async fn put(&self, blocks: Vec<Block>) -> Result<(), StoreError> {

@@ -186,6 +186,8 @@ fn reason(error: &StoreError) -> Option<String> {
     })
 }
 
+// A method that is not passed on would be the default one, and not that of the store behind.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl BlockStore for WatchedStore {
     async fn put(&self, blocks: Vec<Block>) -> Result<(), StoreError> {
@@ -236,6 +238,11 @@ impl BlockStore for WatchedStore {
 
     async fn name_file(&self, cid: &Cid) -> Result<(), StoreError> {
         self.store.name_file(cid).await
+    }
+
+    // That the network has a block not, or not soon, says nothing about the store.
+    async fn seek(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        self.store.seek(cid).await
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

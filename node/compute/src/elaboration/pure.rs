@@ -58,6 +58,8 @@ pub(super) enum Family {
     Other,
     /// Sums, products and shifts of integers.
     Arithmetic,
+    /// Rotations.
+    Rotation,
     /// `and`, `or` and `xor`.
     Bitwise,
     /// From one type or width to another.
@@ -69,6 +71,7 @@ impl Family {
     pub(super) fn of(code: u8) -> Self {
         match code {
             0x71..=0x73 | 0x83..=0x85 => Self::Bitwise,
+            0x77 | 0x78 | 0x89 | 0x8a => Self::Rotation,
             0x6a..=0x8a => Self::Arithmetic,
             0xa7 | 0xac | 0xad | 0xb2..=0xc4 => Self::Conversion,
             _ => Self::Other,

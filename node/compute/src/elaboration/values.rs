@@ -32,21 +32,28 @@ fn far(blocks: u32) -> u64 {
 
 /// For an `and`, `or` or `xor` of what an operator on integers gave: many rules match both.
 const BITWISE_RULES: u64 = 16_000;
+/// For one of what a conversion gave.
+const EXTENDED_RULES: u64 = 180_000;
 /// For another operator on what an operator on integers gave.
 const ARITHMETIC_RULES: u64 = 8_000;
 /// For a conversion of what a conversion gave.
 const CONVERSION_RULES: u64 = 12_000;
+/// For a rotation by what is no constant: it takes place in one certain register.
+const ROTATION: u64 = 40_000;
+/// For such a rotation and a local, which may be in that register.
+const ROTATION_LOCAL: u64 = 750;
+/// Rotations after which that doubles.
+const ROTATIONS_DOUBLING: u64 = 8_000;
 
 /// What the compiler's rules take for an operator on the results of others.
 fn rules(family: Family, args: [Family; 3]) -> u64 {
-    let on_integers = || {
-        args.iter()
-            .any(|arg| matches!(arg, Family::Arithmetic | Family::Bitwise))
-    };
+    let has = |families: &[Family]| args.iter().any(|arg| families.contains(arg));
+    let integers = [Family::Arithmetic, Family::Bitwise, Family::Rotation];
     match family {
-        Family::Bitwise if on_integers() => BITWISE_RULES,
-        Family::Arithmetic if on_integers() => ARITHMETIC_RULES,
-        Family::Conversion if args.contains(&Family::Conversion) => CONVERSION_RULES,
+        Family::Bitwise if has(&[Family::Conversion]) => EXTENDED_RULES,
+        Family::Bitwise if has(&integers) => BITWISE_RULES,
+        Family::Arithmetic | Family::Rotation if has(&integers) => ARITHMETIC_RULES,
+        Family::Conversion if has(&[Family::Conversion]) => CONVERSION_RULES,
         _ => 0,
     }
 }
@@ -106,6 +113,8 @@ pub(super) struct Values {
     /// The loops that are open: the basic block before each, and the values that move before it.
     loops: Vec<(u32, u64)>,
     surveys: u32,
+    /// Rotations by what is no constant.
+    rotations: u64,
     walk: Vec<u32>,
     /// So far.
     pub cost: Cost,
@@ -183,11 +192,27 @@ impl Values {
     pub(super) fn pure(&mut self, args: [u32; 3], weight: u32, family: Family) -> u32 {
         let of_args = args.map(|arg| self.look(arg).map_or(Family::Other, |arg| arg.family));
         self.cost.rules += rules(family, of_args);
+        if family == Family::Rotation && !self.is_constant(args[0]) {
+            self.cost.rules += self.rotation();
+        }
         let id = self.push(args, State::Pure, weight);
         if let Some(value) = self.value(id) {
             value.family = family;
         }
         id
+    }
+
+    /// What the next rotation takes besides.
+    fn rotation(&mut self) -> u64 {
+        self.rotations += 1;
+        let of_locals = u64::from(self.locals) * ROTATION_LOCAL;
+        let more = of_locals.saturating_mul(self.rotations) / ROTATIONS_DOUBLING;
+        ROTATION + of_locals + more
+    }
+
+    fn is_constant(&self, id: u32) -> bool {
+        self.look(id)
+            .is_some_and(|value| value.state == State::Constant)
     }
 
     /// Another number for a value.

@@ -678,6 +678,19 @@ fn bits_by_rules(code: Code<'_, '_>, size: &Size) {
     code.local_get(0).global_set(0);
 }
 
+/// Rotations of many locals by each other.
+fn rotations(code: Code<'_, '_>, size: &Size) {
+    fill(code, size);
+    for number in 0..size.count {
+        let (to, by) = (number % size.locals, (number * 7 + 3) % size.locals);
+        code.local_get((number + 1) % size.locals)
+            .local_get(by)
+            .i64_rotl()
+            .local_set(to);
+    }
+    code.local_get(0).global_set(0);
+}
+
 /// Values that move before a loop and are alive in all of its blocks.
 fn alive_in_a_loop(code: Code<'_, '_>, size: &Size) {
     fill(code, size);
@@ -1072,6 +1085,7 @@ pub fn all() -> Vec<(Shape, u32)> {
             9_000,
         ),
         Parts("bits by rules", 24, 1, 1, false, no, bits_by_rules, 15_000),
+        Parts("rotations", 24, 300, 1, false, no, rotations, 20_000),
         Parts(
             "alive in a loop",
             24,
