@@ -171,9 +171,7 @@ impl ClientError {
         matches!(self, Self::Refused { status, line, .. }
             if *status == StatusCode::SERVICE_UNAVAILABLE && line.starts_with(TOO_MANY))
     }
-}
 
-impl ClientError {
     /// Whether the member may do the same thing a moment later: it is busy, late or just gone, or its store is away.
     pub fn may_pass(&self) -> bool {
         match self {

@@ -32,7 +32,7 @@ use crate::{
     arities::Arity,
     bounds::{MAX_AGAIN, MAX_ALIVE, MAX_EFFORT, MAX_LABEL_ENTRIES, MAX_SHARES},
     elaboration::Elaboration,
-    engine_calls::EngineCalls,
+    engine_calls::{share, EngineCalls},
     labels::{self, Labels},
     profile_error::{bounded, ProfileError},
     startup::Startup,
@@ -233,26 +233,22 @@ impl Effort {
 
     fn bound(&mut self, counted: &Counted) -> Result<(), ProfileError> {
         self.elaboration.finish()?;
-        let what = "values that are alive at the blocks and branches of one function";
-        bounded(
-            what,
-            counted.alive_locals + counted.alive_operands,
-            MAX_ALIVE,
-        )?;
-        let what = "values that blocks of one function take and give, times its blocks";
-        bounded(what, counted.labels.entries(), MAX_LABEL_ENTRIES)?;
         let alive = counted.alive_locals + counted.alive_operands;
+        let (entries, again) = (counted.labels.entries(), self.elaboration.again());
+        let what = "values that are alive at the blocks and branches of one function";
+        bounded(what, alive, MAX_ALIVE)?;
+        let what = "values that blocks of one function take and give, times its blocks";
+        bounded(what, entries, MAX_LABEL_ENTRIES)?;
         counted.engine_calls.check()?;
-        let share = |count: u64, most: u64| count * 1_000 / most;
         let shares = share(alive, MAX_ALIVE)
-            + share(counted.labels.entries(), MAX_LABEL_ENTRIES)
-            + share(self.elaboration.again(), MAX_AGAIN)
+            + share(entries, MAX_LABEL_ENTRIES)
+            + share(again, MAX_AGAIN)
             + counted.engine_calls.share();
         let what = "thousandths of what one kind of thing may take of the compiler's memory";
         bounded(what, shares, MAX_SHARES)?;
         self.most_alive = self.most_alive.max(alive);
-        self.most_entries = self.most_entries.max(counted.labels.entries());
-        self.most_again = self.most_again.max(self.elaboration.again());
+        self.most_entries = self.most_entries.max(entries);
+        self.most_again = self.most_again.max(again);
         let effort = counted.effort().saturating_add(self.elaboration.effort());
         self.total = self.total.saturating_add(effort);
         self.check()

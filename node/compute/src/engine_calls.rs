@@ -33,6 +33,11 @@ const LOOKUP_SQUARE: u64 = 25;
 /// Calls through tables and reads of tables with which the compiler takes half of its memory.
 const MOST_LOOKUPS: u64 = 30_000;
 
+/// A count in thousandths of the most that there may be.
+pub(crate) fn share(count: u64, most: u64) -> u64 {
+    count * 1_000 / most
+}
+
 /// Those of one function, as far as it has been read.
 #[derive(Debug, Default)]
 pub(crate) struct EngineCalls {
@@ -95,7 +100,7 @@ impl EngineCalls {
 
     /// Their share of the memory for their function, in thousandths of half of the compiler's.
     pub(crate) fn share(&self) -> u64 {
-        self.tables() * 1_000 / MAX_TABLE_OPERATIONS + self.lookups * 1_000 / MOST_LOOKUPS
+        share(self.tables(), MAX_TABLE_OPERATIONS) + share(self.lookups, MOST_LOOKUPS)
     }
 
     /// What they add to the effort of their function.

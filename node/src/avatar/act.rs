@@ -260,10 +260,7 @@ async fn opened(args: &AvatarArgs) -> Result<Avatar, ExitError> {
 /// An action moves the head of a log, which needs a node for that: an empty one gets its first.
 fn begin(avatar: &mut Avatar) -> Result<(), ExitError> {
     match avatar.log.log().nodes().is_empty() {
-        true => {
-            let nothing = (&[][..], clock::known_seconds());
-            avatar.log.append(&avatar.key, Vec::new(), nothing)
-        }
+        true => avatar.log.append_nothing(&avatar.key),
         false => Ok(()),
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::exit::{Context, ExitError, ExitStatus};
 use rings_client::{Domain, Log, LogMessage, Secrecy, SecretKey};
+use rings_member::clock;
 use rings_protocol::{Address, Digest};
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -113,6 +114,14 @@ impl LogFile {
         }
         let synced = self.file.sync_all();
         synced.context(ExitStatus::Internal, cannot())
+    }
+
+    /// Adds a node of now without messages, where a node is needed and there is nothing to say.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(super) fn append_nothing(&mut self, key: &SecretKey) -> Result<(), ExitError> {
+        self.append(key, Vec::new(), (&[], clock::known_seconds()))
     }
 
     /// Adds a node with these messages, which refers to these heads of other logs. It is on disk when this returns.

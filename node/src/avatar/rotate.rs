@@ -237,7 +237,7 @@ pub(super) async fn renew(
     let made = made.context(ExitStatus::Internal, "the key cannot be changed")?;
     let (log, key) = (&mut avatar.log, &avatar.key);
     log.append(key, made.messages.clone(), (refs, clock::known_seconds()))?;
-    log.append(key, Vec::new(), (&[], clock::known_seconds()))?;
+    log.append_nothing(key)?;
     avatar.home.remember_keys()?;
     Ok(made)
 }
@@ -258,8 +258,7 @@ pub(super) async fn go_on_sealed(avatar: &mut Avatar, out: Out) -> Result<(), Ex
             "the ring has a new key, which was not wrapped for this avatar; ask somebody of the ring for its present recovery line (`rings ring line`) and give it with --line. What is written stays in the log here and goes out then",
         ));
     }
-    let nothing = (&[][..], clock::known_seconds());
-    avatar.log.append(&avatar.key, Vec::new(), nothing)?;
+    avatar.log.append_nothing(&avatar.key)?;
     out.note("the ring has a new key since this was written; the log goes on under it, and nothing is lost");
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Watcher {
             .collect();
         self.read_specs(asked.clone()).await;
         let mut page = PageContent {
-            resolved: self.which_are_resolved(&asked, last).await,
+            resolved: self.which_are_resolved(asked, last).await,
             ..PageContent::default()
         };
         for (place, event) in sorted {
@@ -104,14 +104,17 @@ impl Watcher {
     }
 
     /// Asks whether gates that another ring may answer too have a result, several at once as well.
-    async fn which_are_resolved(&self, gates: &[Address], last: Cursor) -> HashMap<Address, bool> {
-        let mut shared = gates.to_vec();
-        shared.retain(|gate| {
+    async fn which_are_resolved(
+        &self,
+        mut gates: Vec<Address>,
+        last: Cursor,
+    ) -> HashMap<Address, bool> {
+        gates.retain(|gate| {
             let spec = self.chain.specs().get(*gate);
             spec.is_some_and(|spec| spec.rings.len() > 1) && !self.followed.contains(*gate)
         });
         let at = At::Hash(h256(last.hash));
-        let asked = shared.into_iter().map(|gate| async move {
+        let asked = gates.into_iter().map(|gate| async move {
             let resolved = self.chain.is_resolved_at(gate, at).await;
             resolved.ok().map(|resolved| (gate, resolved))
         });

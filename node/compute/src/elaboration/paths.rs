@@ -192,36 +192,33 @@ impl Paths {
         };
         let mut headers = Vec::new();
         for at in height..self.operands.len() {
-            let value = self.phi();
-            let initial = std::mem::replace(&mut self.operands[at], value);
-            headers.push(Header {
-                key: OPERAND | (at - height) as u32,
-                value,
-                initial,
-                differs: false,
-            });
+            let header = self.header(OPERAND | (at - height) as u32, self.operands[at]);
+            self.operands[at] = header.value;
+            headers.push(header);
         }
-        let assigned = self.assigned.get_mut(self.begun).map(std::mem::take);
-        let assigned = assigned.unwrap_or_default();
-        for key in &assigned {
-            let (initial, value) = (self.locals.get(*key), self.phi());
-            self.locals.set(*key, value, start);
-            headers.push(Header {
-                key: *key,
-                value,
-                initial,
-                differs: false,
-            });
-        }
-        if let Some(given) = self.assigned.get_mut(self.begun) {
-            *given = assigned;
+        let assigned = self.assigned.get(self.begun).map_or(0, Vec::len);
+        for at in 0..assigned {
+            let local = self.assigned[self.begun][at];
+            let initial = self.locals.get(local);
+            let header = self.header(local, initial);
+            self.locals.set(local, header.value, start);
+            headers.push(header);
         }
         self.begun += 1;
-        for header in &headers {
-            self.phis.add(header.value, header.initial);
-        }
         if let Some(frame) = self.frames.last_mut() {
             frame.headers = headers;
+        }
+    }
+
+    /// A value at the start of a loop, for what comes from before it.
+    fn header(&mut self, key: u32, initial: u32) -> Header {
+        let value = self.phi();
+        self.phis.add(value, initial);
+        Header {
+            key,
+            value,
+            initial,
+            differs: false,
         }
     }
 

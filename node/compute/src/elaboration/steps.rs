@@ -101,19 +101,13 @@ impl Steps {
             Operator::Br { relative_depth } => Step::Br(*relative_depth),
             Operator::BrIf { relative_depth } => Step::BrIf(*relative_depth),
             Operator::BrTable { targets } => {
-                let from = self.labels.len();
-                self.labels.extend(targets.targets().flatten());
-                self.labels.push(targets.default());
-                self.labels[from..].sort_unstable();
-                let mut kept = from;
-                for at in from..self.labels.len() {
-                    if kept == from || self.labels[kept - 1] != self.labels[at] {
-                        self.labels[kept] = self.labels[at];
-                        kept += 1;
-                    }
-                }
-                self.labels.truncate(kept);
-                Step::BrTable(from as u32, kept as u32)
+                let mut labels: Vec<u32> = targets.targets().flatten().collect();
+                labels.push(targets.default());
+                labels.sort_unstable();
+                labels.dedup();
+                let from = self.labels.len() as u32;
+                self.labels.append(&mut labels);
+                Step::BrTable(from, self.labels.len() as u32)
             }
             Operator::Return => Step::Return,
             Operator::Unreachable => Step::Unreachable,

@@ -634,13 +634,18 @@ fn chain(code: Code<'_, '_>, count: u32) {
     }
 }
 
-/// Ifs that each need the value at a chain's end.
-fn paths_that_compute_again(code: Code<'_, '_>, size: &Size) {
-    chain(code, size.count);
-    for number in 0..size.count {
+/// Ifs that each need the value of the first local.
+fn paths_that_need_it(code: Code<'_, '_>, count: u32) {
+    for number in 0..count {
         unknown(code, number);
         code.if_(BlockType::Empty).local_get(0).global_set(0).end();
     }
+}
+
+/// Ifs that each need the value at a chain's end.
+fn paths_that_compute_again(code: Code<'_, '_>, size: &Size) {
+    chain(code, size.count);
+    paths_that_need_it(code, size.count);
 }
 
 /// A chain of remainders, which the compiler makes of products, behind something that only looks like a use of it.
@@ -657,10 +662,7 @@ fn remainders_that_compute_again(code: Code<'_, '_>, size: &Size) {
         .local_get(0)
         .i64_sub()
         .i64_store(at(0));
-    for number in 0..size.count {
-        unknown(code, number);
-        code.if_(BlockType::Empty).local_get(0).global_set(0).end();
-    }
+    paths_that_need_it(code, size.count);
 }
 
 /// Bits that are turned three times, for which the compiler knows many rules.

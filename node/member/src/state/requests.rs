@@ -229,8 +229,7 @@ impl<'a> Petitions<'a> {
 
     /// How many ring nodes there are.
     fn ring_nodes(&self) -> Result<u64, StateError> {
-        let last = self.ring_nodes.readable()?.last()?;
-        Ok(last.map_or(0, |(number, _)| number.value() + 1))
+        ring_log::next_number(self.ring_nodes.readable()?)
     }
 
     /// What this member votes for from now on.

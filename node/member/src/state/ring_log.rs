@@ -33,11 +33,8 @@ impl MemberState {
     /// # Errors
     /// [`StateError`].
     pub fn ring_node_count(&self) -> Result<u64, StateError> {
-        self.database.read(|transaction| {
-            let nodes = transaction.open_table(RING_NODES)?;
-            let last = nodes.last()?;
-            Ok(last.map_or(0, |(number, _)| number.value() + 1))
-        })
+        self.database
+            .read(|transaction| next_number(&transaction.open_table(RING_NODES)?))
     }
 
     /// Ring node `number`, as the chain names it.
@@ -136,6 +133,14 @@ impl MemberState {
     }
 }
 
+/// How many ring nodes are in the table: the number of the next one.
+pub(super) fn next_number(
+    nodes: &impl ReadableTable<u64, (Word, u64, Word)>,
+) -> Result<u64, StateError> {
+    let last = nodes.last()?;
+    Ok(last.map_or(0, |(number, _)| number.value() + 1))
+}
+
 /// Takes ring nodes that were registered into the tables.
 pub(super) fn take(
     transaction: &WriteTransaction,
@@ -225,7 +230,7 @@ pub(super) fn take_back(
     let mut unlisted = transaction.open_table(UNLISTED)?;
     unlisted.retain(|(block, _), _| is_left(block))?;
     nodes.retain(|_, (_, block, _)| is_left(block))?;
-    let count = nodes.last()?.map_or(0, |(number, _)| number.value() + 1);
+    let count = next_number(&nodes)?;
     // The table is ordered by the numbers of ring nodes, so what the lost ones list is at its end.
     let mut by = transaction.open_table(LISTED_BY)?;
     let mut lost = Vec::new();

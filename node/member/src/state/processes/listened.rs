@@ -75,12 +75,16 @@ impl ProcessState {
     /// # Errors
     /// [`StateError`]; then nothing is written.
     pub fn look_for(&self, installations: &[(Digest, Installation)]) -> Result<(), StateError> {
-        let mut pending = Vec::new();
-        for (id, installation) in installations {
-            if self.is_pending(*id)? {
-                pending.push((id, installation));
+        let pending = self.database.read(|transaction| {
+            let table = transaction.open_table(PENDING)?;
+            let mut pending = Vec::new();
+            for (id, installation) in installations {
+                if table.get(id.0)?.is_some() {
+                    pending.push((id, installation));
+                }
             }
-        }
+            Ok(pending)
+        })?;
         if pending.is_empty() {
             return Ok(());
         }
